@@ -1,0 +1,65 @@
+/*
+ * cache/cache.h - entries by key: bytes in, bytes out.
+ *
+ * Two tiers: memory (this process, single-flight per key) and disk (one verified file per entry, atomic publish).  Any
+ * trouble with the disk is a miss and is counted; it never fails a call and never gives wrong bytes.
+ * The file format is specified at the head of cache/disk.c.
+ */
+#ifndef JC_CACHE_H
+#define JC_CACHE_H
+
+#include "base/bytes.h"
+#include "base/debug.h"
+#include "base/hash.h"
+
+/* What a key is made of: tagged, length-prefixed fields.  The preimage is stored with the entry and compared on a hit. */
+#define JC_KEY_FIELDS(X)                                                                           \
+    X(FORMAT, 1, "format version")                                                                 \
+    X(GRAPH, 2, "canonical form")                                                                  \
+    X(RANGES, 3, "ranges of the symbols")                                                          \
+    X(TARGET, 4, "target")                                                                         \
+    X(OPTIONS, 5, "options")                                                                       \
+    X(COMPILER, 6, "code generator and LLVM")                                                      \
+    X(ASSEMBLER, 7, "assembler")                                                                   \
+    X(KERNEL, 8, "kernel")
+typedef enum jc_key_field {
+#define JC_KEY_ENUM(id, number, text) JC_KEY_##id = number,
+    JC_KEY_FIELDS(JC_KEY_ENUM)
+#undef JC_KEY_ENUM
+} jc_key_field;
+
+typedef struct jc_key {
+    const uint8_t *preimage;
+    size_t npreimage;
+    jc_hash hash;
+} jc_key;
+
+/* Fields must be added in the order of their numbers. */
+void jc_key_add(jc_bytes *preimage, jc_key_field field, const void *data, size_t n);
+jc_key jc_key_end(const jc_bytes *preimage); /* borrows the preimage */
+
+typedef struct jc_cache jc_cache;
+typedef struct jc_cache_stats {
+    uint64_t memory_hits, disk_hits, misses, stored, corrupt, io_errors, waited;
+} jc_cache_stats;
+
+/* DIR: NULL or "" for memory alone.  The directory is made (0700) when something is stored.  A directory that is a
+   symlink, of another owner, or writable by others is not used: WARNING says why. */
+jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err);
+void jc_cache_close(jc_cache *c);
+const char *jc_cache_dir(const jc_cache *c);      /* NULL: memory alone */
+const char *jc_cache_warning(const jc_cache *c);  /* NULL: none */
+void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out);
+
+typedef enum jc_cache_from { JC_FROM_MEMORY, JC_FROM_DISK, JC_FROM_BUILD } jc_cache_from;
+
+/*
+ * Bytes of the entry: from memory, else disk, else by BUILD, which runs once however many threads ask (the others
+ * wait; when it fails they all get its error).  BUILD allocates its result in the arena it is given.  OUT is borrowed
+ * from the cache until jc_cache_close.  Thread-safe.
+ */
+typedef jitc_status (*jc_cache_build)(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err);
+jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, void *user, const uint8_t **out,
+                         size_t *n, jc_cache_from *from, jc_error *err);
+
+#endif

@@ -1,0 +1,313 @@
+/*
+ * cache/disk.c - the disk tier: one verified file per entry, published atomically.
+ *
+ * Path: DIR/v1/XX/KEY, where KEY is the key's hash in hex and XX its first two digits (the shard).
+ *
+ * File, all integers little-endian:
+ *     0   8  magic "JITCENT\n"
+ *     8   4  format version (1)
+ *    12   4  flags: bit 0 a MAC follows the trailer, bit 1 a signature does (both written by later formats; readers of
+ *            this version treat a file with unknown flags as a miss)
+ *    16  32  key
+ *    48   8  length of the whole file
+ *    56   8  number of sections
+ *    64  24  per section: kind (8), offset (8), length (8); kinds: 1 key preimage, 2 payload, others are skipped
+ *     .   .  sections, in the order of the table, each at an offset divisible by 16, zeros between
+ *   end-32   BLAKE2b-256 of everything before
+ *
+ * A reader takes the whole file into private memory, then checks length, hash, key and preimage, then uses those bytes.
+ * A writer makes a temporary file in the shard (O_EXCL, 0600), writes, fsyncs, closes, renames, fsyncs the directory.  A damaged
+ * entry is removed if it is still the same file, and one sample is kept as KEY.bad.  No locks are needed for
+ * any of this; they would only save work.
+ */
+#include "cache/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MAGIC "JITCENT\n"
+#define VERSION 1
+#define HEADER 64
+#define SECTION 24
+#define ALIGN 16
+#define MAX_SECTIONS 64
+#define MAX_ENTRY (1ull << 31)
+enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
+
+struct jc_disk {
+    const char *dir; /* with the format version */
+    const char *user_dir;
+};
+
+/* --- the directory --- */
+
+/* Is it ours, and ours alone to write? */
+static const char *refuse(jc_arena *arena, const char *dir) {
+    struct stat st;
+    if (lstat(dir, &st) != 0)
+        return errno == ENOENT ? NULL
+                               : jc_arena_printf(arena, "the cache directory %s cannot be examined: %s", dir, strerror(errno));
+    if (S_ISLNK(st.st_mode))
+        return jc_arena_printf(arena, "the cache directory %s is a symbolic link; name the directory itself", dir);
+    if (!S_ISDIR(st.st_mode))
+        return jc_arena_printf(arena, "%s is not a directory; remove it or choose another cache directory", dir);
+    if (st.st_uid != geteuid())
+        return jc_arena_printf(arena, "the cache directory %s belongs to user %u, not to this process (%u)", dir,
+                               (unsigned)st.st_uid, (unsigned)geteuid());
+    if (st.st_mode & (S_IWGRP | S_IWOTH))
+        return jc_arena_printf(arena, "the cache directory %s is writable by others; chmod go-w it", dir);
+    return NULL;
+}
+
+jc_disk *jc_disk_open(jc_arena *arena, const char *dir, const char **warning) {
+    const char *why = refuse(arena, dir);
+    if (why) {
+        if (warning)
+            *warning = why;
+        return NULL;
+    }
+    jc_disk *d = JC_NEW(arena, jc_disk);
+    d->user_dir = jc_arena_strdup(arena, dir);
+    d->dir = jc_arena_printf(arena, "%s/v%d", dir, VERSION);
+    return d;
+}
+
+const char *jc_disk_dir(const jc_disk *d) {
+    return d->user_dir;
+}
+
+/* mkdir -p, 0700. */
+static bool make_dirs(const char *path) {
+    char part[4096];
+    size_t n = strlen(path);
+    if (n >= sizeof part)
+        return false;
+    memcpy(part, path, n + 1);
+    for (char *p = part + 1; *p; p++)
+        if (*p == '/') {
+            *p = 0;
+            if (mkdir(part, 0700) != 0 && errno != EEXIST)
+                return false;
+            *p = '/';
+        }
+    return mkdir(part, 0700) == 0 || errno == EEXIST;
+}
+
+typedef struct place {
+    char shard[4096], file[4200];
+} place;
+
+static bool place_of(const jc_disk *d, const jc_key *key, place *p) {
+    char hex[2 * JC_HASH_SIZE + 1];
+    jc_hash_hex(&key->hash, hex);
+    int n = snprintf(p->shard, sizeof p->shard, "%s/%.2s", d->dir, hex);
+    if (n < 0 || (size_t)n >= sizeof p->shard)
+        return false;
+    n = snprintf(p->file, sizeof p->file, "%s/%s", p->shard, hex);
+    return n > 0 && (size_t)n < sizeof p->file;
+}
+
+/* --- reading --- */
+
+static jc_disk_result read_whole(const char *path, jc_arena *arena, uint8_t **out, size_t *n, struct stat *st) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_DISK_MISS : JC_DISK_ERROR;
+    jc_disk_result result = JC_DISK_ERROR;
+    if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
+        goto out;
+    result = JC_DISK_CORRUPT;
+    if (st->st_size < HEADER + JC_HASH_SIZE || (uint64_t)st->st_size > MAX_ENTRY)
+        goto out;
+    *n = (size_t)st->st_size;
+    *out = jc_arena_alloc(arena, *n);
+    for (size_t have = 0; have < *n;) {
+        ssize_t got = read(fd, *out + have, *n - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0) {
+            result = got < 0 ? JC_DISK_ERROR : JC_DISK_CORRUPT;
+            goto out;
+        }
+        have += (size_t)got;
+    }
+    result = JC_DISK_HIT;
+out:
+    close(fd);
+    return result;
+}
+
+static bool section(jc_reader *table, const uint8_t *file, size_t n, uint64_t *kind, const uint8_t **at, size_t *size) {
+    *kind = jc_get_u64(table);
+    uint64_t offset = jc_get_u64(table), length = jc_get_u64(table);
+    if (table->bad || offset > n - JC_HASH_SIZE || length > n - JC_HASH_SIZE - offset)
+        return false;
+    *at = file + offset;
+    *size = (size_t)length;
+    return true;
+}
+
+/* The payload, if every byte is as it was written and the entry is for exactly this key. */
+static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8_t **payload, size_t *npayload) {
+    jc_reader r = JC_READER(file, n);
+    const uint8_t *magic = jc_get(&r, 8);
+    if (!magic || memcmp(magic, MAGIC, 8) != 0)
+        return false;
+    uint32_t version = jc_get_u32(&r), flags = jc_get_u32(&r);
+    const uint8_t *stored_key = jc_get(&r, JC_HASH_SIZE);
+    uint64_t length = jc_get_u64(&r), sections = jc_get_u64(&r);
+    if (r.bad || version != VERSION || flags != 0 || length != n || sections > MAX_SECTIONS ||
+        HEADER + sections * SECTION + JC_HASH_SIZE > n)
+        return false;
+    jc_hash hash = jc_hash_of(file, n - JC_HASH_SIZE);
+    if (memcmp(hash.b, file + n - JC_HASH_SIZE, JC_HASH_SIZE) != 0 ||
+        memcmp(stored_key, key->hash.b, JC_HASH_SIZE) != 0)
+        return false;
+    bool same = false, found = false;
+    for (uint64_t i = 0; i < sections; i++) {
+        uint64_t kind;
+        const uint8_t *at;
+        size_t size;
+        if (!section(&r, file, n, &kind, &at, &size))
+            return false;
+        if (kind == KIND_PREIMAGE)
+            same = size == key->npreimage && memcmp(at, key->preimage, size) == 0;
+        if (kind == KIND_PAYLOAD) {
+            *payload = at;
+            *npayload = size;
+            found = true;
+        }
+    }
+    return same && found;
+}
+
+/* Sets the damaged file aside, if nobody has replaced it since. */
+static void set_aside(const char *path, const struct stat *seen) {
+    struct stat now;
+    char bad[4300];
+    if (lstat(path, &now) != 0 || now.st_ino != seen->st_ino || now.st_dev != seen->st_dev)
+        return;
+    snprintf(bad, sizeof bad, "%s.bad", path);
+    if (rename(path, bad) != 0)
+        unlink(path);
+}
+
+jc_disk_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {
+    place p;
+    uint8_t *file = NULL;
+    size_t size = 0;
+    struct stat st = { 0 };
+    if (!place_of(d, key, &p))
+        return JC_DISK_ERROR;
+    jc_disk_result result = read_whole(p.file, arena, &file, &size, &st);
+    if (result == JC_DISK_HIT && !verify(file, size, key, out, n))
+        result = JC_DISK_CORRUPT;
+    if (result == JC_DISK_CORRUPT)
+        set_aside(p.file, &st);
+    return result;
+}
+
+/* --- writing --- */
+
+static void pad(jc_bytes *b) {
+    while (b->n % ALIGN)
+        jc_put_u8(b, 0);
+}
+
+static void encode(jc_bytes *b, const jc_key *key, const uint8_t *bytes, size_t n) {
+    uint64_t preimage_at = (HEADER + 2 * SECTION + ALIGN - 1) / ALIGN * ALIGN;
+    uint64_t payload_at = (preimage_at + key->npreimage + ALIGN - 1) / ALIGN * ALIGN;
+    jc_put(b, MAGIC, 8);
+    jc_put_u32(b, VERSION);
+    jc_put_u32(b, 0);
+    jc_put(b, key->hash.b, JC_HASH_SIZE);
+    jc_put_u64(b, payload_at + n + JC_HASH_SIZE);
+    jc_put_u64(b, 2);
+    jc_put_u64(b, KIND_PREIMAGE);
+    jc_put_u64(b, preimage_at);
+    jc_put_u64(b, key->npreimage);
+    jc_put_u64(b, KIND_PAYLOAD);
+    jc_put_u64(b, payload_at);
+    jc_put_u64(b, n);
+    pad(b);
+    jc_put(b, key->preimage, key->npreimage);
+    pad(b);
+    jc_put(b, bytes, n);
+    jc_hash hash = jc_hash_of(b->at, b->n);
+    jc_put(b, hash.b, JC_HASH_SIZE);
+}
+
+static bool write_all(int fd, const uint8_t *at, size_t n) {
+    while (n) {
+        ssize_t put = write(fd, at, n);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            return false;
+        at += put;
+        n -= (size_t)put;
+    }
+    return true;
+}
+
+static void sync_dir(const char *dir) {
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* an entry lost in a power cut is a miss: nothing to report */
+        close(fd);
+    }
+}
+
+/* A name nobody else in the world is writing to: the process, the thread's stack and the clock go in. */
+static int temporary(const place *p, char *path, size_t size) {
+    for (unsigned attempt = 0; attempt < 100; attempt++) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        snprintf(path, size, "%s/tmp.%ld.%lx.%lx.%u", p->shard, (long)getpid(), (unsigned long)(uintptr_t)&now,
+                 (unsigned long)now.tv_nsec, attempt);
+        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (fd >= 0 || errno != EEXIST)
+            return fd;
+    }
+    return -1;
+}
+
+static bool publish(const place *p, const uint8_t *at, size_t n) {
+    char path[4300];
+    int fd = temporary(p, path, sizeof path);
+    if (fd < 0)
+        return false;
+    bool ok = write_all(fd, at, n) && fsync(fd) == 0;
+    ok = close(fd) == 0 && ok;
+    if (ok && rename(path, p->file) == 0) {
+        sync_dir(p->shard);
+        return true;
+    }
+    unlink(path);
+    return false;
+}
+
+bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
+    place p;
+    if (!place_of(d, key, &p) || n > MAX_ENTRY / 2 || !make_dirs(p.shard))
+        return false;
+    jc_arena *scratch = jc_arena_new(NULL);
+    jc_guard guard;
+    volatile bool ok = false;
+    if (!scratch)
+        return false;
+    if (JC_GUARD(scratch, &guard) == 0) {
+        jc_bytes b = JC_BYTES(scratch);
+        encode(&b, key, bytes, n);
+        ok = publish(&p, b.at, b.n);
+    }
+    jc_guard_end(scratch, &guard);
+    jc_arena_free(scratch);
+    return ok;
+}

@@ -1,0 +1,12 @@
+# cache/local.mk
+noinst_LTLIBRARIES += cache/libcache.la
+JC_FRONT_LIBS += cache/libcache.la
+cache_libcache_la_SOURCES = \
+	cache/cache.h cache/disk.c cache/disk.h cache/key.c cache/memory.c
+EXTRA_DIST += cache/README.md
+
+check_PROGRAMS += tests/check_cache
+TESTS += tests/check_cache
+tests_check_cache_SOURCES = tests/check_cache.c
+tests_check_cache_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_cache_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)

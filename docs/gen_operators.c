@@ -1,0 +1,225 @@
+/*
+ * docs/gen_operators.c - prints docs/operators.md.
+ *
+ * Operators come from ir/ops.def, spellings from ir/spellings.def, custom operators from ir/custom.def.  Which dtypes
+ * an operator takes is found by asking inference for each, so the page cannot promise what the code refuses.
+ */
+#include <stdio.h>
+#include <string.h>
+#include "ir/graph.h"
+
+typedef struct spelling {
+    const char *name, *forms, *params;
+    jc_op op;
+} spelling;
+
+#define SPELL(name, forms, params, handler, op, aux) { #name, forms, params, JC_OP_##op },
+static const spelling spellings[] = {
+#include "ir/spellings.def"
+};
+#undef SPELL
+
+#define CUSTOM(name, params) { name, params },
+static const struct {
+    const char *name, *params;
+} customs[] = {
+#include "ir/custom.def"
+};
+#undef CUSTOM
+
+#define COUNT(a) (sizeof(a) / sizeof *(a))
+
+static const struct {
+    char form;
+    const char *prefix;
+} forms[] = { { 'm', "x." },          { 't', "torch." },           { 'f', "torch.nn.functional." },
+              { 'n', "torch._C._nn." }, { 'a', "torch.ops.aten." }, { 'p', "torch.ops.prims." },
+              { 'v', "torch.ops.vllm_ir." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." } };
+
+static const struct {
+    const char *op, *text;
+} spoken[] = {
+    { "add", "`+` `+=`" },      { "sub", "`-` `-=`" },    { "mul", "`*` `*=` `** 2`" }, { "div", "`/` `/=`" },
+    { "floordiv", "`//`" },     { "remainder", "`%`" },   { "pow", "`**`" },            { "neg", "`-x`" },
+    { "bitwise_not", "`~x`" },  { "bitand", "`&`" },      { "bitor", "`\\|`" },         { "bitxor", "`^`" },
+    { "shl", "`<<`" },          { "shr", "`>>`" },        { "eq", "`==`" },             { "ne", "`!=`" },
+    { "lt", "`<`" },            { "le", "`<=`" },         { "gt", "`>`" },              { "ge", "`>=`" },
+    { "matmul", "`@`" },        { "take", "`x[index]`" }, { "slice", "`x[a:b:c]` `x[i]`" },
+    { "reshape", "`x[None]`" }, { "bitcast", "`x.view(dtype)`" }, { "permute", "`x.T` `x.mT`" }, { "copy_", "`x[...] = y` and every in-place spelling" },
+};
+
+static const struct {
+    const char *op, *text;
+} limits[] = {
+    { "arange", "a constant length where a bound is a float" },
+    { "bitcast", "equal element sizes, or the last dimension scales" },
+    { "clamp", "bounds are numbers; tensors become `maximum` and `minimum`" },
+    { "div", "`rounding_mode` None or 'floor'" },
+    { "pad", "constant padding, not negative" },
+    { "slice", "positive constant step; at most 4096 parts of a split, their number a constant" },
+    { "expand", "`repeat_interleave` with a number of repeats, not a tensor" },
+    { "take", "one tensor of integers among the indices" },
+    { "empty", "contiguous buffers only" },
+    { "amax", "values of a maximum only, not its indices" },
+    { "amin", "values of a minimum only, not its indices" },
+};
+
+static bool has_word(const char *forms_, char c)
+{
+    return strchr(forms_, c) != NULL;
+}
+
+static void print_spellings(jc_op op)
+{
+    const char *sep = "";
+    for (size_t i = 0; i < COUNT(spoken); i++)
+        if (strcmp(spoken[i].op, jc_ops[op].name) == 0) {
+            printf("%s", spoken[i].text);
+            sep = " ";
+        }
+    for (size_t i = 0; i < COUNT(spellings); i++) {
+        if (spellings[i].op != op)
+            continue;
+        for (size_t k = 0; k < COUNT(forms); k++)
+            if (has_word(spellings[i].forms, forms[k].form)) {
+                printf("%s`%s%s%s`", sep, forms[k].prefix, spellings[i].name,
+                       has_word(spellings[i].forms, 'i') && forms[k].form != 'f' ? "[_]" : "");
+                sep = " ";
+            }
+    }
+}
+
+/* --- what inference takes --- */
+
+typedef struct probe {
+    jc_graph *g;
+    jc_func *f;
+    jc_op op;
+    jc_dtype dtype;
+} probe;
+
+static jc_arg tensor(probe *p, jc_dtype dtype)
+{
+    const jc_expr **dims = JC_NEWN(p->g->arena, const jc_expr *, 2);
+    dims[0] = dims[1] = jc_ex_int(p->g->exprs, 4);
+    jc_type type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = 2, .dims = dims };
+    if (p->op == JC_OP_layer_norm || p->op == JC_OP_rms_norm || p->op == JC_OP_fused_add_rms_norm)
+        type.rank = p->f->nparams >= (p->op == JC_OP_fused_add_rms_norm ? 2u : 1u) ? 1 : 2;
+    return jc_arg_value(jc_func_param(p->f, "x", &type));
+}
+
+static jc_arg ints(probe *p, int64_t a, int64_t b)
+{
+    const jc_expr *at[2] = { jc_ex_int(p->g->exprs, a), jc_ex_int(p->g->exprs, b) };
+    return jc_arg_exprs(p->g, at, 2);
+}
+
+/* An argument for the I-th word of the signature, of the given length. */
+static jc_arg argument(probe *p, const char *word, size_t length, int i)
+{
+    const bool star = word[length - 1] == '*', optional = word[length - 1] == '?';
+    switch (word[0]) {
+    case 'T':
+        if (optional)
+            return jc_arg_none();
+        if (p->op == JC_OP_where && i == 0)
+            return tensor(p, JC_B8);
+        if (p->op == JC_OP_take && i == 2)
+            return tensor(p, JC_I64);
+        if (star) {
+            jc_arg x = tensor(p, p->dtype);
+            return jc_arg_list(p->g, &x, 1);
+        }
+        return tensor(p, p->dtype);
+    case 'E':
+        if (optional)
+            return jc_arg_none();
+        if (star && (p->op == JC_OP_sum || p->op == JC_OP_mean || p->op == JC_OP_amax || p->op == JC_OP_amin))
+            return jc_arg_list(p->g, (jc_arg[]){ jc_arg_int(p->g, 1) }, 1);
+        if (star)
+            return p->op == JC_OP_permute ? ints(p, 1, 0) : p->op == JC_OP_pad ? ints(p, 1, 1) : ints(p, 4, 4);
+        return jc_arg_int(p->g, 1);
+    case 'F':
+        return jc_arg_float(1);
+    case 'N':
+        return optional && p->op != JC_OP_clamp ? jc_arg_none() : jc_arg_int(p->g, 1);
+    case 'B':
+        return jc_arg_bool(false);
+    case 'D':
+        return optional ? jc_arg_none() : jc_arg_dtype(p->dtype);
+    default:
+        return jc_arg_none();
+    }
+}
+
+static bool takes(jc_op op, jc_dtype dtype)
+{
+    jc_arena *arena = jc_arena_new(NULL);
+    if (!arena)
+        return false;
+    probe p = { .g = jc_graph_new(arena, "probe"), .op = op, .dtype = dtype };
+    p.f = jc_func_new(p.g, "f");
+    jc_arg args[16];
+    uint32_t n = 0;
+    for (const char *word = jc_ops[op].sig; *word && n < 16;) {
+        const size_t length = strcspn(word, " ");
+        args[n] = argument(&p, word, length, (int)n);
+        n++;
+        word += length + (word[length] == ' ');
+    }
+    if (op == JC_OP_slice)
+        args[3] = jc_arg_int(p.g, 2);
+    jc_error err = JC_ERROR_INIT;
+    const bool ok = jc_func_add(p.f, op, args, n, 1, NULL, &err) == JITC_OK;
+    jc_arena_free(arena);
+    return ok;
+}
+
+static void print_dtypes(jc_op op)
+{
+    const char *sep = "";
+    for (int d = 0; d < JC_DTYPE_COUNT; d++)
+        if (takes(op, (jc_dtype)d)) {
+            printf("%s%s", sep, jc_dtypes[d].name);
+            sep = " ";
+        }
+}
+
+static void print_row(jc_op op)
+{
+    printf("| `%s` | ", jc_ops[op].name);
+    print_spellings(op);
+    printf(" | ");
+    print_dtypes(op);
+    printf(" | ");
+    for (size_t i = 0; i < COUNT(limits); i++)
+        if (strcmp(limits[i].op, jc_ops[op].name) == 0)
+            printf("%s", limits[i].text);
+    printf(" |\n");
+}
+
+int main(void)
+{
+    printf("# Operators\n\n"
+           "Printed by `docs/gen_operators` from `ir/ops.def`, `ir/spellings.def` and `ir/custom.def`; do not edit. "
+           "`make update-docs` writes it anew.\n\n"
+           "Every operator takes tensors of up to %d dimensions with symbolic sizes and any strides. `x.` is a method of a "
+           "tensor, `[_]` says that the spelling\nwith `_` exists too and writes its result into its first argument. "
+           "Operators of `aten`, `prims` and `vllm_ir` are known with any overload. Where the second\ncolumn lists what "
+           "the name does not say (`chunk` under `slice`), the reader spells it out in that operator and others.\n\n"
+           "| operator | spellings | dtypes of tensors | limits |\n|---|---|---|---|\n",
+           JC_MAX_RANK);
+    for (int op = 0; op < JC_OP_COUNT; op++)
+        if (op != JC_OP_custom && op != JC_OP_call)
+            print_row((jc_op)op);
+    printf("\nThese make no node, since they give the tensor itself, a size, or nothing: ");
+    print_spellings(JC_OP_custom);
+    printf(".\n\nA function or method that is not on this page reads, splits and hashes; compiling it fails.\n\n"
+           "## Custom operators\n\n"
+           "Operators of `torch.ops.*` outside `aten`, `prims` and `vllm_ir` are called out to the host. What they write is "
+           "known of these (`!`); any other is taken to\nwrite every tensor it gets.\n\n"
+           "| operator | arguments |\n|---|---|\n");
+    for (size_t i = 0; i < COUNT(customs); i++)
+        printf("| `%s` | `%s` |\n", customs[i].name, customs[i].params);
+    return 0;
+}

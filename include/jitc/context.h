@@ -1,0 +1,65 @@
+/*
+ * jitc/context.h - the context: options, allocator, log, cache, registered operators.
+ *
+ * Everything belongs to a context and is given back with it at the latest.  Compiling and looking up are safe from any
+ * thread on a shared context; registering operators and freeing are not concurrent with anything else.  The library
+ * has no global state, prints nothing, and never exits or aborts.
+ */
+#ifndef JITC_CONTEXT_H
+#define JITC_CONTEXT_H
+
+#include "jitc/op.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define JITC_VERSION_MAJOR 0
+#define JITC_VERSION_MINOR 1
+#define JITC_VERSION_PATCH 0
+#define JITC_VERSION "0.1.0"
+JITC_API const char *jitc_version(void);
+
+typedef struct jitc_context_options {
+    size_t struct_size; /* sizeof(jitc_context_options) */
+    /* NULL: malloc and free. `size` is what was asked for. */
+    void *(*alloc)(void *user, size_t size);
+    void (*free)(void *user, void *block, size_t size);
+    void *alloc_user;
+    /* Debug and warning lines, without a newline; NULL: nowhere. May be called from any thread. */
+    void (*log)(void *user, const char *line);
+    void *log_user;
+    const char *debug;     /* "cache,pass": see `jitc doctor`; NULL: none. The environment is not read. */
+    const char *cache_dir; /* NULL: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc, else ~/.cache/jitc; "": memory alone */
+    const char *device;    /* "host", "cuda", "cuda:1", "sim"; NULL: "cuda" where there is one, else "host". Opened on first use */
+    unsigned threads;      /* compile and host-run threads; 0: one per core */
+    uint64_t seed;         /* of `sim` */
+} jitc_context_options;
+
+/* OPTIONS may be NULL.  *OUT is set even on failure (unless memory is out: NULL), so that its error can be read. */
+JITC_API jitc_status jitc_context_new(const jitc_context_options *options, jitc_context **out);
+JITC_API void jitc_context_free(jitc_context *ctx); /* NULL is allowed; frees graphs and models too */
+
+typedef struct jitc_error_info {
+    size_t struct_size;
+    jitc_status status;
+    const char *message; /* a sentence */
+    const char *file;    /* "" where there is none */
+    int line, column;    /* 0 where there is none */
+    const char *node;    /* "" where there is none */
+} jitc_error_info;
+/* The calling thread's last failure in CTX, "file:line:column: message"; "" when there was none. Valid until that
+   thread's next failing call. */
+JITC_API const char *jitc_context_error(jitc_context *ctx);
+JITC_API void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out);
+
+/* The handle of a string: the same for the same text, valid as long as CTX. USER is what custom operators get by
+   jitc_layer_name_user(); NULL leaves an earlier one. Safe from any thread. NULL when memory is out. */
+JITC_API const jitc_layer_name *jitc_layer_name_intern(jitc_context *ctx, const char *text, void *user);
+JITC_API const char *jitc_layer_name_text(const jitc_layer_name *name);
+JITC_API void *jitc_layer_name_user(const jitc_layer_name *name);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,14 @@
+/*
+ * jitc/jitc.h - all of libjitc.
+ */
+#ifndef JITC_JITC_H
+#define JITC_JITC_H
+
+#include "jitc/context.h"
+#include "jitc/dlpack.h"
+#include "jitc/model.h"
+#include "jitc/op.h"
+#include "jitc/status.h"
+#include "jitc/value.h"
+
+#endif

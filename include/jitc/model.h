@@ -1,0 +1,102 @@
+/*
+ * jitc/model.h - from text to something that runs.
+ *
+ *   jitc_graph_read -> jitc_model_build (split, deduplicate, compile or load) -> jitc_piece_run / jitc_model_run
+ */
+#ifndef JITC_MODEL_H
+#define JITC_MODEL_H
+
+#include "jitc/context.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct jitc_graph jitc_graph;
+typedef struct jitc_model jitc_model;
+
+/* Reads PyTorch's text. NAME stands in messages. The graph belongs to CTX; TEXT is not needed afterwards. */
+JITC_API jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length,
+                                     jitc_graph **out);
+JITC_API jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out);
+JITC_API void jitc_graph_free(jitc_graph *graph);
+
+typedef struct jitc_range {
+    const char *symbol; /* NULL: every symbol */
+    int64_t lo, hi;
+} jitc_range;
+typedef struct jitc_strides {
+    const char *param;
+    uint32_t n;
+    const char *const *strides; /* expressions: "s7", "1" */
+} jitc_strides;
+
+typedef struct jitc_model_options {
+    size_t struct_size;
+    const char *arch;   /* "sm_90a", "host", "sim"...; NULL: the context's device */
+    bool no_lift_names; /* leave literals of custom operators in the code */
+    bool strict;        /* round after every operator */
+    bool split_only;    /* do not compile: pieces and classes only */
+    const char *const *split_ops; /* names without namespace; NULL: the default list */
+    uint32_t nsplit_ops;
+    const jitc_range *ranges;
+    uint32_t nranges;
+    const jitc_strides *strides;
+    uint32_t nstrides;
+    void (*progress)(void *user, unsigned done, unsigned total, const char *what);
+    void *progress_user;
+} jitc_model_options;
+
+/* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be
+   used for another model. */
+JITC_API jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n,
+                                      const jitc_model_options *options, jitc_model **out);
+JITC_API void jitc_model_free(jitc_model *model);
+
+typedef struct jitc_model_stats {
+    size_t struct_size;
+    uint32_t pieces, classes;
+    uint64_t compiled, hits;                           /* classes */
+    uint64_t kernels, kernels_unique, kernels_compiled;
+    double ms_read, ms_split, ms_canonicalise, ms_hash, ms_lookup, ms_schedule, ms_llvm, ms_assemble, ms_load, ms_total;
+} jitc_model_stats;
+JITC_API void jitc_model_get_stats(const jitc_model *model, jitc_model_stats *out);
+
+typedef struct jitc_piece_info {
+    size_t struct_size;
+    const char *file, *name;
+    uint32_t cls;          /* class, counted from 0 in order of first member */
+    char key[65];          /* structural hash, hex */
+    bool splitting, hit;
+    uint32_t ninputs, noutputs; /* parameters of the piece; results */
+    uint32_t nlayer_names;
+    const char *const *layer_names; /* literals that were lifted, in order of use */
+} jitc_piece_info;
+JITC_API jitc_status jitc_model_piece_info(const jitc_model *model, uint32_t piece, jitc_piece_info *out);
+
+/*
+ * Runs one piece. VALUES: one per parameter of the piece (JITC_TENSOR on the context's device, JITC_INT for symints,
+ * JITC_NAME for LayerName parameters).  RESULTS: one per output; tensors are borrowed from the piece's memory until
+ * its next run.  One thread at a time per model.  Legal inside CUDA stream capture once the same shapes have run before.
+ */
+JITC_API jitc_status jitc_piece_run(jitc_model *model, uint32_t piece, void *stream, const jitc_value *values,
+                                    uint32_t nvalues, jitc_value *results, uint32_t nresults);
+
+/* Runs graph GRAPH of the model, piece by piece; parameters of its root function likewise. */
+JITC_API jitc_status jitc_model_run(jitc_model *model, uint32_t graph, void *stream, const jitc_value *values,
+                                    uint32_t nvalues, jitc_value *results, uint32_t nresults);
+typedef struct jitc_param_info {
+    size_t struct_size;
+    const char *name;
+    uint32_t tag;      /* JITC_TENSOR, JITC_INT, JITC_NAME */
+    const char *type;  /* "bf16[s0, 256]" */
+} jitc_param_info;
+JITC_API uint32_t jitc_model_params(const jitc_model *model, uint32_t graph);
+JITC_API uint32_t jitc_model_outputs(const jitc_model *model, uint32_t graph);
+JITC_API jitc_status jitc_model_param_info(const jitc_model *model, uint32_t graph, uint32_t param,
+                                           jitc_param_info *out);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

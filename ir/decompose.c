@@ -1,0 +1,228 @@
+/*
+ * ir/decompose.c - composite operators in simpler ones, with the rounding of their definitions (ir/README.md).
+ *
+ * The copy has the same parameters, values of the same types, and other numbers.  Rounding is explicit: narrow floats become f32 by
+ * a cast, are computed in f32, and a cast brings each rounding of the definition; f64 stays f64.  Casts to the dtype a
+ * value has anyway are left out.
+ */
+#include <string.h>
+#include "ir/graph.h"
+
+typedef struct copier {
+    jc_func *to;
+    jc_graph *g;
+    jc_value **map; /* of a value's number in the original */
+    int line;
+    jc_error *err;
+    jitc_status status; /* the first failure; from then on nothing is built */
+} copier;
+
+/* ---- copying ---- */
+
+static jc_arg copy_arg(copier *c, const jc_arg *a) {
+    jc_arg out = *a;
+    if (a->kind == JC_ARG_VALUE) {
+        out.value = c->map[a->value->id];
+    } else if (a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT) {
+        out.list.at = JC_NEWN(c->g->arena, jc_arg, a->list.n);
+        for (uint32_t i = 0; i < a->list.n; i++)
+            out.list.at[i] = copy_arg(c, &a->list.at[i]);
+    }
+    return out;
+}
+
+static jc_arg *copy_args(copier *c, const jc_arg *args, uint32_t n) {
+    jc_arg *out = JC_NEWN(c->g->arena, jc_arg, n);
+    for (uint32_t i = 0; i < n; i++)
+        out[i] = copy_arg(c, &args[i]);
+    return out;
+}
+
+static void copy_params(copier *c, const jc_func *f) {
+    for (uint32_t i = 0; i < f->nparams; i++) {
+        const jc_value *p = f->params[i];
+        jc_value *v = jc_func_param(c->to, p->name, &p->type);
+        v->alias = p->alias;
+        v->line = p->line;
+        c->map[p->id] = v;
+    }
+}
+
+static void copy_node(copier *c, const jc_node *n) {
+    jc_node *out = jc_arena_memdup(c->g->arena, n, sizeof *n);
+    out->args = copy_args(c, n->args, n->nargs);
+    out->results = JC_NEWN(c->g->arena, jc_value *, n->nresults);
+    for (uint32_t i = 0; i < n->nresults; i++) {
+        jc_value *v = jc_arena_memdup(c->g->arena, n->results[i], sizeof *v);
+        v->id = c->to->nvalues++;
+        v->def = out;
+        out->results[i] = v;
+        c->map[n->results[i]->id] = v;
+    }
+    for (uint32_t i = 0; i < n->nresults; i++) { /* a base may be a later result of the same call */
+        jc_value *base = n->results[i]->base;
+        out->results[i]->base = base ? c->map[base->id] : NULL;
+    }
+    jc_push(c->g->arena, &c->to->nodes, out);
+}
+
+/* ---- building: NULL passes through ---- */
+
+static jc_value *emit(copier *c, jc_op op, uint32_t nargs, const jc_arg *args) {
+    jc_node *n;
+    for (uint32_t i = 0; i < nargs; i++) {
+        if (args[i].kind == JC_ARG_VALUE && !args[i].value)
+            return NULL;
+    }
+    if (c->status || (c->status = jc_func_add(c->to, op, args, nargs, c->line, &n, c->err)))
+        return NULL;
+    return n->results[0];
+}
+#define EMIT(c, op, ...)                                                                           \
+    emit((c), JC_OP_##op, sizeof((jc_arg[]){ __VA_ARGS__ }) / sizeof(jc_arg), (jc_arg[]){ __VA_ARGS__ })
+#define V jc_arg_value
+
+static jc_value *unary(copier *c, jc_op op, jc_value *x) { return emit(c, op, 1, (jc_arg[]){ V(x) }); }
+static jc_value *binary(copier *c, jc_op op, jc_value *a, jc_value *b) {
+    return emit(c, op, 2, (jc_arg[]){ V(a), V(b) });
+}
+
+static jc_value *cast(copier *c, jc_value *x, uint8_t dtype) {
+    if (!x || x->type.dtype == dtype)
+        return x;
+    return EMIT(c, cast, V(x), jc_arg_dtype((jc_dtype)dtype));
+}
+
+/* To the dtype that is computed in. */
+static jc_value *widen(copier *c, jc_value *x) { return cast(c, x, x && x->type.dtype == JC_F64 ? JC_F64 : JC_F32); }
+
+/* OP over the last COUNT dims, kept as 1. */
+static jc_value *reduce_last(copier *c, jc_op op, jc_value *x, uint32_t count) {
+    const jc_expr *dims[JC_MAX_RANK];
+    if (!x)
+        return NULL;
+    for (uint32_t i = 0; i < count; i++)
+        dims[i] = jc_ex_int(c->g->exprs, x->type.rank - count + i);
+    jc_arg args[] = { V(x), jc_arg_exprs(c->g, dims, count), jc_arg_bool(true), jc_arg_none() };
+    return emit(c, op, jc_ops[op].nargs, args);
+}
+
+static jc_value *slice_last(copier *c, jc_value *x, const jc_expr *start, const jc_expr *length) {
+    if (!x)
+        return NULL;
+    return EMIT(c, slice, V(x), jc_arg_int(c->g, x->type.rank - 1), jc_arg_expr(start), jc_arg_expr(length),
+                jc_arg_int(c->g, 1));
+}
+
+static jc_value *operand(copier *c, const jc_node *n, uint32_t i) {
+    return n->args[i].kind == JC_ARG_NONE ? NULL : c->map[n->args[i].value->id];
+}
+
+/* x * rsqrt(mean(x^2) + eps), and what the caller adds: the tail that all norms share. */
+static jc_value *times_rsqrt(copier *c, jc_value *x, jc_value *mean, double eps) {
+    jc_value *sum = EMIT(c, add, V(mean), jc_arg_float(eps));
+    return binary(c, JC_OP_mul, x, unary(c, JC_OP_rsqrt, sum));
+}
+
+/* ---- the definitions ---- */
+
+/* x is wide; arguments of N from W on are w?, eps, variance_size?. */
+static jc_value *rms_norm(copier *c, const jc_node *n, jc_value *x, uint32_t w, uint8_t dtype) {
+    jc_value *square = binary(c, JC_OP_mul, x, x), *weight = operand(c, n, w);
+    if (n->args[w + 2].kind == JC_ARG_EXPR)
+        square = slice_last(c, square, jc_ex_int(c->g->exprs, 0), n->args[w + 2].expr);
+    jc_value *y = times_rsqrt(c, x, reduce_last(c, JC_OP_mean, square, 1), n->args[w + 1].f);
+    if (weight)
+        y = binary(c, JC_OP_mul, cast(c, y, weight->type.dtype), weight);
+    return cast(c, y, dtype);
+}
+
+static void decompose_rms_norm(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, 0);
+    out[0] = rms_norm(c, n, widen(c, x), 1, x->type.dtype);
+}
+
+static void decompose_fused_add_rms_norm(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, 0), *r = operand(c, n, 1);
+    jc_value *wide = widen(c, x); /* one statement each: the order of nodes must not be the compiler's choice */
+    jc_value *sum = binary(c, JC_OP_add, wide, widen(c, r));
+    out[1] = cast(c, sum, x->type.dtype);
+    out[0] = rms_norm(c, n, sum, 2, x->type.dtype);
+}
+
+static void decompose_layer_norm(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, 0), *weight = operand(c, n, 2), *bias = operand(c, n, 3);
+    uint32_t count = (uint32_t)n->args[1].expr->value;
+    jc_value *wide = widen(c, x);
+    jc_value *centred = binary(c, JC_OP_sub, wide, reduce_last(c, JC_OP_mean, wide, count));
+    jc_value *variance = reduce_last(c, JC_OP_mean, binary(c, JC_OP_mul, centred, centred), count);
+    jc_value *y = times_rsqrt(c, centred, variance, n->args[4].f);
+    if (weight)
+        y = binary(c, JC_OP_mul, y, weight);
+    if (bias)
+        y = binary(c, JC_OP_add, y, bias);
+    out[0] = cast(c, y, x->type.dtype);
+}
+
+/* With a dtype given, x is rounded to it first. */
+static void decompose_softmax(copier *c, const jc_node *n, jc_value **out) {
+    uint8_t dtype = n->results[0]->type.dtype;
+    jc_value *x = widen(c, cast(c, operand(c, n, 0), dtype));
+    jc_arg dims = jc_arg_list(c->g, &n->args[1], 1);
+    jc_value *most = EMIT(c, amax, V(x), dims, jc_arg_bool(true));
+    jc_value *e = unary(c, JC_OP_exp, binary(c, JC_OP_sub, x, most));
+    jc_value *sum = EMIT(c, sum, V(e), dims, jc_arg_bool(true), jc_arg_none());
+    out[0] = cast(c, binary(c, JC_OP_div, e, sum), dtype);
+}
+
+static void decompose_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, 0);
+    const jc_type *type = &n->results[0]->type;
+    const jc_expr *half = type->dims[type->rank - 1];
+    jc_value *gate = slice_last(c, x, jc_ex_int(c->g->exprs, 0), half), *up = slice_last(c, x, half, half);
+    jc_value *activated = cast(c, unary(c, JC_OP_silu, widen(c, gate)), x->type.dtype);
+    out[0] = binary(c, JC_OP_mul, activated, up);
+}
+
+static void (*const definitions[JC_OP_COUNT])(copier *c, const jc_node *n, jc_value **out) = {
+    [JC_OP_rms_norm] = decompose_rms_norm,
+    [JC_OP_fused_add_rms_norm] = decompose_fused_add_rms_norm,
+    [JC_OP_layer_norm] = decompose_layer_norm,
+    [JC_OP_softmax] = decompose_softmax,
+    [JC_OP_silu_and_mul] = decompose_silu_and_mul,
+};
+
+/* The last value stands for the node's result: it gets its name, and the dims that annotations settled. */
+static jitc_status decompose_node(copier *c, const jc_node *n) {
+    jc_value *out[2] = { NULL, NULL };
+    c->line = n->line;
+    definitions[n->op](c, n, out);
+    for (uint32_t i = 0; i < n->nresults && !c->status; i++) {
+        const jc_value *was = n->results[i];
+        c->map[was->id] = out[i];
+        out[i]->name = was->name;
+        out[i]->type.dims = was->type.dims;
+    }
+    return c->status;
+}
+
+jitc_status jc_decompose(const jc_func *f, bool (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
+                         jc_error *err) {
+    copier c = { .g = f->graph, .err = err };
+    c.to = jc_func_new(f->graph, f->name);
+    c.map = JC_NEWN(c.g->arena, jc_value *, f->nvalues);
+    c.to->line = f->line;
+    c.to->tuple = f->tuple;
+    copy_params(&c, f);
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        const jc_node *n = f->nodes.at[i];
+        if (definitions[n->op] && !(keep && keep(user, n)))
+            JC_TRY(decompose_node(&c, n));
+        else
+            copy_node(&c, n);
+    }
+    c.to->noutputs = f->noutputs;
+    c.to->outputs = copy_args(&c, f->outputs, f->noutputs);
+    *out = c.to;
+    return JITC_OK;
+}

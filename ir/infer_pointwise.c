@@ -1,0 +1,231 @@
+/*
+ * ir/infer_pointwise.c - pointwise operators: broadcasting and PyTorch's type promotion.
+ *
+ * Promotion has three levels: tensors with dims, tensors without, numbers.  A lower level only counts if its kind
+ * (bool < integer < float) is above what the higher ones give.
+ */
+#include "ir/infer_priv.h"
+
+/* ---- broadcasting ---- */
+
+/* One dim of each side; false where neither equality nor a 1 is possible. */
+static bool broadcast_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr **out) {
+    if (a == b || jc_ex_is(b, 1)) {
+        *out = a;
+        return true;
+    }
+    if (jc_ex_is(a, 1)) {
+        *out = b;
+        return true;
+    }
+    if (jc_in_same_dim(in, a, b, out))
+        return true;
+    const jc_expr *one = jc_ex_int(in->t, 1);
+    if (jc_ex_equal(in->t, a, one) != JC_NO) {
+        *out = b;
+        return true;
+    }
+    *out = a;
+    return jc_ex_equal(in->t, b, one) != JC_NO;
+}
+
+static jitc_status broadcast_error(jc_in *in, const jc_expr *const *dims, uint32_t rank, const jc_type *with) {
+    jc_type other = { .kind = JC_TENSOR, .dtype = with->dtype, .rank = (uint8_t)rank, .dims = dims };
+    jc_type plain = *with;
+    plain.strides = NULL;
+    return jc_in_fail(in, JITC_E_INPUT, "expected dims that broadcast, got %s and %s.",
+                      jc_in_text(in, &other) + __builtin_strlen(jc_dtypes[with->dtype].name),
+                      jc_in_text(in, &plain) + __builtin_strlen(jc_dtypes[with->dtype].name));
+}
+
+jitc_status jc_in_broadcast(jc_in *in, const jc_expr *const **dims, uint32_t *rank, const jc_type *with) {
+    uint32_t ra = *rank, rb = with->rank, r = ra > rb ? ra : rb, same = 0;
+    if (rb == 0 || (*dims == with->dims && ra == rb))
+        return JITC_OK;
+    if (ra == 0) {
+        *dims = with->dims;
+        *rank = rb;
+        return JITC_OK;
+    }
+    for (; same < rb && ra == rb && (*dims)[same] == with->dims[same]; same++)
+        ;
+    if (ra == rb && same == rb)
+        return JITC_OK;
+    const jc_expr **out = JC_NEWN(in->arena, const jc_expr *, r);
+    for (uint32_t d = 0; d < r; d++) {
+        if (d < r - ra)
+            out[d] = with->dims[d];
+        else if (d < r - rb)
+            out[d] = (*dims)[d];
+        else if (!broadcast_dim(in, (*dims)[d - (r - ra)], with->dims[d - (r - rb)], &out[d]))
+            return broadcast_error(in, *dims, ra, with);
+    }
+    *dims = out;
+    *rank = r;
+    return JITC_OK;
+}
+
+/* ---- promotion ---- */
+
+typedef struct promotion {
+    int level[3]; /* tensors with dims, tensors without, numbers: the dtype so far, or -1 */
+} promotion;
+
+static int meet(int a, int b) {
+    return a < 0 ? b : b < 0 ? a : (int)jc_dtype_promote((jc_dtype)a, (jc_dtype)b);
+}
+
+static int number_dtype(const jc_arg *a) {
+    if (a->kind == JC_ARG_VALUE)
+        return a->value->type.kind == JC_FLOAT ? JC_F32 : a->value->type.kind == JC_BOOL ? JC_B8 : JC_I64;
+    return a->kind == JC_ARG_FLOAT ? JC_F32 : a->kind == JC_ARG_BOOL ? JC_B8 : JC_I64;
+}
+
+static void promote_arg(promotion *p, const jc_arg *a) {
+    bool tensor = jc_in_is_tensor(a);
+    int level = !tensor ? 2 : a->value->type.rank == 0;
+    p->level[level] = meet(p->level[level], tensor ? a->value->type.dtype : number_dtype(a));
+}
+
+static int combine(int higher, int lower) {
+    if (higher >= 0 && jc_in_floating((uint8_t)higher))
+        return higher;
+    if (higher < 0 || higher == JC_B8 || (lower >= 0 && jc_in_floating((uint8_t)lower)))
+        return meet(higher, lower);
+    return higher;
+}
+
+static uint8_t promoted(const promotion *p) {
+    return (uint8_t)combine(p->level[0], combine(p->level[1], p->level[2]));
+}
+
+/* ---- what each operator takes ---- */
+
+enum {
+    MAKES_FLOAT = 1, /* of integers and bools f32 */
+    FLOATS = 2,      /* operands may be floats */
+    INTS = 4,
+    BOOLS = 8,
+    COMPARES = 16,   /* the result is b8 */
+    NUMBERS = FLOATS | INTS,
+    ANY = FLOATS | INTS | BOOLS,
+};
+
+static const uint8_t takes[JC_OP_COUNT] = {
+    [JC_OP_neg] = NUMBERS,
+    [JC_OP_abs] = NUMBERS,
+    [JC_OP_exp] = ANY | MAKES_FLOAT,
+    [JC_OP_exp2] = ANY | MAKES_FLOAT,
+    [JC_OP_log] = ANY | MAKES_FLOAT,
+    [JC_OP_sqrt] = ANY | MAKES_FLOAT,
+    [JC_OP_rsqrt] = ANY | MAKES_FLOAT,
+    [JC_OP_reciprocal] = ANY | MAKES_FLOAT,
+    [JC_OP_sin] = ANY | MAKES_FLOAT,
+    [JC_OP_cos] = ANY | MAKES_FLOAT,
+    [JC_OP_tanh] = ANY | MAKES_FLOAT,
+    [JC_OP_erf] = ANY | MAKES_FLOAT,
+    [JC_OP_sigmoid] = ANY | MAKES_FLOAT,
+    [JC_OP_silu] = FLOATS,
+    [JC_OP_relu] = NUMBERS,
+    [JC_OP_floor] = NUMBERS,
+    [JC_OP_ceil] = NUMBERS,
+    [JC_OP_gelu] = FLOATS,
+    [JC_OP_softplus] = FLOATS,
+    [JC_OP_bitwise_not] = INTS | BOOLS,
+    [JC_OP_add] = ANY,
+    [JC_OP_sub] = NUMBERS,
+    [JC_OP_mul] = ANY,
+    [JC_OP_div] = ANY | MAKES_FLOAT,
+    [JC_OP_floordiv] = NUMBERS,
+    [JC_OP_remainder] = NUMBERS,
+    [JC_OP_pow] = NUMBERS,
+    [JC_OP_minimum] = ANY,
+    [JC_OP_maximum] = ANY,
+    [JC_OP_bitand] = INTS | BOOLS,
+    [JC_OP_bitor] = INTS | BOOLS,
+    [JC_OP_bitxor] = INTS | BOOLS,
+    [JC_OP_shl] = INTS,
+    [JC_OP_shr] = INTS,
+    [JC_OP_eq] = ANY | COMPARES,
+    [JC_OP_ne] = ANY | COMPARES,
+    [JC_OP_lt] = ANY | COMPARES,
+    [JC_OP_le] = ANY | COMPARES,
+    [JC_OP_gt] = ANY | COMPARES,
+    [JC_OP_ge] = ANY | COMPARES,
+    [JC_OP_clamp] = NUMBERS,
+    [JC_OP_where] = ANY,
+};
+
+/* The dtype of the result, from the operands' common one. */
+static jitc_status result_dtype(jc_in *in, uint8_t common, uint8_t *out) {
+    uint8_t can = takes[in->n->op];
+    uint8_t need = jc_in_floating(common) ? FLOATS : common == JC_B8 ? BOOLS : INTS;
+    if (!(can & need) || jc_in_fp8(common))
+        return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected operands of another dtype, got %s%s.",
+                          jc_dtypes[common].name, jc_in_fp8(common) ? " (cast it first)" : "");
+    *out = can & COMPARES ? JC_B8 : can & MAKES_FLOAT && need != FLOATS ? JC_F32 : common;
+    return JITC_OK;
+}
+
+/* Arguments FIRST to LAST, each a tensor, a number or None. */
+static jitc_status operands(jc_in *in, uint32_t first, uint32_t last, const jc_expr *const **dims, uint32_t *rank,
+                            uint8_t *common) {
+    promotion p = { { -1, -1, -1 } };
+    for (uint32_t i = first; i <= last; i++) {
+        const jc_arg *a = &in->n->args[i];
+        if (a->kind == JC_ARG_NONE)
+            continue;
+        promote_arg(&p, a);
+        if (!jc_in_is_tensor(a))
+            continue;
+        if (jc_in_fp8(a->value->type.dtype) && in->n->op != JC_OP_where)
+            return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected operands of another dtype, got %s (cast it first).",
+                              jc_dtypes[a->value->type.dtype].name);
+        JC_TRY(jc_in_broadcast(in, dims, rank, &a->value->type));
+    }
+    *common = promoted(&p);
+    return JITC_OK;
+}
+
+jitc_status jc_infer_pointwise(jc_in *in) {
+    const jc_expr *const *dims = NULL;
+    uint32_t rank = 0;
+    uint8_t dtype;
+    bool binary = in->n->nargs == 2 && jc_ops[in->n->op].sig[1] == 'N';
+    if (binary && !jc_in_is_tensor(&in->n->args[0]) && !jc_in_is_tensor(&in->n->args[1]))
+        return jc_in_fail(in, JITC_E_INPUT, "expected a tensor among the operands, got two numbers.");
+    JC_TRY(operands(in, 0, binary, &dims, &rank, &dtype));
+    JC_TRY(result_dtype(in, dtype, &dtype));
+    jc_in_result(in, 0, dtype, dims, rank);
+    return JITC_OK;
+}
+
+jitc_status jc_infer_cast(jc_in *in) {
+    const jc_type *x = jc_in_type(in, 0);
+    jc_in_result(in, 0, (uint8_t)in->n->args[1].dtype, x->dims, x->rank);
+    return JITC_OK;
+}
+
+jitc_status jc_infer_clamp(jc_in *in) {
+    const jc_expr *const *dims = NULL;
+    uint32_t rank = 0;
+    uint8_t dtype;
+    if (!jc_in_has(in, 1) && !jc_in_has(in, 2))
+        return jc_in_fail(in, JITC_E_INPUT, "expected a lower or an upper bound, got neither.");
+    JC_TRY(operands(in, 0, 2, &dims, &rank, &dtype));
+    JC_TRY(result_dtype(in, dtype, &dtype));
+    jc_in_result(in, 0, dtype, dims, rank);
+    return JITC_OK;
+}
+
+jitc_status jc_infer_where(jc_in *in) {
+    const jc_type *cond = jc_in_type(in, 0);
+    const jc_expr *const *dims = cond->dims;
+    uint32_t rank = cond->rank;
+    uint8_t dtype;
+    if (cond->dtype != JC_B8)
+        return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected a condition of dtype b8, got %s.", jc_in_text(in, cond));
+    JC_TRY(operands(in, 1, 2, &dims, &rank, &dtype));
+    jc_in_result(in, 0, dtype, dims, rank);
+    return JITC_OK;
+}

@@ -1,0 +1,73 @@
+/*
+ * ir/infer_priv.h - what the inference rules share.
+ *
+ * A rule looks at a node's arguments, whose kinds the signature check has seen to, and fills in the results' types
+ * and places.  Rules never change a value that exists already.
+ */
+#ifndef JC_INFER_PRIV_H
+#define JC_INFER_PRIV_H
+
+#include "ir/graph.h"
+
+typedef struct jc_in {
+    jc_func *f;
+    jc_exprs *t;
+    jc_arena *arena;
+    jc_node *n;
+    jc_error *err;
+} jc_in;
+
+typedef jitc_status jc_rule(jc_in *in);
+
+/* Fails with the place of the node; the message starts with the operator's name. */
+jitc_status jc_in_fail(jc_in *in, jitc_status status, const char *format, ...) JC_PRINTF(3, 4);
+/* A type's text, for messages. */
+const char *jc_in_text(jc_in *in, const jc_type *type);
+const char *jc_in_expr_text(jc_in *in, const jc_expr *e);
+
+static inline jc_value *jc_in_value(const jc_in *in, uint32_t i) { return in->n->args[i].value; }
+static inline const jc_type *jc_in_type(const jc_in *in, uint32_t i) { return &in->n->args[i].value->type; }
+static inline bool jc_in_has(const jc_in *in, uint32_t i) { return in->n->args[i].kind != JC_ARG_NONE; }
+static inline bool jc_in_is_tensor(const jc_arg *a) {
+    return a->kind == JC_ARG_VALUE && a->value->type.kind == JC_TENSOR;
+}
+static inline bool jc_in_floating(uint8_t dtype) { return jc_dtypes[dtype].cls == 'f'; }
+static inline bool jc_in_fp8(uint8_t dtype) { return dtype == JC_F8E4M3FN || dtype == JC_F8E5M2; }
+/* Integers that index: no bool. */
+static inline bool jc_in_integer(uint8_t dtype) { return jc_dtypes[dtype].cls == 'i' || jc_dtypes[dtype].cls == 'u'; }
+
+/* Do N's arguments match the signature of its operator, which is neither `custom` nor `call`? */
+bool jc_args_fit(const jc_node *n);
+/* The constant value of argument I as a dim number below LIMIT. */
+jitc_status jc_in_dim(jc_in *in, uint32_t i, uint32_t limit, uint32_t *dim);
+/* The list argument I as an array of expressions. */
+const jc_expr **jc_in_exprs(jc_in *in, uint32_t i, uint32_t *n);
+/* Are freshly made dims possible: not too many, none negative or overflowing? */
+jitc_status jc_in_check_dims(jc_in *in, const jc_expr *const *dims, uint32_t rank);
+
+/* Result I owns its storage, row-major. DIMS are kept, not copied, and were checked. */
+void jc_in_result(jc_in *in, uint32_t i, uint8_t dtype, const jc_expr *const *dims, uint32_t rank);
+/* Result 0 is a view of X's storage. STRIDES (NULL: row-major) may be changed here; OFFSET is in elements of the
+   base. */
+void jc_in_view(jc_in *in, jc_value *x, uint8_t dtype, const jc_expr *const *dims, uint32_t rank,
+                const jc_expr **strides, const jc_expr *offset);
+/* A and B are to be the same dim: gives the more definite one; false where they differ always. */
+bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr **out);
+/* Broadcasts the N-dim *DIMS with WITH. */
+jitc_status jc_in_broadcast(jc_in *in, const jc_expr *const **dims, uint32_t *rank, const jc_type *with);
+
+/* pointwise */
+jc_rule jc_infer_pointwise, jc_infer_cast, jc_infer_clamp, jc_infer_where;
+/* views */
+jc_rule jc_infer_reshape, jc_infer_permute, jc_infer_slice, jc_infer_expand, jc_infer_bitcast, jc_infer_contiguous;
+/* all others */
+jc_rule jc_infer_reduction, jc_infer_softmax, jc_infer_layer_norm, jc_infer_rms_norm, jc_infer_silu_and_mul,
+    jc_infer_clone, jc_infer_cat, jc_infer_pad, jc_infer_take, jc_infer_empty, jc_infer_full, jc_infer_arange,
+    jc_infer_linear, jc_infer_matmul, jc_infer_copy;
+/* Values of a call's results, from the callee's outputs. */
+jc_rule jc_infer_call;
+
+/* Leaves of F's outputs that are no None, in order; to COUNT how many. LEAVES may be NULL. */
+uint32_t jc_func_leaves(const jc_func *f, const jc_arg **leaves);
+
+#endif

@@ -1,0 +1,417 @@
+/*
+ * jit/llvm/emit_math.c - exp, log, sin ... of f32 and f64 as straight-line code, for scalars and vectors.
+ *
+ * One code for all dialects, written so that it has no branch: a vector of any width goes through it at once.  Errors are
+ * about 2 ulp (pow of f64: about 1e-13).  Polynomials are interpolations at Chebyshev points, computed with 60 digits; the
+ * error beside each is that of the polynomial alone.  Reductions:
+ *   exp x   n = round(x/ln 2), e^r 2^n with r = x - n ln 2 in two parts; 2^n in two factors, so that subnormal results and
+ *           overflow come out by themselves
+ *   log x   x = m 2^n with m in [sqrt(1/2), sqrt 2), log m = 2 artanh s, s = (m-1)/(m+1)
+ *   sin x   r = x - n pi/2, in f64 also for f32: good up to |x| = 2^51
+ *   erf x   near 0 a polynomial; else 1 - e^(-x*x) erfcx(x), erfcx a polynomial in (x-2)/(x+2)
+ *   pow     2^(y log2 x) in f64 also for f32
+ */
+#include "jit/llvm/emit.h"
+
+#include "kernels/dialect.h"
+
+#include <math.h>
+
+/* ---- coefficients, lowest first ------------------------------------------------------------------------------- */
+
+/* clang-format off */
+static const double exp_q_32[] = { /* error 6.5e-8 */
+    5.0e-1, 1.6666576921985397953e-1, 4.1666554532615786475e-2, 8.3631903256151493193e-3,
+    1.3926197669429921324e-3,
+};
+static const double exp_q_64[] = { /* error 1.4e-18 */
+    5.0e-1, 1.6666666666666670999e-1, 4.166666666666666976e-2, 8.3333333333261242584e-3,
+    1.3888888888883740544e-3, 1.9841269874858611788e-4, 2.4801587325574867791e-5,
+    2.7557255352032672337e-6, 2.7557273608709006727e-7, 2.5105237050760299302e-8,
+    2.0914701283103283894e-9,
+};
+static const double exp2_q_32[] = { /* error 3.1e-8 */
+    2.4022650695910071233e-1, 5.5503809898822176694e-2, 9.6181032323247163755e-3,
+    1.3381321668874588176e-3, 1.5444900518318273651e-4,
+};
+static const double exp2_q_64[] = { /* error 6.7e-19 */
+    2.4022650695910071233e-1, 5.5504108664821594368e-2, 9.6181291076284778755e-3,
+    1.3333558146416916877e-3, 1.5403530393375904204e-4, 1.5252733829867080582e-5,
+    1.3215486802919256871e-6, 1.0178062426976923424e-7, 7.0548999470329008237e-9,
+    4.4549643712692967894e-10, 2.5725099252888685698e-11,
+};
+static const double log_p_32[] = { /* error 1.2e-9 */
+    6.6666666554300180159e-1, 4.0000122000816880822e-1, 2.8550802553276710125e-1,
+    2.3330964051772040272e-1,
+};
+static const double log_p_64[] = { /* error 1.4e-20 */
+    6.6666666666666666668e-1, 3.9999999999999992474e-1, 2.857142857143538007e-1,
+    2.2222222219852462983e-1, 1.8181818594570470279e-1, 1.5384575060560597387e-1,
+    1.3335641774000266863e-1, 1.1688054094268660697e-1, 1.1882627381096523646e-1,
+};
+static const double sin_p_32[] = { /* error 2.0e-8 */
+    -1.666666466183097963e-1, 8.3327481766827598594e-3, -1.9587870583916141773e-4,
+};
+static const double sin_p_64[] = { /* error 1.2e-20 */
+    -1.6666666666666666666e-1, 8.3333333333333314912e-3, -1.9841269841265063023e-4,
+    2.755731921933767028e-6, -2.5052106231927856303e-8, 1.6058531536611834267e-10,
+    -7.5866922620943442732e-13,
+};
+static const double cos_p_32[] = { /* error 2.0e-9 */
+    4.1666664659017902634e-2, -1.3888302941757222209e-3, 2.4547921745795432618e-5,
+};
+static const double cos_p_64[] = { /* error 6.4e-22 */
+    4.1666666666666666666e-2, -1.3888888888888887865e-3, 2.4801587301584645359e-5,
+    -2.7557319221401992526e-7, 2.0876755790791470965e-9, -1.1470460841811525243e-11,
+    4.7458692024108734831e-14,
+};
+static const double tanh_p_32[] = { /* error 4.3e-8 */
+    -3.3333328924525093634e-1, 1.3332767760291208376e-1, -5.3850609108377685279e-2,
+    2.0995753890295580867e-2, -6.0946413153564389986e-3,
+};
+static const double tanh_p_64[] = { /* error 5.4e-21 */
+    -3.3333333333333333333e-1, 1.3333333333333332792e-1, -5.3968253968253065939e-2,
+    2.1869488536095903486e-2, -8.8632355278649023942e-3, 3.592127994554754661e-3,
+    -1.4558338241150835318e-3, 5.9002230314576707567e-4, -2.3909626817792311177e-4,
+    9.676630637210770298e-5, -3.8797593516013256202e-5, 1.4830590818501295259e-5,
+    -4.7686995042852721532e-6, 9.162820874885124287e-7,
+};
+static const double erf_p_32[] = { /* error 2.2e-8 */
+    1.1283791445608000774, -3.7612458336325207302e-1, 1.1281431572300017345e-1,
+    -2.6752357731211569025e-2, 4.9720158747008606324e-3, -5.8824956907164235726e-4,
+};
+static const double erf_p_64[] = { /* error 5.1e-22 */
+    1.1283791670955125739, -3.7612638903183752441e-1, 1.1283791670955124117e-1,
+    -2.68661706451307897e-2, 5.2239776254353161758e-3, -8.5483270228382748455e-4,
+    1.2055332946381701588e-4, -1.4925648967632514124e-5, 1.646207623401159374e-6,
+    -1.6365106322983380273e-7, 1.4797118160993448474e-8, -1.219544623522526212e-9,
+    8.8267061192558981174e-11, -4.4290771184314699383e-12,
+};
+static const double erfcx_p_32[] = { /* error 3.6e-10 */
+    2.5539567666720850732e-1, -4.2718584779629465271e-1, 2.4165811508372822908e-1,
+    -7.8978522084735921567e-2, 3.7356597649399217972e-3, 6.994770354082523266e-3,
+    -8.7876525118313489073e-4, -9.4265746680136855286e-4, 1.6164194173073059799e-4,
+};
+static const double erfcx_p_64[] = { /* error 8.6e-22 */
+    2.5539567631050574387e-1, -4.2718584741395839376e-1, 2.4165819424246635791e-1,
+    -7.8978581015733071661e-2, 3.7328924043445992202e-3, 6.9974617392887443812e-3,
+    -8.4714325197723980645e-4, -9.819770300082615677e-4, 4.3555636157304056688e-5,
+    1.7436122940214004775e-4, 2.7524860847204472498e-5, -2.7580400166798000631e-5,
+    -1.3961480799841545248e-5, 1.3933127904615037472e-6, 3.7496695835716352134e-6,
+    1.1954372876647565005e-6, -4.1342305377539940449e-7, -5.1226990263584746272e-7,
+    -1.332636404719146607e-7, 8.9201677084725038618e-8, 5.8641027255852198873e-8,
+};
+
+/* clang-format on */
+
+/* ---- helpers -------------------------------------------------------------------------------------------------- */
+
+/* A float type, the integer type of its size, and its format. */
+typedef struct fmt {
+    jc_emit *e;
+    LLVMBuilderRef b;
+    LLVMTypeRef f, i;
+    bool wide;     /* f64 */
+    int mantissa;  /* 23, 52 */
+    int bias;
+} fmt;
+
+static fmt fmt_of(jc_emit *e, LLVMValueRef x)
+{
+    unsigned w = jc_width_of(LLVMTypeOf(x));
+    bool wide = jc_scalar_of(LLVMTypeOf(x)) == e->t.f64;
+    return (fmt){ .e = e, .b = e->b, .f = LLVMTypeOf(x), .i = jc_vec_of(wide ? e->t.i64 : e->t.i32, w), .wide = wide,
+                  .mantissa = wide ? 52 : 23, .bias = wide ? 1023 : 127 };
+}
+
+static LLVMValueRef real(const fmt *m, double x) { return jc_real_of(m->f, x); }
+static LLVMValueRef whole(const fmt *m, int64_t x) { return jc_int_of(m->i, x); }
+static LLVMValueRef bits_of(const fmt *m, LLVMValueRef x) { return LLVMBuildBitCast(m->b, x, m->i, ""); }
+static LLVMValueRef float_of(const fmt *m, LLVMValueRef x) { return LLVMBuildBitCast(m->b, x, m->f, ""); }
+static LLVMValueRef mul(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFMul(m->b, a, b, ""); }
+static LLVMValueRef add(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFAdd(m->b, a, b, ""); }
+static LLVMValueRef sub(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFSub(m->b, a, b, ""); }
+static LLVMValueRef less(const fmt *m, LLVMValueRef a, LLVMValueRef b)
+{
+    return LLVMBuildFCmp(m->b, LLVMRealOLT, a, b, "");
+}
+static LLVMValueRef absolute(const fmt *m, LLVMValueRef x) { return jc_unary_intrinsic(m->e, "llvm.fabs", x); }
+
+static LLVMValueRef quotient(const fmt *m, LLVMValueRef a, LLVMValueRef b)
+{
+    return !m->wide && m->e->d->divide ? m->e->d->divide(m->e, a, b) : LLVMBuildFDiv(m->b, a, b, "");
+}
+
+/* NaN stays. */
+static LLVMValueRef clamp(const fmt *m, LLVMValueRef x, double lo, double hi)
+{
+    x = jc_select(m->e, less(m, x, real(m, lo)), real(m, lo), x);
+    return jc_select(m->e, less(m, real(m, hi), x), real(m, hi), x);
+}
+
+static LLVMValueRef horner(const fmt *m, LLVMValueRef x, const double *c, unsigned n)
+{
+    LLVMValueRef p = real(m, c[n - 1]);
+    for (unsigned i = n - 1; i-- > 0;)
+        p = jc_fused(m->e, p, x, real(m, c[i]));
+    return p;
+}
+#define COUNT(a) (unsigned)(sizeof(a) / sizeof *(a))
+#define POLY(m, x, name)                                                                           \
+    ((m)->wide ? horner((m), (x), name##_64, COUNT(name##_64)) : horner((m), (x), name##_32, COUNT(name##_32)))
+
+/* X rounded to a whole number, |x| < 2^(mantissa-2); N gets it as an integer, of which the low bits count. */
+static LLVMValueRef nearest(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
+{
+    double magic = ldexp(1.5, m->mantissa);
+    LLVMValueRef sum = add(m, x, real(m, magic));
+    *n = LLVMBuildSub(m->b, bits_of(m, sum), bits_of(m, real(m, magic)), "");
+    return sub(m, sum, real(m, magic));
+}
+
+/* P * 2^N for N within twice the exponents of the type. */
+static LLVMValueRef scale(const fmt *m, LLVMValueRef p, LLVMValueRef n)
+{
+    LLVMValueRef half = LLVMBuildAShr(m->b, n, whole(m, 1), "");
+    LLVMValueRef other = LLVMBuildSub(m->b, n, half, "");
+    LLVMValueRef shift = whole(m, m->mantissa), bias = whole(m, m->bias);
+    half = float_of(m, LLVMBuildShl(m->b, LLVMBuildAdd(m->b, half, bias, ""), shift, ""));
+    other = float_of(m, LLVMBuildShl(m->b, LLVMBuildAdd(m->b, other, bias, ""), shift, ""));
+    return mul(m, mul(m, p, half), other);
+}
+
+static LLVMValueRef copy_sign(const fmt *m, LLVMValueRef magnitude, LLVMValueRef sign)
+{
+    LLVMTypeRef type = m->f;
+    LLVMValueRef args[2] = { magnitude, sign };
+    return jc_call_intrinsic(m->e, "llvm.copysign", &type, 1, args, 2);
+}
+
+static LLVMValueRef extended(jc_emit *e, LLVMValueRef x)
+{
+    return LLVMBuildFPExt(e->b, x, jc_vec_of(e->t.f64, jc_width_of(LLVMTypeOf(x))), "");
+}
+
+/* ---- exponentials --------------------------------------------------------------------------------------------- */
+
+LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x)
+{
+    fmt m = fmt_of(e, x);
+    if (!m.wide && e->d->exp2)
+        return e->d->exp2(e, jc_fast(mul(&m, x, real(&m, M_LOG2E)), LLVMFastMathAllowContract));
+    /* ln 2 in two parts, the first short enough that n times it is exact */
+    double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
+    LLVMValueRef n, k, r;
+    x = m.wide ? clamp(&m, x, -746, 710) : clamp(&m, x, -104, 89);
+    k = nearest(&m, mul(&m, x, real(&m, M_LOG2E)), &n);
+    r = jc_fused(e, k, real(&m, -ln2_hi), x);
+    r = jc_fused(e, k, real(&m, -ln2_lo), r);
+    LLVMValueRef p = jc_fused(e, mul(&m, r, r), POLY(&m, r, exp_q), r);
+    return scale(&m, add(&m, p, real(&m, 1)), n);
+}
+
+LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x)
+{
+    fmt m = fmt_of(e, x);
+    if (!m.wide && e->d->exp2)
+        return e->d->exp2(e, x);
+    LLVMValueRef n;
+    x = m.wide ? clamp(&m, x, -1076, 1024) : clamp(&m, x, -151, 128);
+    LLVMValueRef r = sub(&m, x, nearest(&m, x, &n));
+    LLVMValueRef p = jc_fused(e, mul(&m, r, r), POLY(&m, r, exp2_q), mul(&m, r, real(&m, M_LN2)));
+    return scale(&m, add(&m, p, real(&m, 1)), n);
+}
+
+/* ---- logarithm ------------------------------------------------------------------------------------------------ */
+
+/* log m and n with x = m 2^n, for finite x > 0. */
+static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
+{
+    /* subnormals first get a mantissa */
+    LLVMValueRef tiny = less(m, x, real(m, m->wide ? 0x1p-1022 : 0x1p-126));
+    x = jc_select(m->e, tiny, mul(m, x, real(m, ldexp(1, m->mantissa + 1))), x);
+    LLVMValueRef bits = bits_of(m, x);
+    /* the bits of sqrt(1/2): subtracting them makes the exponent count from there */
+    int64_t root = m->wide ? 0x3fe6a09e667f3bcdLL : 0x3f3504f3;
+    LLVMValueRef above = LLVMBuildSub(m->b, bits, whole(m, root), "");
+    LLVMValueRef k = LLVMBuildAShr(m->b, above, whole(m, m->mantissa), "");
+    LLVMValueRef mant = float_of(
+        m, LLVMBuildSub(m->b, bits, LLVMBuildShl(m->b, k, whole(m, m->mantissa), ""), ""));
+    k = jc_select(m->e, tiny, LLVMBuildSub(m->b, k, whole(m, m->mantissa + 1), ""), k);
+    *n = LLVMBuildSIToFP(m->b, k, m->f, "");
+    LLVMValueRef f = sub(m, mant, real(m, 1));
+    LLVMValueRef s = quotient(m, f, add(m, f, real(m, 2)));
+    LLVMValueRef z = mul(m, s, s);
+    /* 2s = f - s*f exactly as far as s is exact, which keeps the error of the division out of the leading term */
+    LLVMValueRef tail = mul(m, mul(m, s, z), POLY(m, z, log_p));
+    return sub(m, f, sub(m, mul(m, s, f), tail));
+}
+
+LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x)
+{
+    fmt m = fmt_of(e, x);
+    double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
+    LLVMValueRef n, l = log_parts(&m, x, &n);
+    LLVMValueRef r = jc_fused(e, n, real(&m, ln2_hi), jc_fused(e, n, real(&m, ln2_lo), l));
+    LLVMValueRef zero = real(&m, 0), inf = real(&m, INFINITY);
+    r = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUEQ, x, inf, ""), x, r); /* infinity and NaN */
+    r = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, x, zero, ""), real(&m, -INFINITY), r);
+    return jc_select(e, less(&m, x, zero), real(&m, NAN), r);
+}
+
+/* ---- circular functions --------------------------------------------------------------------------------------- */
+
+/* pi/2 in two parts; three give all bits of an f64 result */
+#define PIO2_1 0x1.921fb54442d18p0
+#define PIO2_2 0x1.1a62633145c07p-54
+#define PIO2_3 (-0x1.f1976b7ed8fbcp-110)
+
+/* sin(x + SHIFT*pi/2) */
+static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift)
+{
+    fmt m = fmt_of(e, x);
+    LLVMValueRef wide = m.wide ? x : extended(e, x), n;
+    fmt d = fmt_of(e, wide);
+    LLVMValueRef k = nearest(&d, mul(&d, wide, real(&d, M_2_PI)), &n);
+    LLVMValueRef r = jc_fused(e, k, real(&d, -PIO2_1), wide);
+    r = jc_fused(e, k, real(&d, -PIO2_2), r);
+    if (m.wide)
+        r = jc_fused(e, k, real(&d, -PIO2_3), r);
+    else
+        r = LLVMBuildFPTrunc(e->b, r, m.f, "");
+    LLVMValueRef z = mul(&m, r, r);
+    LLVMValueRef sine = jc_fused(e, mul(&m, r, z), POLY(&m, z, sin_p), r);
+    LLVMValueRef cosine = jc_fused(e, mul(&m, z, z), POLY(&m, z, cos_p),
+                                   jc_fused(e, z, real(&m, -0.5), real(&m, 1)));
+    LLVMValueRef q = LLVMBuildAdd(e->b, n, jc_int_of(d.i, shift), "");
+    LLVMValueRef one = jc_int_of(d.i, 1), two = jc_int_of(d.i, 2), zero = jc_int_of(d.i, 0);
+    LLVMValueRef odd = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, one, ""), zero, "");
+    LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, two, ""), zero, "");
+    LLVMValueRef v = jc_select(e, odd, cosine, sine);
+    v = jc_select(e, minus, LLVMBuildFNeg(e->b, v, ""), v);
+    /* Infinity is NaN by itself (inf - inf); what is too large to be reduced counts as 0. */
+    LLVMValueRef large = LLVMBuildFCmp(e->b, LLVMRealOGT, absolute(&m, x), real(&m, 0x1p51), "");
+    LLVMValueRef finite = less(&m, absolute(&m, x), real(&m, INFINITY));
+    return jc_select(e, LLVMBuildAnd(e->b, large, finite, ""), real(&m, shift), v);
+}
+
+LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x) { return circular(e, x, 0); }
+LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x) { return circular(e, x, 1); }
+
+/* ---- tanh, erf ------------------------------------------------------------------------------------------------ */
+
+LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x)
+{
+    fmt m = fmt_of(e, x);
+    LLVMValueRef a = clamp(&m, absolute(&m, x), 0, 30), z = mul(&m, a, a);
+    LLVMValueRef near = jc_fused(e, mul(&m, a, z), POLY(&m, z, tanh_p), a);
+    LLVMValueRef t = add(&m, jc_math_exp(e, add(&m, a, a)), real(&m, 1));
+    LLVMValueRef far = sub(&m, real(&m, 1), quotient(&m, real(&m, 2), t));
+    return copy_sign(&m, jc_select(e, less(&m, a, real(&m, 0.625)), near, far), x);
+}
+
+LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x)
+{
+    fmt m = fmt_of(e, x);
+    LLVMValueRef a = clamp(&m, absolute(&m, x), 0, 6.05), z = mul(&m, a, a);
+    LLVMValueRef near = mul(&m, a, POLY(&m, z, erf_p));
+    LLVMValueRef u = quotient(&m, sub(&m, a, real(&m, 2)), add(&m, a, real(&m, 2)));
+    LLVMValueRef tail = mul(&m, jc_math_exp(e, LLVMBuildFNeg(e->b, z, "")), POLY(&m, u, erfcx_p));
+    LLVMValueRef far = sub(&m, real(&m, 1), tail);
+    return copy_sign(&m, jc_select(e, less(&m, a, real(&m, 0.9486)), near, far), x);
+}
+
+/* ---- pow ------------------------------------------------------------------------------------------------------ */
+
+/* |x|^y for finite x != 0, in f64. */
+static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y)
+{
+    fmt d = fmt_of(e, ax);
+    LLVMValueRef n, l = log_parts(&d, ax, &n);
+    /* n and the fraction apart: their products with y are reduced separately, so n*y costs no digits */
+    LLVMValueRef f = mul(&d, l, real(&d, M_LOG2E));
+    LLVMValueRef f_lo = jc_fused(e, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
+    f_lo = jc_fused(e, l, real(&d, 0x1.777d0ffda0d24p-56), f_lo);
+    LLVMValueRef t = add(&d, mul(&d, n, y), mul(&d, f, y));
+    LLVMValueRef p = mul(&d, n, y);
+    LLVMValueRef rest = jc_fused(e, n, y, LLVMBuildFNeg(e->b, p, "")); /* rounding error of n*y */
+    LLVMValueRef whole_part, k;
+    t = clamp(&d, t, -2200, 2200);
+    k = nearest(&d, t, &whole_part);
+    LLVMValueRef r = add(&d, jc_fused(e, f, y, sub(&d, p, k)), add(&d, rest, mul(&d, f_lo, y)));
+    /* out of range: the sum above means nothing, but the scale decides */
+    r = clamp(&d, r, -1, 1);
+    LLVMValueRef poly = jc_fused(e, mul(&d, r, r), POLY(&d, r, exp2_q), mul(&d, r, real(&d, M_LN2)));
+    LLVMValueRef too_large = LLVMBuildFCmp(e->b, LLVMRealOGE, t, real(&d, 1030), "");
+    LLVMValueRef too_small = LLVMBuildFCmp(e->b, LLVMRealOLE, t, real(&d, -1090), "");
+    fmt lim = d;
+    LLVMValueRef capped = jc_select(e, too_large, whole(&lim, 1024), whole_part);
+    capped = jc_select(e, too_small, whole(&lim, -1090), capped);
+    LLVMValueRef v = scale(&d, add(&d, poly, real(&d, 1)), capped);
+    v = jc_select(e, too_large, real(&d, INFINITY), v);
+    return jc_select(e, too_small, real(&d, 0), v);
+}
+
+LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y)
+{
+    fmt m = fmt_of(e, x);
+    LLVMValueRef dx = m.wide ? x : extended(e, x), dy = m.wide ? y : extended(e, y);
+    fmt d = fmt_of(e, dx);
+    LLVMBuilderRef b = e->b;
+    LLVMValueRef zero = real(&d, 0), one = real(&d, 1), inf = real(&d, INFINITY);
+    LLVMValueRef ax = absolute(&d, dx), ay = absolute(&d, dy);
+    LLVMValueRef y_neg = less(&d, dy, zero), x_neg = LLVMBuildICmp(b, LLVMIntSLT, bits_of(&d, dx), whole(&d, 0), "");
+    LLVMValueRef v = pow_magnitude(e, ax, dy);
+
+    /* the magnitude where x is 0 or infinite, then where y is infinite */
+    LLVMValueRef x_zero = LLVMBuildFCmp(b, LLVMRealOEQ, ax, zero, "");
+    LLVMValueRef x_inf = LLVMBuildFCmp(b, LLVMRealOEQ, ax, inf, "");
+    LLVMValueRef edge = jc_select(e, LLVMBuildXor(b, x_zero, y_neg, ""), zero, inf);
+    v = jc_select(e, LLVMBuildOr(b, x_zero, x_inf, ""), edge, v);
+    LLVMValueRef grows = LLVMBuildXor(b, LLVMBuildFCmp(b, LLVMRealOGT, ax, one, ""), y_neg, "");
+    LLVMValueRef at_inf = jc_select(e, LLVMBuildFCmp(b, LLVMRealOEQ, ax, one, ""), one,
+                                    jc_select(e, grows, inf, zero));
+    LLVMValueRef y_inf = LLVMBuildFCmp(b, LLVMRealOEQ, ay, inf, "");
+    v = jc_select(e, y_inf, at_inf, v);
+
+    /* sign of x: kept for odd y, dropped for even y, and NaN for fractions (unless x is 0 or infinite) */
+    LLVMValueRef fy = jc_unary_intrinsic(e, "llvm.floor", dy);
+    LLVMValueRef half = mul(&d, dy, real(&d, 0.5));
+    LLVMValueRef is_whole = LLVMBuildFCmp(b, LLVMRealOEQ, fy, dy, "");
+    LLVMValueRef is_odd = LLVMBuildAnd(
+        b, LLVMBuildAnd(b, is_whole, LLVMBuildFCmp(b, LLVMRealUNE, jc_unary_intrinsic(e, "llvm.floor", half), half, ""), ""),
+        LLVMBuildNot(b, y_inf, ""), "");
+    LLVMValueRef negate = LLVMBuildAnd(b, x_neg, is_odd, "");
+    v = jc_select(e, negate, LLVMBuildFNeg(b, v, ""), v);
+    LLVMValueRef bad = LLVMBuildAnd(b, less(&d, dx, zero), LLVMBuildNot(b, is_whole, ""), "");
+    bad = LLVMBuildAnd(b, bad, LLVMBuildNot(b, x_inf, ""), "");
+    v = jc_select(e, bad, real(&d, NAN), v);
+    v = jc_select(e, LLVMBuildFCmp(b, LLVMRealUNO, dx, dy, ""), real(&d, NAN), v);
+    LLVMValueRef is_one = LLVMBuildOr(b, LLVMBuildFCmp(b, LLVMRealOEQ, dx, one, ""),
+                                      LLVMBuildFCmp(b, LLVMRealOEQ, dy, zero, ""), "");
+    v = jc_select(e, is_one, one, v);
+    return m.wide ? v : LLVMBuildFPTrunc(b, v, m.f, "");
+}
+
+/* ---- extremes ------------------------------------------------------------------------------------------------- */
+
+/* On x86 compare and select are one maxps, which takes care of NaN in b; a is looked at separately. */
+static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate pick, const char *gpu)
+{
+    LLVMTypeRef type = LLVMTypeOf(a);
+    LLVMValueRef args[2] = { a, b };
+    if (e->target->dialect == JC_DIALECT_NVPTX)
+        return jc_call_intrinsic(e, gpu, &type, 1, args, 2);
+    LLVMValueRef best = jc_select(e, LLVMBuildFCmp(e->b, pick, a, b, ""), a, b);
+    return jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, a, a, ""), a, best);
+}
+
+LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
+{
+    return extreme(e, a, b, LLVMRealOGT, "llvm.maximum");
+}
+
+LLVMValueRef jc_math_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
+{
+    return extreme(e, a, b, LLVMRealOLT, "llvm.minimum");
+}

@@ -1,0 +1,475 @@
+/*
+ * jit/llvm/emit_tape.c - the tape as code, for one point or a vector of points.
+ *
+ * A tape is prepared for a width W: points of a vector are neighbours along the last loop variable.  A value that cannot
+ * differ between them stays scalar and is widened where a wide instruction needs it.  What an access looks like is found
+ * once, symbolically: the index with the column written as W*q + t, t in 0..W-1, is normalised, and if t remains with
+ * coefficient 1, 0 or c, the access is a run, a single element, or a stride.  So divisions that end inside a vector
+ * (heads, pages) melt away.
+ */
+#include "jit/llvm/emit.h"
+
+#include "kernels/dialect.h"
+
+bool jc_is_reduction(uint8_t op)
+{
+    return op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
+}
+
+static bool has_index(uint8_t op)
+{
+    return op == JC_T_LOAD || op == JC_T_STORE || op == JC_T_INDEX;
+}
+
+/* ---- dependencies --------------------------------------------------------------------------------------------- */
+
+typedef struct seen {
+    const jc_tape *t;
+    jc_arena *arena;
+    jc_deps *out;
+} seen;
+
+static void see_symbol(void *user, uint32_t sym)
+{
+    seen *s = user;
+    const jc_ksym *k = &s->t->e->k->syms[sym];
+    if (sym >= s->t->e->k->nsyms || k->kind != JC_KSYM_TAPE)
+        return;
+    jc_push(s->arena, s->out, k->index);
+}
+
+static void find_deps(jc_tape *t, uint32_t i)
+{
+    const jc_instr *in = &t->e->k->tape[i];
+    const uint32_t operand[3] = { in->a, in->b, in->c };
+    for (unsigned j = 0; j < jc_tape_ops[in->op].operands; j++)
+        jc_push(t->e->arena, &t->deps[i], operand[j]);
+    if (has_index(in->op)) {
+        seen s = { t, t->e->arena, &t->deps[i] };
+        jc_ex_symbols(in->index, see_symbol, &s);
+    }
+}
+
+void jc_tape_close(const jc_tape *t, bool *need)
+{
+    for (uint32_t i = t->e->k->ninstrs; i-- > 0;)
+        if (need[i])
+            for (size_t j = 0; j < t->deps[i].n; j++)
+                need[t->deps[i].at[j]] = true;
+}
+
+/* ---- accesses ------------------------------------------------------------------------------------------------- */
+
+static uint32_t power_dividing(int64_t x, uint32_t most)
+{
+    uint32_t p = 1;
+    while (p < most && x % (2 * (int64_t)p) == 0)
+        p *= 2;
+    return p;
+}
+
+/* How the index changes within a vector. */
+static void classify(jc_tape *t, const jc_expr *index, jc_access *a)
+{
+    jc_exprs *ex = t->e->k->ex;
+    uint32_t column = t->e->k->rank - 1u;
+    const jc_expr *map[JC_KERNEL_MAX_RANK] = { NULL }, *step, *rest;
+    a->kind = JC_ACCESS_LANES;
+    map[column] = jc_ex_add(ex, jc_ex_mul(ex, jc_ex_int(ex, t->w), jc_ex_sym(ex, t->sym_q)), jc_ex_sym(ex, t->sym_t));
+    const jc_expr *split = jc_ex_subst(ex, index, map, column + 1);
+    if (!jc_ex_linear(ex, split, t->sym_t, &step, &rest) || jc_ex_uses(step, t->sym_q))
+        return;
+    a->lane_step = step;
+    a->align = power_dividing(jc_ex_divisor(ex, rest), t->w);
+    a->kind = jc_ex_is(step, 0) ? JC_ACCESS_SAME : jc_ex_is(step, 1) ? JC_ACCESS_RUN : JC_ACCESS_STRIDE;
+}
+
+static void find_access(jc_tape *t, uint32_t i)
+{
+    jc_emit *e = t->e;
+    jc_exprs *ex = e->k->ex;
+    const jc_expr *index = e->k->tape[i].index, *step;
+    jc_access *a = &t->access[i];
+    uint32_t column = e->k->rank - 1u;
+    bool wide = false, moved = false;
+    for (size_t j = 0; j < t->deps[i].n; j++) {
+        wide |= t->wide[t->deps[i].at[j]];
+        moved |= t->column[t->deps[i].at[j]];
+    }
+    bool is_store = e->k->tape[i].op == JC_T_STORE;
+    if (is_store) { /* the first dependency is the value stored */
+        wide = moved = false;
+        for (size_t j = 1; j < t->deps[i].n; j++) {
+            wide |= t->wide[t->deps[i].at[j]];
+            moved |= t->column[t->deps[i].at[j]];
+        }
+    }
+    a->align = 1;
+    if (t->w == 1)
+        a->kind = JC_ACCESS_SAME;
+    else if (wide)
+        a->kind = JC_ACCESS_LANES;
+    else
+        classify(t, index, a);
+    if (!moved && jc_ex_linear(ex, index, column, &step, &a->rest))
+        a->move = jc_ex_mul(ex, step, jc_ex_sym(ex, column));
+    else
+        a->rest = NULL;
+    t->wide[i] = a->kind != JC_ACCESS_SAME;
+    t->column[i] = moved || jc_ex_uses(index, column);
+}
+
+/* Approximate quotients must not meet a step function. */
+static void find_exact(jc_tape *t, uint32_t i)
+{
+    const jc_instr *in = &t->e->k->tape[i];
+    if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
+        t->exact[in->a] = true;
+}
+
+static void find_order(jc_tape *t)
+{
+    const jc_kernel *k = t->e->k;
+    bool *loaded = JC_NEWN(t->e->arena, bool, k->nargs), *written = JC_NEWN(t->e->arena, bool, k->nargs);
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        const jc_instr *in = &k->tape[i];
+        if (in->op == JC_T_LOAD) {
+            t->late[i] = written[in->arg];
+            loaded[in->arg] = true;
+        } else if (in->op == JC_T_STORE)
+            written[in->arg] = true;
+    }
+    for (uint32_t i = 0; i < k->nargs; i++)
+        t->stored[i] = loaded[i] && written[i];
+}
+
+void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w)
+{
+    const jc_kernel *k = e->k;
+    uint32_t n = k->ninstrs;
+    *t = (jc_tape){ .e = e, .w = w };
+    t->wide = JC_NEWN(e->arena, bool, n);
+    t->column = JC_NEWN(e->arena, bool, n);
+    t->exact = JC_NEWN(e->arena, bool, n);
+    t->late = JC_NEWN(e->arena, bool, n);
+    t->stored = JC_NEWN(e->arena, bool, k->nargs);
+    t->access = JC_NEWN(e->arena, jc_access, n);
+    t->deps = JC_NEWN(e->arena, jc_deps, n);
+    t->sym_q = jc_sym_add(k->ex, "q");
+    t->sym_t = jc_sym_add(k->ex, "t");
+    jc_sym_at(k->ex, t->sym_q)->hi = jc_sym_at(k->ex, k->rank - 1u)->hi / w;
+    jc_sym_at(k->ex, t->sym_t)->hi = (int64_t)w - 1;
+    find_order(t);
+    for (uint32_t i = 0; i < n; i++) {
+        const jc_instr *in = &k->tape[i];
+        find_deps(t, i);
+        find_exact(t, i);
+        if (has_index(in->op)) {
+            find_access(t, i);
+        } else if (in->op == JC_T_ACC) {
+            t->wide[i] = w > 1;
+            t->column[i] = true;
+        } else if (!jc_is_reduction(in->op)) {
+            for (size_t j = 0; j < t->deps[i].n; j++) {
+                t->wide[i] |= t->wide[t->deps[i].at[j]];
+                t->column[i] |= t->column[t->deps[i].at[j]];
+            }
+        }
+        if (in->op == JC_T_STORE)
+            t->column[i] |= t->column[in->a];
+    }
+}
+
+/* ---- environments --------------------------------------------------------------------------------------------- */
+
+void jc_env_init(jc_env *env, jc_emit *e, jc_tape *t, jc_env *up)
+{
+    *env = (jc_env){ .e = e, .tape = t, .up = up, .lane = -1 };
+    if (t)
+        env->v = JC_NEWN(e->arena, LLVMValueRef, e->k->ninstrs);
+}
+
+static LLVMValueRef find_value(const jc_env *env, uint32_t i)
+{
+    for (; env; env = env->up)
+        if (env->v && env->v[i])
+            return env->v[i];
+    return NULL;
+}
+
+LLVMValueRef jc_env_value(jc_env *env, uint32_t i, bool wide)
+{
+    LLVMValueRef v = find_value(env, i);
+    if (!v) {
+        jc_emit_fail(env->e, "Instruction %u of a kernel is used before it has a value.", i);
+        return jc_undef(jc_ct_type(env->e, env->e->k->tape[i].ct));
+    }
+    return wide && env->tape->w > 1 ? jc_splat(env->e, v, env->tape->w) : v;
+}
+
+/* ---- instructions --------------------------------------------------------------------------------------------- */
+
+/* Operands come in one width; T says their compute type. */
+typedef LLVMValueRef (*op_fn)(jc_emit *e, const jc_instr *in, uint8_t ct, LLVMValueRef *a, bool exact);
+
+#define OP(name) \
+    static LLVMValueRef name(jc_emit *e, const jc_instr *in, uint8_t ct, LLVMValueRef *a, bool exact)
+#define UNUSED (void)in, (void)ct, (void)exact
+
+static bool is_float(uint8_t ct)
+{
+    return ct == JC_CT_F32 || ct == JC_CT_F64;
+}
+
+OP(op_neg)
+{
+    UNUSED;
+    return is_float(ct) ? LLVMBuildFNeg(e->b, a[0], "") : LLVMBuildNeg(e->b, a[0], "");
+}
+
+OP(op_abs)
+{
+    UNUSED;
+    if (is_float(ct))
+        return jc_unary_intrinsic(e, "llvm.fabs", a[0]);
+    LLVMValueRef negative = LLVMBuildICmp(e->b, LLVMIntSLT, a[0], LLVMConstNull(LLVMTypeOf(a[0])), "");
+    return jc_select(e, negative, LLVMBuildNeg(e->b, a[0], ""), a[0]);
+}
+
+#define MATH(name, fn)                                                                             \
+    OP(name)                                                                                       \
+    {                                                                                              \
+        UNUSED;                                                                                    \
+        return fn(e, a[0]);                                                                        \
+    }
+MATH(op_exp, jc_math_exp)
+MATH(op_exp2, jc_math_exp2)
+MATH(op_log, jc_math_log)
+MATH(op_sin, jc_math_sin)
+MATH(op_cos, jc_math_cos)
+MATH(op_tanh, jc_math_tanh)
+MATH(op_erf, jc_math_erf)
+
+OP(op_pow) { UNUSED; return jc_math_pow(e, a[0], a[1]); }
+OP(op_floor) { UNUSED; return jc_unary_intrinsic(e, "llvm.floor", a[0]); }
+OP(op_ceil) { UNUSED; return jc_unary_intrinsic(e, "llvm.ceil", a[0]); }
+
+OP(op_sqrt)
+{
+    UNUSED;
+    return ct == JC_CT_F32 && e->d->sqrt && !exact ? e->d->sqrt(e, a[0]) : jc_unary_intrinsic(e, "llvm.sqrt", a[0]);
+}
+
+OP(op_rcp)
+{
+    UNUSED;
+    return ct == JC_CT_F32 && e->d->reciprocal && !exact
+               ? e->d->reciprocal(e, a[0])
+               : LLVMBuildFDiv(e->b, jc_real_of(LLVMTypeOf(a[0]), 1), a[0], "");
+}
+
+OP(op_rsqrt)
+{
+    UNUSED;
+    if (ct == JC_CT_F32 && e->d->rsqrt && !exact)
+        return e->d->rsqrt(e, a[0]);
+    return LLVMBuildFDiv(e->b, jc_real_of(LLVMTypeOf(a[0]), 1), jc_unary_intrinsic(e, "llvm.sqrt", a[0]), "");
+}
+
+OP(op_not) { UNUSED; return LLVMBuildNot(e->b, a[0], ""); }
+OP(op_and) { UNUSED; return LLVMBuildAnd(e->b, a[0], a[1], ""); }
+OP(op_or) { UNUSED; return LLVMBuildOr(e->b, a[0], a[1], ""); }
+OP(op_xor) { UNUSED; return LLVMBuildXor(e->b, a[0], a[1], ""); }
+
+OP(op_add)
+{
+    UNUSED;
+    return is_float(ct) ? jc_fast(LLVMBuildFAdd(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
+                        : LLVMBuildAdd(e->b, a[0], a[1], "");
+}
+
+OP(op_sub)
+{
+    UNUSED;
+    return is_float(ct) ? jc_fast(LLVMBuildFSub(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
+                        : LLVMBuildSub(e->b, a[0], a[1], "");
+}
+
+OP(op_mul)
+{
+    UNUSED;
+    return is_float(ct) ? jc_fast(LLVMBuildFMul(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
+                        : LLVMBuildMul(e->b, a[0], a[1], "");
+}
+
+/* Floor division and remainder of integers; division by 0 gives 0, by -1 the negative, which may wrap. */
+static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod)
+{
+    LLVMTypeRef type = LLVMTypeOf(a);
+    LLVMValueRef zero = LLVMConstNull(type), one = jc_int_of(type, 1);
+    LLVMValueRef by_zero = LLVMBuildICmp(e->b, LLVMIntEQ, b, zero, "");
+    LLVMValueRef by_minus = LLVMBuildICmp(e->b, LLVMIntEQ, b, jc_int_of(type, -1), "");
+    LLVMValueRef safe = jc_select(e, LLVMBuildOr(e->b, by_zero, by_minus, ""), one, b);
+    LLVMValueRef q = LLVMBuildSDiv(e->b, a, safe, ""), r = LLVMBuildSRem(e->b, a, safe, "");
+    LLVMValueRef off = LLVMBuildAnd(e->b, LLVMBuildICmp(e->b, LLVMIntNE, r, zero, ""),
+                                    LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildXor(e->b, r, safe, ""), zero, ""), "");
+    if (mod) /* by 1 instead of 0 and -1: 0, as it should be */
+        return jc_select(e, off, LLVMBuildAdd(e->b, r, safe, ""), r);
+    q = jc_select(e, off, LLVMBuildSub(e->b, q, one, ""), q);
+    return jc_select(e, by_zero, zero, jc_select(e, by_minus, LLVMBuildNeg(e->b, a, ""), q));
+}
+
+OP(op_div)
+{
+    UNUSED;
+    if (!is_float(ct))
+        return int_divide(e, a[0], a[1], false);
+    return ct == JC_CT_F32 && e->d->divide && !exact ? e->d->divide(e, a[0], a[1])
+                                                     : LLVMBuildFDiv(e->b, a[0], a[1], "");
+}
+
+OP(op_rem)
+{
+    UNUSED;
+    if (!is_float(ct))
+        return int_divide(e, a[0], a[1], true);
+    LLVMValueRef q = jc_unary_intrinsic(e, "llvm.floor", LLVMBuildFDiv(e->b, a[0], a[1], ""));
+    return LLVMBuildFSub(e->b, a[0], LLVMBuildFMul(e->b, q, a[1], ""), "");
+}
+
+OP(op_minimum)
+{
+    UNUSED;
+    if (is_float(ct))
+        return jc_math_min(e, a[0], a[1]);
+    return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, a[0], a[1], ""), a[0], a[1]);
+}
+
+OP(op_maximum)
+{
+    UNUSED;
+    if (is_float(ct))
+        return jc_math_max(e, a[0], a[1]);
+    return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a[0], a[1], ""), a[0], a[1]);
+}
+
+static LLVMValueRef in_range(jc_emit *e, LLVMValueRef shift)
+{
+    return LLVMBuildICmp(e->b, LLVMIntULT, shift, jc_int_of(LLVMTypeOf(shift), 64), "");
+}
+
+OP(op_shl)
+{
+    UNUSED;
+    LLVMTypeRef type = LLVMTypeOf(a[0]);
+    LLVMValueRef by = LLVMBuildAnd(e->b, a[1], jc_int_of(type, 63), "");
+    return jc_select(e, in_range(e, a[1]), LLVMBuildShl(e->b, a[0], by, ""), LLVMConstNull(type));
+}
+
+OP(op_shr)
+{
+    UNUSED;
+    LLVMValueRef by = jc_select(e, in_range(e, a[1]), a[1], jc_int_of(LLVMTypeOf(a[1]), 63));
+    return LLVMBuildAShr(e->b, a[0], by, "");
+}
+
+static LLVMValueRef compare(jc_emit *e, uint8_t ct, LLVMValueRef *a, LLVMRealPredicate f, LLVMIntPredicate i)
+{
+    return is_float(ct) ? LLVMBuildFCmp(e->b, f, a[0], a[1], "") : LLVMBuildICmp(e->b, i, a[0], a[1], "");
+}
+
+OP(op_eq) { UNUSED; return compare(e, ct, a, LLVMRealOEQ, LLVMIntEQ); }
+OP(op_ne) { UNUSED; return compare(e, ct, a, LLVMRealUNE, LLVMIntNE); }
+OP(op_lt) { UNUSED; return compare(e, ct, a, LLVMRealOLT, LLVMIntSLT); }
+OP(op_le) { UNUSED; return compare(e, ct, a, LLVMRealOLE, LLVMIntSLE); }
+OP(op_select) { UNUSED; return jc_select(e, a[0], a[1], a[2]); }
+OP(op_convert) { UNUSED; return jc_emit_convert(e, in->ct, ct, a[0]); }
+OP(op_round) { UNUSED; return jc_emit_round(e, in->dtype, a[0]); }
+
+static const op_fn ops[JC_T_COUNT] = {
+    [JC_T_NEG] = op_neg,       [JC_T_ABS] = op_abs,         [JC_T_EXP] = op_exp,     [JC_T_EXP2] = op_exp2,
+    [JC_T_LOG] = op_log,       [JC_T_SQRT] = op_sqrt,       [JC_T_RSQRT] = op_rsqrt, [JC_T_RCP] = op_rcp,
+    [JC_T_SIN] = op_sin,       [JC_T_COS] = op_cos,         [JC_T_TANH] = op_tanh,   [JC_T_ERF] = op_erf,
+    [JC_T_FLOOR] = op_floor,   [JC_T_CEIL] = op_ceil,       [JC_T_NOT] = op_not,     [JC_T_ADD] = op_add,
+    [JC_T_SUB] = op_sub,       [JC_T_MUL] = op_mul,         [JC_T_DIV] = op_div,     [JC_T_REM] = op_rem,
+    [JC_T_POW] = op_pow,       [JC_T_MINIMUM] = op_minimum, [JC_T_MAXIMUM] = op_maximum,
+    [JC_T_AND] = op_and,       [JC_T_OR] = op_or,           [JC_T_XOR] = op_xor,     [JC_T_SHL] = op_shl,
+    [JC_T_SHR] = op_shr,       [JC_T_EQ] = op_eq,           [JC_T_NE] = op_ne,       [JC_T_LT] = op_lt,
+    [JC_T_LE] = op_le,         [JC_T_SELECT] = op_select,   [JC_T_CONVERT] = op_convert,
+    [JC_T_ROUND] = op_round,
+};
+
+static LLVMValueRef leaf(jc_env *env, const jc_instr *in)
+{
+    jc_emit *e = env->e;
+    LLVMTypeRef type = jc_ct_type(e, in->ct);
+    switch (in->op) {
+    case JC_T_FLOAT:
+        return LLVMConstReal(type, in->f);
+    case JC_T_INT:
+        return LLVMConstInt(type, (uint64_t)in->i, true);
+    case JC_T_SCALAR:
+        return LLVMBuildFPCast(e->b, e->args[in->arg], type, "");
+    default: /* ACC */
+        for (const jc_env *at = env; at; at = at->up)
+            if (at->acc)
+                return at->acc;
+        jc_emit_fail(e, "A kernel uses its sum where there is none.");
+        return jc_undef(type);
+    }
+}
+
+void jc_emit_instr(jc_env *env, uint32_t i)
+{
+    jc_emit *e = env->e;
+    const jc_instr *in = &e->k->tape[i];
+    if (in->op == JC_T_STORE) {
+        jc_emit_store(env, i);
+        return;
+    }
+    if (find_value(env, i))
+        return;
+    if (in->op == JC_T_LOAD) {
+        jc_emit_load(env, i);
+    } else if (in->op == JC_T_INDEX) {
+        jc_emit_index(env, i);
+    } else if (!ops[in->op]) {
+        env->v[i] = leaf(env, in);
+    } else {
+        bool wide = env->tape->wide[i];
+        LLVMValueRef a[3];
+        const uint32_t operand[3] = { in->a, in->b, in->c };
+        for (unsigned j = 0; j < jc_tape_ops[in->op].operands; j++) {
+            bool scalar_will_do = in->op == JC_T_SELECT && j == 0;
+            a[j] = jc_env_value(env, operand[j], wide && !scalar_will_do);
+        }
+        env->v[i] = ops[in->op](e, in, e->k->tape[in->a].ct, a, env->tape->exact[i]);
+    }
+}
+
+void jc_emit_loads(jc_env *env, const bool *take)
+{
+    const jc_kernel *k = env->e->k;
+    bool *need = JC_NEWN(env->e->arena, bool, k->ninstrs);
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        need[i] = k->tape[i].op == JC_T_LOAD && !env->tape->late[i] && (!take || take[i]);
+    /* An index computed from a load that must wait, waits too. */
+    bool *waits = JC_NEWN(env->e->arena, bool, k->ninstrs);
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        waits[i] = env->tape->late[i] || jc_is_reduction(k->tape[i].op);
+        for (size_t j = 0; j < env->tape->deps[i].n; j++)
+            waits[i] |= waits[env->tape->deps[i].at[j]] && !find_value(env, env->tape->deps[i].at[j]);
+        need[i] &= !waits[i];
+    }
+    jc_tape_close(env->tape, need);
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        if (need[i])
+            jc_emit_instr(env, i);
+}
+
+void jc_emit_rest(jc_env *env, const bool *take)
+{
+    for (uint32_t i = 0; i < env->e->k->ninstrs; i++)
+        if ((!take || take[i]) && !jc_is_reduction(env->e->k->tape[i].op))
+            jc_emit_instr(env, i);
+}

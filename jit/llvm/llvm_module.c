@@ -1,0 +1,153 @@
+/*
+ * jit/llvm/llvm_module.c - contexts, target machines and the pass pipeline.
+ *
+ * LLVM ends the process when it meets what it cannot select, so modules are verified first and only forms are emitted that
+ * the targets are known to have.  Diagnostics go to a handler of ours: without one LLVM would print, and exit on errors.
+ */
+#include "config.h"
+
+#include "jit/llvm/llvm_module.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <llvm-c/Analysis.h>
+#include <llvm-c/Error.h>
+#include <llvm-c/Target.h>
+#include <llvm-c/Transforms/PassBuilder.h>
+
+#include "jit/llvm/llvm_compat.h"
+
+static void init_targets(void)
+{
+    LLVMInitializeNVPTXTargetInfo();
+    LLVMInitializeNVPTXTarget();
+    LLVMInitializeNVPTXTargetMC();
+    LLVMInitializeNVPTXAsmPrinter();
+#if defined(__x86_64__)
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+#endif
+}
+
+static void keep_message(jc_llvm *l, const char *text)
+{
+    if (!l->message[0])
+        snprintf(l->message, sizeof l->message, "%s", text && *text ? text : "(no message)");
+}
+
+static void diagnose(LLVMDiagnosticInfoRef info, void *user)
+{
+    if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
+        return;
+    char *text = LLVMGetDiagInfoDescription(info);
+    keep_message(user, text);
+    LLVMDisposeMessage(text);
+}
+
+static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t)
+{
+    bool gpu = t->dialect == JC_DIALECT_NVPTX;
+    const char *triple = gpu ? "nvptx64-nvidia-cuda" : "x86_64-unknown-linux-gnu";
+    const char *features = gpu ? jc_compat_ptx(t) : "";
+    char cpu[32], *message = NULL;
+    LLVMTargetRef target = NULL;
+    if (gpu && t->suffix)
+        snprintf(cpu, sizeof cpu, "sm_%u%c", t->sm, t->suffix);
+    else if (gpu)
+        snprintf(cpu, sizeof cpu, "sm_%u", t->sm);
+    else
+        snprintf(cpu, sizeof cpu, "%s", t->cpu);
+    if (LLVMGetTargetFromTriple(triple, &target, &message)) {
+        keep_message(l, message);
+        LLVMDisposeMessage(message);
+        return NULL;
+    }
+    return LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
+                                   gpu ? LLVMRelocDefault : LLVMRelocPIC,
+                                   gpu ? LLVMCodeModelDefault : LLVMCodeModelSmall);
+}
+
+jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    char text[64];
+    jc_target_text(t, text);
+    pthread_once(&once, init_targets);
+    if (t->dialect == JC_DIALECT_NVPTX && !jc_compat_ptx(t))
+        return jc_fail(err, JITC_E_UNSUPPORTED,
+                       "The LLVM that libjitc was built with (%s) cannot generate code for %s. sm_100 and sm_120 need LLVM 20, "
+                       "sm_103 needs LLVM 21.", JC_LLVM_VERSION, text);
+    l->context = LLVMContextCreate();
+    LLVMContextSetDiagnosticHandler(l->context, diagnose, l);
+    l->module = LLVMModuleCreateWithNameInContext("kernel", l->context);
+    l->builder = LLVMCreateBuilderInContext(l->context);
+    l->machine = make_machine(l, t);
+    if (!l->machine)
+        return jc_fail(err, JITC_E_UNSUPPORTED, "LLVM has no target machine for %s: %s", text, l->message);
+    char *triple = LLVMGetTargetMachineTriple(l->machine);
+    LLVMTargetDataRef layout = LLVMCreateTargetDataLayout(l->machine);
+    LLVMSetTarget(l->module, triple);
+    LLVMSetModuleDataLayout(l->module, layout);
+    LLVMDisposeTargetData(layout);
+    LLVMDisposeMessage(triple);
+    return JITC_OK;
+}
+
+static bool run_passes(jc_llvm *l, const jc_target *t)
+{
+    LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
+    LLVMErrorRef failure = LLVMRunPasses(l->module, jc_compat_passes(t->dialect), l->machine, options);
+    LLVMDisposePassBuilderOptions(options);
+    if (!failure)
+        return true;
+    char *text = LLVMGetErrorMessage(failure);
+    keep_message(l, text);
+    LLVMDisposeErrorMessage(text);
+    return false;
+}
+
+jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, bool ir, jc_error *err)
+{
+    char *message = NULL;
+    if (LLVMVerifyModule(l->module, LLVMReturnStatusAction, &message)) {
+        jc_fail(err, JITC_E_COMPILE, "The LLVM IR of kernel %s is malformed: %s", name, message);
+        LLVMDisposeMessage(message);
+        return JITC_E_COMPILE;
+    }
+    LLVMDisposeMessage(message);
+    if (!run_passes(l, t))
+        return jc_fail(err, JITC_E_COMPILE, "LLVM's passes failed on kernel %s: %s", name, l->message);
+    if (ir)
+        l->ir = LLVMPrintModuleToString(l->module);
+    message = NULL;
+    LLVMCodeGenFileType kind = t->dialect == JC_DIALECT_NVPTX ? LLVMAssemblyFile : LLVMObjectFile;
+    if (LLVMTargetMachineEmitToMemoryBuffer(l->machine, l->module, kind, &message, &l->output)) {
+        keep_message(l, message);
+        LLVMDisposeMessage(message);
+        l->output = NULL;
+    }
+    if (l->message[0] || !l->output)
+        return jc_fail(err, JITC_E_COMPILE, "LLVM generated no code for kernel %s: %s", name, l->message);
+    return JITC_OK;
+}
+
+void jc_llvm_close(jc_llvm *l)
+{
+    if (l->output)
+        LLVMDisposeMemoryBuffer(l->output);
+    if (l->ir)
+        LLVMDisposeMessage(l->ir);
+    if (l->machine)
+        LLVMDisposeTargetMachine(l->machine);
+    if (l->builder)
+        LLVMDisposeBuilder(l->builder);
+    if (l->module)
+        LLVMDisposeModule(l->module);
+    if (l->context)
+        LLVMContextDispose(l->context);
+    *l = (jc_llvm){ 0 };
+}

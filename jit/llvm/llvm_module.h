@@ -1,0 +1,26 @@
+/*
+ * jit/llvm/llvm_module.h - the LLVM side of one compilation: context, module, target machine, passes, output.
+ */
+#ifndef JC_LLVM_MODULE_H
+#define JC_LLVM_MODULE_H
+
+#include "jit/llvm/emit.h"
+#include <llvm-c/TargetMachine.h>
+
+typedef struct jc_llvm {
+    LLVMContextRef context;
+    LLVMModuleRef module;
+    LLVMBuilderRef builder;
+    LLVMTargetMachineRef machine;
+    LLVMMemoryBufferRef output;
+    char *ir;            /* LLVM's */
+    char message[512];   /* of the first error that LLVM reported, "" when there is none */
+} jc_llvm;
+
+/* Zero L first; close in any case. */
+jitc_status jc_llvm_open(jc_llvm *l, const jc_target *target, jc_error *err);
+/* Verifies, optimises and generates code into l->output; with IR the module's text is kept in l->ir. */
+jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *target, const char *name, bool ir, jc_error *err);
+void jc_llvm_close(jc_llvm *l);
+
+#endif

@@ -1,0 +1,17 @@
+# jit/local.mk
+noinst_LTLIBRARIES += jit/libjit.la
+JC_FRONT_LIBS += jit/libjit.la
+jit_libjit_la_SOURCES = \
+	jit/context.c jit/model.c jit/model.h jit/model_run.c jit/service.c jit/service.h \
+	jit/sched.h jit/schedule.c jit/schedule.h \
+	jit/sched_gen.c jit/sched_group.c jit/sched_matmul.c jit/sched_plan.c jit/sched_shape.c jit/sched_values.c
+EXTRA_DIST += jit/README.md
+
+check_PROGRAMS += tests/check_run tests/check_sched
+TESTS += tests/check_run tests/check_sched
+tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h
+tests_check_run_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_sched_SOURCES = tests/check_sched.c tests/graph_run.c tests/graph_run.h
+tests_check_sched_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_sched_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

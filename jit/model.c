@@ -1,0 +1,429 @@
+/*
+ * jit/model.c - building a model: read, split, layout, canonicalise, deduplicate, compile or look up.
+ */
+#include "jit/model.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ir/fx.h"
+
+#define TEXT_MAX ((size_t)1 << 31)
+
+/* --- graphs --- */
+
+static jitc_status graph_new(jitc_context *ctx, jitc_graph **out, jc_error *err) {
+    jc_arena *arena = jc_arena_new(&ctx->alloc);
+    jitc_graph *g = arena ? ctx->alloc.alloc(ctx->alloc.user, sizeof *g) : NULL;
+    if (!g) {
+        jc_arena_free(arena);
+        return jc_fail(err, JITC_E_NOMEM, "out of memory while reading a graph");
+    }
+    memset(g, 0, sizeof *g);
+    g->ctx = ctx;
+    g->arena = arena;
+    pthread_mutex_lock(&ctx->lock);
+    g->next = ctx->graphs;
+    ctx->graphs = g;
+    pthread_mutex_unlock(&ctx->lock);
+    *out = g;
+    return JITC_OK;
+}
+
+void jitc_graph_free(jitc_graph *g) {
+    if (!g)
+        return;
+    jitc_context *ctx = g->ctx;
+    pthread_mutex_lock(&ctx->lock);
+    for (jitc_graph **p = &ctx->graphs; *p; p = &(*p)->next)
+        if (*p == g) {
+            *p = g->next;
+            break;
+        }
+    pthread_mutex_unlock(&ctx->lock);
+    jc_arena_free(g->arena);
+    ctx->alloc.free(ctx->alloc.user, g, sizeof *g);
+}
+
+static jitc_status read_into(jitc_graph *g, const char *name, const char *text, size_t length, jc_error *err) {
+    jc_guard guard;
+    double start = jc_now_ms();
+    jitc_status status = JC_GUARD(g->arena, &guard)
+                             ? jc_fail(err, JITC_E_NOMEM, "out of memory while reading %s", name)
+                             : jc_fx_read(g->arena, jc_arena_strdup(g->arena, name), text, length, &g->g, err);
+    jc_guard_end(g->arena, &guard);
+    g->ms_read = jc_now_ms() - start;
+    return status;
+}
+
+jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length, jitc_graph **out) {
+    jc_error err = JC_ERROR_INIT;
+    *out = NULL;
+    jitc_status status = graph_new(ctx, out, &err);
+    if (status == JITC_OK && (status = read_into(*out, name, text, length, &err)) != JITC_OK) {
+        jitc_graph_free(*out);
+        *out = NULL;
+    }
+    return jc_context_done(ctx, status, &err);
+}
+
+/* The whole file, or standard input for "-". */
+static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t *length, jc_error *err) {
+    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    jc_bytes b = JC_BYTES(arena);
+    char block[65536];
+    size_t n;
+    if (!f)
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
+    while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
+        jc_put(&b, block, n);
+    bool bad = ferror(f) != 0;
+    int why = errno;
+    if (f != stdin)
+        fclose(f);
+    if (bad)
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot read the file: %s", strerror(why));
+    if (b.n >= TEXT_MAX)
+        return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "the file is larger than 2 GiB");
+    *text = (char *)b.at;
+    *length = b.n;
+    return JITC_OK;
+}
+
+jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
+    jc_error err = JC_ERROR_INIT;
+    jc_arena *scratch = jc_arena_new(&ctx->alloc);
+    jc_guard guard;
+    char *text = NULL;
+    size_t length = 0;
+    *out = NULL;
+    if (!scratch)
+        return jc_context_done(ctx, JITC_E_NOMEM, &err);
+    jitc_status status = JC_GUARD(scratch, &guard) ? JITC_E_NOMEM : slurp(scratch, path, &text, &length, &err);
+    jc_guard_end(scratch, &guard);
+    status = status == JITC_OK ? jitc_graph_read(ctx, path, text ? text : "", length, out)
+                               : jc_context_done(ctx, status, &err);
+    jc_arena_free(scratch);
+    return status;
+}
+
+/* --- pieces --- */
+
+/* Passes allocate from their graph's arena as well as from the model's: out of memory there ends here too. */
+typedef struct graph_work {
+    jitc_model *m;
+    jitc_graph *g;
+    const jitc_model_options *o;
+    uint32_t index;
+} graph_work;
+
+static jitc_status in_graph(jitc_status (*work)(const graph_work *, jc_error *), const graph_work *w, jc_error *err) {
+    jc_guard guard;
+    jitc_status status = JC_GUARD(w->g->arena, &guard) ? JITC_E_NOMEM : work(w, err);
+    jc_guard_end(w->g->arena, &guard);
+    return status;
+}
+
+static jitc_status split_graph(const graph_work *w, jc_error *err) {
+    jitc_model *m = w->m;
+    jitc_graph *g = w->g;
+    const jitc_model_options *o = w->o;
+    jc_split_options split = { o->split_ops, o->nsplit_ops };
+    jc_stride_entry *entries = JC_NEWN(m->arena, jc_stride_entry, o->nstrides);
+    for (uint32_t i = 0; i < o->nstrides; i++)
+        entries[i] = (jc_stride_entry){ o->strides[i].param, o->strides[i].n, o->strides[i].strides };
+    JC_TRY(jc_split(g->g, o->split_ops ? &split : NULL, err));
+    return jc_layout(g->g, entries, o->nstrides, err);
+}
+
+static const jitc_layer_name *intern(jitc_model *m, const jc_bind *b) {
+    return b->kind == JC_BIND_LITERAL && b->literal.kind == JC_ARG_STR
+               ? jc_name_intern(m->ctx->names, b->literal.str, NULL)
+               : NULL;
+}
+
+static void add_literals(jitc_model *m, jc_piece *p) {
+    p->literals = JC_NEWN(m->arena, const jitc_layer_name *, p->canon.ninputs);
+    p->layer_names = JC_NEWN(m->arena, const char *, p->canon.ninputs);
+    for (uint32_t i = 0; i < p->canon.ninputs; i++) {
+        const jc_bind *b = &p->canon.inputs[i];
+        p->literals[i] = intern(m, b);
+        if (p->literals[i])
+            p->layer_names[p->nlayer_names++] = b->literal.str;
+    }
+}
+
+static jitc_status graph_pieces(const graph_work *w, jc_error *err) {
+    jitc_model *m = w->m;
+    const jitc_model_options *o = w->o;
+    jc_split_options split = { o->split_ops, o->nsplit_ops };
+    for (size_t i = 0; i < w->g->g->pieces.n; i++) {
+        jc_piece *p = &m->pieces[m->npieces++];
+        p->func = w->g->g->pieces.at[i];
+        p->graph = w->index;
+        p->splitting = jc_piece_is_splitting(p->func, o->split_ops ? &split : NULL);
+        JC_TRY(jc_canonicalise(p->func, o->no_lift_names ? JC_CANON_NO_LIFT : 0, m->arena, &p->canon, err));
+        add_literals(m, p);
+    }
+    return JITC_OK;
+}
+
+static jitc_status for_graphs(jitc_model *m, const jitc_model_options *o,
+                              jitc_status (*work)(const graph_work *, jc_error *), jc_error *err) {
+    for (uint32_t i = 0; i < m->ngraphs; i++) {
+        graph_work w = { m, m->graphs[i], o, i };
+        JC_TRY(in_graph(work, &w, err));
+    }
+    return JITC_OK;
+}
+
+/* --- classes --- */
+
+static void range_of(const jitc_model *m, const jc_piece *p, uint32_t sym, const jitc_model_options *o, int64_t *lo,
+                     int64_t *hi) {
+    const jc_expr *e = p->canon.syms[sym];
+    const char *name = jc_sym_at(m->graphs[p->graph]->g->exprs, e->sym)->name;
+    *lo = 1;
+    *hi = JC_SYM_MAX;
+    for (uint32_t i = 0; i < o->nranges; i++)
+        if (!o->ranges[i].symbol || strcmp(o->ranges[i].symbol, name) == 0) {
+            *lo = o->ranges[i].lo;
+            *hi = o->ranges[i].hi;
+        }
+}
+
+static jitc_status check_ranges(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    for (uint32_t i = 0; i < o->nranges; i++) {
+        bool known = o->ranges[i].symbol == NULL;
+        if (o->ranges[i].lo < 0 || o->ranges[i].hi < o->ranges[i].lo || o->ranges[i].hi > JC_SYM_MAX)
+            return jc_fail(err, JITC_E_USAGE, "the range %lld:%lld is empty or outside 0:%d", (long long)o->ranges[i].lo,
+                           (long long)o->ranges[i].hi, JC_SYM_MAX);
+        for (uint32_t g = 0; g < m->ngraphs && !known; g++)
+            known = jc_sym_find(m->graphs[g]->g->exprs, o->ranges[i].symbol, strlen(o->ranges[i].symbol)) != UINT32_MAX;
+        if (!known)
+            return jc_fail(err, JITC_E_USAGE, "a range is given for %s, but no graph has a symbol of that name",
+                           o->ranges[i].symbol);
+    }
+    return JITC_OK;
+}
+
+static void join_range(jitc_model *m, jc_class *c, const jc_piece *p, const jitc_model_options *o) {
+    for (uint32_t i = 0; i < p->canon.nsyms; i++) {
+        int64_t lo, hi;
+        range_of(m, p, i, o, &lo, &hi);
+        c->lo[i] = c->members == 0 || lo < c->lo[i] ? lo : c->lo[i];
+        c->hi[i] = c->members == 0 || hi > c->hi[i] ? hi : c->hi[i];
+    }
+}
+
+static void add_classes(jitc_model *m, const jitc_model_options *o) {
+    jc_map *known = jc_map_new(m->arena);
+    m->classes = JC_NEWN(m->arena, jc_class, m->npieces);
+    for (uint32_t i = 0; i < m->npieces; i++) {
+        jc_piece *p = &m->pieces[i];
+        jc_class *c = jc_map_get(known, p->canon.bytes, p->canon.nbytes);
+        if (!c) {
+            c = &m->classes[m->nclasses++];
+            c->first = i;
+            c->lo = JC_NEWN(m->arena, int64_t, p->canon.nsyms);
+            c->hi = JC_NEWN(m->arena, int64_t, p->canon.nsyms);
+            c->request = (jc_request){ .canon = &p->canon, .file = m->graphs[p->graph]->g->file, .target = m->target, .lo = c->lo, .hi = c->hi };
+            jc_map_set(known, p->canon.bytes, p->canon.nbytes, c);
+        }
+        join_range(m, c, p, o);
+        c->members++;
+        p->cls = (uint32_t)(c - m->classes);
+    }
+}
+
+static jitc_status service(jitc_context *ctx, const jitc_model_options *o, jc_service **out, jc_error *err) {
+    jc_service_options s = { .threads = ctx->threads, .strict = o->strict, .alloc = &ctx->alloc, .log = &ctx->log,
+                             .progress = o->progress, .progress_user = o->progress_user };
+    return jc_service_new(ctx->cache, &s, out, err);
+}
+
+static void take_stats(jitc_model *m, const jc_service_stats *s) {
+    jitc_model_stats *t = &m->stats;
+    t->compiled = s->compiled;
+    t->hits = s->hits;
+    t->kernels = s->kernels;
+    t->kernels_unique = s->kernels_unique;
+    t->kernels_compiled = s->kernels_compiled;
+    t->ms_lookup = s->ms[JC_PHASE_LOOKUP];
+    t->ms_schedule = s->ms[JC_PHASE_SCHEDULE];
+    t->ms_llvm = s->ms[JC_PHASE_LLVM];
+    t->ms_assemble = s->ms[JC_PHASE_ASSEMBLE];
+}
+
+static jitc_status compile(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    jc_service *s;
+    jc_service_stats stats;
+    jc_request *requests = JC_NEWN(m->arena, jc_request, m->nclasses);
+    JC_TRY(service(m->ctx, o, &s, err));
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        requests[i] = m->classes[i].request;
+    jitc_status status = jc_service_get(s, requests, m->nclasses, m->arena, err);
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        m->classes[i].request = requests[i];
+    jc_service_get_stats(s, &stats);
+    take_stats(m, &stats);
+    jc_service_free(s);
+    return status;
+}
+
+/* --- building --- */
+
+static jitc_status target_of(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    jc_device *device;
+    if (o->arch)
+        return jc_target_parse(o->arch, &m->target, err);
+    if (o->split_only) { /* nothing will be compiled: asking the CPU what it can do takes 150 us in a virtual machine */
+        m->target = (jc_target){ .dialect = JC_DIALECT_HOST };
+        return JITC_OK;
+    }
+    JC_TRY(jc_context_device(m->ctx, &device, err));
+    m->target = device->target;
+    return JITC_OK;
+}
+
+static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    double start = jc_now_ms(), at;
+    JC_TRY(target_of(m, o, err));
+    JC_TRY(check_ranges(m, o, err));
+    at = jc_now_ms();
+    JC_TRY(for_graphs(m, o, split_graph, err));
+    m->stats.ms_split = jc_now_ms() - at;
+    at = jc_now_ms();
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->ngraphs; i++) {
+        m->stats.ms_read += m->graphs[i]->ms_read;
+        n += (uint32_t)m->graphs[i]->g->pieces.n;
+    }
+    m->pieces = JC_NEWN(m->arena, jc_piece, n);
+    JC_TRY(for_graphs(m, o, graph_pieces, err));
+    m->stats.ms_canonicalise = jc_now_ms() - at;
+    at = jc_now_ms();
+    add_classes(m, o);
+    m->stats.ms_hash = jc_now_ms() - at;
+    m->stats.pieces = m->npieces;
+    m->stats.classes = m->nclasses;
+    if (!o->split_only)
+        JC_TRY(compile(m, o, err));
+    m->stats.ms_total = jc_now_ms() - start + m->stats.ms_read;
+    return JITC_OK;
+}
+
+jitc_model *jc_model_new(jitc_context *ctx) {
+    jc_arena *arena = jc_arena_new(&ctx->alloc);
+    jitc_model *m = arena ? ctx->alloc.alloc(ctx->alloc.user, sizeof *m) : NULL;
+    if (!m) {
+        jc_arena_free(arena);
+        return NULL;
+    }
+    memset(m, 0, sizeof *m);
+    m->ctx = ctx;
+    m->arena = arena;
+    pthread_mutex_lock(&ctx->lock);
+    m->next = ctx->models;
+    ctx->models = m;
+    pthread_mutex_unlock(&ctx->lock);
+    return m;
+}
+
+jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n,
+                             const jitc_model_options *options, jitc_model **out) {
+    jitc_model_options o = { 0 };
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    if (options)
+        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
+    jitc_model *m = jc_model_new(ctx);
+    *out = NULL;
+    if (!m)
+        return jc_context_done(ctx, JITC_E_NOMEM, &err);
+    jc_arena *arena = m->arena;
+    m->ngraphs = n;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(arena, &guard) == 0) {
+        m->graphs = jc_arena_memdup(arena, graphs, n * sizeof *graphs);
+        status = build(m, &o, &err);
+    }
+    jc_guard_end(arena, &guard);
+    if (status != JITC_OK)
+        jitc_model_free(m);
+    else
+        *out = m;
+    return jc_context_done(ctx, status, &err);
+}
+
+void jitc_model_get_stats(const jitc_model *m, jitc_model_stats *out) {
+    size_t size = out->struct_size;
+    memcpy(out, &m->stats, size < sizeof *out ? size : sizeof *out);
+    out->struct_size = size;
+}
+
+jitc_status jitc_model_piece_info(const jitc_model *m, uint32_t piece, jitc_piece_info *out) {
+    jc_error err = JC_ERROR_INIT;
+    if (piece >= m->npieces)
+        return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "piece %u of a model with %u pieces", piece, m->npieces),
+                               &err);
+    const jc_piece *p = &m->pieces[piece];
+    jitc_piece_info info = {
+        .struct_size = out->struct_size,
+        .file = m->graphs[p->graph]->g->file,
+        .name = p->func->name,
+        .cls = p->cls,
+        .splitting = p->splitting,
+        .hit = m->classes[p->cls].request.hit || m->classes[p->cls].first != piece,
+        .ninputs = p->func->nparams,
+        .noutputs = p->func->noutputs,
+        .nlayer_names = p->nlayer_names,
+        .layer_names = p->layer_names,
+    };
+    jc_hash_hex(&p->canon.hash, info.key);
+    memcpy(out, &info, info.struct_size < sizeof info ? info.struct_size : sizeof info);
+    return JITC_OK;
+}
+
+/* --- what running needs --- */
+
+jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint32_t n, int64_t *out, jc_error *err) {
+    for (uint32_t i = 0; i < p->canon.nsyms; i++)
+        if (!jc_ex_eval(p->canon.syms[i], graph_syms, n, &out[i]))
+            return jc_fail(err, JITC_E_INPUT, "symbol %u of %s has no value", i, p->func->name);
+    return JITC_OK;
+}
+
+/* A bundle's artifact comes from outside: what is bound by number must be there. */
+static bool fits(const jc_piece *p, const jc_plan *plan) {
+    return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;
+}
+
+jitc_status jc_model_exec(jitc_model *m, uint32_t cls, jc_exec **out, jc_error *err) {
+    jc_class *c = &m->classes[cls];
+    jc_device *device;
+    if (!c->exec) {
+        double start = jc_now_ms();
+        if (!c->request.artifact)
+            return jc_fail(err, JITC_E_USAGE, "the model was built with split_only: it has nothing to run");
+        JC_TRY(jc_context_device(m->ctx, &device, err));
+        jc_exec *exec;
+        JC_TRY(jc_exec_load(device, c->request.artifact, c->request.nartifact, &exec, err));
+        if (!fits(&m->pieces[c->first], jc_exec_plan(exec))) {
+            jc_exec_free(exec);
+            return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", m->pieces[c->first].func->name);
+        }
+        c->exec = exec;
+        m->stats.ms_load += jc_now_ms() - start;
+        jitc_status status = jc_exec_bind_ops(c->exec, m->ctx->ops, err);
+        const jc_canon *canon = &m->pieces[c->first].canon;
+        if (status != JITC_OK && err->line > 0 && (uint32_t)err->line <= canon->nnodes) {
+            err->line = canon->nodes[err->line - 1]->line; /* the class knows its nodes by number */
+            snprintf(err->file, sizeof err->file, "%s", m->graphs[m->pieces[c->first].graph]->g->file);
+        }
+        JC_TRY(status);
+    }
+    *out = c->exec;
+    return JITC_OK;
+}

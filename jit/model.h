@@ -1,0 +1,95 @@
+/*
+ * jit/model.h - inside a model: what jitc/model.h shows, and what the tool needs besides.
+ *
+ *   graphs --jc_split, jc_layout--> pieces --jc_canonicalise--> classes --jc_service_get--> artifacts --jc_exec_load--> executables
+ *
+ * A model runs a graph's root, which only calls pieces: values of the root live in one memory pool, whose layout for a set of
+ * symbol values is planned once (jit/model_run.c): the escape blocks of a piece's outputs get offsets by lifetime, so views
+ * cross pieces without copies.
+ */
+#ifndef JC_MODEL_H
+#define JC_MODEL_H
+
+#include <pthread.h>
+
+#include "ir/passes.h"
+#include "jit/service.h"
+#include "jitc/jitc.h"
+#include "runtime/exec.h"
+
+struct jitc_context {
+    jc_alloc alloc;
+    jc_log log;
+    jc_arena *arena;
+    jc_registry *ops;
+    jc_names *names;
+    jc_cache *cache;
+    jc_service *service;
+    jc_device *device;       /* opened on first use */
+    char *device_name;
+    jc_device_options device_options;
+    unsigned threads;
+    pthread_mutex_t lock;
+    pthread_key_t error_key;
+    JC_VEC(void *) plugins;
+    struct jc_thread_error *errors;
+    struct jitc_graph *graphs;
+    struct jitc_model *models;
+    const jc_call_trace *trace; /* the tool's */
+};
+
+struct jitc_graph {
+    jitc_context *ctx;
+    jc_arena *arena;
+    jc_graph *g;
+    double ms_read;
+    struct jitc_graph *next;
+};
+
+/* The members of a class share everything here. */
+typedef struct jc_class {
+    uint32_t first;           /* piece */
+    uint32_t members;
+    jc_request request;
+    int64_t *lo, *hi;         /* per class symbol: of all members together */
+    jc_exec *exec;            /* loaded on first run */
+} jc_class;
+
+typedef struct jc_piece {
+    jc_func *func;
+    uint32_t graph, cls;
+    bool splitting;
+    jc_canon canon;
+    const jitc_layer_name **literals; /* by canonical input: handle of a lifted string, or NULL */
+    const char **layer_names;
+    uint32_t nlayer_names;
+} jc_piece;
+
+struct jitc_model {
+    jitc_context *ctx;
+    jc_arena *arena;
+    jitc_graph **graphs;
+    uint32_t ngraphs, npieces, nclasses;
+    jc_piece *pieces;
+    jc_class *classes;
+    jc_target target;
+    jitc_model_stats stats;
+    jc_frame *frame;
+    struct jc_model_runs *runs; /* jit/model_run.c */
+    const char *codegen_id, *llvm_version; /* of a bundle; NULL: this library's */
+    struct jitc_model *next;
+};
+
+/* The device, opened if need be. */
+jitc_status jc_context_device(jitc_context *ctx, jc_device **out, jc_error *err);
+/* The context, whatever a previous call of this thread did: entry points start with a clean record and end with
+   jc_context_done(), which files a failure as the calling thread's last and returns its status. */
+jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err);
+/* An empty model of the context; NULL when memory is out. */
+jitc_model *jc_model_new(jitc_context *ctx);
+/* Symbol values of a piece's class from those of its graph. */
+jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint32_t n, int64_t *out, jc_error *err);
+/* Loads the class's artifact, binds its operators. */
+jitc_status jc_model_exec(jitc_model *m, uint32_t cls, jc_exec **out, jc_error *err);
+
+#endif

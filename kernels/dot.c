@@ -1,0 +1,281 @@
+/*
+ * kernels/dot.c - DOT: small or odd matrix products, lanes along k.
+ *
+ * A warp (the host: its one thread) makes tile_m x tile_n sums.  Each lane takes `vec` consecutive k of all rows at a
+ * time; rows past the end repeat the last one and are not stored.  What vec leaves over of K is done by single elements.
+ * GPU: sums meet by shuffles, then lane o has output o and runs the epilogue for it.
+ * Host: the accumulators are vectors, and the epilogue runs over the tile, in vectors where the tile is whole.
+ */
+#include "kernels/product.h"
+
+enum { MAX_TILE = 64 };
+
+typedef struct dot {
+    jc_emit *e;
+    const jc_kernel *k;
+    jc_product p;
+    unsigned w, nm, nn;
+    bool host;
+    uint8_t ct;                        /* of sums */
+    LLVMTypeRef type;
+    LLVMValueRef lane, lanes;          /* i64 */
+    LLVMValueRef row_a[MAX_TILE], row_b[MAX_TILE], step_a, step_b;
+    unsigned align_a, align_b;
+    LLVMValueRef n0;                   /* of the warp */
+    LLVMValueRef sum[MAX_TILE * MAX_TILE]; /* slots: of the host's vectors, or one value */
+    LLVMValueRef single[MAX_TILE * MAX_TILE]; /* host: what vectors leave over */
+} dot;
+
+static bool unit(const jc_operand *o)
+{
+    return jc_ex_is(o->kstride, 1);
+}
+
+static uint8_t sum_type(const jc_kernel *k)
+{
+    jc_ct a = jc_compute_type(k->args[k->a.arg].dtype), b = jc_compute_type(k->args[k->b.arg].dtype);
+    if (a == JC_CT_F64 || b == JC_CT_F64)
+        return JC_CT_F64;
+    return a == JC_CT_F32 || b == JC_CT_F32 ? JC_CT_F32 : JC_CT_I64;
+}
+
+static void find_rows(dot *d)
+{
+    jc_emit *e = d->e;
+    LLVMValueRef last_m = LLVMBuildSub(e->b, d->p.m, jc_int_of(LLVMTypeOf(d->p.m), 1), "");
+    LLVMValueRef last_n = LLVMBuildSub(e->b, d->p.n, jc_int_of(LLVMTypeOf(d->p.n), 1), "");
+    for (unsigned i = 0; i < d->nm; i++) {
+        LLVMValueRef m = jc_product_offset(e, d->p.m0, jc_i32(e, i));
+        m = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, m, last_m, ""), m, last_m);
+        d->row_a[i] = jc_product_row(&d->p, false, m);
+    }
+    for (unsigned j = 0; j < d->nn; j++) {
+        LLVMValueRef n = jc_product_offset(e, d->n0, jc_i32(e, j));
+        n = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, n, last_n, ""), n, last_n);
+        d->row_b[j] = jc_product_row(&d->p, true, n);
+    }
+    d->step_a = jc_emit_expr64(&d->p.base, d->k->a.kstride);
+    d->step_b = jc_emit_expr64(&d->p.base, d->k->b.kstride);
+    d->align_a = jc_power_dividing(e, d->k->a.row, d->w);
+    d->align_b = jc_power_dividing(e, d->k->b.row, d->w);
+}
+
+/* W elements of a row from K on, as sums are computed. */
+static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef k, unsigned w)
+{
+    jc_emit *e = d->e;
+    const jc_operand *o = second ? &d->k->b : &d->k->a;
+    uint8_t from = jc_compute_type(d->k->args[o->arg].dtype);
+    LLVMValueRef v, step = second ? d->step_b : d->step_a;
+    if (w == 1 || unit(o)) {
+        LLVMValueRef at = LLVMBuildAdd(e->b, row, unit(o) ? k : LLVMBuildMul(e->b, k, step, ""), "");
+        unsigned align = second ? d->align_b : d->align_a;
+        v = jc_load_run(e, o->arg, at, w, align < w ? align : w);
+    } else {
+        v = jc_undef(jc_vec_of(jc_ct_type(e, from), w));
+        for (unsigned l = 0; l < w; l++) {
+            LLVMValueRef kl = LLVMBuildAdd(e->b, k, jc_i64(e, l), "");
+            LLVMValueRef at = LLVMBuildAdd(e->b, row, LLVMBuildMul(e->b, kl, step, ""), "");
+            v = jc_set_lane(e, v, l, jc_load_run(e, o->arg, at, 1, 1));
+        }
+    }
+    return jc_emit_convert(e, d->ct, from, v);
+}
+
+static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+    if (d->ct == JC_CT_I64)
+        return LLVMBuildAdd(d->e->b, c, LLVMBuildMul(d->e->b, a, b, ""), "");
+    return jc_fused(d->e, a, b, c);
+}
+
+/* All products of W elements from K on, added to SLOTS of vectors (host) or single values. */
+static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots)
+{
+    jc_emit *e = d->e;
+    LLVMValueRef a[MAX_TILE], b[MAX_TILE];
+    for (unsigned j = 0; j < d->nn; j++)
+        b[j] = operand(d, true, d->row_b[j], k, w);
+    for (unsigned i = 0; i < d->nm; i++)
+        a[i] = operand(d, false, d->row_a[i], k, w);
+    LLVMTypeRef type = jc_vec_of(d->type, d->host ? w : 1);
+    for (unsigned i = 0; i < d->nm; i++)
+        for (unsigned j = 0; j < d->nn; j++) {
+            LLVMValueRef slot = slots[i * d->nn + j], c = LLVMBuildLoad2(e->b, type, slot, "");
+            if (d->host) {
+                c = multiply_add(d, a[i], b[j], c);
+            } else {
+                for (unsigned l = 0; l < w; l++)
+                    c = multiply_add(d, jc_lane(e, a[i], l), jc_lane(e, b[j], l), c);
+            }
+            LLVMBuildStore(e->b, c, slot);
+        }
+}
+
+static void make_slots(dot *d, LLVMValueRef *slots, unsigned w)
+{
+    LLVMTypeRef type = jc_vec_of(d->type, w);
+    for (unsigned i = 0; i < d->nm * d->nn; i++) {
+        slots[i] = jc_alloca(d->e, type, 1, 0);
+        LLVMBuildStore(d->e->b, LLVMConstNull(type), slots[i]);
+    }
+}
+
+static void sum_over_k(dot *d)
+{
+    jc_emit *e = d->e;
+    LLVMValueRef k = jc_widen_int(e, d->p.k, e->t.i64, true), whole = k;
+    bool rest = jc_ex_divisor(d->k->ex, d->k->k) % d->w != 0;
+    if (rest)
+        whole = LLVMBuildAnd(e->b, k, jc_i64(e, -(int64_t)d->w), "");
+    make_slots(d, d->sum, d->host ? d->w : 1);
+    LLVMValueRef from = LLVMBuildMul(e->b, d->lane, jc_i64(e, d->w), "");
+    LLVMValueRef step = LLVMBuildMul(e->b, d->lanes, jc_i64(e, d->w), "");
+    jc_for loop = jc_for_begin(e, from, whole, step);
+    products(d, loop.i, d->w, d->sum);
+    jc_for_end(e, &loop);
+    if (!rest)
+        return;
+    if (d->host)
+        make_slots(d, d->single, 1);
+    from = LLVMBuildAdd(e->b, whole, d->lane, "");
+    loop = jc_for_begin(e, from, k, d->lanes);
+    products(d, loop.i, 1, d->host ? d->single : d->sum);
+    jc_for_end(e, &loop);
+}
+
+static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b)
+{
+    return d->ct == JC_CT_I64 ? LLVMBuildAdd(d->e->b, a, b, "") : LLVMBuildFAdd(d->e->b, a, b, "");
+}
+
+static uint8_t acc_ct(const dot *d)
+{
+    return d->ct == JC_CT_F64 ? JC_CT_F64 : JC_CT_F32;
+}
+
+/* ---- GPU ------------------------------------------------------------------------------------------------------ */
+
+static void gpu_outputs(dot *d)
+{
+    jc_emit *e = d->e;
+    const jc_kernel *k = d->k;
+    unsigned count = d->nm * d->nn;
+    LLVMValueRef sum[MAX_TILE * MAX_TILE], lane = LLVMBuildTrunc(e->b, d->lane, e->t.i32, "");
+    for (unsigned i = 0; i < count; i++) {
+        sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
+        for (unsigned mask = 16; mask > 0; mask /= 2)
+            sum[i] = plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask));
+    }
+    jc_tape t;
+    jc_tape_init(&t, e, 1);
+    for (unsigned first = 0; first < count; first += 32) {
+        unsigned n = count - first < 32 ? count - first : 32;
+        LLVMValueRef v = sum[first], o = LLVMBuildAdd(e->b, lane, jc_i32(e, first), ""), i, j;
+        for (unsigned l = 1; l < n; l++)
+            v = jc_select(e, LLVMBuildICmp(e->b, LLVMIntEQ, lane, jc_i32(e, l), ""), sum[first + l], v);
+        jc_emit_divmod(e, o, jc_i32(e, d->nn), &i, &j);
+        LLVMValueRef m = jc_product_offset(e, d->p.m0, i), c = jc_product_offset(e, d->n0, j);
+        LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, d->p.m), jc_product_below(e, c, d->p.n), "");
+        if (n < 32)
+            valid = LLVMBuildAnd(e->b, valid, LLVMBuildICmp(e->b, LLVMIntULT, lane, jc_i32(e, n), ""), "");
+        jc_env env;
+        jc_env_init(&env, e, &t, &d->p.base);
+        env.loop[k->rank - 2] = jc_select(e, valid, m, LLVMConstNull(LLVMTypeOf(m)));
+        env.loop[k->rank - 1] = jc_select(e, valid, c, LLVMConstNull(LLVMTypeOf(c)));
+        env.store_if = valid;
+        env.acc = jc_emit_convert(e, acc_ct(d), d->ct, v);
+        jc_emit_loads(&env, NULL);
+        jc_emit_rest(&env, NULL);
+    }
+}
+
+/* ---- host ----------------------------------------------------------------------------------------------------- */
+
+static void outputs(dot *d, jc_tape *t, LLVMValueRef tile, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j)
+{
+    jc_emit *e = d->e;
+    jc_env env;
+    jc_env_init(&env, e, t, &d->p.base);
+    env.loop[d->k->rank - 2] = m;
+    env.loop[d->k->rank - 1] = LLVMBuildAdd(e->b, d->n0, j, "");
+    LLVMValueRef index = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, i, jc_i64(e, d->nn), ""), j, "");
+    LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, t->w), jc_gep(e, d->type, tile, index), "");
+    LLVMSetAlignment(v, 8);
+    env.acc = jc_emit_convert(e, acc_ct(d), d->ct, v);
+    jc_emit_loads(&env, NULL);
+    jc_emit_rest(&env, NULL);
+}
+
+static void host_outputs(dot *d)
+{
+    jc_emit *e = d->e;
+    unsigned count = d->nm * d->nn;
+    LLVMValueRef tile = jc_alloca(e, d->type, count > 1 ? count : 2, 64);
+    for (unsigned i = 0; i < count; i++) {
+        LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, d->w), d->sum[i], "");
+        for (unsigned w = d->w; w > 1; w /= 2)
+            v = plus(d, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
+        if (d->single[i])
+            v = plus(d, v, LLVMBuildLoad2(e->b, d->type, d->single[i], ""));
+        LLVMBuildStore(e->b, v, jc_gep(e, d->type, tile, jc_i64(e, i)));
+    }
+    jc_tape single, vector;
+    jc_tape_init(&single, e, 1);
+    bool in_vectors = d->nn > 1 && !(d->nn & (d->nn - 1));
+    LLVMValueRef left_m = LLVMBuildSub(e->b, d->p.m, d->p.m0, ""), left_n = LLVMBuildSub(e->b, d->p.n, d->n0, "");
+    LLVMValueRef zero = jc_i64(e, 0), one = jc_i64(e, 1), all_m = jc_i64(e, d->nm), all_n = jc_i64(e, d->nn);
+    left_m = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_m, all_m, ""), left_m, all_m);
+    left_n = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_n, all_n, ""), left_n, all_n);
+    jc_for rows = jc_for_begin(e, zero, left_m, one);
+    LLVMValueRef m = LLVMBuildAdd(e->b, d->p.m0, rows.i, ""), from = zero;
+    if (in_vectors) {
+        jc_tape_init(&vector, e, d->nn);
+        jc_for whole = jc_for_begin(e, zero, LLVMBuildSub(e->b, left_n, jc_i64(e, d->nn - 1), ""), all_n);
+        outputs(d, &vector, tile, m, rows.i, whole.i);
+        jc_for_end(e, &whole);
+        from = whole.i;
+    }
+    jc_for rest = jc_for_begin(e, from, left_n, one);
+    outputs(d, &single, tile, m, rows.i, rest.i);
+    jc_for_end(e, &rest);
+    jc_for_end(e, &rows);
+}
+
+/* ---- both ----------------------------------------------------------------------------------------------------- */
+
+void jc_kernel_dot(jc_emit *e)
+{
+    const jc_kernel *k = e->k;
+    if (k->tile_m > MAX_TILE || k->tile_n > MAX_TILE) {
+        jc_emit_fail(e, "A dot kernel's tile of %u x %u is larger than %d x %d.", k->tile_m, k->tile_n, MAX_TILE, MAX_TILE);
+        return;
+    }
+    dot *d = JC_NEW(e->arena, dot);
+    *d = (dot){ .e = e, .k = k, .w = k->vec, .nm = k->tile_m, .nn = k->tile_n, .host = jc_on_host(e) };
+    d->ct = sum_type(k);
+    d->type = jc_ct_type(e, d->ct);
+    if (d->host) {
+        if (k->vec == 1 && unit(&k->a) && unit(&k->b))
+            d->w = e->host_width;
+        d->lane = jc_i64(e, 0);
+        d->lanes = jc_i64(e, 1);
+        jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1));
+        jc_product_place(e, &d->p, blocks.i, k->tile_m, k->tile_n);
+        d->n0 = d->p.n0;
+        find_rows(d);
+        sum_over_k(d);
+        host_outputs(d);
+        jc_for_end(e, &blocks);
+        return;
+    }
+    unsigned warps = k->threads / 32;
+    LLVMValueRef tid = e->d->thread(e), warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "");
+    jc_product_place(e, &d->p, e->d->block(e), k->tile_m, (int64_t)k->tile_n * warps);
+    d->n0 = jc_product_offset(e, d->p.n0, LLVMBuildMul(e->b, warp, jc_i32(e, k->tile_n), ""));
+    d->lane = jc_widen_int(e, LLVMBuildAnd(e->b, tid, jc_i32(e, 31), ""), e->t.i64, false);
+    d->lanes = jc_i64(e, 32);
+    find_rows(d);
+    sum_over_k(d);
+    gpu_outputs(d);
+}

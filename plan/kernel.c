@@ -1,0 +1,308 @@
+/*
+ * plan/kernel.c - kernels as data: tables, the number of blocks, shared memory, and the bytes.
+ *
+ * What a kernel must fulfil is in kernel_verify.c, its text in kernel_print.c.
+ *
+ * The bytes:
+ *   "JCK1"
+ *   family, rank                     a byte each
+ *   nsyms, then per symbol           kind (byte), index, lo, hi, divisor
+ *   extents                          rank expressions
+ *   nargs, then per argument         kind, dtype, flags (1 written, 2 weight) (bytes); an I64's symbol
+ *   ninstrs, then per instruction    op, ct (bytes), and the fields that `carried` lists for it, in the order below
+ *   DOT, MMA                         a, b (argument, row, kstride each), k
+ *   schedule                         the eleven numbers in order of the structure
+ * Numbers are LEB128 (signed ones zigzag), expressions as ir/expr.h writes them.  Symbols have no names here: the
+ * code cannot depend on one.
+ */
+#include "plan/kernel.h"
+
+#include <string.h>
+
+static const uint8_t magic[4] = { 'J', 'C', 'K', '1' };
+
+const char *const jc_families[JC_FAMILY_COUNT] = { "point", "row", "dot", "mma" };
+
+const jc_tape_info jc_tape_ops[JC_T_COUNT] = {
+#define INFO(id, operands_, text) { .name = #id, .operands = operands_ },
+    JC_TAPE_LIST(INFO)
+#undef INFO
+};
+
+/* Which fields an instruction has besides op, ct and its operands. */
+enum { HAS_ARG = 1, HAS_INDEX = 2, HAS_FLOAT = 4, HAS_INT = 8, HAS_DTYPE = 16 };
+static const uint8_t carried[JC_T_COUNT] = {
+    [JC_T_LOAD] = HAS_ARG | HAS_INDEX,
+    [JC_T_STORE] = HAS_ARG | HAS_INDEX,
+    [JC_T_FLOAT] = HAS_FLOAT,
+    [JC_T_INT] = HAS_INT,
+    [JC_T_INDEX] = HAS_INDEX,
+    [JC_T_SCALAR] = HAS_ARG,
+    [JC_T_ROUND] = HAS_DTYPE,
+};
+
+jc_ct jc_compute_type(jc_dtype dtype)
+{
+    if (dtype == JC_F64)
+        return JC_CT_F64;
+    switch (jc_dtypes[dtype].cls) {
+    case 'f':
+        return JC_CT_F32;
+    case 'b':
+        return JC_CT_B1;
+    default:
+        return JC_CT_I64;
+    }
+}
+
+static const jc_expr *ceil_by(jc_exprs *ex, const jc_expr *e, int64_t by)
+{
+    return jc_ex_cdiv(ex, e, jc_ex_int(ex, by));
+}
+
+const jc_expr *jc_kernel_blocks(jc_kernel *k)
+{
+    jc_exprs *ex = k->ex;
+    uint32_t warps = k->threads >= 32 ? k->threads / 32u : 1;
+    switch (k->family) {
+    case JC_K_POINT:
+        return ceil_by(ex, jc_ex_product(ex, k->extent, k->rank), (int64_t)k->threads * k->vec * k->unroll);
+    case JC_K_ROW:
+        return ceil_by(ex, jc_ex_product(ex, k->extent, k->rank - 1u), k->threads / k->lanes);
+    default:
+        if (k->family == JC_K_MMA)
+            warps = 1; /* a block is one tile */
+        return jc_ex_mul(ex, jc_ex_product(ex, k->extent, k->rank - 2u),
+                         jc_ex_mul(ex, ceil_by(ex, k->extent[k->rank - 2], k->tile_m),
+                                   ceil_by(ex, k->extent[k->rank - 1], (int64_t)k->tile_n * warps)));
+    }
+}
+
+uint32_t jc_kernel_shared(const jc_kernel *k)
+{
+    if (k->family == JC_K_MMA)
+        return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
+    if (k->family != JC_K_ROW || k->lanes <= 32)
+        return 0;
+    uint32_t reductions = 0;
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        uint8_t op = k->tape[i].op;
+        reductions += op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
+    }
+    return reductions * (k->threads / 32u) * 8u;
+}
+
+/* ---- writing ------------------------------------------------------------------------------------------------- */
+
+static void put_sym(const jc_kernel *k, uint32_t s, jc_bytes *out)
+{
+    const jc_sym *facts = jc_sym_at(k->ex, s);
+    jc_put_u8(out, k->syms[s].kind);
+    jc_put_var(out, k->syms[s].index);
+    jc_put_svar(out, facts->lo);
+    jc_put_svar(out, facts->hi);
+    jc_put_svar(out, facts->divisor);
+}
+
+static void put_arg(const jc_karg *a, jc_bytes *out)
+{
+    jc_put_u8(out, a->kind);
+    jc_put_u8(out, a->kind == JC_KARG_PTR ? a->dtype : 0);
+    jc_put_u8(out, (uint8_t)(a->written | a->weight << 1));
+    if (a->kind == JC_KARG_I64)
+        jc_put_var(out, a->sym);
+}
+
+static void put_instr(const jc_instr *in, jc_bytes *out)
+{
+    unsigned has = carried[in->op], operands = jc_tape_ops[in->op].operands;
+    jc_put_u8(out, in->op);
+    jc_put_u8(out, in->ct);
+    const uint32_t operand[3] = { in->a, in->b, in->c };
+    for (unsigned i = 0; i < operands; i++)
+        jc_put_var(out, operand[i]);
+    if (has & HAS_ARG)
+        jc_put_var(out, in->arg);
+    if (has & HAS_DTYPE)
+        jc_put_u8(out, in->dtype);
+    if (has & HAS_INDEX)
+        jc_ex_encode(in->index, out);
+    if (has & HAS_FLOAT)
+        jc_put_f64(out, in->f);
+    if (has & HAS_INT)
+        jc_put_svar(out, in->i);
+}
+
+static void put_operand(const jc_operand *o, jc_bytes *out)
+{
+    jc_put_var(out, o->arg);
+    jc_ex_encode(o->row, out);
+    jc_ex_encode(o->kstride, out);
+}
+
+static bool is_product(uint8_t family)
+{
+    return family == JC_K_DOT || family == JC_K_MMA;
+}
+
+void jc_kernel_encode(const jc_kernel *k, jc_bytes *out)
+{
+    jc_put(out, magic, sizeof magic);
+    jc_put_u8(out, k->family);
+    jc_put_u8(out, k->rank);
+    jc_put_var(out, k->nsyms);
+    for (uint32_t s = 0; s < k->nsyms; s++)
+        put_sym(k, s, out);
+    for (unsigned d = 0; d < k->rank; d++)
+        jc_ex_encode(k->extent[d], out);
+    jc_put_var(out, k->nargs);
+    for (uint32_t i = 0; i < k->nargs; i++)
+        put_arg(&k->args[i], out);
+    jc_put_var(out, k->ninstrs);
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        put_instr(&k->tape[i], out);
+    if (is_product(k->family)) {
+        put_operand(&k->a, out);
+        put_operand(&k->b, out);
+        jc_ex_encode(k->k, out);
+    }
+    const uint16_t schedule[] = { k->threads, k->vec, k->unroll, k->lanes, k->steps, k->tile_m,
+                                  k->tile_n, k->tile_k, k->stages, k->warps_m, k->warps_n };
+    for (size_t i = 0; i < sizeof schedule / sizeof *schedule; i++)
+        jc_put_var(out, schedule[i]);
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------------- */
+
+/* A number of at most MAX. */
+static uint32_t get_upto(jc_reader *r, uint32_t max)
+{
+    uint64_t x = jc_get_var(r);
+    if (x > max) {
+        r->bad = true;
+        return 0;
+    }
+    return (uint32_t)x;
+}
+
+static uint8_t get_byte_below(jc_reader *r, unsigned limit)
+{
+    uint8_t x = jc_get_u8(r);
+    if (x >= limit) {
+        r->bad = true;
+        return 0;
+    }
+    return x;
+}
+
+static void get_syms(jc_reader *r, jc_kernel *k, jc_arena *arena)
+{
+    static const char letter[] = { [JC_KSYM_LOOP] = 'i', [JC_KSYM_ARG] = 'n', [JC_KSYM_TAPE] = 'v' };
+    k->nsyms = (uint32_t)jc_get_count(r, 5);
+    k->syms = JC_NEWN(arena, jc_ksym, k->nsyms);
+    for (uint32_t s = 0; s < k->nsyms && !r->bad; s++) {
+        char name[16] = { 0 };
+        k->syms[s].kind = get_byte_below(r, JC_KSYM_TAPE + 1);
+        k->syms[s].index = get_upto(r, UINT32_MAX);
+        uint32_t digits = k->syms[s].index, n = 0;
+        char turned[12];
+        do
+            turned[n++] = (char)('0' + digits % 10);
+        while (digits /= 10);
+        name[0] = letter[k->syms[s].kind];
+        for (uint32_t i = 0; i < n; i++)
+            name[1 + i] = turned[n - 1 - i];
+        jc_sym *facts = jc_sym_at(k->ex, jc_sym_add(k->ex, name));
+        facts->lo = jc_get_svar(r);
+        facts->hi = jc_get_svar(r);
+        facts->divisor = jc_get_svar(r);
+        if (facts->lo > facts->hi || facts->divisor < 1) {
+            *facts = (jc_sym){ .name = facts->name, .hi = JC_SYM_MAX, .divisor = 1 };
+            r->bad = true;
+        }
+    }
+}
+
+static void get_args(jc_reader *r, jc_kernel *k, jc_arena *arena)
+{
+    k->nargs = (uint32_t)jc_get_count(r, 3);
+    k->args = JC_NEWN(arena, jc_karg, k->nargs);
+    for (uint32_t i = 0; i < k->nargs && !r->bad; i++) {
+        jc_karg *a = &k->args[i];
+        a->kind = get_byte_below(r, JC_KARG_F64 + 1);
+        a->dtype = get_byte_below(r, JC_DTYPE_COUNT);
+        uint8_t flags = get_byte_below(r, 4);
+        a->written = flags & 1;
+        a->weight = flags & 2;
+        if (a->kind == JC_KARG_I64)
+            a->sym = get_upto(r, UINT32_MAX);
+    }
+}
+
+static void get_instr(jc_reader *r, jc_kernel *k, jc_instr *in)
+{
+    in->op = get_byte_below(r, JC_T_COUNT);
+    in->ct = get_byte_below(r, JC_CT_NONE + 1);
+    unsigned has = carried[in->op], operands = jc_tape_ops[in->op].operands;
+    uint32_t *const operand[3] = { &in->a, &in->b, &in->c };
+    for (unsigned i = 0; i < operands; i++)
+        *operand[i] = get_upto(r, UINT32_MAX);
+    if (has & HAS_ARG)
+        in->arg = (uint16_t)get_upto(r, UINT16_MAX);
+    if (has & HAS_DTYPE)
+        in->dtype = get_byte_below(r, JC_DTYPE_COUNT);
+    if (has & HAS_INDEX)
+        in->index = jc_ex_decode(k->ex, r, k->nsyms);
+    if (has & HAS_FLOAT)
+        in->f = jc_get_f64(r);
+    if (has & HAS_INT)
+        in->i = jc_get_svar(r);
+}
+
+static void get_operand(jc_reader *r, jc_kernel *k, jc_operand *o)
+{
+    o->arg = (uint16_t)get_upto(r, UINT16_MAX);
+    o->row = jc_ex_decode(k->ex, r, k->nsyms);
+    o->kstride = jc_ex_decode(k->ex, r, k->nsyms);
+}
+
+static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena)
+{
+    k->family = get_byte_below(r, JC_FAMILY_COUNT);
+    k->rank = get_byte_below(r, JC_KERNEL_MAX_RANK + 1);
+    get_syms(r, k, arena);
+    for (unsigned d = 0; d < k->rank; d++)
+        k->extent[d] = jc_ex_decode(k->ex, r, k->nsyms);
+    get_args(r, k, arena);
+    k->ninstrs = (uint32_t)jc_get_count(r, 2);
+    k->tape = JC_NEWN(arena, jc_instr, k->ninstrs);
+    for (uint32_t i = 0; i < k->ninstrs && !r->bad; i++)
+        get_instr(r, k, &k->tape[i]);
+    if (is_product(k->family)) {
+        get_operand(r, k, &k->a);
+        get_operand(r, k, &k->b);
+        k->k = jc_ex_decode(k->ex, r, k->nsyms);
+    }
+    uint16_t *const schedule[] = { &k->threads, &k->vec, &k->unroll, &k->lanes, &k->steps, &k->tile_m,
+                                   &k->tile_n, &k->tile_k, &k->stages, &k->warps_m, &k->warps_n };
+    for (size_t i = 0; i < sizeof schedule / sizeof *schedule; i++)
+        *schedule[i] = (uint16_t)get_upto(r, UINT16_MAX);
+}
+
+jitc_status jc_kernel_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_kernel **out, jc_error *err)
+{
+    jc_reader r = JC_READER(bytes, n);
+    const uint8_t *head = jc_get(&r, sizeof magic);
+    if (!head || memcmp(head, magic, sizeof magic) != 0)
+        return jc_fail(err, JITC_E_INPUT, "These %zu bytes are no kernel of this version of libjitc.", n);
+    jc_kernel *k = JC_NEW(arena, jc_kernel);
+    k->ex = jc_exprs_new(arena);
+    get_kernel(&r, k, arena);
+    if (r.bad || r.at != r.end)
+        return jc_fail(err, JITC_E_INPUT, "The kernel's %zu bytes are damaged or cut short.", n);
+    jc_error why = JC_ERROR_INIT;
+    if (jc_kernel_verify(k, &why) != JITC_OK)
+        return jc_fail(err, JITC_E_INPUT, "The kernel's bytes are damaged: %s", why.message);
+    *out = k;
+    return JITC_OK;
+}

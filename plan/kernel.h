@@ -1,0 +1,201 @@
+/*
+ * plan/kernel.h - what a kernel computes and how its work is laid out: all that the code generator is told.
+ *
+ * The scheduler (jit/) makes kernels from a class, the code generator (jit/llvm, kernels/) turns each into code for one
+ * dialect.  A kernel is data: its bytes (jc_kernel_encode) are the preimage of its key, so equal kernels of different classes
+ * are compiled once, and nothing that is not in the bytes can influence the code.
+ *
+ * A kernel has an iteration space (`rank` loop variables with extents), and a tape: a list of scalar instructions in SSA
+ * form, executed for every point of the space.  Loads and stores carry the element offset as an expression over loop
+ * variables, integer arguments, and earlier results of the tape (gathers).  How points are spread over blocks, threads and
+ * vector lanes is the family's business:
+ *
+ *   POINT   every point is independent.  The space is linearised, row-major.  A thread takes `vec` consecutive points,
+ *           `unroll` times, with a stride of threads*vec points; a block takes threads*vec*unroll points.
+ *           vec > 1 only if it divides the last extent always (then vectors never straddle a row).
+ *           blocks = ceil(points / (threads*vec*unroll))
+ *   ROW     the last loop variable is the column; RED_* instructions reduce over it; the others number the rows (rank 1: one
+ *           row).  `lanes` threads work on a row, a block has threads/lanes rows at once.  A step is lanes*vec
+ *           columns.  steps > 0: the row is at most steps*lanes*vec columns and is held in registers, each load done once;
+ *           steps == 0: loops over the row once per phase and loads again.  A phase ends where a
+ *           reduction's result is used.  vec > 1 only if it divides the column extent.
+ *           A STORE whose index is free of the column variable is done once a row, by the first lane.
+ *           blocks = ceil(rows / (threads/lanes))
+ *   DOT     C[b, m, n] = sum_k A[b, m, k] * B[b, n, k], lanes along k: each warp (host: the one thread) makes tile_m x tile_n
+ *           outputs, its lanes take `vec` consecutive k each, partial sums meet by shuffles.  Any dtype.
+ *           warps = threads/32 (host: 1), laid along n; blocks = batch * ceil(M/tile_m) * ceil(N/(tile_n*warps)),
+ *           with the block of m fastest
+ *   MMA     the same by tensor cores (f16/bf16, sm_80 up): block tile tile_m x tile_n x tile_k, `stages` buffers in
+ *           shared memory filled by asynchronous copies, warps_m x warps_n warps.  Needs kstride 1 and 16-byte aligned
+ *           rows on both sides (row offsets and K divisible by 8).
+ *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
+ * For DOT and MMA the space is [batch..., M, N] and the tape starts from ACC, the f32 (f64 for f64 operands) sum at a point: it is the
+ * epilogue, and stores.
+ *
+ * Code is called once per launch over `blocks` linear blocks (grid.x); see jc_kernel_blocks().
+ *   nvptx   .entry NAME(args in order: pointers, i64, f64 ...)
+ *   host    void NAME(void *const *args, int64_t first, int64_t last): runs blocks first <= b < last; args[i] points to
+ *           the value of argument i (as cuLaunchKernel's kernelParams do)
+ *   sim     void NAME(void *const *args, struct jc_sim_thread *self): one thread of the nvptx schedule
+ *
+ * Pointers are 16-byte aligned.  Arguments do not overlap where one of them is written, except where the scheduler
+ * says so by giving the same argument to both.
+ */
+#ifndef JC_KERNEL_H
+#define JC_KERNEL_H
+
+#include "base/hash.h"
+#include "ir/type.h"
+
+typedef enum jc_family { JC_K_POINT, JC_K_ROW, JC_K_DOT, JC_K_MMA, JC_FAMILY_COUNT } jc_family;
+extern const char *const jc_families[JC_FAMILY_COUNT]; /* "point", "row", "dot", "mma" */
+
+/* What a tape value is computed in. f16, bf16 and fp8 are computed in F32, integers in I64. */
+typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_ct;
+
+/*
+ * Tape instructions: id, operands, what it does.
+ * Result type: that of operand a unless said otherwise. MINIMUM and MAXIMUM give NaN when an operand is NaN.
+ */
+#define JC_TAPE_LIST(X)                                                                            \
+    X(LOAD, 0, "element `index` of argument `arg`, converted to the compute type of its dtype")   \
+    X(STORE, 1, "a, rounded to the dtype of argument `arg`, to its element `index`; no result")   \
+    X(FLOAT, 0, "constant `f`, of type ct")                                                       \
+    X(INT, 0, "constant `i`; I64 or B1")                                                          \
+    X(INDEX, 0, "the integer expression `index`: I64")                                            \
+    X(SCALAR, 0, "float argument `arg`, as ct")                                                   \
+    X(ACC, 0, "DOT, MMA: the sum at this point")                                                  \
+    X(NEG, 1, "-a")                                                                               \
+    X(ABS, 1, "|a|")                                                                              \
+    X(EXP, 1, "e^a")                                                                              \
+    X(EXP2, 1, "2^a")                                                                             \
+    X(LOG, 1, "natural logarithm")                                                                \
+    X(SQRT, 1, "")                                                                                \
+    X(RSQRT, 1, "")                                                                               \
+    X(RCP, 1, "1/a")                                                                              \
+    X(SIN, 1, "")                                                                                 \
+    X(COS, 1, "")                                                                                 \
+    X(TANH, 1, "")                                                                                \
+    X(ERF, 1, "")                                                                                 \
+    X(FLOOR, 1, "")                                                                               \
+    X(CEIL, 1, "")                                                                                \
+    X(NOT, 1, "bitwise, of I64; logical, of B1")                                                  \
+    X(ADD, 2, "")                                                                                 \
+    X(SUB, 2, "")                                                                                 \
+    X(MUL, 2, "")                                                                                 \
+    X(DIV, 2, "floats: a/b; I64: towards minus infinity, 0 where b is 0")                         \
+    X(REM, 2, "a - floor(a/b)*b, 0 where integers are divided by 0")                              \
+    X(POW, 2, "floats")                                                                           \
+    X(MINIMUM, 2, "")                                                                             \
+    X(MAXIMUM, 2, "")                                                                             \
+    X(AND, 2, "I64, B1")                                                                          \
+    X(OR, 2, "I64, B1")                                                                           \
+    X(XOR, 2, "I64, B1")                                                                          \
+    X(SHL, 2, "I64; 0 where b is not in 0..63")                                                   \
+    X(SHR, 2, "I64, arithmetic; the sign where b is not in 0..63")                                \
+    X(EQ, 2, "B1")                                                                                \
+    X(NE, 2, "B1; true for NaN")                                                                  \
+    X(LT, 2, "B1")                                                                                \
+    X(LE, 2, "B1")                                                                                \
+    X(SELECT, 3, "a (B1) ? b : c; type of b")                                                     \
+    X(CONVERT, 1, "a to ct: floats to I64 towards zero; to B1: a != 0; B1 to numbers: 0 or 1")   \
+    X(ROUND, 1, "a float rounded to `dtype` and back; an integer wrapped to `dtype`")             \
+    X(RED_SUM, 1, "ROW: over the columns; the same in every column")                              \
+    X(RED_MAX, 1, "")                                                                             \
+    X(RED_MIN, 1, "")
+
+typedef enum jc_tape_op {
+#define JC_TAPE_ENUM(id, operands, text) JC_T_##id,
+    JC_TAPE_LIST(JC_TAPE_ENUM)
+#undef JC_TAPE_ENUM
+    JC_T_COUNT
+} jc_tape_op;
+
+typedef struct jc_tape_info {
+    const char *name;
+    uint8_t operands;
+} jc_tape_info;
+extern const jc_tape_info jc_tape_ops[JC_T_COUNT];
+
+typedef struct jc_instr {
+    uint8_t op;    /* jc_tape_op */
+    uint8_t ct;    /* jc_ct of the result; NONE for STORE */
+    uint8_t dtype; /* ROUND */
+    uint16_t arg;  /* LOAD, STORE, SCALAR */
+    uint32_t a, b, c; /* earlier instructions */
+    union {
+        double f;
+        int64_t i;
+        const jc_expr *index; /* LOAD, STORE, INDEX */
+    };
+} jc_instr;
+
+typedef enum jc_karg_kind { JC_KARG_PTR, JC_KARG_I64, JC_KARG_F64 } jc_karg_kind;
+typedef struct jc_karg {
+    uint8_t kind;
+    uint8_t dtype;    /* of a pointer's elements */
+    bool written;     /* a pointer the kernel stores through */
+    bool weight;      /* never written by anything while the kernel runs: may be loaded as invariant */
+    uint32_t sym;     /* I64: the symbol in `ex` that stands for it (its range and divisor are facts) */
+} jc_karg;
+
+typedef enum jc_ksym_kind { JC_KSYM_LOOP, JC_KSYM_ARG, JC_KSYM_TAPE } jc_ksym_kind;
+typedef struct jc_ksym {
+    uint8_t kind;   /* jc_ksym_kind */
+    uint32_t index; /* loop variable, argument, or instruction */
+} jc_ksym;
+
+/* One operand of DOT and MMA: element (batch, row, k) lies at `row + k*kstride`, row an expression over loop variables. */
+typedef struct jc_operand {
+    uint16_t arg;
+    const jc_expr *row;     /* A: over batch and m; B: over batch and n (loop variables rank-2 and rank-1) */
+    const jc_expr *kstride;
+} jc_operand;
+
+#define JC_KERNEL_MAX_RANK JC_MAX_RANK
+#define JC_KERNEL_MAX_ARGS 500          /* what fits the 4 KiB of parameters that every CUDA has */
+#define JC_KERNEL_MAX_SHARED (227 * 1024) /* the largest block of sm_90 */
+
+/* The compute type of a dtype's elements. */
+jc_ct jc_compute_type(jc_dtype dtype);
+
+typedef struct jc_kernel {
+    uint8_t family;
+    uint8_t rank;
+    jc_exprs *ex;     /* symbols: see `syms` */
+    jc_ksym *syms;    /* one per symbol of ex; the loop variables come first, symbol d is loop variable d */
+    uint32_t nsyms;
+    const jc_expr *extent[JC_KERNEL_MAX_RANK]; /* over integer arguments; the last is the fastest */
+    uint32_t nargs;
+    jc_karg *args;
+    uint32_t ninstrs;
+    jc_instr *tape;
+
+    jc_operand a, b;      /* DOT, MMA */
+    const jc_expr *k;     /* DOT, MMA: length of the sum */
+
+    /* schedule */
+    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT */
+    uint16_t lanes, steps;         /* ROW */
+    uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
+} jc_kernel;
+
+/* The number of linear blocks, as an expression over the integer arguments' symbols. */
+const jc_expr *jc_kernel_blocks(jc_kernel *k);
+/*
+ * Bytes of static shared memory a launch needs on nvptx: the code generator allocates exactly this.
+ *   ROW with lanes > 32   8 bytes for each RED_* instruction and warp: instruction r of the tape's reductions (from 0), warp w
+ *                         of the block has the 8 bytes at 8*(r*(threads/32) + w)
+ *   MMA                   stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
+ *   all others            0
+ */
+uint32_t jc_kernel_shared(const jc_kernel *k);
+
+/* Our own invariants: operands earlier, types fit, expressions use known symbols, schedule is legal. */
+jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err);
+void jc_kernel_print(const jc_kernel *k, jc_bytes *out); /* as text, one instruction a line */
+void jc_kernel_encode(const jc_kernel *k, jc_bytes *out);
+/* Bytes may be hostile: JITC_E_INPUT. */
+jitc_status jc_kernel_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_kernel **out, jc_error *err);
+
+#endif

@@ -1,0 +1,375 @@
+/*
+ * plan/kernel_verify.c - what every kernel fulfils.
+ *
+ * Three parts: symbols and arguments refer to each other consistently; every instruction of the tape uses earlier
+ * results of the right types and indices over known symbols; the schedule is one that the family allows.  A kernel
+ * that fails here is a mistake of the scheduler (or damaged bytes): the message says which rule and where.
+ */
+#include "plan/kernel.h"
+
+#define BAD(...) jc_fail(err, JITC_E_COMPILE, __VA_ARGS__)
+
+static const char *const ct_names[] = { "f32", "f64", "i64", "b1", "none" };
+
+/* ---- symbols and arguments ------------------------------------------------------------------------------------ */
+
+static jitc_status check_sym(const jc_kernel *k, uint32_t s, jc_error *err)
+{
+    const jc_ksym *sym = &k->syms[s];
+    const jc_sym *facts = jc_sym_at(k->ex, s);
+    if (facts->lo > facts->hi || facts->divisor < 1)
+        return BAD("Symbol %u of a kernel has no values: its range is empty or its divisor is not positive.", s);
+    if ((s < k->rank) != (sym->kind == JC_KSYM_LOOP) || (s < k->rank && sym->index != s))
+        return BAD("Symbol %u of a kernel of rank %u: the loop variables come first, in order.", s, k->rank);
+    switch (sym->kind) {
+    case JC_KSYM_LOOP:
+        return JITC_OK;
+    case JC_KSYM_ARG:
+        if (sym->index >= k->nargs || k->args[sym->index].kind != JC_KARG_I64 || k->args[sym->index].sym != s)
+            return BAD("Symbol %u of a kernel stands for argument %u, which is no integer of that symbol.", s,
+                       sym->index);
+        return JITC_OK;
+    case JC_KSYM_TAPE:
+        if (sym->index >= k->ninstrs || k->tape[sym->index].ct != JC_CT_I64)
+            return BAD("Symbol %u of a kernel stands for instruction %u, which gives no integer.", s, sym->index);
+        return JITC_OK;
+    default:
+        return BAD("Symbol %u of a kernel is of unknown kind %u.", s, sym->kind);
+    }
+}
+
+static jitc_status check_args(const jc_kernel *k, jc_error *err)
+{
+    if (k->nargs > JC_KERNEL_MAX_ARGS)
+        return BAD("A kernel has %u arguments; %d is the most.", k->nargs, JC_KERNEL_MAX_ARGS);
+    for (uint32_t i = 0; i < k->nargs; i++) {
+        const jc_karg *a = &k->args[i];
+        if (a->kind > JC_KARG_F64)
+            return BAD("Argument %u of a kernel is of unknown kind %u.", i, a->kind);
+        if (a->kind == JC_KARG_PTR && a->dtype >= JC_DTYPE_COUNT)
+            return BAD("Argument %u of a kernel points to elements of unknown dtype %u.", i, a->dtype);
+        if (a->kind != JC_KARG_PTR && (a->written || a->weight))
+            return BAD("Argument %u of a kernel is a number, so it is neither written nor a weight.", i);
+        if (a->written && a->weight)
+            return BAD("Argument %u of a kernel is written, so it cannot be a weight.", i);
+        if (a->kind == JC_KARG_I64 &&
+            (a->sym >= k->nsyms || k->syms[a->sym].kind != JC_KSYM_ARG || k->syms[a->sym].index != i))
+            return BAD("Argument %u of a kernel names symbol %u, which does not stand for it.", i, a->sym);
+    }
+    return JITC_OK;
+}
+
+/* ---- expressions ---------------------------------------------------------------------------------------------- */
+
+/* Which symbols an expression may use. */
+typedef struct scope {
+    const jc_kernel *k;
+    uint32_t loops; /* bit d: loop variable d */
+    uint32_t tape;  /* instructions below this one */
+    uint32_t bad;   /* the first symbol that is not allowed, or UINT32_MAX */
+} scope;
+
+static void see_symbol(void *user, uint32_t sym)
+{
+    scope *s = user;
+    bool good = false;
+    if (sym < s->k->nsyms) {
+        const jc_ksym *ks = &s->k->syms[sym];
+        good = ks->kind == JC_KSYM_ARG || (ks->kind == JC_KSYM_LOOP && (s->loops >> ks->index & 1)) ||
+               (ks->kind == JC_KSYM_TAPE && ks->index < s->tape);
+    }
+    if (!good && s->bad == UINT32_MAX)
+        s->bad = sym;
+}
+
+static jitc_status check_expr(const jc_kernel *k, const jc_expr *e, uint32_t loops, uint32_t tape, const char *what,
+                              uint32_t where, jc_error *err)
+{
+    scope s = { .k = k, .loops = loops, .tape = tape, .bad = UINT32_MAX };
+    if (!e)
+        return BAD("The %s %u of a kernel has no expression.", what, where);
+    if (e->kind == JC_EX_POISON)
+        return BAD("The %s %u of a kernel overflows 64 bits.", what, where);
+    jc_ex_symbols(e, see_symbol, &s);
+    if (s.bad != UINT32_MAX)
+        return BAD("The %s %u of a kernel uses symbol %u, which has no value there.", what, where, s.bad);
+    return JITC_OK;
+}
+
+/* ---- the tape ------------------------------------------------------------------------------------------------- */
+
+enum { F32 = 1 << JC_CT_F32, F64 = 1 << JC_CT_F64, I64 = 1 << JC_CT_I64, B1 = 1 << JC_CT_B1, FL = F32 | F64 };
+enum { R_SAME, R_B1, R_OWN };
+
+/* What operand a may be, and what the result is: that of a, B1, or by a rule of its own.  b is of a's type. */
+static const struct rule {
+    uint8_t a, result;
+} rules[JC_T_COUNT] = {
+    [JC_T_LOAD] = { 0, R_OWN },      [JC_T_STORE] = { FL | I64 | B1, R_OWN }, [JC_T_FLOAT] = { 0, R_OWN },
+    [JC_T_INT] = { 0, R_OWN },       [JC_T_INDEX] = { 0, R_OWN },             [JC_T_SCALAR] = { 0, R_OWN },
+    [JC_T_ACC] = { 0, R_OWN },       [JC_T_NEG] = { FL | I64, R_SAME },       [JC_T_ABS] = { FL | I64, R_SAME },
+    [JC_T_EXP] = { FL, R_SAME },     [JC_T_EXP2] = { FL, R_SAME },            [JC_T_LOG] = { FL, R_SAME },
+    [JC_T_SQRT] = { FL, R_SAME },    [JC_T_RSQRT] = { FL, R_SAME },           [JC_T_RCP] = { FL, R_SAME },
+    [JC_T_SIN] = { FL, R_SAME },     [JC_T_COS] = { FL, R_SAME },             [JC_T_TANH] = { FL, R_SAME },
+    [JC_T_ERF] = { FL, R_SAME },     [JC_T_FLOOR] = { FL, R_SAME },           [JC_T_CEIL] = { FL, R_SAME },
+    [JC_T_NOT] = { I64 | B1, R_SAME },     [JC_T_ADD] = { FL | I64, R_SAME },
+    [JC_T_SUB] = { FL | I64, R_SAME },     [JC_T_MUL] = { FL | I64, R_SAME },
+    [JC_T_DIV] = { FL | I64, R_SAME },     [JC_T_REM] = { FL | I64, R_SAME },
+    [JC_T_POW] = { FL, R_SAME },           [JC_T_MINIMUM] = { FL | I64, R_SAME },
+    [JC_T_MAXIMUM] = { FL | I64, R_SAME }, [JC_T_AND] = { I64 | B1, R_SAME },
+    [JC_T_OR] = { I64 | B1, R_SAME },      [JC_T_XOR] = { I64 | B1, R_SAME },
+    [JC_T_SHL] = { I64, R_SAME },          [JC_T_SHR] = { I64, R_SAME },
+    [JC_T_EQ] = { FL | I64 | B1, R_B1 },   [JC_T_NE] = { FL | I64 | B1, R_B1 },
+    [JC_T_LT] = { FL | I64, R_B1 },        [JC_T_LE] = { FL | I64, R_B1 },
+    [JC_T_SELECT] = { B1, R_OWN },         [JC_T_CONVERT] = { FL | I64 | B1, R_OWN },
+    [JC_T_ROUND] = { FL | I64, R_SAME },   [JC_T_RED_SUM] = { FL | I64, R_SAME },
+    [JC_T_RED_MAX] = { FL | I64, R_SAME }, [JC_T_RED_MIN] = { FL | I64, R_SAME },
+};
+
+static jc_ct acc_type(const jc_kernel *k)
+{
+    return k->args[k->a.arg].dtype == JC_F64 || k->args[k->b.arg].dtype == JC_F64 ? JC_CT_F64 : JC_CT_F32;
+}
+
+static bool is_product(const jc_kernel *k)
+{
+    return k->family == JC_K_DOT || k->family == JC_K_MMA;
+}
+
+static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err)
+{
+    const jc_instr *in = &k->tape[i];
+    bool store = in->op == JC_T_STORE;
+    if (in->arg >= k->nargs || k->args[in->arg].kind != JC_KARG_PTR)
+        return BAD("Instruction %u of a kernel accesses argument %u, which is no pointer.", i, in->arg);
+    if (store && !k->args[in->arg].written)
+        return BAD("Instruction %u of a kernel stores to argument %u, which is not marked as written.", i, in->arg);
+    jc_ct want = jc_compute_type(k->args[in->arg].dtype), got = store ? k->tape[in->a].ct : in->ct;
+    if (want != got)
+        return BAD("Instruction %u of a kernel %s as %s an argument that is computed in %s.", i,
+                   store ? "stores" : "loads", ct_names[got], ct_names[want]);
+    if (store && in->ct != JC_CT_NONE)
+        return BAD("Instruction %u of a kernel is a store, which has no result.", i);
+    return check_expr(k, in->index, (1u << k->rank) - 1, i, "index of instruction", i, err);
+}
+
+/* Instructions with a rule of their own. */
+static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err)
+{
+    const jc_instr *in = &k->tape[i];
+    bool good = true;
+    switch (in->op) {
+    case JC_T_LOAD:
+    case JC_T_STORE:
+        return check_access(k, i, err);
+    case JC_T_FLOAT:
+        good = in->ct <= JC_CT_F64;
+        break;
+    case JC_T_INT:
+        good = in->ct == JC_CT_I64 || (in->ct == JC_CT_B1 && (in->i == 0 || in->i == 1));
+        break;
+    case JC_T_INDEX:
+        if (in->ct == JC_CT_I64)
+            return check_expr(k, in->index, (1u << k->rank) - 1, i, "index of instruction", i, err);
+        good = false;
+        break;
+    case JC_T_SCALAR:
+        good = in->ct <= JC_CT_F64 && in->arg < k->nargs && k->args[in->arg].kind == JC_KARG_F64;
+        break;
+    case JC_T_ACC:
+        good = is_product(k) && in->ct == acc_type(k);
+        break;
+    case JC_T_SELECT:
+        good = in->ct == k->tape[in->b].ct && in->ct == k->tape[in->c].ct;
+        break;
+    case JC_T_CONVERT:
+        good = in->ct <= JC_CT_B1;
+        break;
+    default:
+        break;
+    }
+    return good ? JITC_OK
+                : BAD("Instruction %u of a kernel (%s, %s) does not fit its operands or its kernel.", i,
+                      jc_tape_ops[in->op].name, ct_names[in->ct]);
+}
+
+static jitc_status check_round(const jc_kernel *k, uint32_t i, jc_error *err)
+{
+    const jc_instr *in = &k->tape[i];
+    if (in->dtype >= JC_DTYPE_COUNT)
+        return BAD("Instruction %u of a kernel rounds to unknown dtype %u.", i, in->dtype);
+    char cls = (char)jc_dtypes[in->dtype].cls;
+    if (cls == 'b' || (cls == 'f') != (in->ct <= JC_CT_F64))
+        return BAD("Instruction %u of a kernel rounds %s to %s.", i, ct_names[in->ct], jc_dtypes[in->dtype].name);
+    return JITC_OK;
+}
+
+static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err)
+{
+    const jc_instr *in = &k->tape[i];
+    if (in->op >= JC_T_COUNT || in->ct > JC_CT_NONE)
+        return BAD("Instruction %u of a kernel is unknown (op %u, type %u).", i, in->op, in->ct);
+    const jc_tape_info *info = &jc_tape_ops[in->op];
+    const uint32_t operand[3] = { in->a, in->b, in->c };
+    for (unsigned j = 0; j < info->operands; j++)
+        if (operand[j] >= i || k->tape[operand[j]].ct == JC_CT_NONE)
+            return BAD("Operand %u of instruction %u (%s) of a kernel is no earlier result.", j, i, info->name);
+    const struct rule *rule = &rules[in->op];
+    if (info->operands && !(rule->a >> k->tape[in->a].ct & 1))
+        return BAD("Instruction %u of a kernel is %s of %s, which does not exist.", i, info->name,
+                   ct_names[k->tape[in->a].ct]);
+    if (info->operands == 2 && k->tape[in->b].ct != k->tape[in->a].ct)
+        return BAD("Instruction %u (%s) of a kernel mixes %s and %s.", i, info->name, ct_names[k->tape[in->a].ct],
+                   ct_names[k->tape[in->b].ct]);
+    if (rule->result == R_OWN)
+        return check_special(k, i, err);
+    uint8_t want = rule->result == R_B1 ? JC_CT_B1 : k->tape[in->a].ct;
+    if (in->ct != want)
+        return BAD("Instruction %u (%s) of a kernel is marked as %s, but gives %s.", i, info->name, ct_names[in->ct],
+                   ct_names[want]);
+    if (in->op >= JC_T_RED_SUM && k->family != JC_K_ROW)
+        return BAD("Instruction %u of a kernel reduces over columns, but the kernel is no row kernel.", i);
+    return in->op == JC_T_ROUND ? check_round(k, i, err) : JITC_OK;
+}
+
+static jitc_status check_tape(const jc_kernel *k, jc_error *err)
+{
+    uint32_t stores = 0;
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        JC_TRY(check_instr(k, i, err));
+        stores += k->tape[i].op == JC_T_STORE;
+    }
+    return stores ? JITC_OK : BAD("A kernel stores nothing, so there is no use in running it.");
+}
+
+/* ---- operands of products ------------------------------------------------------------------------------------- */
+
+static jitc_status check_operand(const jc_kernel *k, const jc_operand *o, unsigned other, const char *what,
+                                 jc_error *err)
+{
+    uint32_t loops = ((1u << k->rank) - 1) & ~(1u << other);
+    if (o->arg >= k->nargs || k->args[o->arg].kind != JC_KARG_PTR)
+        return BAD("Operand %s of a product kernel is argument %u, which is no pointer.", what, o->arg);
+    JC_TRY(check_expr(k, o->row, loops, 0, "row of operand in argument", o->arg, err));
+    return check_expr(k, o->kstride, 0, 0, "kstride of operand in argument", o->arg, err);
+}
+
+static jitc_status check_product(const jc_kernel *k, jc_error *err)
+{
+    JC_TRY(check_operand(k, &k->a, k->rank - 1u, "A", err));
+    JC_TRY(check_operand(k, &k->b, k->rank - 2u, "B", err));
+    return check_expr(k, k->k, 0, 0, "length of the sum at rank", k->rank, err);
+}
+
+/* ---- the schedule --------------------------------------------------------------------------------------------- */
+
+static bool power_of_two(unsigned x)
+{
+    return x && !(x & (x - 1));
+}
+
+static bool divides(const jc_kernel *k, int64_t by, const jc_expr *e)
+{
+    return jc_ex_divisor(k->ex, e) % by == 0;
+}
+
+static jitc_status check_point(const jc_kernel *k, jc_error *err)
+{
+    return k->unroll ? JITC_OK : BAD("A point kernel takes each thread's points `unroll` times, at least once.");
+}
+
+static jitc_status check_row(const jc_kernel *k, jc_error *err)
+{
+    if (!k->lanes || k->threads % k->lanes)
+        return BAD("A row kernel has %u threads, which %u lanes a row do not divide.", k->threads, k->lanes);
+    if (k->lanes > 1 && k->threads % 32)
+        return BAD("A row kernel has %u threads, which are no whole warps.", k->threads);
+    if (k->lanes > 32 ? k->lanes % 32 != 0 : !power_of_two(k->lanes))
+        return BAD("A row kernel has %u lanes a row: up to 32 a power of two, above it whole warps.", k->lanes);
+    if (!k->steps)
+        return JITC_OK;
+    int64_t held = (int64_t)k->steps * k->lanes * k->vec;
+    if (jc_ex_le(k->ex, k->extent[k->rank - 1], jc_ex_int(k->ex, held)) != JC_YES)
+        return BAD("A row kernel holds %lld columns in registers, but a row may be longer.", (long long)held);
+    return JITC_OK;
+}
+
+static jitc_status check_dot(const jc_kernel *k, jc_error *err)
+{
+    if (!k->tile_m || !k->tile_n)
+        return BAD("A dot kernel has a tile of %u x %u outputs.", k->tile_m, k->tile_n);
+    if (k->threads != 1 && k->threads % 32)
+        return BAD("A dot kernel has %u threads: one (host) or whole warps.", k->threads);
+    return JITC_OK;
+}
+
+static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc_error *err)
+{
+    uint8_t dtype = k->args[o->arg].dtype;
+    if ((dtype != JC_F16 && dtype != JC_BF16) || dtype != k->args[k->a.arg].dtype)
+        return BAD("An mma kernel multiplies f16 with f16 or bf16 with bf16; argument %u is %s.", o->arg,
+                   jc_dtypes[dtype].name);
+    if (!jc_ex_is(o->kstride, 1) || !divides(k, 8, o->row))
+        return BAD("Argument %u of an mma kernel has no 16-byte aligned rows of consecutive elements.", o->arg);
+    return JITC_OK;
+}
+
+static jitc_status check_mma(const jc_kernel *k, jc_error *err)
+{
+    JC_TRY(check_mma_operand(k, &k->a, err));
+    JC_TRY(check_mma_operand(k, &k->b, err));
+    if (!divides(k, 8, k->k))
+        return BAD("An mma kernel's sums are not known to be a multiple of 8 long.");
+    if (!k->warps_m || !k->warps_n || k->threads != 32u * k->warps_m * k->warps_n)
+        return BAD("An mma kernel has %u threads for %u x %u warps.", k->threads, k->warps_m, k->warps_n);
+    if (!k->tile_m || !k->tile_n || !k->tile_k || k->tile_m % (16u * k->warps_m) || k->tile_n % (8u * k->warps_n) ||
+        k->tile_k % 16)
+        return BAD("An mma kernel's tile %u x %u x %u is no whole number of 16 x 8 x 16 products for %u x %u warps.",
+                   k->tile_m, k->tile_n, k->tile_k, k->warps_m, k->warps_n);
+    uint64_t shared = (uint64_t)k->stages * ((uint64_t)k->tile_m + k->tile_n) * k->tile_k * 2;
+    if (!k->stages || shared > JC_KERNEL_MAX_SHARED)
+        return BAD("An mma kernel with %u stages needs %llu bytes of shared memory; %d is the most.", k->stages,
+                   (unsigned long long)shared, JC_KERNEL_MAX_SHARED);
+    return JITC_OK;
+}
+
+static jitc_status check_schedule(const jc_kernel *k, jc_error *err)
+{
+    static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
+        [JC_K_POINT] = check_point, [JC_K_ROW] = check_row, [JC_K_DOT] = check_dot, [JC_K_MMA] = check_mma,
+    };
+    if (k->threads < 1 || k->threads > 1024)
+        return BAD("A kernel has %u threads a block; 1 to 1024 are possible.", k->threads);
+    if (k->family != JC_K_MMA) {
+        if (!power_of_two(k->vec) || k->vec > 1024)
+            return BAD("A kernel takes %u elements at once, which is no power of two up to 1024.", k->vec);
+        if (k->family != JC_K_DOT && !divides(k, k->vec, k->extent[k->rank - 1]))
+            return BAD("A kernel takes %u elements at once, which need not divide its last extent.", k->vec);
+    }
+    JC_TRY(by_family[k->family](k, err));
+    if (jc_kernel_shared(k) > JC_KERNEL_MAX_SHARED)
+        return BAD("A kernel needs %u bytes of shared memory; %d is the most.", jc_kernel_shared(k),
+                   JC_KERNEL_MAX_SHARED);
+    return JITC_OK;
+}
+
+jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err)
+{
+    if (k->family >= JC_FAMILY_COUNT)
+        return BAD("A kernel is of unknown family %u.", k->family);
+    unsigned least = is_product(k) ? 2 : 1;
+    if (k->rank < least || k->rank > JC_KERNEL_MAX_RANK)
+        return BAD("A %s kernel has rank %u; %u to %d are possible (a single point has extent 1).",
+                   jc_families[k->family], k->rank, least, JC_KERNEL_MAX_RANK);
+    if (k->nsyms < k->rank || k->nsyms > jc_sym_count(k->ex))
+        return BAD("A kernel of rank %u lists %u symbols of %u.", k->rank, k->nsyms, jc_sym_count(k->ex));
+    JC_TRY(check_args(k, err));
+    for (uint32_t s = 0; s < k->nsyms; s++)
+        JC_TRY(check_sym(k, s, err));
+    for (unsigned d = 0; d < k->rank; d++)
+        JC_TRY(check_expr(k, k->extent[d], 0, 0, "extent", d, err));
+    if (is_product(k))
+        JC_TRY(check_product(k, err));
+    JC_TRY(check_tape(k, err));
+    return check_schedule(k, err);
+}

@@ -1,0 +1,378 @@
+/*
+ * runtime/exec_shape.c - everything about a call that follows from the symbols' values, computed once and remembered.
+ *
+ * A shape is one block of memory: sizes of buffers, offsets of slots in the arena (each slot as large as the
+ * largest of its buffers, 256-byte aligned), dims, strides and offsets of tensors, block counts of launches (0 where the guard
+ * skips them), integer arguments.  This is also where a plan is held to its promise: a tensor that would reach beyond its
+ * buffer or input for these values fails here, so that running needs no checks.
+ *
+ * The cache is a hash table under the executable's mutex.  A lookup counts as a use until jc_shape_release; when the
+ * table is full the one that was not looked up for longest goes, unless in use.
+ */
+#include "runtime/exec_priv.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct builder {
+    const jc_exec *e;
+    const jc_plan *p;
+    jc_shape *s;
+    const int64_t *syms;
+    int64_t *dims; /* what is left of the pool */
+    jc_error *err;
+} builder;
+
+/* "s0=17, s1=4" */
+static const char *symbols_text(const builder *b, char out[256])
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (uint32_t i = 0; i < b->p->nsyms && n < 200; i++) {
+        const char *name = jc_sym_at(b->p->ex, i)->name;
+        int length = snprintf(out + n, 256 - n, "%s%.24s=%lld", i ? ", " : "", name && *name ? name : "?",
+                              (long long)b->syms[i]);
+        n += length > 0 ? (size_t)length : 0;
+    }
+    return b->p->nsyms ? out : "no symbols";
+}
+
+static jitc_status too_large(const builder *b, const char *what, uint32_t which)
+{
+    char text[256];
+    return jc_fail(b->err, JITC_E_INPUT, "The %s %u is negative or too large for memory with %s.", what, which,
+                   symbols_text(b, text));
+}
+
+static jitc_status eval(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out)
+{
+    if (jc_ex_eval(e, b->syms, b->p->nsyms, out))
+        return JITC_OK;
+    char text[256];
+    return jc_fail(b->err, JITC_E_INPUT, "The %s %u cannot be computed with %s: it overflows 64 bits or divides by zero.",
+                   what, which, symbols_text(b, text));
+}
+
+static jitc_status eval_size(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out)
+{
+    JC_TRY(eval(b, e, what, which, out));
+    return *out < 0 ? too_large(b, what, which) : JITC_OK;
+}
+
+/* ---- symbols --------------------------------------------------------------------------------------------------- */
+
+/* The code relies on the range it was compiled for; only 0, which makes every tensor of that dim empty, is let through. */
+static jitc_status check_symbols(const builder *b)
+{
+    for (uint32_t i = 0; i < b->p->nsyms; i++) {
+        const jc_sym *sym = jc_sym_at(b->p->ex, i);
+        int64_t v = b->syms[i];
+        if (v > sym->hi || (v < sym->lo && !(v == 0 && sym->lo == 1)))
+            return jc_fail(b->err, JITC_E_INPUT,
+                           "Symbol %s is %lld, which is outside the range %lld to %lld that this was compiled for.",
+                           sym->name ? sym->name : "?", (long long)v, (long long)sym->lo, (long long)sym->hi);
+        if (sym->divisor > 1 && v % sym->divisor)
+            return jc_fail(b->err, JITC_E_INPUT, "Symbol %s is %lld, but this was compiled for multiples of %lld.",
+                           sym->name ? sym->name : "?", (long long)v, (long long)sym->divisor);
+    }
+    return JITC_OK;
+}
+
+/* ---- tensors --------------------------------------------------------------------------------------------------- */
+
+/* Dims, strides and the bytes from the first element that the tensor touches. */
+static jitc_status shape_type(builder *b, const jc_type *t, const char *what, uint32_t which, jc_shaped *out)
+{
+    int64_t size = jc_dtypes[t->dtype].size, lo = 0, hi = 0, stride = 1, room = size, numel = 1;
+    out->dims = b->dims;
+    out->strides = b->dims + t->rank;
+    b->dims += 2 * t->rank;
+    for (int d = t->rank; d-- > 0;) {
+        JC_TRY(eval_size(b, t->dims[d], what, which, &out->dims[d]));
+        out->strides[d] = stride;
+        if (t->strides)
+            JC_TRY(eval(b, t->strides[d], what, which, &out->strides[d]));
+        int64_t n = out->dims[d];
+        numel = n ? numel : 0;
+        /* Empty dims count as one here, so that a large dim beside them is still seen. */
+        int64_t reach, most = n ? n : 1;
+        if (__builtin_mul_overflow(most - 1, out->strides[d], &reach) ||
+            __builtin_add_overflow(reach < 0 ? lo : hi, reach, reach < 0 ? &lo : &hi) ||
+            __builtin_mul_overflow(stride, most, &stride) || __builtin_mul_overflow(stride, size, &room))
+            return too_large(b, what, which);
+    }
+    if (__builtin_mul_overflow(lo, size, &lo) || __builtin_add_overflow(hi, 1, &hi) ||
+        __builtin_mul_overflow(hi, size, &hi) || hi > PTRDIFF_MAX / 4 || lo < -(PTRDIFF_MAX / 4))
+        return too_large(b, what, which);
+    out->lo = numel ? lo : 0;
+    out->hi = numel ? hi : 0;
+    return JITC_OK;
+}
+
+static jitc_status shape_inputs(builder *b)
+{
+    for (uint32_t i = 0; i < b->p->ninputs; i++) {
+        const jc_type *t = &b->p->inputs[i].type;
+        if (t->kind == JC_TENSOR)
+            JC_TRY(shape_type(b, t, "size of input", i, &b->s->inputs[i]));
+        else if (t->kind == JC_SYMINT)
+            JC_TRY(eval(b, t->expr, "value of input", i, &b->s->inputs[i].value));
+    }
+    return JITC_OK;
+}
+
+static jitc_status shape_tensor(builder *b, uint32_t i)
+{
+    const jc_plan_tensor *t = &b->p->tensors[i];
+    jc_shaped *out = &b->s->tensors[i];
+    int64_t from = 0, to, offset;
+    JC_TRY(shape_type(b, &t->type, "size of tensor", i, out));
+    JC_TRY(eval_size(b, t->offset, "offset of tensor", i, &offset));
+    if (__builtin_mul_overflow(offset, (int64_t)jc_dtypes[t->type.dtype].size, &out->offset) ||
+        out->offset > PTRDIFF_MAX / 4)
+        return too_large(b, "offset of tensor", i);
+    if (out->hi == 0) { /* empty: it must not even point beyond its home */
+        out->offset = 0;
+        return JITC_OK;
+    }
+    if (t->home == JC_HOME_INPUT) {
+        from = b->s->inputs[t->index].lo;
+        to = b->s->inputs[t->index].hi;
+    } else {
+        to = (int64_t)b->s->buffers[t->index];
+    }
+    if (out->offset + out->lo < from || out->offset + out->hi > to) {
+        char text[256];
+        return jc_fail(b->err, JITC_E_INPUT, "Tensor %u of the plan would reach beyond the %lld bytes of its memory with %s.",
+                       i, (long long)(to - from), symbols_text(b, text));
+    }
+    return JITC_OK;
+}
+
+/* ---- memory ---------------------------------------------------------------------------------------------------- */
+
+static size_t round_up(size_t n)
+{
+    return (n + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
+}
+
+static jitc_status shape_memory(builder *b)
+{
+    const jc_plan *p = b->p;
+    jc_shape *s = b->s;
+    for (uint32_t i = 0; i < p->nbuffers; i++) {
+        const jc_plan_buffer *buffer = &p->buffers[i];
+        int64_t bytes;
+        JC_TRY(eval_size(b, buffer->bytes, "size of buffer", i, &bytes));
+        if (bytes > PTRDIFF_MAX / 4)
+            return too_large(b, "size of buffer", i);
+        s->buffers[i] = (size_t)bytes;
+        size_t *home = buffer->slot != JC_PLAN_NONE ? &s->slots[2 * buffer->slot] : &s->escapes[buffer->escape];
+        if (*home < (size_t)bytes)
+            *home = (size_t)bytes;
+    }
+    for (uint32_t i = 0; i < p->nslots; i++) {
+        s->slots[2 * i + 1] = s->arena;
+        s->arena += round_up(s->slots[2 * i]);
+        if (s->arena > PTRDIFF_MAX / 2)
+            return too_large(b, "arena up to slot", i);
+    }
+    return JITC_OK;
+}
+
+/* ---- steps ----------------------------------------------------------------------------------------------------- */
+
+static jitc_status shape_launch(builder *b, uint32_t i)
+{
+    const jc_plan_step *step = &b->p->steps[i];
+    int64_t guard = step->lo, *ints = b->s->ints + b->e->steps[i].first_int;
+    if (step->guard)
+        JC_TRY(eval(b, step->guard, "guard of step", i, &guard));
+    if (step->guard && (guard < step->lo || guard > step->hi))
+        return JITC_OK;
+    JC_TRY(eval_size(b, step->blocks, "number of blocks of step", i, &b->s->blocks[i]));
+    for (uint32_t k = 0; k < step->nkargs && b->s->blocks[i]; k++)
+        if (step->kargs[k].kind == JC_KARG_I64 && step->kargs[k].input == JC_PLAN_NONE)
+            JC_TRY(eval(b, step->kargs[k].expr, "argument of step", i, &ints[k]));
+    return JITC_OK;
+}
+
+/* In the order of jc_run_args. */
+static jitc_status shape_args(builder *b, uint32_t step, const jc_plan_arg *args, uint32_t n, int64_t **ints)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const jc_plan_arg *a = &args[i];
+        int64_t *at = (*ints)++;
+        if (a->kind == JITC_INT && !a->from_input)
+            JC_TRY(eval(b, a->expr, "argument of step", step, at));
+        if (a->kind == JITC_LIST || a->kind == JITC_DICT)
+            JC_TRY(shape_args(b, step, a->list.at, a->list.n, ints));
+    }
+    return JITC_OK;
+}
+
+static jitc_status shape_steps(builder *b)
+{
+    for (uint32_t i = 0; i < b->p->nsteps; i++) {
+        const jc_plan_step *step = &b->p->steps[i];
+        int64_t *ints = b->s->ints + b->e->steps[i].first_int;
+        if (step->kind == JC_STEP_LAUNCH)
+            JC_TRY(shape_launch(b, i));
+        else
+            JC_TRY(shape_args(b, i, step->args, step->nargs, &ints));
+    }
+    return JITC_OK;
+}
+
+static jitc_status shape_outputs(builder *b)
+{
+    for (uint32_t i = 0; i < b->p->noutputs; i++)
+        if (b->p->outputs[i].kind == JC_OUT_EXPR)
+            JC_TRY(eval(b, b->p->outputs[i].expr, "value of output", i, &b->s->outs[i]));
+    return JITC_OK;
+}
+
+/* ---- building -------------------------------------------------------------------------------------------------- */
+
+static void *carve(size_t *at, void *block, size_t n, size_t size)
+{
+    void *result = block ? (uint8_t *)block + *at : NULL;
+    *at += (n * size + 15) / 16 * 16;
+    return result;
+}
+
+/* Sets the arrays within BLOCK; returns the bytes needed.  BLOCK NULL: only counts. */
+static size_t lay_out(const jc_exec *e, const int64_t *syms, void *block, builder *b)
+{
+    const jc_plan *p = e->plan;
+    size_t at = 0;
+    jc_shape none, *s = carve(&at, block, 1, sizeof *s);
+    s = s ? s : &none;
+    int64_t *copy = carve(&at, block, p->nsyms, sizeof *copy);
+    s->buffers = carve(&at, block, p->nbuffers, sizeof *s->buffers);
+    s->slots = carve(&at, block, 2 * (size_t)p->nslots, sizeof *s->slots);
+    s->escapes = carve(&at, block, p->nescapes, sizeof *s->escapes);
+    s->inputs = carve(&at, block, p->ninputs, sizeof *s->inputs);
+    s->tensors = carve(&at, block, p->ntensors, sizeof *s->tensors);
+    s->blocks = carve(&at, block, p->nsteps, sizeof *s->blocks);
+    s->ints = carve(&at, block, e->nints, sizeof *s->ints);
+    s->outs = carve(&at, block, p->noutputs, sizeof *s->outs);
+    int64_t *dims = carve(&at, block, 2 * (size_t)e->dims, sizeof *dims);
+    if (block) {
+        memcpy(copy, syms, p->nsyms * sizeof *copy);
+        s->syms = copy;
+        s->bytes = at;
+        b->s = s;
+        b->dims = dims;
+    }
+    return at;
+}
+
+static jitc_status build(const jc_exec *e, const int64_t *syms, jc_shape **out, jc_error *err)
+{
+    builder b = { .e = e, .p = e->plan, .syms = syms, .err = err };
+    const jc_alloc *alloc = e->d->alloc;
+    size_t bytes = lay_out(e, syms, NULL, &b);
+    void *block = alloc->alloc(alloc->user, bytes);
+    if (!block)
+        return jc_fail(err, JITC_E_NOMEM, "Out of memory while preparing a call.");
+    memset(block, 0, bytes);
+    lay_out(e, syms, block, &b);
+    jitc_status status = check_symbols(&b);
+    if (status == JITC_OK)
+        status = shape_inputs(&b);
+    if (status == JITC_OK)
+        status = shape_memory(&b);
+    for (uint32_t i = 0; i < e->plan->ntensors && status == JITC_OK; i++)
+        status = shape_tensor(&b, i);
+    if (status == JITC_OK)
+        status = shape_steps(&b);
+    if (status == JITC_OK)
+        status = shape_outputs(&b);
+    if (status != JITC_OK) {
+        alloc->free(alloc->user, block, bytes);
+        return status;
+    }
+    *out = block;
+    return JITC_OK;
+}
+
+/* ---- the cache ------------------------------------------------------------------------------------------------- */
+
+static void drop(jc_exec *e, jc_shape **link)
+{
+    jc_shape *s = *link;
+    *link = s->next;
+    e->nshapes--;
+    e->d->alloc->free(e->d->alloc->user, s, s->bytes);
+}
+
+/* Makes room for one more, if any can go. */
+static void evict(jc_exec *e)
+{
+    jc_shape **oldest = NULL;
+    if (e->nshapes < JC_EXEC_SHAPES)
+        return;
+    for (uint32_t i = 0; i < JC_EXEC_BUCKETS; i++)
+        for (jc_shape **s = &e->buckets[i]; *s; s = &(*s)->next)
+            if (atomic_load_explicit(&(*s)->uses, memory_order_acquire) == 0 && (!oldest || (*s)->tick < (*oldest)->tick))
+                oldest = s;
+    if (oldest)
+        drop(e, oldest);
+}
+
+static jc_shape *find(const jc_exec *e, const int64_t *syms, uint64_t hash)
+{
+    jc_shape *s = e->buckets[hash % JC_EXEC_BUCKETS];
+    while (s && (s->hash != hash || (e->plan->nsyms && memcmp(s->syms, syms, e->plan->nsyms * sizeof *syms) != 0)))
+        s = s->next;
+    return s;
+}
+
+jitc_status jc_exec_shape(jc_exec *e, const int64_t *syms, const jc_shape **out, jc_error *err)
+{
+    uint64_t hash = e->plan->nsyms ? jc_hash64(syms, e->plan->nsyms * sizeof *syms) : 0;
+    jitc_status status = JITC_OK;
+    pthread_mutex_lock(&e->lock);
+    jc_shape *s = find(e, syms, hash);
+    if (!s) {
+        status = build(e, syms, &s, err);
+        if (status == JITC_OK) {
+            evict(e);
+            s->hash = hash;
+            s->next = e->buckets[hash % JC_EXEC_BUCKETS];
+            e->buckets[hash % JC_EXEC_BUCKETS] = s;
+            e->nshapes++;
+        }
+    }
+    if (s) {
+        s->tick = ++e->tick;
+        atomic_fetch_add_explicit(&s->uses, 1, memory_order_relaxed);
+        *out = s;
+    }
+    pthread_mutex_unlock(&e->lock);
+    return status;
+}
+
+void jc_shape_release(const jc_shape *s)
+{
+    if (s)
+        atomic_fetch_sub_explicit(&((jc_shape *)s)->uses, 1, memory_order_release);
+}
+
+void jc_shapes_free(jc_exec *e)
+{
+    for (uint32_t i = 0; i < JC_EXEC_BUCKETS; i++)
+        while (e->buckets[i])
+            drop(e, &e->buckets[i]);
+}
+
+size_t jc_shape_escape_bytes(const jc_shape *s, uint32_t escape)
+{
+    return s->escapes[escape];
+}
+
+size_t jc_shape_arena_bytes(const jc_shape *s)
+{
+    return s->arena;
+}

@@ -1,0 +1,152 @@
+/*
+ * runtime/sim_priv.h - the simulator's parts: fibers (sim_switch.c), scheduling and barriers (sim.c), memory
+ * (sim_memory.c), what a warp does together (sim_warp.c).
+ */
+#ifndef JC_SIM_PRIV_H
+#define JC_SIM_PRIV_H
+
+#include <stdbool.h>
+#include "runtime/sim.h"
+
+#define JC_WARP 32u
+#define JC_SIM_MAX_THREADS 1024u
+#define JC_FIBER_STACK ((size_t)64 << 10)
+
+/* ---- fibers (sim_switch.c) -------------------------------------------------------------------------------------- */
+
+#if defined(__x86_64__)
+#define JC_FIBER_ASM 1
+#else
+#define JC_FIBER_ASM 0
+#include <ucontext.h>
+#endif
+
+typedef struct jc_fiber {
+#if JC_FIBER_ASM
+    void *sp;
+#else
+    ucontext_t context;
+#endif
+    uint8_t *stack;      /* JC_FIBER_STACK bytes; the sanitizer's idea of it for the main fiber */
+    size_t size;
+    void *fake;          /* the sanitizer's */
+    uintptr_t registered; /* valgrind's number */
+    bool ended;          /* will not be switched to again */
+} jc_fiber;
+
+/* All fibers of a launch, and the caller's own. */
+typedef struct jc_fibers {
+    jc_fiber main;
+    jc_fiber *running, *previous;
+    uint8_t *area;       /* the stacks */
+    size_t size;
+} jc_fibers;
+
+bool jc_fibers_open(jc_fibers *fs, jc_fiber *const *each, uint32_t n); /* false: no memory */
+void jc_fibers_close(jc_fibers *fs, jc_fiber *const *each, uint32_t n);
+/* F will run ENTRY(ARG), which must not return, when first switched to. Whatever it ran before is forgotten. */
+void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg);
+void jc_fiber_entered(jc_fibers *fs); /* the first thing ENTRY does */
+void jc_fiber_switch(jc_fibers *fs, jc_fiber *to);
+bool jc_fiber_overflown(const jc_fiber *f);
+
+/* ---- threads ---------------------------------------------------------------------------------------------------- */
+
+typedef enum jc_sim_state {
+    JC_SIM_RUNS,      /* or could */
+    JC_SIM_BARRIER,
+    JC_SIM_SYNC,
+    JC_SIM_SHUFFLE,
+    JC_SIM_LDMATRIX,
+    JC_SIM_MMA,
+    JC_SIM_ENDED,
+} jc_sim_state;
+
+/* One cp.async that was not waited for yet. */
+typedef struct jc_sim_copy {
+    uint32_t at;          /* in shared memory */
+    uint32_t size, valid;
+    const void *from;
+    uint64_t group;
+    bool landed;
+} jc_sim_copy;
+
+typedef struct jc_sim jc_sim;
+
+struct jc_sim_thread {
+    jc_fiber fiber;
+    jc_sim *sim;
+    uint32_t tid, warp, lane;
+    uint8_t state;        /* jc_sim_state */
+    /* what it brought to the warp's common operation */
+    int32_t how;          /* mask; trans; bf16: must be the same in all lanes */
+    uint32_t value;       /* shuffle: in and out */
+    const void *address;  /* ldmatrix: checked row */
+    uint32_t *out;
+    const uint32_t *a, *b;
+    float *c;
+    /* asynchronous copies, oldest first */
+    jc_sim_copy *copies;
+    uint32_t ncopies, copies_cap;
+    uint64_t committed;   /* groups */
+};
+
+/* What is known about one byte of shared memory. */
+typedef struct jc_shadow {
+    uint32_t write_epoch, write_sync; /* the block's and the warp's count of waits at the last write */
+    uint32_t read_epoch, read_sync;
+    uint16_t writer;                  /* thread + 1, 0: none */
+    uint16_t reader;                  /* thread + 1, or JC_READ_WARP + warp, or JC_READ_MANY */
+    uint16_t pending;                 /* thread + 1 whose asynchronous copy has not been waited for */
+    bool initialised;
+} jc_shadow;
+#define JC_READ_WARP 0x8000u /* several lanes of one warp */
+#define JC_READ_MANY 0xffffu /* lanes of several warps */
+
+/* A range of global memory; sorted by start. */
+typedef struct jc_sim_place {
+    uintptr_t from, to, reach; /* REACH: the largest TO up to here */
+    uint32_t index;            /* among the launch's ranges */
+    bool written;
+} jc_sim_place;
+
+struct jc_sim {
+    const jc_sim_launch *launch;
+    jc_error *err;
+    bool faulted;
+    uint64_t random;
+    int64_t block;
+
+    jc_fibers fibers;
+    jc_sim_thread *threads;
+    jc_fiber **each;
+    uint32_t nthreads, nwarps;
+    jc_sim_thread **ready;    /* threads that can go on, in no order */
+    uint32_t nready, at_barrier, ended;
+    uint32_t *in_warp;        /* lanes that wait for their warp */
+    uint32_t epoch;           /* barriers passed in this block, from 1 */
+    uint32_t *sync;           /* warp_syncs passed, per warp */
+
+    jc_sim_place *places;
+    uint32_t nplaces, last;   /* LAST: the place of the previous access */
+    uint8_t *shared;
+    jc_shadow *shadow;
+    _Alignas(64) uint8_t scratch[1024]; /* what a faulting access gets */
+};
+
+/* sim.c */
+uint32_t jc_sim_random(jc_sim *s, uint32_t below);
+/* Records the first fault of the launch. */
+void jc_sim_fault(jc_sim_thread *t, const char *format, ...) JC_PRINTF(2, 3);
+void jc_sim_can_run(jc_sim_thread *t);  /* puts T among the ready ones */
+void jc_sim_next(jc_sim_thread *self);  /* lets another thread run, if there is one, else the launch decides */
+uint32_t jc_sim_lanes(const jc_sim *s, uint32_t warp);
+
+/* sim_memory.c */
+bool jc_sim_memory_open(jc_sim *s);     /* false: no memory */
+void jc_sim_memory_close(jc_sim *s);
+void jc_sim_memory_block(jc_sim *s);    /* poisons shared memory for a new block */
+bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size);
+void jc_sim_land_some(jc_sim_thread *t);
+
+#endif

@@ -1,0 +1,364 @@
+/*
+ * tests/check_cache.c - the cache returns what was stored or builds again; nothing else.
+ */
+#define _GNU_SOURCE /* nftw */
+#include <check.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cache/cache.h"
+#include "cache/disk.h"
+
+static char dir[] = "/tmp/jitc-check-cache-XXXXXX";
+static jc_arena *arena;
+static int builds;
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void setup(void) {
+    strcpy(dir, "/tmp/jitc-check-cache-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    arena = jc_arena_new(NULL);
+    builds = 0;
+}
+
+static void teardown(void) {
+    jc_arena_free(arena);
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static jc_key key_of(const char *text) {
+    jc_bytes *b = JC_NEW(arena, jc_bytes);
+    *b = JC_BYTES(arena);
+    jc_key_add(b, JC_KEY_GRAPH, text, strlen(text));
+    return jc_key_end(b);
+}
+
+static jitc_status build(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    (void)err;
+    __atomic_add_fetch(&builds, 1, __ATOMIC_SEQ_CST);
+    *n = strlen(user);
+    *bytes = jc_arena_memdup(a, user, *n);
+    return JITC_OK;
+}
+
+static jitc_status build_fails(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    (void)a;
+    (void)bytes;
+    (void)n;
+    __atomic_add_fetch(&builds, 1, __ATOMIC_SEQ_CST);
+    return jc_fail(err, JITC_E_COMPILE, "no luck with %s", (const char *)user);
+}
+
+static jc_cache *opened(void) {
+    jc_cache *c;
+    ck_assert_int_eq(jc_cache_open(dir, NULL, NULL, &c, NULL), JITC_OK);
+    ck_assert_msg(jc_cache_warning(c) == NULL, "%s", jc_cache_warning(c));
+    return c;
+}
+
+static jc_cache_from get(jc_cache *c, const char *name, const char *content) {
+    const uint8_t *out;
+    size_t n;
+    jc_cache_from from;
+    jc_key key = key_of(name);
+    ck_assert_int_eq(jc_cache_get(c, &key, build, (void *)content, &out, &n, &from, NULL), JITC_OK);
+    ck_assert_uint_eq(n, strlen(content));
+    ck_assert_mem_eq(out, content, n);
+    return from;
+}
+
+START_TEST(tiers) {
+    jc_cache *c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
+    ck_assert_int_eq(get(c, "b", "beta"), JC_FROM_BUILD);
+    jc_cache_close(c);
+    c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_DISK);
+    ck_assert_int_eq(get(c, "b", "beta"), JC_FROM_DISK);
+    ck_assert_int_eq(builds, 2);
+    jc_cache_stats s;
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_eq(s.disk_hits, 2);
+    ck_assert_uint_eq(s.misses, 0);
+    jc_cache_close(c);
+}
+END_TEST
+
+START_TEST(memory_alone) {
+    jc_cache *c;
+    ck_assert_int_eq(jc_cache_open("", NULL, NULL, &c, NULL), JITC_OK);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
+    ck_assert_ptr_null(jc_cache_dir(c));
+    jc_cache_close(c);
+}
+END_TEST
+
+START_TEST(failures_are_not_cached) {
+    jc_cache *c = opened();
+    const uint8_t *out;
+    size_t n;
+    jc_error err = JC_ERROR_INIT;
+    jc_key key = key_of("a");
+    ck_assert_int_eq(jc_cache_get(c, &key, build_fails, "it", &out, &n, NULL, &err), JITC_E_COMPILE);
+    ck_assert_str_eq(err.message, "no luck with it");
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    ck_assert_int_eq(builds, 2);
+    jc_cache_close(c);
+}
+END_TEST
+
+static bool entry_path(const char *name, char *path, size_t size) {
+    char hex[65];
+    jc_key key = key_of(name);
+    jc_hash_hex(&key.hash, hex);
+    snprintf(path, size, "%s/v1/%.2s/%s", dir, hex, hex);
+    return access(path, F_OK) == 0;
+}
+
+static uint8_t *slurp(const char *path, size_t *n) {
+    FILE *f = fopen(path, "rb");
+    ck_assert_ptr_nonnull(f);
+    uint8_t *at = malloc(1 << 20);
+    *n = fread(at, 1, 1 << 20, f);
+    fclose(f);
+    return at;
+}
+
+static void spit(const char *path, const uint8_t *at, size_t n) {
+    FILE *f = fopen(path, "wb");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(at, 1, n, f), n);
+    fclose(f);
+}
+
+static bool hits(jc_disk *d, const char *name) {
+    const uint8_t *out;
+    size_t n;
+    jc_arena *a = jc_arena_new(NULL);
+    jc_key key = key_of(name);
+    bool hit = jc_disk_get(d, &key, a, &out, &n) == JC_DISK_HIT;
+    jc_arena_free(a);
+    return hit;
+}
+
+/* Every bit of a small entry, and every length. */
+START_TEST(damage) {
+    jc_disk *d = jc_disk_open(arena, dir, NULL);
+    jc_key key = key_of("k");
+    char path[512];
+    size_t n;
+    ck_assert(jc_disk_put(d, &key, (const uint8_t *)"payload", 7));
+    ck_assert(entry_path("k", path, sizeof path));
+    ck_assert(hits(d, "k"));
+    uint8_t *good = slurp(path, &n);
+    for (size_t bit = 0; bit < n * 8; bit++) {
+        good[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        spit(path, good, n);
+        ck_assert_msg(!hits(d, "k"), "bit %zu flipped went unnoticed", bit);
+        good[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    for (size_t length = 0; length < n; length++) {
+        spit(path, good, length);
+        ck_assert_msg(!hits(d, "k"), "%zu of %zu bytes were accepted", length, n);
+    }
+    spit(path, good, n);
+    ck_assert(hits(d, "k"));
+    free(good);
+}
+END_TEST
+
+/* A valid entry under another key's name is no hit: neither the key nor the preimage fits. */
+START_TEST(swapped) {
+    jc_disk *d = jc_disk_open(arena, dir, NULL);
+    jc_key k1 = key_of("k1"), k2 = key_of("k2");
+    char p1[512], p2[512];
+    ck_assert(jc_disk_put(d, &k1, (const uint8_t *)"one", 3));
+    ck_assert(jc_disk_put(d, &k2, (const uint8_t *)"two", 3));
+    ck_assert(entry_path("k1", p1, sizeof p1) && entry_path("k2", p2, sizeof p2));
+    ck_assert_int_eq(rename(p1, p2), 0);
+    ck_assert(!hits(d, "k2"));
+    ck_assert(!hits(d, "k1"));
+}
+END_TEST
+
+START_TEST(damaged_entry_is_rebuilt) {
+    jc_cache *c = opened();
+    char path[512];
+    get(c, "a", "alpha");
+    jc_cache_close(c);
+    ck_assert(entry_path("a", path, sizeof path));
+    spit(path, (const uint8_t *)"rubbish", 7);
+    c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    jc_cache_stats s;
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_eq(s.corrupt, 1);
+    jc_cache_close(c);
+    c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_DISK);
+    jc_cache_close(c);
+}
+END_TEST
+
+static jc_cache *shared;
+
+static jitc_status slow_build(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    usleep(20000);
+    return build(user, a, bytes, n, err);
+}
+
+static void *one_get(void *user) {
+    const uint8_t *out;
+    size_t n;
+    jitc_status status = jc_cache_get(shared, user, slow_build, "value", &out, &n, NULL, NULL);
+    return (void *)(intptr_t)(status == JITC_OK && n == 5 && memcmp(out, "value", 5) == 0);
+}
+
+START_TEST(single_flight) {
+    pthread_t t[8];
+    jc_key key = key_of("hot");
+    shared = opened();
+    for (int i = 0; i < 8; i++)
+        ck_assert_int_eq(pthread_create(&t[i], NULL, one_get, &key), 0);
+    for (int i = 0; i < 8; i++) {
+        void *ok;
+        pthread_join(t[i], &ok);
+        ck_assert(ok != NULL);
+    }
+    ck_assert_int_eq(builds, 1);
+    jc_cache_close(shared);
+}
+END_TEST
+
+static int count_temporaries(const char *path) {
+    int count = 0;
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char sub[1024];
+        if (e->d_name[0] == '.')
+            continue;
+        snprintf(sub, sizeof sub, "%s/%s", path, e->d_name);
+        count += strncmp(e->d_name, "tmp.", 4) == 0;
+        count += count_temporaries(sub);
+    }
+    if (d)
+        closedir(d);
+    return count;
+}
+
+/* A directory that cannot be written to: results are right, nothing is left behind. */
+START_TEST(unwritable) {
+    char file[600];
+    snprintf(file, sizeof file, "%s/v1", dir); /* a file where the directory should be stops root too */
+    spit(file, (const uint8_t *)"x", 1);
+    jc_cache *c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
+    jc_cache_stats s;
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_ge(s.io_errors, 1);
+    ck_assert_uint_eq(s.stored, 0);
+    jc_cache_close(c);
+}
+END_TEST
+
+START_TEST(full_disk) {
+    pid_t child = fork();
+    if (child == 0) { /* a file-size limit stands in for a full disk: writes fall short, then fail */
+        struct rlimit limit = { 64, 64 };
+        jc_cache *c;
+        signal(SIGXFSZ, SIG_IGN);
+        _exit(jc_cache_open(dir, NULL, NULL, &c, NULL) == JITC_OK && setrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+                      get(c, "a", "alpha") == JC_FROM_BUILD && count_temporaries(dir) == 0
+                  ? 0
+                  : 1);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    ck_assert(WIFEXITED(status));
+    ck_assert_int_eq(WEXITSTATUS(status), 0);
+    char path[512];
+    ck_assert(!entry_path("a", path, sizeof path));
+}
+END_TEST
+
+START_TEST(refused_directories) {
+    const char *warning = NULL;
+    char link[600], file[600];
+    ck_assert_int_eq(chmod(dir, 0777), 0);
+    ck_assert_ptr_null(jc_disk_open(arena, dir, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "writable by others"));
+    chmod(dir, 0700);
+    snprintf(link, sizeof link, "%s.link", dir);
+    ck_assert_int_eq(symlink(dir, link), 0);
+    ck_assert_ptr_null(jc_disk_open(arena, link, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "symbolic link"));
+    unlink(link);
+    snprintf(file, sizeof file, "%s/file", dir);
+    spit(file, (const uint8_t *)"x", 1);
+    ck_assert_ptr_null(jc_disk_open(arena, file, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "not a directory"));
+    jc_cache *c;
+    ck_assert_int_eq(jc_cache_open(file, NULL, NULL, &c, NULL), JITC_OK); /* memory alone, and says so */
+    ck_assert_ptr_nonnull(jc_cache_warning(c));
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    jc_cache_close(c);
+}
+END_TEST
+
+/* Fields are length-prefixed: moving a byte from one to the next changes the key. */
+START_TEST(keys) {
+    jc_bytes a = JC_BYTES(arena), b = JC_BYTES(arena), c = JC_BYTES(arena);
+    jc_key_add(&a, JC_KEY_GRAPH, "ab", 2);
+    jc_key_add(&a, JC_KEY_RANGES, "c", 1);
+    jc_key_add(&b, JC_KEY_GRAPH, "a", 1);
+    jc_key_add(&b, JC_KEY_RANGES, "bc", 2);
+    jc_key_add(&c, JC_KEY_GRAPH, "ab", 2);
+    jc_key_add(&c, JC_KEY_RANGES, "c", 1);
+    jc_key ka = jc_key_end(&a), kb = jc_key_end(&b), kc = jc_key_end(&c);
+    ck_assert_mem_ne(&ka.hash, &kb.hash, sizeof ka.hash);
+    ck_assert_mem_eq(&ka.hash, &kc.hash, sizeof ka.hash);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("cache");
+    TCase *t = tcase_create("cache");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, tiers);
+    tcase_add_test(t, memory_alone);
+    tcase_add_test(t, failures_are_not_cached);
+    tcase_add_test(t, damage);
+    tcase_add_test(t, swapped);
+    tcase_add_test(t, damaged_entry_is_rebuilt);
+    tcase_add_test(t, single_flight);
+    tcase_add_test(t, unwritable);
+    tcase_add_test(t, full_disk);
+    tcase_add_test(t, refused_directories);
+    tcase_add_test(t, keys);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

@@ -1,0 +1,824 @@
+/*
+ * tests/check_eval.c - the reference evaluator: every operator on small cases worked out by hand, views and writes,
+ * custom operators and calls.
+ */
+#include <check.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ir/eval.h"
+
+static jc_arena *arena;
+static jc_graph *graph;
+static jc_func *func;
+
+static void set_up(void)
+{
+    arena = jc_arena_new(NULL);
+    graph = jc_graph_new(arena, "test");
+    func = jc_func_new(graph, "f");
+    graph->root = func;
+}
+
+static void tear_down(void)
+{
+    jc_arena_free(arena);
+}
+
+/* ---- building ---- */
+
+#define DIMS(...) (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
+
+static jc_type type_of(jc_dtype dtype, int rank, const int64_t *dims)
+{
+    const jc_expr **at = JC_NEWN(arena, const jc_expr *, (size_t)rank);
+    for (int d = 0; d < rank; d++)
+        at[d] = jc_ex_int(graph->exprs, dims[d]);
+    return (jc_type){ .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = at };
+}
+
+static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims)
+{
+    DLTensor *t = JC_NEW(arena, DLTensor);
+    int64_t n = 1;
+    *t = (DLTensor){ .ndim = rank, .device = { .device_type = kDLCPU },
+                     .dtype = { jc_dtypes[dtype].dl_code, jc_dtypes[dtype].dl_bits, 1 } };
+    t->shape = jc_arena_memdup(arena, dims, (size_t)rank * sizeof *dims);
+    for (int d = 0; d < rank; d++)
+        n *= dims[d];
+    t->data = jc_arena_alloc(arena, (size_t)n * jc_dtypes[dtype].size);
+    return t;
+}
+
+static void put(jc_dtype dtype, void *data, int64_t k, double x)
+{
+    void *at = (char *)data + k * jc_dtypes[dtype].size;
+    if (jc_dtypes[dtype].cls == 'f')
+        jc_store_float(dtype, at, x);
+    else
+        jc_store_int(dtype, at, (int64_t)x);
+}
+
+static jitc_value inputs[8];
+
+/* A parameter with its argument. */
+static jc_arg param(jc_dtype dtype, const double *at, int rank, const int64_t *dims)
+{
+    jc_type type = type_of(dtype, rank, dims);
+    DLTensor *t = new_tensor(dtype, rank, dims);
+    int64_t n = 1;
+    for (int d = 0; d < rank; d++)
+        n *= dims[d];
+    for (int64_t k = 0; k < n; k++)
+        put(dtype, t->data, k, at[k]);
+    jc_value *v = jc_func_param(func, "p", &type);
+    inputs[v->index] = (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
+    return jc_arg_value(v);
+}
+
+static jc_arg number(int64_t i)
+{
+    return jc_arg_int(graph, i);
+}
+
+static jc_arg ints(int n, const int64_t *at)
+{
+    jc_arg list[8];
+    for (int k = 0; k < n; k++)
+        list[k] = number(at[k]);
+    return jc_arg_list(graph, list, (uint32_t)n);
+}
+
+static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n)
+{
+    jc_error err = JC_ERROR_INIT;
+    jc_node *node = NULL;
+    ck_assert_msg(jc_func_add(func, op, args, n, 1, &node, &err) == JITC_OK, "%s: %s", jc_ops[op].name, err.message);
+    return node;
+}
+
+#define ADD(op, ...)                                                                               \
+    jc_arg_value(add_n(op, (jc_arg[]){ __VA_ARGS__ }, sizeof((jc_arg[]){ __VA_ARGS__ }) / sizeof(jc_arg))->results[0])
+
+static jitc_status eval_status(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out, jc_error *err)
+{
+    func->outputs = jc_arena_memdup(arena, outputs, n * sizeof *outputs);
+    func->noutputs = n;
+    return jc_eval(func, NULL, 0, inputs, host, arena, out, err);
+}
+
+static void eval(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out)
+{
+    jc_error err = JC_ERROR_INIT;
+    ck_assert_msg(eval_status(outputs, n, host, out, &err) == JITC_OK, "%s", err.message);
+}
+
+static int64_t numel(const jc_eval_out *out)
+{
+    int64_t n = 1;
+    for (int d = 0; d < out->rank; d++)
+        n *= out->dims[d];
+    return n;
+}
+
+/* Equal to the last few bits of a double. */
+static void same(const char *name, const jc_eval_out *out, const double *expected, int64_t n)
+{
+    ck_assert_msg(!out->undefined, "%s: undefined", name);
+    ck_assert_msg(numel(out) == n, "%s: %lld elements instead of %lld", name, (long long)numel(out), (long long)n);
+    for (int64_t k = 0; k < n; k++) {
+        double x = out->f ? out->f[k] : (double)out->i[k];
+        bool equal = isnan(expected[k]) ? isnan(x)
+                     : isinf(expected[k]) ? x == expected[k]
+                                          : fabs(x - expected[k]) <= 1e-14 * (1 + fabs(expected[k]));
+        ck_assert_msg(equal, "%s[%lld]: %.17g instead of %.17g", name, (long long)k, x, expected[k]);
+    }
+}
+
+static void gives_n(const char *name, jc_arg value, const double *expected, int64_t n)
+{
+    jc_eval_out out;
+    eval(&value, 1, NULL, &out);
+    same(name, &out, expected, n);
+}
+#define GIVES(name, value, ...)                                                                    \
+    gives_n(name, value, (double[]){ __VA_ARGS__ }, sizeof((double[]){ __VA_ARGS__ }) / sizeof(double))
+
+/* ---- one operand ---- */
+
+#define UP_TO 6
+typedef struct unary_row {
+    const char *name;
+    jc_op op;
+    jc_dtype dtype, out;
+    int n;
+    double x[UP_TO], expected[UP_TO];
+} unary_row;
+
+static const unary_row unary_rows[] = {
+    { "neg", JC_OP_neg, JC_F32, JC_F32, 2, { 1.5, -2 }, { -1.5, 2 } },
+    { "neg i8 wraps", JC_OP_neg, JC_I8, JC_I8, 2, { -128, 5 }, { -128, -5 } },
+    { "neg u8 wraps", JC_OP_neg, JC_U8, JC_U8, 2, { 1, 0 }, { 255, 0 } },
+    { "abs", JC_OP_abs, JC_BF16, JC_BF16, 2, { -2, 3 }, { 2, 3 } },
+    { "abs i16 wraps", JC_OP_abs, JC_I16, JC_I16, 2, { -32768, -7 }, { -32768, 7 } },
+    { "exp", JC_OP_exp, JC_F32, JC_F32, 2, { 0, 1 }, { 1, 2.718281828459045 } },
+    { "exp of integers", JC_OP_exp, JC_I32, JC_F32, 2, { 0, 2 }, { 1, 7.38905609893065 } },
+    { "exp2", JC_OP_exp2, JC_F32, JC_F32, 2, { 10, -1 }, { 1024, 0.5 } },
+    { "log", JC_OP_log, JC_F64, JC_F64, 3, { 1, 0, -1 }, { 0, -INFINITY, NAN } },
+    { "sqrt", JC_OP_sqrt, JC_F32, JC_F32, 2, { 9, 2 }, { 3, 1.4142135623730951 } },
+    { "rsqrt", JC_OP_rsqrt, JC_F32, JC_F32, 3, { 4, 0, 2 }, { 0.5, INFINITY, 0.7071067811865476 } },
+    { "reciprocal is not rounded", JC_OP_reciprocal, JC_BF16, JC_BF16, 2, { 3, -4 }, { 1.0 / 3, -0.25 } },
+    { "sin", JC_OP_sin, JC_F32, JC_F32, 2, { 0, 1 }, { 0, 0.8414709848078965 } },
+    { "cos", JC_OP_cos, JC_F32, JC_F32, 2, { 0, 1 }, { 1, 0.5403023058681398 } },
+    { "tanh", JC_OP_tanh, JC_F32, JC_F32, 2, { 0, 1 }, { 0, 0.7615941559557649 } },
+    { "erf", JC_OP_erf, JC_F32, JC_F32, 2, { 0, 1 }, { 0, 0.8427007929497149 } },
+    { "sigmoid", JC_OP_sigmoid, JC_F32, JC_F32, 3, { 0, 1, -1000 }, { 0.5, 0.7310585786300049, 0 } },
+    { "silu", JC_OP_silu, JC_F32, JC_F32, 2, { 1, -1 }, { 0.7310585786300049, -0.2689414213699951 } },
+    { "relu", JC_OP_relu, JC_F32, JC_F32, 3, { -1, 2, NAN }, { 0, 2, NAN } },
+    { "relu of integers", JC_OP_relu, JC_I32, JC_I32, 2, { -1, 2 }, { 0, 2 } },
+    { "floor", JC_OP_floor, JC_F32, JC_F32, 2, { -1.5, 2.5 }, { -2, 2 } },
+    { "ceil", JC_OP_ceil, JC_F32, JC_F32, 2, { -1.5, 2.5 }, { -1, 3 } },
+    { "bitwise_not", JC_OP_bitwise_not, JC_I32, JC_I32, 2, { 0, 5 }, { -1, -6 } },
+    { "bitwise_not u8", JC_OP_bitwise_not, JC_U8, JC_U8, 1, { 1 }, { 254 } },
+    { "bitwise_not bool", JC_OP_bitwise_not, JC_B8, JC_B8, 2, { 0, 1 }, { 1, 0 } },
+};
+
+START_TEST(unary)
+{
+    const unary_row *r = &unary_rows[_i];
+    jc_arg y = ADD(r->op, param(r->dtype, r->x, DIMS(r->n)));
+    jc_eval_out out;
+    eval(&y, 1, NULL, &out);
+    ck_assert_msg(out.dtype == r->out, "%s: dtype %s", r->name, jc_dtypes[out.dtype].name);
+    same(r->name, &out, r->expected, r->n);
+}
+END_TEST
+
+START_TEST(unary_with_options)
+{
+    jc_arg x = param(JC_F32, (double[]){ -1, 0, 1 }, DIMS(3));
+    GIVES("gelu", ADD(JC_OP_gelu, x, jc_arg_bool(false)), -0.15865525393145707, 0, 0.8413447460685429);
+    GIVES("gelu tanh", ADD(JC_OP_gelu, x, jc_arg_bool(true)), -0.15880800939172324, 0, 0.8411919906082768);
+    GIVES("softplus", ADD(JC_OP_softplus, x, jc_arg_float(1), jc_arg_float(20)), 0.31326168751822286, 0.6931471805599453,
+          1.3132616875182228);
+    GIVES("softplus past the threshold", ADD(JC_OP_softplus, x, jc_arg_float(2), jc_arg_float(1)), 0.063464005521486247,
+          0.34657359027997264, 1);
+    GIVES("clamp", ADD(JC_OP_clamp, x, jc_arg_float(-0.5), jc_arg_none()), -0.5, 0, 1);
+    GIVES("clamp both", ADD(JC_OP_clamp, x, jc_arg_float(0.25), jc_arg_float(0.5)), 0.25, 0.25, 0.5);
+    jc_arg i = param(JC_I32, (double[]){ -5, 0, 9 }, DIMS(3));
+    GIVES("clamp integers", ADD(JC_OP_clamp, i, number(-1), number(3)), -1, 0, 3);
+}
+END_TEST
+
+static const struct { const char *name; jc_dtype from, to; int n; double x[UP_TO], expected[UP_TO]; } casts[] = {
+    { "f32 to bf16 rounds", JC_F32, JC_BF16, 2, { 1.00390625, 0.1f }, { 1, 0.10009765625 } },
+    { "f64 to f32 rounds", JC_F64, JC_F32, 1, { 0.1 }, { 0x1.99999ap-4 } },
+    { "bf16 to f32", JC_BF16, JC_F32, 1, { 1.5 }, { 1.5 } },
+    { "f16 to bf16 rounds", JC_F16, JC_BF16, 1, { 1.0009765625 }, { 1 } },
+    { "bf16 to f16 overflows", JC_BF16, JC_F16, 1, { 131072 }, { INFINITY } },
+    { "f32 to e4m3", JC_F32, JC_F8E4M3FN, 3, { 17, 448, 500 }, { 16, 448, NAN } },
+    { "to integers, towards zero", JC_F32, JC_I32, 4, { 1.9, -1.9, NAN, 3e9 }, { 1, -1, 0, -1294967296 } },
+    { "to i64 saturates", JC_F32, JC_I64, 2, { 0x1p70, -0x1p70 }, { 0x1p63, -0x1p63 } },
+    { "to u8 wraps", JC_F32, JC_U8, 2, { 257, -1 }, { 1, 255 } },
+    { "to bool", JC_F32, JC_B8, 4, { 0, -0.0, 0.25, NAN }, { 0, 0, 1, 1 } },
+    { "i32 to i8 wraps", JC_I32, JC_I8, 2, { 200, -129 }, { -56, 127 } },
+    { "i32 to bool", JC_I32, JC_B8, 2, { 256, 0 }, { 1, 0 } },
+    { "i32 to bf16 rounds", JC_I32, JC_BF16, 2, { 257, 259 }, { 256, 260 } },
+    { "bool to f32", JC_B8, JC_F32, 2, { 0, 1 }, { 0, 1 } },
+};
+
+START_TEST(cast)
+{
+    jc_arg y = ADD(JC_OP_cast, param(casts[_i].from, casts[_i].x, DIMS(casts[_i].n)), jc_arg_dtype(casts[_i].to));
+    gives_n(casts[_i].name, y, casts[_i].expected, casts[_i].n);
+}
+END_TEST
+
+/* 1/3 of dtype bf16 stays a third until a cast to something narrower: to f32 and back it is only rounded to bf16. */
+START_TEST(rounding_waits_for_casts)
+{
+    jc_arg third = ADD(JC_OP_reciprocal, param(JC_BF16, (double[]){ 3 }, DIMS(1)));
+    jc_arg wide = ADD(JC_OP_cast, third, jc_arg_dtype(JC_F32));
+    GIVES("bf16 to f32", wide, 1.0 / 3);
+    GIVES("and back", ADD(JC_OP_cast, wide, jc_arg_dtype(JC_BF16)), 0.333984375);
+    jc_arg same_dtype = ADD(JC_OP_cast, third, jc_arg_dtype(JC_BF16));
+    GIVES("bf16 to bf16", same_dtype, 1.0 / 3);
+}
+END_TEST
+
+/* ---- two operands ---- */
+
+typedef struct binary_row {
+    const char *name;
+    jc_op op;
+    jc_dtype a_dtype, b_dtype, out;
+    int n;
+    double a[UP_TO], b[UP_TO], expected[UP_TO];
+} binary_row;
+
+#define BIG 9007199254740992.0 /* 2^53 */
+static const binary_row binary_rows[] = {
+    { "add", JC_OP_add, JC_BF16, JC_BF16, JC_BF16, 2, { 1, 256 }, { 2, 1 }, { 3, 257 } },
+    { "add promotes", JC_OP_add, JC_BF16, JC_F32, JC_F32, 1, { 1 }, { 2.5 }, { 3.5 } },
+    { "add int and float", JC_OP_add, JC_I32, JC_BF16, JC_BF16, 1, { 3 }, { 0.5 }, { 3.5 } },
+    { "add i8 wraps", JC_OP_add, JC_I8, JC_I8, JC_I8, 2, { 127, -128 }, { 1, -1 }, { -128, 127 } },
+    { "add i32 wraps", JC_OP_add, JC_I32, JC_I32, JC_I32, 1, { 2147483647 }, { 1 }, { -2147483648 } },
+    { "add u8 and i8", JC_OP_add, JC_U8, JC_I8, JC_I16, 1, { 200 }, { 100 }, { 300 } },
+    { "add bools", JC_OP_add, JC_B8, JC_B8, JC_B8, 3, { 0, 1, 1 }, { 0, 0, 1 }, { 0, 1, 1 } },
+    { "sub", JC_OP_sub, JC_F32, JC_F32, JC_F32, 1, { 1 }, { 3 }, { -2 } },
+    { "sub u8 wraps", JC_OP_sub, JC_U8, JC_U8, JC_U8, 1, { 1 }, { 3 }, { 254 } },
+    { "mul", JC_OP_mul, JC_F32, JC_F32, JC_F32, 2, { 3, INFINITY }, { -2, 0 }, { -6, NAN } },
+    { "mul i64 exact", JC_OP_mul, JC_I64, JC_I64, JC_I64, 1, { 3037000499 }, { 2 }, { 6074000998 } },
+    { "mul i16 wraps", JC_OP_mul, JC_I16, JC_I16, JC_I16, 1, { 300 }, { 300 }, { 24464 } },
+    { "div", JC_OP_div, JC_F32, JC_F32, JC_F32, 2, { 1, 1 }, { 4, 0 }, { 0.25, INFINITY } },
+    { "div of integers", JC_OP_div, JC_I32, JC_I32, JC_F32, 2, { 7, -7 }, { 2, 2 }, { 3.5, -3.5 } },
+    { "floordiv", JC_OP_floordiv, JC_I32, JC_I32, JC_I32, 4, { 7, -7, 7, -7 }, { 2, 2, -2, -2 }, { 3, -4, -4, 3 } },
+    { "floordiv of floats", JC_OP_floordiv, JC_F32, JC_F32, JC_F32, 3, { 7.5, -7.5, 1 }, { 2, 2, 0 }, { 3, -4, INFINITY } },
+    { "floordiv does not round up", JC_OP_floordiv, JC_F64, JC_F64, JC_F64, 1, { 1 }, { 0.1 }, { 9 } },
+    { "floordiv i8 wraps", JC_OP_floordiv, JC_I8, JC_I8, JC_I8, 1, { -128 }, { -1 }, { -128 } },
+    { "remainder", JC_OP_remainder, JC_I32, JC_I32, JC_I32, 4, { 7, -7, 7, -7 }, { 3, 3, -3, -3 }, { 1, 2, -2, -1 } },
+    { "remainder of floats", JC_OP_remainder, JC_F32, JC_F32, JC_F32, 2, { -7.5, 7.5 }, { 2, -2 }, { 0.5, -0.5 } },
+    { "pow", JC_OP_pow, JC_F32, JC_F32, JC_F32, 2, { 2, 4 }, { 10, 0.5 }, { 1024, 2 } },
+    { "pow of integers", JC_OP_pow, JC_I32, JC_I32, JC_I32, 4, { 3, -2, 2, 1 }, { 4, 3, 31, 5 }, { 81, -8, -2147483648, 1 } },
+    { "minimum", JC_OP_minimum, JC_F32, JC_F32, JC_F32, 3, { 1, NAN, 1 }, { 2, 1, NAN }, { 1, NAN, NAN } },
+    { "maximum", JC_OP_maximum, JC_F32, JC_F32, JC_F32, 3, { 1, NAN, 1 }, { 2, 1, NAN }, { 2, NAN, NAN } },
+    { "maximum of integers", JC_OP_maximum, JC_I32, JC_I32, JC_I32, 2, { -1, 5 }, { -2, 7 }, { -1, 7 } },
+    { "minimum of large integers", JC_OP_minimum, JC_I64, JC_I64, JC_I64, 1, { BIG }, { BIG + 2 }, { BIG } },
+    { "bitand", JC_OP_bitand, JC_I32, JC_I32, JC_I32, 2, { 12, -1 }, { 10, 7 }, { 8, 7 } },
+    { "bitor", JC_OP_bitor, JC_I32, JC_I32, JC_I32, 1, { 12 }, { 3 }, { 15 } },
+    { "bitxor of bools", JC_OP_bitxor, JC_B8, JC_B8, JC_B8, 2, { 1, 1 }, { 1, 0 }, { 0, 1 } },
+    { "shl", JC_OP_shl, JC_I32, JC_I32, JC_I32, 3, { 1, 1, 1 }, { 4, 31, 32 }, { 16, -2147483648, 0 } },
+    { "shr", JC_OP_shr, JC_I32, JC_I32, JC_I32, 3, { 16, -16, -1 }, { 2, 2, 40 }, { 4, -4, -1 } },
+    { "shr u8", JC_OP_shr, JC_U8, JC_U8, JC_U8, 1, { 200 }, { 3 }, { 25 } },
+    { "eq", JC_OP_eq, JC_F32, JC_F32, JC_B8, 3, { 1, 2, NAN }, { 1, 1, NAN }, { 1, 0, 0 } },
+    { "ne", JC_OP_ne, JC_F32, JC_F32, JC_B8, 3, { 1, 2, NAN }, { 1, 1, NAN }, { 0, 1, 1 } },
+    { "lt", JC_OP_lt, JC_I32, JC_I32, JC_B8, 3, { 1, 2, 3 }, { 2, 2, 2 }, { 1, 0, 0 } },
+    { "le", JC_OP_le, JC_I32, JC_I32, JC_B8, 3, { 1, 2, 3 }, { 2, 2, 2 }, { 1, 1, 0 } },
+    { "gt int against float", JC_OP_gt, JC_I32, JC_F32, JC_B8, 2, { 1, 2 }, { 1.5, 1.5 }, { 0, 1 } },
+    { "ge", JC_OP_ge, JC_F32, JC_F32, JC_B8, 3, { 1, 2, NAN }, { 1, 3, 0 }, { 1, 0, 0 } },
+};
+
+START_TEST(binary)
+{
+    const binary_row *r = &binary_rows[_i];
+    jc_arg a = param(r->a_dtype, r->a, DIMS(r->n)), b = param(r->b_dtype, r->b, DIMS(r->n));
+    jc_arg y = ADD(r->op, a, b);
+    jc_eval_out out;
+    eval(&y, 1, NULL, &out);
+    ck_assert_msg(out.dtype == r->out, "%s: dtype %s", r->name, jc_dtypes[out.dtype].name);
+    same(r->name, &out, r->expected, r->n);
+}
+END_TEST
+
+START_TEST(broadcast_and_numbers)
+{
+    jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3)), b = param(JC_F32, (double[]){ 10, 20 }, DIMS(2, 1));
+    jc_arg i = param(JC_I32, (double[]){ 7, 8 }, DIMS(2)), scalar = param(JC_F32, (double[]){ 100 }, 0, NULL);
+    GIVES("column", ADD(JC_OP_add, a, b), 11, 12, 13, 24, 25, 26);
+    GIVES("0-d", ADD(JC_OP_add, scalar, b), 110, 120);
+    GIVES("number second", ADD(JC_OP_mul, a, jc_arg_float(0.5)), 0.5, 1, 1.5, 2, 2.5, 3);
+    GIVES("number first", ADD(JC_OP_sub, number(1), a), 0, -1, -2, -3, -4, -5);
+    GIVES("integer number", ADD(JC_OP_add, i, number(2)), 9, 10);
+    GIVES("float number makes floats", ADD(JC_OP_add, i, jc_arg_float(0.5)), 7.5, 8.5);
+    jc_arg c = param(JC_B8, (double[]){ 1, 0 }, DIMS(2, 1));
+    GIVES("where", ADD(JC_OP_where, c, a, jc_arg_float(-1)), 1, 2, 3, -1, -1, -1);
+    GIVES("where of integers", ADD(JC_OP_where, c, number(3), i), 3, 3, 7, 8);
+    jc_arg zero = ADD(JC_OP_floordiv, i, number(0));
+    jc_error err = JC_ERROR_INIT;
+    jc_eval_out out;
+    ck_assert_int_eq(eval_status(&zero, 1, NULL, &out, &err), JITC_E_INPUT);
+    ck_assert(strstr(err.message, "zero"));
+}
+END_TEST
+
+/* ---- reductions ---- */
+
+START_TEST(reductions)
+{
+    jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3));
+    jc_arg i = param(JC_I8, (double[]){ 100, 100, 3, 4 }, DIMS(2, 2)), b = param(JC_B8, (double[]){ 1, 1, 0 }, DIMS(3));
+    jc_arg none = jc_arg_none(), keep = jc_arg_bool(true), drop = jc_arg_bool(false);
+    GIVES("sum last", ADD(JC_OP_sum, a, ints(DIMS(1)), drop, none), 6, 15);
+    GIVES("sum first", ADD(JC_OP_sum, a, ints(DIMS(0)), keep, none), 5, 7, 9);
+    GIVES("sum both", ADD(JC_OP_sum, a, ints(DIMS(0, 1)), drop, none), 21);
+    GIVES("sum of integers is wide", ADD(JC_OP_sum, i, ints(DIMS(1)), drop, none), 200, 7);
+    GIVES("sum of bools counts", ADD(JC_OP_sum, b, ints(DIMS(0)), drop, none), 2);
+    GIVES("mean", ADD(JC_OP_mean, a, ints(DIMS(1)), keep, none), 2, 5);
+    GIVES("amax", ADD(JC_OP_amax, a, ints(DIMS(0)), drop), 4, 5, 6);
+    GIVES("amin", ADD(JC_OP_amin, a, ints(DIMS(1)), drop), 1, 4);
+    GIVES("amax of integers", ADD(JC_OP_amax, i, ints(DIMS(1)), drop), 100, 4);
+    jc_arg odd = param(JC_F32, (double[]){ 1, NAN, 3 }, DIMS(3));
+    GIVES("amin keeps NaN", ADD(JC_OP_amin, odd, ints(DIMS(0)), drop), NAN);
+}
+END_TEST
+
+START_TEST(reductions_of_nothing)
+{
+    jc_arg empty = param(JC_F32, NULL, DIMS(2, 0)), keep = jc_arg_bool(false), none = jc_arg_none();
+    GIVES("sum", ADD(JC_OP_sum, empty, ints(DIMS(1)), keep, none), 0, 0);
+    GIVES("mean", ADD(JC_OP_mean, empty, ints(DIMS(1)), keep, none), NAN, NAN);
+}
+END_TEST
+
+START_TEST(composite_norms)
+{
+    jc_arg none = jc_arg_none();
+    jc_arg x = param(JC_BF16, (double[]){ 3, -4 }, DIMS(1, 2)), w = param(JC_BF16, (double[]){ 2, 1 }, DIMS(2));
+    jc_arg w32 = param(JC_F32, (double[]){ 2, 1 }, DIMS(2)), b = param(JC_BF16, (double[]){ 1, -1 }, DIMS(2));
+    jc_arg zero = jc_arg_float(0);
+    /* 3/sqrt(12.5) = 0.848528, to bf16 0.84765625, times 2 in the weight's dtype; then no cast is left. */
+    GIVES("rms_norm", ADD(JC_OP_rms_norm, x, w, zero, none), 1.6953125, -1.1328125);
+    GIVES("rms_norm without a weight", ADD(JC_OP_rms_norm, x, none, zero, none), 0.84765625, -1.1328125);
+    /* An f32 weight: 1.697056 and -1.131371 are rounded once, at the end, to bf16 (0.0078125 apart). */
+    GIVES("rms_norm with an f32 weight", ADD(JC_OP_rms_norm, x, w32, zero, none), 1.6953125, -1.1328125);
+    GIVES("rms_norm over one column", ADD(JC_OP_rms_norm, x, none, zero, number(1)), 1, -1.3359375);
+    /* mean -0.5, variance 12.25: (3.5, -3.5) / 3.5 = (1, -1); times w plus b. */
+    GIVES("layer_norm", ADD(JC_OP_layer_norm, x, number(1), w, b, zero), 3, -2);
+    GIVES("layer_norm plain", ADD(JC_OP_layer_norm, x, number(1), none, none, zero), 1, -1);
+    GIVES("layer_norm over all", ADD(JC_OP_layer_norm, x, number(2), none, none, zero), 1, -1);
+}
+END_TEST
+
+/* 256 + 1 is 256 in bf16; the norm sees 257. */
+START_TEST(composite_fused_add)
+{
+    jc_arg x = param(JC_BF16, (double[]){ 256, 0 }, DIMS(1, 2)), r = param(JC_BF16, (double[]){ 1, 100 }, DIMS(1, 2));
+    jc_node *n = add_n(JC_OP_fused_add_rms_norm, (jc_arg[]){ x, r, jc_arg_none(), jc_arg_float(0), jc_arg_none() }, 5);
+    jc_arg outputs[] = { jc_arg_value(n->results[0]), jc_arg_value(n->results[1]) };
+    jc_eval_out out[2];
+    eval(outputs, 2, NULL, out);
+    /* sqrt((257^2 + 100^2)/2) = 194.998718; 257/that = 1.317957, to bf16 1.3203125; 100/that = 0.512824 to 0.51171875 */
+    same("norm", &out[0], (double[]){ 1.3203125, 0.51171875 }, 2);
+    same("residual", &out[1], (double[]){ 256, 100 }, 2);
+}
+END_TEST
+
+START_TEST(composite_others)
+{
+    double l2 = 0.6931471805599453;
+    jc_arg x = param(JC_F32, (double[]){ 0, 1000, 0, 1000 }, DIMS(2, 2));
+    GIVES("softmax does not overflow", ADD(JC_OP_softmax, x, number(1), jc_arg_none()), 0, 1, 0, 1);
+    GIVES("softmax over rows", ADD(JC_OP_softmax, x, number(0), jc_arg_none()), 0.5, 0.5, 0.5, 0.5);
+    jc_arg y = param(JC_F64, (double[]){ 0, l2, 2 * l2 }, DIMS(3));
+    GIVES("softmax", ADD(JC_OP_softmax, y, number(0), jc_arg_none()), 1.0 / 7, 2.0 / 7, 4.0 / 7);
+    jc_arg z = param(JC_F32, (double[]){ 1, -1, 3, 5 }, DIMS(1, 4));
+    GIVES("silu_and_mul", ADD(JC_OP_silu_and_mul, z), 3 * 0.7310585786300049, -5 * 0.2689414213699951);
+    /* 0.731059 in bf16 is 0.73046875 */
+    jc_arg b = param(JC_BF16, (double[]){ 1, 3 }, DIMS(2));
+    GIVES("silu_and_mul rounds between", ADD(JC_OP_silu_and_mul, b), 3 * 0.73046875);
+}
+END_TEST
+
+/* The composite operators here and their decompositions share no code: in double they agree, in bf16 after rounding. */
+static const struct { const char *name; jc_dtype dtype; double within; } as_decomposed_rows[] = {
+    { "f64", JC_F64, 1e-13 }, { "bf16", JC_BF16, 0 }, { "f32", JC_F32, 0 },
+};
+
+START_TEST(composites_as_decomposed)
+{
+    jc_dtype dtype = as_decomposed_rows[_i].dtype;
+    double values[24], none_negative[6];
+    for (int k = 0; k < 24; k++)
+        values[k] = (k * 29 % 24 - 11) / 7.0;
+    for (int k = 0; k < 6; k++)
+        none_negative[k] = (k * 5 % 6 + 1) / 3.0;
+    jc_arg x = param(dtype, values, DIMS(4, 6)), r = param(dtype, values + 1, DIMS(1, 6)), none = jc_arg_none();
+    jc_arg w = param(dtype, none_negative, DIMS(6)), w32 = param(JC_F32, none_negative, DIMS(6)), eps = jc_arg_float(1e-5);
+    jc_arg residual = ADD(JC_OP_mul, ADD(JC_OP_expand, r, ints(DIMS(4, 6))), x);
+    jc_node *fused = add_n(JC_OP_fused_add_rms_norm, (jc_arg[]){ x, residual, w, eps, number(4) }, 5);
+    jc_arg outputs[] = {
+        ADD(JC_OP_rms_norm, x, w, eps, none), ADD(JC_OP_rms_norm, x, w32, eps, none),
+        ADD(JC_OP_rms_norm, x, none, eps, number(3)), jc_arg_value(fused->results[0]), jc_arg_value(fused->results[1]),
+        ADD(JC_OP_layer_norm, x, number(1), w, w, eps), ADD(JC_OP_layer_norm, x, number(2), none, none, eps),
+        ADD(JC_OP_softmax, x, number(0), none), ADD(JC_OP_softmax, x, number(1), jc_arg_dtype(JC_F32)),
+        ADD(JC_OP_silu_and_mul, x),
+    };
+    enum { COUNT = sizeof outputs / sizeof *outputs };
+    jc_eval_out direct[COUNT], decomposed[COUNT];
+    jc_error err = JC_ERROR_INIT;
+    eval(outputs, COUNT, NULL, direct);
+    ck_assert_msg(jc_decompose(func, NULL, NULL, &func, &err) == JITC_OK, "%s", err.message);
+    ck_assert(func->nodes.n > 30);
+    eval(func->outputs, COUNT, NULL, decomposed);
+    for (int o = 0; o < COUNT; o++) {
+        for (int64_t k = 0; k < numel(&direct[o]); k++) {
+            double a = direct[o].f[k], b = decomposed[o].f[k];
+            if (dtype != JC_F64) {
+                a = jc_round_to(direct[o].dtype, a);
+                b = jc_round_to(direct[o].dtype, b);
+            }
+            ck_assert_msg(fabs(a - b) <= as_decomposed_rows[_i].within, "%s: output %d [%lld]: %.17g and %.17g",
+                          as_decomposed_rows[_i].name, o, (long long)k, a, b);
+        }
+    }
+}
+END_TEST
+
+/* ---- products ---- */
+
+START_TEST(products)
+{
+    jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3));
+    jc_arg w = param(JC_F32, (double[]){ 1, 0, 1, 0, 2, 0 }, DIMS(2, 3)), bias = param(JC_F32, (double[]){ 10, 20 }, DIMS(2));
+    GIVES("linear", ADD(JC_OP_linear, a, w, jc_arg_none()), 4, 4, 10, 10);
+    GIVES("linear with bias", ADD(JC_OP_linear, a, w, bias), 14, 24, 20, 30);
+    jc_arg t = ADD(JC_OP_permute, w, ints(DIMS(1, 0)));
+    GIVES("matmul", ADD(JC_OP_matmul, a, t, jc_arg_none()), 4, 4, 10, 10);
+    jc_arg back = ADD(JC_OP_permute, t, ints(DIMS(1, 0)));
+    GIVES("linear of a view", ADD(JC_OP_linear, a, back, jc_arg_none()), 4, 4, 10, 10);
+    jc_arg p = param(JC_BF16, (double[]){ 1, 2, 3, 4, 5, 6, 7, 8 }, DIMS(2, 2, 2));
+    jc_arg q = param(JC_BF16, (double[]){ 1, 1, 0, 1 }, DIMS(1, 2, 2));
+    jc_arg wide = ADD(JC_OP_matmul, p, q, jc_arg_dtype(JC_F32));
+    ck_assert_int_eq(wide.value->type.dtype, JC_F32);
+    GIVES("batched", wide, 1, 3, 3, 7, 5, 11, 7, 15);
+    jc_arg none = param(JC_F32, NULL, DIMS(2, 0)), nothing = param(JC_F32, NULL, DIMS(0, 2));
+    GIVES("over nothing", ADD(JC_OP_matmul, none, nothing, jc_arg_none()), 0, 0, 0, 0);
+}
+END_TEST
+
+/* ---- shapes ---- */
+
+START_TEST(views)
+{
+    jc_arg a = param(JC_F32, (double[]){ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, DIMS(3, 4));
+    GIVES("slice", ADD(JC_OP_slice, a, number(1), number(1), number(2), number(2)), 1, 3, 5, 7, 9, 11);
+    gives_n("empty slice", ADD(JC_OP_slice, a, number(1), number(4), number(0), number(1)), NULL, 0);
+    jc_arg t = ADD(JC_OP_permute, a, ints(DIMS(1, 0)));
+    GIVES("permute", t, 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11);
+    GIVES("reshape of a permuted one", ADD(JC_OP_reshape, t, ints(DIMS(2, 6))), 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11);
+    GIVES("contiguous", ADD(JC_OP_contiguous, t), 0, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11);
+    jc_arg half = ADD(JC_OP_slice, a, number(1), number(2), number(2), number(1));
+    jc_arg split = ADD(JC_OP_reshape, half, ints(DIMS(3, 2, 1)));
+    GIVES("reshape of a slice", split, 2, 3, 6, 7, 10, 11);
+    jc_arg row = ADD(JC_OP_slice, a, number(0), number(1), number(1), number(1));
+    GIVES("expand", ADD(JC_OP_expand, row, ints(DIMS(2, 4))), 4, 5, 6, 7, 4, 5, 6, 7);
+    GIVES("clone", ADD(JC_OP_clone, half), 2, 3, 6, 7, 10, 11);
+}
+END_TEST
+
+START_TEST(bitcasts)
+{
+    jc_arg f = param(JC_F32, (double[]){ 1, -2 }, DIMS(2)), i = param(JC_I32, (double[]){ 0x3f804000 }, DIMS(1, 1));
+    jc_arg h = param(JC_BF16, (double[]){ 0, 1, 0, 2 }, DIMS(2, 2)), e = param(JC_U8, (double[]){ 0x7e, 0x81 }, DIMS(2));
+    GIVES("f32 as i32", ADD(JC_OP_bitcast, f, jc_arg_dtype(JC_I32)), 0x3f800000, -1073741824);
+    GIVES("i32 as bf16, low half first", ADD(JC_OP_bitcast, i, jc_arg_dtype(JC_BF16)), 2, 1);
+    GIVES("bf16 as f32", ADD(JC_OP_bitcast, h, jc_arg_dtype(JC_F32)), 1, 2);
+    GIVES("u8 as e4m3", ADD(JC_OP_bitcast, e, jc_arg_dtype(JC_F8E4M3FN)), 448, -0x1p-9);
+}
+END_TEST
+
+START_TEST(joins)
+{
+    jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4 }, DIMS(2, 2)), b = param(JC_F32, (double[]){ 5, 6 }, DIMS(2, 1));
+    jc_arg none = param(JC_F32, NULL, DIMS(2, 0));
+    GIVES("cat", ADD(JC_OP_cat, jc_arg_list(graph, (jc_arg[]){ a, none, b }, 3), number(1)), 1, 2, 5, 3, 4, 6);
+    GIVES("pad", ADD(JC_OP_pad, b, ints(DIMS(0, 1)), ints(DIMS(1, 1)), jc_arg_float(9)), 9, 5, 9, 9, 6, 9, 9, 9, 9);
+    jc_arg index = param(JC_I64, (double[]){ 1, -1, 7 }, DIMS(3));
+    GIVES("take rows", ADD(JC_OP_take, a, number(0), index, jc_arg_bool(true)), 3, 4, 3, 4, 3, 4);
+    GIVES("take clamps", ADD(JC_OP_take, a, number(0), index, jc_arg_bool(false)), 3, 4, 1, 2, 3, 4);
+    GIVES("take columns", ADD(JC_OP_take, a, number(1), index, jc_arg_bool(true)), 2, 2, 2, 4, 4, 4);
+    jc_arg one = param(JC_I32, (double[]){ 1 }, 0, NULL), two = param(JC_I32, (double[]){ 0, 1, 1, 0 }, DIMS(2, 2));
+    GIVES("take by a 0-d index", ADD(JC_OP_take, a, number(1), one, jc_arg_bool(true)), 2, 4);
+    GIVES("take by a 2-d index", ADD(JC_OP_take, b, number(0), two, jc_arg_bool(true)), 5, 6, 6, 5);
+}
+END_TEST
+
+START_TEST(fresh_buffers)
+{
+    GIVES("full", ADD(JC_OP_full, ints(DIMS(2)), jc_arg_float(0.5), jc_arg_dtype(JC_BF16)), 0.5, 0.5);
+    GIVES("full of bools", ADD(JC_OP_full, ints(DIMS(2)), number(3), jc_arg_dtype(JC_B8)), 1, 1);
+    GIVES("arange", ADD(JC_OP_arange, number(2), number(3), number(3), jc_arg_dtype(JC_I64)), 2, 5, 8);
+    GIVES("arange of floats", ADD(JC_OP_arange, jc_arg_float(1), jc_arg_float(-0.5), number(3), jc_arg_dtype(JC_F32)), 1,
+          0.5, 0);
+    jc_arg empty = ADD(JC_OP_empty, ints(DIMS(2)), jc_arg_dtype(JC_F32)), part;
+    jc_eval_out out;
+    eval(&empty, 1, NULL, &out);
+    ck_assert(out.undefined && out.rank == 1 && out.dims[0] == 2);
+    jc_arg copy = ADD(JC_OP_clone, empty);
+    eval(&copy, 1, NULL, &out);
+    ck_assert(out.undefined);
+    part = ADD(JC_OP_slice, empty, number(0), number(0), number(1), number(1));
+    ADD(JC_OP_copy_, part, jc_arg_float(4));
+    GIVES("what was not written is NaN", empty, 4, NAN);
+}
+END_TEST
+
+/* ---- writing ---- */
+
+START_TEST(writes_are_seen_through_views)
+{
+    jc_arg a = ADD(JC_OP_full, ints(DIMS(2, 3)), jc_arg_float(0), jc_arg_dtype(JC_F32));
+    jc_arg flat = ADD(JC_OP_reshape, a, ints(DIMS(6))), t = ADD(JC_OP_permute, a, ints(DIMS(1, 0)));
+    jc_arg column = ADD(JC_OP_slice, a, number(1), number(1), number(1), number(1));
+    jc_arg copy = ADD(JC_OP_reshape, t, ints(DIMS(6)));
+    jc_arg written = ADD(JC_OP_copy_, column, param(JC_F64, (double[]){ 5, 6 }, DIMS(2, 1)));
+    GIVES("the base", a, 0, 5, 0, 0, 6, 0);
+    GIVES("a reshaped view", flat, 0, 5, 0, 0, 6, 0);
+    GIVES("a permuted view", t, 0, 0, 5, 6, 0, 0);
+    GIVES("a copy made before", copy, 0, 0, 0, 0, 0, 0);
+    GIVES("the result", written, 5, 6);
+}
+END_TEST
+
+START_TEST(writes_cast_and_broadcast)
+{
+    jc_arg a = ADD(JC_OP_full, ints(DIMS(2, 2)), jc_arg_float(0), jc_arg_dtype(JC_BF16));
+    ADD(JC_OP_copy_, a, param(JC_F32, (double[]){ 1.00390625, 3 }, DIMS(2)));
+    GIVES("rounded to bf16", a, 1, 3, 1, 3);
+    jc_arg i = ADD(JC_OP_full, ints(DIMS(2)), number(0), jc_arg_dtype(JC_I32));
+    ADD(JC_OP_copy_, i, jc_arg_float(2.75));
+    GIVES("a number to integers", i, 2, 2);
+}
+END_TEST
+
+/* Source and destination overlap: the source is read as it was. */
+START_TEST(writes_overlapping)
+{
+    jc_arg a = ADD(JC_OP_arange, number(0), number(1), number(5), jc_arg_dtype(JC_I64));
+    jc_arg from = ADD(JC_OP_slice, a, number(0), number(0), number(4), number(1));
+    ADD(JC_OP_copy_, ADD(JC_OP_slice, a, number(0), number(1), number(4), number(1)), from);
+    GIVES("shifted", a, 0, 0, 1, 2, 3);
+}
+END_TEST
+
+START_TEST(writes_through_bitcasts)
+{
+    jc_arg bytes = ADD(JC_OP_full, ints(DIMS(4)), number(0), jc_arg_dtype(JC_U8));
+    jc_arg floats = ADD(JC_OP_bitcast, bytes, jc_arg_dtype(JC_BF16));
+    ADD(JC_OP_copy_, ADD(JC_OP_slice, floats, number(0), number(1), number(1), number(1)), jc_arg_float(1));
+    GIVES("bytes", bytes, 0, 0, 0x80, 0x3f);
+    ADD(JC_OP_copy_, ADD(JC_OP_slice, bytes, number(0), number(3), number(1), number(1)), number(0x40));
+    GIVES("floats", floats, 0, 4);
+}
+END_TEST
+
+START_TEST(inputs_are_not_written)
+{
+    jc_arg x = param(JC_F32, (double[]){ 1, 2 }, DIMS(2)), half = param(JC_F32, (double[]){ 0 }, DIMS(1));
+    inputs[1].tensor->data = (float *)inputs[0].tensor->data + 1; /* the second is the first's last element */
+    ADD(JC_OP_copy_, x, jc_arg_float(7));
+    GIVES("through the other input", half, 7);
+    ck_assert(((float *)inputs[0].tensor->data)[0] == 1 && ((float *)inputs[0].tensor->data)[1] == 2);
+}
+END_TEST
+
+START_TEST(inputs_with_strides)
+{
+    jc_arg x = param(JC_I32, (double[]){ 0, 1, 2, 3, 4, 5 }, DIMS(2, 3));
+    DLTensor *t = inputs[0].tensor;
+    t->strides = (int64_t[]){ 1, 2 };
+    GIVES("column-major", x, 0, 2, 4, 1, 3, 5);
+    func->nvalues = func->nparams = 0;
+    x = param(JC_I32, (double[]){ 0, 0 }, DIMS(2));
+    t->shape[0] = 2;
+    t->ndim = 1;
+    t->strides = (int64_t[]){ 3 };
+    t->byte_offset = 4;
+    inputs[0].tensor = t;
+    GIVES("pitched, with an offset", x, 1, 4);
+}
+END_TEST
+
+/* ---- custom operators ---- */
+
+typedef struct seen {
+    int calls;
+    const char *says; /* what was wrong, if anything */
+} seen;
+
+#define EXPECT(cond)                                                                               \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            return ((seen *)user)->says = #cond, JITC_E_OP;                                        \
+    } while (0)
+
+/* (view of bf16, out i64, 'name', 3, 0.5, [1, None], {'k': True}, dtype) -> f32[2]: negates the view's second element, leaves the
+   first; the result is (first argument's two elements). */
+static jitc_status host_call(void *user, const char *target, const jitc_value *args, const char *const *keys,
+                             uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err)
+{
+    (void)err;
+    ((seen *)user)->calls++;
+    EXPECT(!strcmp(target, "test::op") && nargs == 8 && nresults == 1 && line == 42);
+    EXPECT(args[0].tag == JITC_TENSOR && args[1].tag == JITC_TENSOR);
+    const DLTensor *x = args[0].tensor, *all = args[1].tensor;
+    EXPECT(x->ndim == 1 && x->shape[0] == 2 && x->strides[0] == 2 && x->dtype.code == kDLBfloat && x->dtype.bits == 16);
+    uint16_t *at = (uint16_t *)((char *)x->data + x->byte_offset);
+    EXPECT(at == (uint16_t *)all->data + 1); /* one storage */
+    EXPECT(at[0] == 0x3eab && at[2] == 0x3f80); /* a third, rounded; 1 */
+    EXPECT(args[2].tag == JITC_STR && !strcmp(args[2].str, "name"));
+    EXPECT(args[3].tag == JITC_INT && args[3].i == 3 && args[4].tag == JITC_FLOAT && args[4].f == 0.5);
+    EXPECT(args[5].tag == JITC_LIST && args[5].n == 2 && args[5].list[0].i == 1 && args[5].list[1].tag == JITC_NONE);
+    EXPECT(args[6].tag == JITC_DICT && args[6].n == 1 && !strcmp(args[6].dict[0].key, "k") && args[6].dict[0].value.i == 1);
+    EXPECT(args[7].tag == JITC_STR && !strcmp(args[7].str, "bfloat16"));
+    EXPECT(!keys[0] && keys[7] && !strcmp(keys[7], "dtype"));
+    ((float *)results[0]->data)[0] = (float)jc_load_float(JC_BF16, &at[0]);
+    ((float *)results[0]->data)[1] = (float)jc_load_float(JC_BF16, &at[2]);
+    at[2] = 0xbf80;
+    return JITC_OK;
+}
+
+START_TEST(custom_operators)
+{
+    /* [1/5, 1/3, 1/5, 1]: none but the last is a bf16 value */
+    jc_arg base = ADD(JC_OP_reciprocal, param(JC_BF16, (double[]){ 5, 3, 5, 1 }, DIMS(4)));
+    jc_arg view = ADD(JC_OP_slice, base, number(0), number(1), number(2), number(2));
+    jc_arg list[] = { number(1), jc_arg_none() }, dict = { .kind = JC_ARG_DICT }, entry = jc_arg_bool(true);
+    entry.key = "k";
+    dict.list.at = &entry;
+    dict.list.n = 1;
+    jc_arg name = { .kind = JC_ARG_STR, .str = "name" }, dtype = jc_arg_dtype(JC_BF16);
+    dtype.key = "dtype";
+    jc_arg args[] = { view, base, name, number(3), jc_arg_float(0.5), jc_arg_list(graph, list, 2), dict, dtype };
+    jc_type result = type_of(JC_F32, DIMS(2));
+    jc_node *n = jc_func_add_custom(func, "test::op", args, 8, 1, &result, 1, 42);
+    jc_arg outputs[] = { jc_arg_value(n->results[0]), base, view };
+    jc_eval_out out[3];
+    jc_error err = JC_ERROR_INIT;
+    seen user = { 0 };
+    jc_eval_host host = { host_call, &user };
+    jitc_status status = eval_status(outputs, 3, &host, out, &err);
+    ck_assert_msg(status == JITC_OK, "%s %s", err.message, user.says ? user.says : "");
+    ck_assert_int_eq(user.calls, 1);
+    same("result", &out[0], (double[]){ 0.333984375, 1 }, 2);
+    same("what it left alone is not rounded", &out[1], (double[]){ 0.2, 1.0 / 3, 0.2, -1 }, 4);
+    same("view", &out[2], (double[]){ 1.0 / 3, -1 }, 2);
+    ck_assert_int_eq(eval_status(outputs, 3, NULL, out, &err), JITC_E_UNSUPPORTED);
+}
+END_TEST
+
+/* ---- calls ---- */
+
+/* A piece f(s, x[s]) -> (x as [s, 1], s) called with the caller's symbol; writes through its result reach the caller. */
+START_TEST(calls)
+{
+    jc_func *piece = jc_func_new(graph, "piece");
+    jc_func *root = func;
+    const jc_expr *s = jc_ex_sym(graph->exprs, jc_sym_add(graph->exprs, "s0"));
+    jc_type sym = { .kind = JC_SYMINT, .expr = s };
+    jc_type row = { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = &s };
+    jc_value *count = jc_func_param(piece, "s0", &sym), *x = jc_func_param(piece, "x", &row);
+    func = piece;
+    jc_arg shape = jc_arg_exprs(graph, (const jc_expr *[]){ s, jc_ex_int(graph->exprs, 1) }, 2);
+    jc_arg outputs[] = { ADD(JC_OP_reshape, jc_arg_value(x), shape), jc_arg_value(count), jc_arg_none() };
+    piece->outputs = outputs;
+    piece->noutputs = 3;
+    func = root;
+    jc_value *outer = jc_func_param(root, "s0", &sym), *y = jc_func_param(root, "y", &row);
+    DLTensor *t = new_tensor(JC_F32, DIMS(3));
+    for (int k = 0; k < 3; k++)
+        ((float *)t->data)[k] = (float)k;
+    inputs[0] = (jitc_value){ .tag = JITC_INT, .i = 3 };
+    inputs[1] = (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
+    jc_arg copy = ADD(JC_OP_clone, jc_arg_value(y));
+    jc_node *call = jc_func_add_call(root, piece, (jc_arg[]){ jc_arg_value(outer), copy }, 2, 1);
+    ADD(JC_OP_copy_, jc_arg_value(call->results[0]), jc_arg_float(8));
+    root->outputs = (jc_arg[]){ copy, jc_arg_value(call->results[1]), jc_arg_value(y) };
+    root->noutputs = 3;
+    int64_t syms[1];
+    jc_eval_out out[3];
+    jc_error err = JC_ERROR_INIT;
+    ck_assert_msg(jc_solve(root, inputs, 8, syms, &err) == JITC_OK, "%s", err.message);
+    ck_assert_int_eq(syms[0], 3);
+    ck_assert_msg(jc_eval(root, syms, 1, inputs, NULL, arena, out, &err) == JITC_OK, "%s", err.message);
+    same("written by way of the piece", &out[0], (double[]){ 8, 8, 8 }, 3);
+    ck_assert(out[1].kind == JC_SYMINT && out[1].integer == 3);
+    same("the input", &out[2], (double[]){ 0, 1, 2 }, 3);
+}
+END_TEST
+
+/* ---- bad inputs ---- */
+
+static const struct { const char *name; jitc_tag tag; DLDeviceType device; uint8_t code; int ndim; int64_t dim; const char *says; }
+bad_inputs[] = {
+    { "none", JITC_NONE, kDLCPU, 2, 1, 2, "missing" },
+    { "an integer", JITC_INT, kDLCPU, 2, 1, 2, "missing" },
+    { "device memory", JITC_TENSOR, kDLCUDA, 2, 1, 2, "device" },
+    { "other dtype", JITC_TENSOR, kDLCPU, 0, 1, 2, "f32" },
+    { "other rank", JITC_TENSOR, kDLCPU, 2, 0, 2, "dims" },
+    { "other dim", JITC_TENSOR, kDLCPU, 2, 1, 3, "dim 0" },
+};
+
+START_TEST(bad_input)
+{
+    jc_arg x = param(JC_F32, (double[]){ 1, 2 }, DIMS(2));
+    inputs[0].tag = bad_inputs[_i].tag;
+    inputs[0].tensor->device.device_type = bad_inputs[_i].device;
+    inputs[0].tensor->dtype.code = bad_inputs[_i].code;
+    inputs[0].tensor->ndim = bad_inputs[_i].ndim;
+    inputs[0].tensor->shape[0] = bad_inputs[_i].dim;
+    if (bad_inputs[_i].tag != JITC_TENSOR)
+        inputs[0].i = 0;
+    jc_error err = JC_ERROR_INIT;
+    jc_eval_out out;
+    ck_assert_int_eq(eval_status(&x, 1, NULL, &out, &err), JITC_E_INPUT);
+    ck_assert_msg(strstr(err.message, "'p'") && strstr(err.message, bad_inputs[_i].says), "%s: %s", bad_inputs[_i].name,
+                  err.message);
+}
+END_TEST
+
+/* ---- completeness ---- */
+
+/* Operators that have a test of their own above rather than a row. */
+static const jc_op others[] = {
+    JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_amax, JC_OP_amin,
+    JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_reshape,
+    JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
+    JC_OP_take, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
+};
+
+START_TEST(every_operator_is_tested)
+{
+    bool tested[JC_OP_COUNT] = { 0 };
+    for (size_t k = 0; k < sizeof unary_rows / sizeof *unary_rows; k++)
+        tested[unary_rows[k].op] = true;
+    for (size_t k = 0; k < sizeof binary_rows / sizeof *binary_rows; k++)
+        tested[binary_rows[k].op] = true;
+    for (size_t k = 0; k < sizeof others / sizeof *others; k++)
+        tested[others[k]] = true;
+    for (int op = 0; op < JC_OP_COUNT; op++)
+        ck_assert_msg(tested[op], "%s", jc_ops[op].name);
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof table / sizeof *table)
+
+int main(void)
+{
+    Suite *s = suite_create("eval");
+    TCase *t = tcase_create("eval");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, unary, 0, ROWS(unary_rows));
+    tcase_add_test(t, unary_with_options);
+    tcase_add_loop_test(t, cast, 0, ROWS(casts));
+    tcase_add_test(t, rounding_waits_for_casts);
+    tcase_add_loop_test(t, binary, 0, ROWS(binary_rows));
+    tcase_add_test(t, broadcast_and_numbers);
+    tcase_add_test(t, reductions);
+    tcase_add_test(t, reductions_of_nothing);
+    tcase_add_test(t, composite_norms);
+    tcase_add_test(t, composite_fused_add);
+    tcase_add_test(t, composite_others);
+    tcase_add_loop_test(t, composites_as_decomposed, 0, ROWS(as_decomposed_rows));
+    tcase_add_test(t, products);
+    tcase_add_test(t, views);
+    tcase_add_test(t, bitcasts);
+    tcase_add_test(t, joins);
+    tcase_add_test(t, fresh_buffers);
+    tcase_add_test(t, writes_are_seen_through_views);
+    tcase_add_test(t, writes_cast_and_broadcast);
+    tcase_add_test(t, writes_overlapping);
+    tcase_add_test(t, writes_through_bitcasts);
+    tcase_add_test(t, inputs_are_not_written);
+    tcase_add_test(t, inputs_with_strides);
+    tcase_add_test(t, custom_operators);
+    tcase_add_test(t, calls);
+    tcase_add_loop_test(t, bad_input, 0, ROWS(bad_inputs));
+    tcase_add_test(t, every_operator_is_tested);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,214 @@
+/*
+ * tests/check_run.c - graphs from text to numbers on `host` and `sim`, against the reference; and to cubins or PTX.
+ *
+ * Each row is a small graph.  It runs for empty, single, ragged and larger numbers of rows.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/graph_run.h"
+
+#define S "s0: \"Sym(s0)\", "
+
+/* An operator of the test: y = x * 2 + n, or in place. */
+static int twice(jitc_call *call, const DLTensor *x, int64_t n, const jitc_layer_name *name, DLTensor *y) {
+    int64_t count = 1;
+    (void)name;
+    for (int d = 0; d < x->ndim; d++)
+        count *= x->shape[d];
+    if (x->dtype.bits != 32)
+        return snprintf(call->error, call->error_size, "twice wants f32"), 1;
+    for (int64_t i = 0; i < count; i++) { /* rows may be strided */
+        int64_t rest = i, at = 0;
+        for (int d = x->ndim; d-- > 0;) {
+            at += rest % x->shape[d] * x->strides[d];
+            rest /= x->shape[d];
+        }
+        ((float *)((char *)y->data + y->byte_offset))[i] = 2 * ((const float *)((const char *)x->data + x->byte_offset))[at] + (float)n;
+    }
+    return 0;
+}
+
+static int negate(jitc_call *call, DLTensor *x) {
+    (void)call;
+    int64_t count = 1;
+    for (int d = 0; d < x->ndim; d++)
+        count *= x->shape[d];
+    for (int64_t i = 0; i < count; i++) {
+        int64_t rest = i, at = 0;
+        for (int d = x->ndim; d-- > 0;) {
+            at += rest % x->shape[d] * x->strides[d];
+            rest /= x->shape[d];
+        }
+        ((float *)((char *)x->data + x->byte_offset))[at] *= -1;
+    }
+    return 0;
+}
+
+static bool ops(jitc_context *ctx) {
+    return jitc_op_register(ctx, "test::twice(Tensor x, int n, LayerName l) -> Tensor", (jitc_plain_function)twice, NULL) ==
+               JITC_OK &&
+           jitc_op_register(ctx, "test::negate(Tensor(a!) x) -> ()", (jitc_plain_function)negate, NULL) == JITC_OK;
+}
+
+static const graph_case cases[] = {
+    /* pointwise */
+    { "add", "x: \"f32[s0, 64]\", y: \"f32[s0, 64]\"", "z: \"f32[s0, 64]\" = x + y", "z", 0, NULL },
+    { "add ragged", "x: \"f32[s0, 7]\", y: \"f32[s0, 7]\"", "z: \"f32[s0, 7]\" = x + y", "z", 0, NULL },
+    { "add 1-d", "x: \"bf16[s0]\", y: \"bf16[s0]\"", "z: \"bf16[s0]\" = x + y", "z", 0, NULL },
+    { "broadcast", "x: \"f32[s0, 16]\", y: \"f32[16]\", w: \"f32[s0, 1]\"", "z = x * y\nv: \"f32[s0, 16]\" = z - w", "v", 0, NULL },
+    { "promotion", "x: \"bf16[s0, 16]\", y: \"f32[s0, 16]\"", "z: \"f32[s0, 16]\" = x * y", "z", 0, NULL },
+    { "scalar", "x: \"bf16[s0, 24]\"", "z: \"bf16[s0, 24]\" = x * 0.5\nw: \"bf16[s0, 24]\" = 1.0 - z", "w", 0, NULL },
+    { "silu mul", "x: \"bf16[s0, 128]\"",
+      "c = x.chunk(2, dim = -1)\na: \"bf16[s0, 64]\" = c[0]\nb: \"bf16[s0, 64]\" = c[1]\n"
+      "d: \"bf16[s0, 64]\" = torch.nn.functional.silu(a)\ne: \"bf16[s0, 64]\" = d * b", "e", 0, NULL },
+    { "functions", "x: \"f32[s0, 32]\"",
+      "a = torch.sigmoid(x)\nb = torch.tanh(a)\nc = torch.exp(b)\nd = torch.sqrt(c)\ne = torch.rsqrt(d)\nf = torch.abs(e)\n"
+      "g = torch.log(f + 1.5)\nh = torch.sin(g)\ni: \"f32[s0, 32]\" = torch.cos(h)", "i", 0, NULL },
+    { "relu", "x: \"f16[s0, 40]\"", "y: \"f16[s0, 40]\" = torch.nn.functional.relu(x, inplace = False)", "y", 0, NULL },
+    { "gelu", "x: \"f32[s0, 32]\"", "y = torch._C._nn.gelu(x, approximate = 'tanh')\nz = torch._C._nn.gelu(x)", "y, z", 0, NULL },
+    { "softplus", "x: \"f32[s0, 32]\"", "y: \"f32[s0, 32]\" = torch.nn.functional.softplus(x)", "y", 0, NULL },
+    { "erf reciprocal", "x: \"f32[s0, 8]\"", "y = torch.erf(x)\nz = (x).reciprocal()\nw: \"f32[s0, 8]\" = y / z", "w", 0, NULL },
+    { "compare", "x: \"i64[s0, 9]\", y: \"f32[s0, 9]\"",
+      "a = x >= 2\nb = x < 6\nc = a & b\nd = ~c\ne: \"f32[s0, 9]\" = torch.where(d, y, 0.0)", "c, d, e", 0, NULL },
+    { "integers", "x: \"i32[s0, 9]\", y: \"i64[s0, 9]\"", "a = x + y\nb = a * 3\nc: \"i64[s0, 9]\" = b - x\nd = c // 2\ne = c % 5", "c, d, e", 0, NULL },
+    { "clamp", "x: \"f32[s0, 8]\"", "y = x.clamp(min = 1e-12)\nz: \"f32[s0, 8]\" = x.clamp(-0.5, 0.5)", "y, z", 0, NULL },
+    { "casts", "x: \"f32[s0, 16]\"",
+      "a: \"bf16[s0, 16]\" = x.to(torch.bfloat16)\nb: \"f16[s0, 16]\" = x.to(torch.float16)\nc: \"i32[s0, 16]\" = x.to(torch.int32)\n"
+      "d: \"i64[s0, 16]\" = x.long()\ne: \"b8[s0, 16]\" = x.to(torch.bool)\nf: \"f32[s0, 16]\" = a.float()", "a, b, c, d, e, f", 0, NULL },
+    { "cast fp8", "x: \"f32[s0, 16]\"", "a: \"f8e4m3fn[s0, 16]\" = x.to(torch.float8_e4m3fn)\nb: \"f32[s0, 16]\" = a.to(torch.float32)", "a, b", 1e-6, NULL },
+    { "f64", "x: \"f64[s0, 16]\", y: \"f64[s0, 16]\"", "a = x * y\nb: \"f64[s0, 16]\" = torch.exp(a)", "b", 0, NULL },
+    { "rank 4", "x: \"f32[s0, 3, 2, 8]\", y: \"f32[3, 1, 8]\"", "z: \"f32[s0, 3, 2, 8]\" = x + y", "z", 0, NULL },
+    /* views */
+    { "transpose", "x: \"f32[s0, 6]\"", "y: \"f32[6, s0]\" = x.t()\nz: \"f32[6, s0]\" = y + 1.0", "z", 0, NULL },
+    { "reshape split", S "x: \"bf16[s0, 64]\"", "y: \"bf16[s0, 4, 16]\" = x.view(s0, 4, 16)\nz: \"bf16[s0, 4, 16]\" = y * 2.0\nw: \"bf16[s0, 64]\" = z.flatten(-2)", "w", 0, NULL },
+    { "slices", "x: \"f32[s0, 12]\"",
+      "a: \"f32[s0, 6]\" = x[(Ellipsis, slice(None, None, 2))]\nb: \"f32[s0, 6]\" = x[(Ellipsis, slice(1, None, 2))]\nc: \"f32[s0, 6]\" = a - b", "c", 0, NULL },
+    { "view output", "x: \"f32[s0, 12]\"", "y: \"f32[s0, 12]\" = x + 1.0\ns = y.split([8, 4], dim = -1)\na: \"f32[s0, 8]\" = s[0]\nb: \"f32[s0, 4]\" = s[1]", "a, b", 0, NULL },
+    { "pass through", S "x: \"f32[s0, 12]\"", "y: \"f32[s0, 12]\" = x + 1.0\nn: \"Sym(s0)\" = torch.ops.aten.sym_size.int(y, 0)", "x, y, n", 0, NULL },
+    { "permute reshape", S "x: \"f32[s0, 4, 8]\"", "y: \"f32[4, s0, 8]\" = x.permute(1, 0, 2)\nz = y.reshape(4, -1)\nw = z + 0.5", "w", 0, NULL },
+    { "expand", "x: \"f32[s0, 1, 8]\"", "y: \"f32[s0, 3, 8]\" = x.expand(-1, 3, -1)\nz = y * 2.0", "z", 0, NULL },
+    { "repeat interleave", "x: \"f32[s0, 4]\"", "y: \"f32[s0, 12]\" = x.repeat_interleave(3, dim = -1)", "y", 0, NULL },
+    { "contiguous", "x: \"bf16[s0, 16]\"", "c = x.chunk(2, dim = -1)\na: \"bf16[s0, 8]\" = c[0]\nb: \"bf16[s0, 8]\" = a.contiguous()", "b", 0, NULL },
+    /* join */
+    { "cat", "x: \"bf16[s0, 16]\", y: \"bf16[s0, 8]\"", "z: \"bf16[s0, 24]\" = torch.cat((x, y), dim = -1)", "z", 0, NULL },
+    { "cat rows", "x: \"f32[s0, 8]\", y: \"f32[3, 8]\"", "z = torch.cat((x, y), dim = 0)\nw = z + 1.0", "w", 0, NULL },
+    { "rotary", "x: \"bf16[s0, 4, 16]\", c: \"bf16[s0, 1, 8]\", s: \"bf16[s0, 1, 8]\"",
+      "k = torch.chunk(x, 2, dim = -1)\na: \"bf16[s0, 4, 8]\" = k[0]\nb: \"bf16[s0, 4, 8]\" = k[1]\n"
+      "p = a * c\nq = b * s\nu = p - q\nv = b * c\nw = a * s\ny = v + w\nz: \"bf16[s0, 4, 16]\" = torch.cat((u, y), dim = -1)", "z", 0, NULL },
+    { "stack", "x: \"f32[s0, 8]\", y: \"f32[s0, 8]\"", "z: \"f32[s0, 8, 2]\" = torch.stack((x, y), dim = -1)\nw: \"f32[s0, 16]\" = z.flatten(-2)", "w", 0, NULL },
+    { "pad", "x: \"f32[s0, 5]\"", "y: \"f32[s0, 8]\" = torch.nn.functional.pad(x, (1, 2), 'constant', 3.0)", "y", 0, NULL },
+    /* gathers */
+    { "embedding", "i: \"i32[s0]\", w: \"bf16[8, 32]\"", "l: \"i64[s0]\" = i.long()\ny: \"bf16[s0, 32]\" = torch.nn.functional.embedding(l, w)", "y", 0, NULL },
+    { "index select", "w: \"f32[9, 8]\", i: \"i64[s0]\"", "y: \"f32[s0, 8]\" = w.index_select(0, i)\nc = y.chunk(2, dim = -1)\na: \"f32[s0, 4]\" = c[0]\nb: \"f32[s0, 4]\" = c[1]\nz = a * b", "z", 0, NULL },
+    { "index rank 2", "w: \"f32[9, 4]\", i: \"i64[3, s0]\"", "y: \"f32[3, s0, 4]\" = w[i]", "y", 0, NULL },
+    /* reductions */
+    { "mean", "x: \"f32[s0, 64]\"", "y: \"f32[s0, 1]\" = x.mean(dim = -1, keepdim = True)", "y", 0, NULL },
+    { "sum max min", "x: \"f32[s0, 33]\"", "a: \"f32[s0]\" = x.sum(dim = -1)\nb: \"f32[s0]\" = x.amax(dim = -1)\nc: \"f32[s0]\" = x.amin(dim = -1)", "a, b, c", 0, NULL },
+    { "sum of all", "x: \"f32[s0, 8]\"", "a: \"f32[]\" = x.sum()", "a", 0, NULL },
+    { "sum over rows", "x: \"f32[s0, 8]\"", "a: \"f32[8]\" = x.sum(dim = 0)", "a", 0, NULL },
+    { "softmax", "x: \"bf16[s0, 96]\"", "y: \"bf16[s0, 96]\" = torch.nn.functional.softmax(x, dim = -1)", "y", 0, NULL },
+    { "softmax long", "x: \"f32[s0, 1000]\"", "y: \"f32[s0, 1000]\" = torch.nn.functional.softmax(x, dim = -1)", "y", 0, NULL },
+    { "rms norm", "x: \"bf16[s0, 128]\", w: \"bf16[128]\"",
+      "f = x.to(torch.float32)\np = f.pow(2)\nm = p.mean(dim = -1, keepdim = True)\na = m + 1e-05\nr = torch.rsqrt(a)\nn = f * r\n"
+      "b: \"bf16[s0, 128]\" = n.to(torch.bfloat16)\ny: \"bf16[s0, 128]\" = b * w", "y", 0, NULL },
+    { "vllm norm", "x: \"bf16[s0, 256]\", r: \"bf16[s0, 256]\", w: \"bf16[256]\"",
+      "n = torch.ops.vllm_ir.fused_add_rms_norm.default(x, r, w, 1e-06)\na: \"bf16[s0, 256]\" = n[0]\nb: \"bf16[s0, 256]\" = n[1]", "a, b", 0, NULL },
+    { "head norm", "x: \"bf16[s0, 64]\", w: \"bf16[16]\"", "v: \"bf16[s0, 4, 16]\" = x.view(-1, 4, 16)\ny: \"bf16[s0, 4, 16]\" = torch.ops.vllm_ir.rms_norm.default(v, w, 1e-06)\nz: \"bf16[s0, 64]\" = y.view(-1, 64)", "z", 0, NULL },
+    { "layer norm", "x: \"bf16[s0, 72]\", w: \"bf16[72]\", b: \"bf16[72]\"", "y: \"bf16[s0, 72]\" = torch.nn.functional.layer_norm(x, (72,), w, b, 1e-05)", "y", 0, NULL },
+    { "norm twice", "x: \"f32[s0, 32]\", w: \"f32[32]\"", "y: \"f32[s0, 32]\" = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)\nz: \"f32[s0, 32]\" = torch.ops.vllm_ir.rms_norm.default(y, w, 1e-06)", "z", 0, NULL },
+    { "norm then view", S "x: \"f32[s0, 32]\", w: \"f32[32]\"", "y: \"f32[s0, 32]\" = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)\nv: \"f32[s0, 4, 8]\" = y.view(s0, 4, 8)\nz = v * 2.0", "y, z", 0, NULL },
+    { "long rows", "x: \"bf16[s0, 5120]\", w: \"bf16[5120]\"", "y: \"bf16[s0, 5120]\" = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)", "y", 0, NULL },
+    { "symbolic columns", "x: \"f32[4, s0]\"", "m: \"f32[4, 1]\" = x.mean(dim = -1, keepdim = True)\ny = x - m", "y", 1e-4, NULL },
+    /* products */
+    { "linear", "x: \"bf16[s0, 64]\", w: \"bf16[48, 64]\"", "y: \"bf16[s0, 48]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "linear bias", "x: \"bf16[s0, 72]\", w: \"bf16[33, 72]\", b: \"bf16[33]\"", "y: \"bf16[s0, 33]\" = torch._C._nn.linear(x, w, b)", "y", 0, NULL },
+    { "linear f32", "x: \"f32[s0, 100]\", w: \"f32[17, 100]\", b: \"f32[17]\"", "y: \"f32[s0, 17]\" = torch._C._nn.linear(x, w, b)", "y", 0, NULL },
+    { "linear odd", "x: \"bf16[s0, 37]\", w: \"bf16[5, 37]\"", "y: \"bf16[s0, 5]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "epilogue", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\", r: \"bf16[s0, 80]\"", "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz: \"bf16[s0, 80]\" = torch.nn.functional.silu(y)\nv: \"bf16[s0, 80]\" = z + r", "v", 0, NULL },
+    { "gated mlp", "x: \"bf16[s0, 64]\", w: \"bf16[256, 64]\", d: \"bf16[64, 128]\"",
+      "y: \"bf16[s0, 256]\" = torch._C._nn.linear(x, w, None)\nc = y.chunk(2, dim = -1)\na: \"bf16[s0, 128]\" = c[0]\nb: \"bf16[s0, 128]\" = c[1]\n"
+      "s = torch.nn.functional.silu(a)\nm = s * b\nz: \"bf16[s0, 64]\" = torch._C._nn.linear(m, d, None)", "z", 0, NULL },
+    { "mm", "a: \"bf16[s0, 32]\", b: \"bf16[32, 24]\"", "c: \"bf16[s0, 24]\" = torch.mm(a, b)", "c", 0, NULL },
+    { "mm f32 out", "a: \"bf16[s0, 32]\", b: \"bf16[24, 32]\"", "t: \"bf16[32, 24]\" = b.t()\nc: \"f32[s0, 24]\" = torch.mm(a, t, out_dtype = torch.float32)", "c", 0, NULL },
+    { "bmm", "a: \"f32[3, s0, 8]\", b: \"f32[3, 8, 5]\"", "c: \"f32[3, s0, 5]\" = torch.bmm(a, b)", "c", 0, NULL },
+    { "linear rank 3", "a: \"f32[s0, 3, 16]\", w: \"f32[8, 16]\"", "c: \"f32[s0, 3, 8]\" = torch._C._nn.linear(a, w, None)", "c", 0, NULL },
+    { "linear of view", "x: \"bf16[s0, 128]\", w: \"bf16[16, 64]\"", "c = x.chunk(2, dim = -1)\na: \"bf16[s0, 64]\" = c[1]\ny: \"bf16[s0, 16]\" = torch._C._nn.linear(a, w, None)", "y", 0, NULL },
+    { "two products", "x: \"bf16[s0, 64]\", w: \"bf16[32, 64]\", u: \"bf16[32, 64]\"", "a: \"bf16[s0, 32]\" = torch._C._nn.linear(x, w, None)\nb: \"bf16[s0, 32]\" = torch._C._nn.linear(x, u, None)\nc: \"bf16[s0, 32]\" = a * b", "c", 0, NULL },
+    /* memory */
+    { "zeros", S "x: \"f32[s0, 4]\"", "z: \"f32[s0, 6]\" = torch.zeros((s0, 6), dtype = torch.float32, device = device(type='cuda', index=0))\ny = x + 1.0", "z, y", 0, NULL },
+    { "setitem", "x: \"f32[s0, 8]\", y: \"f32[s0, 4]\"", "c: \"f32[s0, 8]\" = x.clone()\nc[(Ellipsis, slice(4, None, None))] = y;  setitem = c\nz = c * 2.0", "c, z", 0, NULL },
+    { "setitem of itself", "x: \"f32[s0, 8]\"", "c: \"f32[s0, 8]\" = x.clone()\nh: \"f32[s0, 4]\" = c[(Ellipsis, slice(0, 4, None))]\nd = h + 1.0\nc[(Ellipsis, slice(2, 6, None))] = d;  setitem = c\ne = h - d", "c, e", 0, NULL },
+    { "in place", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 8]\" = x + 1.0\ny *= 2.5;  imul: \"f32[s0, 8]\" = y\nz = imul - 1.0", "z", 0, NULL },
+    { "read before write", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 8]\" = x.clone()\nb = y + 1.0\ny *= 3.0;  imul: \"f32[s0, 8]\" = y\nz = b + imul", "z, b", 0, NULL },
+    { "write input", "x: \"f32[s0, 8]\"", "a = x + 1.0\nx *= 3.0;  imul: \"f32[s0, 8]\" = x\nz = a + imul", "z", 0, NULL },
+    { "arange", S "x: \"f32[s0, 4]\"", "a = torch.arange(s0, dtype = torch.int64, device = device(type='cuda', index=0))\nb = a.to(torch.float32)\nc = b.unsqueeze(-1)\nz = x + c", "z", 0, NULL },
+    { "masked fill", "x: \"f32[s0, 6]\", m: \"b8[s0, 6]\"", "y = x.masked_fill(m, 0)", "y", 0, NULL },
+    /* custom operators */
+    { "call", "x: \"f32[s0, 8]\"", "a: \"f32[s0, 8]\" = x + 1.0\nb: \"f32[s0, 8]\" = torch.ops.test.twice(a, 3, 'layers.0')\nc: \"f32[s0, 8]\" = b * 2.0", "c", 0, ops },
+    { "call on a view", "x: \"f32[s0, 8]\"", "c = x.chunk(2, dim = -1)\na: \"f32[s0, 4]\" = c[1]\nb: \"f32[s0, 4]\" = torch.ops.test.twice(a, 3, 'layers.0')", "b", 0, ops },
+    { "call in place", "x: \"f32[s0, 8]\"", "a: \"f32[s0, 8]\" = x + 1.0\nc = a.chunk(2, dim = -1)\nb: \"f32[s0, 4]\" = c[1]\nn = torch.ops.test.negate(b);  n = None\nd: \"f32[s0, 8]\" = a * 2.0", "d, a", 0, ops },
+};
+#define NCASES ((int)(sizeof cases / sizeof *cases))
+
+static const int64_t rows[] = { 1, 3, 33, 0 };
+
+START_TEST(on_host) {
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        graph_check(&cases[_i], "host", rows[i], 7 + i);
+}
+END_TEST
+
+START_TEST(on_sim) {
+    graph_check(&cases[_i], "sim", 3, 11);
+    graph_check(&cases[_i], "sim", 17, 12);
+}
+END_TEST
+
+static void compiles_for(int i, const char *arch) {
+    char message[2048];
+    ck_assert_msg(graph_compile(&cases[i], arch, NULL, NULL, message, sizeof message) == JITC_OK, "%s for %s: %s",
+                  cases[i].name, arch, message);
+}
+
+START_TEST(for_gpus) {
+    compiles_for(_i, "sm_80");
+    compiles_for(_i, "sm_90a");
+}
+END_TEST
+
+/* The same graph gives the same bytes. */
+START_TEST(deterministic) {
+    uint8_t *a, *b;
+    size_t na, nb;
+    char message[2048];
+    ck_assert_int_eq(graph_compile(&cases[_i], "host", &a, &na, message, sizeof message), JITC_OK);
+    ck_assert_int_eq(graph_compile(&cases[_i], "host", &b, &nb, message, sizeof message), JITC_OK);
+    ck_assert_uint_eq(na, nb);
+    ck_assert_msg(memcmp(a, b, na) == 0, "%s: two compilations differ", cases[_i].name);
+    free(a);
+    free(b);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("run");
+    TCase *host = tcase_create("host"), *sim = tcase_create("sim"), *gpu = tcase_create("gpu");
+    tcase_add_loop_test(host, on_host, 0, NCASES);
+    tcase_add_loop_test(host, deterministic, 0, NCASES);
+    tcase_add_loop_test(sim, on_sim, 0, NCASES);
+    tcase_add_loop_test(gpu, for_gpus, 0, NCASES);
+    tcase_set_timeout(host, 60);
+    tcase_set_timeout(sim, 60);
+    tcase_set_timeout(gpu, 60);
+    suite_add_tcase(s, host);
+    suite_add_tcase(s, sim);
+    suite_add_tcase(s, gpu);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

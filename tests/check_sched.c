@@ -1,0 +1,194 @@
+/*
+ * tests/check_sched.c - what the scheduler makes of small graphs: which kernels, in which order, and what they load.
+ *
+ * Numbers are checked in tests/check_run.c; here it is the shape of the plan that matters: what is fused, what is not, what must
+ * keep its order, and that kernels that ought to be equal are.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/canon.h"
+#include "ir/fx.h"
+#include "ir/passes.h"
+#include "jit/schedule.h"
+#include "tests/graph_run.h"
+
+typedef struct row {
+    graph_case graph;
+    const char *host; /* steps: families in order, "call" for custom operators */
+    const char *gpu;
+} row;
+
+static jc_arena *arena;
+
+static void setup(void) {
+    arena = jc_arena_new(NULL);
+}
+
+static void teardown(void) {
+    jc_arena_free(arena);
+}
+
+static jc_schedule scheduled(const graph_case *c, const char *arch) {
+    jc_error err = JC_ERROR_INIT;
+    jc_graph *g, *class_;
+    jc_canon canon;
+    jc_schedule s;
+    jc_schedule_options o = { 0 };
+    char *text = graph_text(c);
+    ck_assert_msg(jc_fx_read(arena, c->name, text, strlen(text), &g, &err) == JITC_OK, "%s: %s", c->name, err.message);
+    ck_assert_int_eq(jc_split(g, NULL, &err), JITC_OK);
+    ck_assert_int_eq(jc_layout(g, NULL, 0, &err), JITC_OK);
+    ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
+    ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
+    ck_assert_int_eq(jc_target_parse(arch, &o.target, &err), JITC_OK);
+    ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s: %s", c->name, err.message);
+    free(text);
+    return s;
+}
+
+static const char *steps(const jc_schedule *s) {
+    static const char *const family[] = { "point", "row", "dot", "mma" };
+    jc_bytes b = JC_BYTES(arena);
+    for (uint32_t i = 0; i < s->plan->nsteps; i++) {
+        const jc_plan_step *t = &s->plan->steps[i];
+        jc_put_text(&b, "%s%s", i ? " " : "", t->kind == JC_STEP_CALL ? "call" : family[s->kernels[t->kernel]->family]);
+    }
+    jc_put_u8(&b, 0);
+    return (const char *)b.at;
+}
+
+#define NORM                                                                                       \
+    "f = x.to(torch.float32)\np = f.pow(2)\nm = p.mean(dim = -1, keepdim = True)\na = m + 1e-05\nr = torch.rsqrt(a)\nn = f * r\n" \
+    "b: \"bf16[s0, 128]\" = n.to(torch.bfloat16)\ny: \"bf16[s0, 128]\" = b * w"
+
+static const row rows[] = {
+    { { "pointwise chain", "x: \"f32[s0, 64]\"", "a = x + 1.0\nb = torch.exp(a)\nc = b * x", "c", 0, NULL }, "point", "point" },
+    { { "norm", "x: \"bf16[s0, 128]\", w: \"bf16[128]\"", NORM, "y", 0, NULL }, "row", "row" },
+    { { "norm with residual out", "x: \"bf16[s0, 256]\", r: \"bf16[s0, 256]\", w: \"bf16[256]\"",
+        "n = torch.ops.vllm_ir.fused_add_rms_norm.default(x, r, w, 1e-06)\na: \"bf16[s0, 256]\" = n[0]\nb: \"bf16[s0, 256]\" = n[1]", "a, b", 0, NULL }, "row", "row" },
+    { { "softmax", "x: \"bf16[s0, 96]\"", "y: \"bf16[s0, 96]\" = torch.nn.functional.softmax(x, dim = -1)", "y", 0, NULL }, "row", "row" },
+    { { "rotary by gather", "x: \"bf16[s0, 4, 16]\", t: \"bf16[64, 16]\", i: \"i64[s0]\"",
+        "cs = t.index_select(0, i)\nh = cs.chunk(2, dim = -1)\nc0: \"bf16[s0, 8]\" = h[0]\ns0_: \"bf16[s0, 8]\" = h[1]\nc = c0.unsqueeze(-2)\ns = s0_.unsqueeze(-2)\n"
+        "k = torch.chunk(x, 2, dim = -1)\na: \"bf16[s0, 4, 8]\" = k[0]\nb: \"bf16[s0, 4, 8]\" = k[1]\n"
+        "p = a * c\nq = b * s\nu = p - q\nv = b * c\nw = a * s\ny = v + w\nz: \"bf16[s0, 4, 16]\" = torch.cat((u, y), dim = -1)", "z", 0, NULL },
+      "point", "point" },
+    { { "bias and epilogue", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\", b: \"bf16[80]\", r: \"bf16[s0, 80]\"",
+        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, b)\nz = torch.nn.functional.silu(y)\nv = z + r", "v", 0, NULL },
+      "dot dot", "dot dot mma mma" },
+    { { "a wide epilogue stays out", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\"",
+        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz: \"f32[s0, 80]\" = y.to(torch.float32)", "z", 0, NULL }, "dot dot point", "dot dot mma mma point" },
+    { { "norm of a product", "x: \"bf16[s0, 64]\", u: \"bf16[128, 64]\", w: \"bf16[128]\"",
+        "l: \"bf16[s0, 128]\" = torch._C._nn.linear(x, u, None)\ny: \"bf16[s0, 128]\" = torch.ops.vllm_ir.rms_norm.default(l, w, 1e-06)", "y", 0, NULL },
+      "dot dot row", "dot dot mma mma row" },
+    { { "two norms in a row", "x: \"f32[s0, 32]\", w: \"f32[32]\"",
+        "y = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)\nz = torch.ops.vllm_ir.rms_norm.default(y, w, 1e-06)", "z", 0, NULL }, "row", "row" },
+    { { "other rows", "x: \"f32[s0, 32]\"", "a = x.mean(dim = -1, keepdim = True)\nb = x - a\nc: \"f32[s0, 4, 8]\" = b.view(-1, 4, 8)\nd = c.mean(dim = -1, keepdim = True)\ne = c - d", "e", 0, NULL }, "row row", "row row" },
+    { { "one range of threads for both halves", "x: \"bf16[s0, 32]\"",
+        "c = x.chunk(2, dim = -1)\na: \"bf16[s0, 16]\" = c[0]\nb: \"bf16[s0, 16]\" = c[1]\nd = a.contiguous()\ne = b.contiguous()", "d, e", 0, NULL }, "point", "point" },
+    { { "a write ends what reads before it", "x: \"f32[s0, 8]\"",
+        "y = x.clone()\nb = y + 1.0\ny *= 3.0;  imul: \"f32[s0, 8]\" = y\nz = b + imul", "z", 0, NULL }, "point point", "point point" },
+    { { "in place in one pass", "x: \"f32[s0, 8]\"", "x *= 3.0;  imul: \"f32[s0, 8]\" = x", "imul", 0, NULL }, "point", "point" },
+    { { "call between", "x: \"f32[s0, 8]\"", "a = x + 1.0\nb: \"f32[s0, 8]\" = torch.ops.test.op(a)\nc = b * a", "c", 0, NULL }, "point call point", "point call point" },
+    { { "untouched buffer", "s0: \"Sym(s0)\", x: \"f32[s0, 8]\"", "e = torch.empty((s0, 8), dtype = torch.float32, device = device(type='cuda', index=0))\ny = x + 1.0", "e, y", 0, NULL }, "point", "point" },
+    { { "nothing to do", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 4, 2]\" = x.view(-1, 4, 2)", "y", 0, NULL }, "", "" },
+};
+#define NROWS ((int)(sizeof rows / sizeof *rows))
+
+START_TEST(fuses) {
+    jc_schedule host = scheduled(&rows[_i].graph, "host"), gpu = scheduled(&rows[_i].graph, "sm_90a");
+    ck_assert_msg(strcmp(rows[_i].host[0] ? steps(&host) : "", rows[_i].host) == 0 && (rows[_i].host[0] || host.plan->nsteps == 0),
+                  "%s, host: %s, expected %s", rows[_i].graph.name, steps(&host), rows[_i].host);
+    ck_assert_msg(strcmp(rows[_i].gpu[0] ? steps(&gpu) : "", rows[_i].gpu) == 0 && (rows[_i].gpu[0] || gpu.plan->nsteps == 0),
+                  "%s, gpu: %s, expected %s", rows[_i].graph.name, steps(&gpu), rows[_i].gpu);
+}
+END_TEST
+
+static uint32_t loads(const jc_kernel *k) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        n += k->tape[i].op == JC_T_LOAD;
+    return n;
+}
+
+/* A norm loads each element of the row once, and the weight once; held in registers on a GPU. */
+START_TEST(reads_rows_once) {
+    static const graph_case c = { "norm", "x: \"bf16[s0, 128]\", w: \"bf16[128]\"", NORM, "y", 0, NULL };
+    jc_schedule s = scheduled(&c, "sm_90a");
+    ck_assert_uint_eq(s.nkernels, 1);
+    ck_assert_uint_eq(loads(s.kernels[0]), 2);
+    ck_assert_uint_gt(s.kernels[0]->steps, 0);
+    ck_assert_uint_eq(s.kernels[0]->vec, 8);
+}
+END_TEST
+
+/* Products of other sizes with the same epilogue are the same kernels. */
+START_TEST(sizes_are_arguments) {
+    static const graph_case c = { "mlp", "x: \"bf16[s0, 64]\", w: \"bf16[256, 64]\", d: \"bf16[64, 256]\"",
+                                  "y: \"bf16[s0, 256]\" = torch._C._nn.linear(x, w, None)\nz: \"bf16[s0, 64]\" = torch._C._nn.linear(y, d, None)", "z", 0, NULL };
+    jc_schedule s = scheduled(&c, "sm_90a");
+    ck_assert_str_eq(steps(&s), "dot dot mma mma dot dot mma mma");
+    ck_assert_uint_eq(s.nkernels, 4);
+}
+END_TEST
+
+/* A range keeps only the variants that it needs. */
+START_TEST(range_prunes) {
+    static const graph_case c = { "linear", "x: \"bf16[s0, 64]\", w: \"bf16[256, 64]\"", "y: \"bf16[s0, 256]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL };
+    jc_error err = JC_ERROR_INIT;
+    jc_graph *g, *class_;
+    jc_canon canon;
+    jc_schedule s;
+    int64_t lo = 1, hi = 1;
+    jc_schedule_options o = { .lo = &lo, .hi = &hi };
+    char *text = graph_text(&c);
+    ck_assert_int_eq(jc_fx_read(arena, c.name, text, strlen(text), &g, &err), JITC_OK);
+    ck_assert_int_eq(jc_split(g, NULL, &err), JITC_OK);
+    ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
+    ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
+    ck_assert_int_eq(jc_target_parse("sm_90a", &o.target, &err), JITC_OK);
+    ck_assert_int_eq(jc_schedule_class(class_->root, &o, arena, &s, &err), JITC_OK);
+    ck_assert_str_eq(steps(&s), "dot");
+    free(text);
+}
+END_TEST
+
+/* Buffers whose lifetimes do not meet share a slot; those that are given back do not. */
+START_TEST(slots) {
+    static const graph_case c = { "chain", "x: \"f32[s0, 8]\"",
+                                  "a: \"f32[s0, 8]\" = torch.ops.test.op(x)\nb: \"f32[s0, 8]\" = torch.ops.test.op(a)\n"
+                                  "d: \"f32[s0, 8]\" = torch.ops.test.op(b)\ne: \"f32[s0, 8]\" = torch.ops.test.op(d)", "e", 0, NULL };
+    jc_schedule s = scheduled(&c, "host");
+    ck_assert_uint_eq(s.plan->nbuffers, 4);
+    ck_assert_uint_eq(s.plan->nescapes, 1);
+    ck_assert_uint_eq(s.plan->nslots, 2);
+}
+END_TEST
+
+START_TEST(unknown_operator) {
+    static const graph_case c = { "unknown", "x: \"f32[s0, 8]\"", "a = x + 1.0\ny: \"f32[s0, 8]\" = torch.frobnicate(a)", "y", 0, NULL };
+    char message[2048];
+    ck_assert_int_eq(graph_compile(&c, "host", NULL, NULL, message, sizeof message), JITC_E_UNSUPPORTED);
+    ck_assert_msg(strstr(message, "torch.frobnicate") && strstr(message, "unknown:4"), "%s", message);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("sched");
+    TCase *t = tcase_create("sched");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_loop_test(t, fuses, 0, NROWS);
+    tcase_add_test(t, reads_rows_once);
+    tcase_add_test(t, sizes_are_arguments);
+    tcase_add_test(t, range_prunes);
+    tcase_add_test(t, slots);
+    tcase_add_test(t, unknown_operator);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}

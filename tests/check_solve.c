@@ -1,0 +1,116 @@
+/*
+ * tests/check_solve.c - symbols' values from shapes, strides and integers.
+ */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+#include "ir/eval.h"
+
+static jc_arena *arena;
+static jc_graph *graph;
+static jc_func *func;
+
+static void set_up(void)
+{
+    arena = jc_arena_new(NULL);
+    graph = jc_graph_new(arena, "test");
+    func = jc_func_new(graph, "f");
+}
+
+static void tear_down(void)
+{
+    jc_arena_free(arena);
+}
+
+/* Two tensors of dims and strides as text over a and b, one symint; -1 ends. NULL strides: contiguous. */
+static const struct solve_row {
+    const char *name;
+    const char *dims[2][3], *strides[2][3], *integer;
+    int64_t shape[2][3], stride[2][3], value;
+    int64_t a, b;      /* expected */
+    const char *says[2]; /* or in the message */
+} solve_rows[] = {
+    { "dims", { { "a", "4" }, { "b" } }, { { 0 } }, NULL, { { 3, 4 }, { 5 } }, { { 0 } }, 0, 3, 5, { 0 } },
+    { "linear", { { "48*a" }, { "b + 1" } }, { { 0 } }, NULL, { { 96 }, { 5 } }, { { 0 } }, 0, 2, 4, { 0 } },
+    { "one after the other", { { "a + b" }, { "b" } }, { { 0 } }, NULL, { { 7 }, { 5 } }, { { 0 } }, 0, 2, 5, { 0 } },
+    { "product", { { "a*b" }, { "b" } }, { { 0 } }, NULL, { { 12 }, { 3 } }, { { 0 } }, 0, 4, 3, { 0 } },
+    { "symint", { { "4" }, { "b" } }, { { 0 } }, "2*a", { { 4 }, { 3 } }, { { 0 } }, 10, 5, 3, { 0 } },
+    { "fallback", { { "4" }, { "b" } }, { { 0 } }, NULL, { { 4 }, { 3 } }, { { 0 } }, 0, 8, 3, { 0 } },
+    { "stride", { { "3", "b" }, { "1" } }, { { "a", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 7, 5, { 0 } },
+    { "stride of one row says nothing", { { "1", "b" }, { "1" } }, { { "a", "1" } }, NULL, { { 1, 5 }, { 1 } }, { { 7, 1 } },
+      0, 8, 5, { 0 } },
+    { "a dim goes before a stride", { { "3", "b" }, { "a" } }, { { "a", "1" } }, NULL, { { 3, 5 }, { 6 } }, { { 7, 1 } }, 0, 6,
+      5, { 0 } },
+    { "division is only checked", { { "a" }, { "(a + 3)//4" } }, { { 0 } }, NULL, { { 5 }, { 2 } }, { { 0 } }, 0, 5, 8, { 0 } },
+    { "two values", { { "a" }, { "a" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "'p1'" } },
+    { "no whole solution", { { "2*a" }, { "b" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "2*a" } },
+    { "not as annotated", { { "4" }, { "b" } }, { { 0 } }, NULL, { { 5 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "dim 0" } },
+    { "division that does not come out", { { "a" }, { "(a + 3)//4" } }, { { 0 } }, NULL, { { 5 }, { 3 } }, { { 0 } }, 0, 0, 0,
+      { "'p1'", "'p0'" } },
+};
+
+static const jc_expr *parsed(const char *text)
+{
+    const jc_expr *e = NULL;
+    jc_error err = JC_ERROR_INIT;
+    ck_assert_msg(jc_ex_parse(graph->exprs, text, strlen(text), "test", 1, 1, &e, &err) == JITC_OK, "%s", err.message);
+    return e;
+}
+
+START_TEST(solving)
+{
+    const struct solve_row *r = &solve_rows[_i];
+    jitc_value inputs[3];
+    jc_sym_add(graph->exprs, "a");
+    jc_sym_add(graph->exprs, "b");
+    for (int p = 0; p < 2; p++) {
+        const jc_expr **dims = JC_NEWN(arena, const jc_expr *, 3), **strides = JC_NEWN(arena, const jc_expr *, 3);
+        jc_type type = { .kind = JC_TENSOR, .dtype = JC_F32, .dims = dims };
+        for (; r->dims[p][type.rank]; type.rank++) {
+            dims[type.rank] = parsed(r->dims[p][type.rank]);
+            if (r->strides[p][0])
+                strides[type.rank] = parsed(r->strides[p][type.rank]);
+        }
+        if (r->strides[p][0])
+            type.strides = strides;
+        DLTensor *t = JC_NEW(arena, DLTensor);
+        *t = (DLTensor){ .ndim = type.rank, .shape = jc_arena_memdup(arena, r->shape[p], sizeof r->shape[p]) };
+        if (r->strides[p][0])
+            t->strides = jc_arena_memdup(arena, r->stride[p], sizeof r->stride[p]);
+        inputs[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
+        jc_func_param(func, p ? "p1" : "p0", &type);
+    }
+    if (r->integer) {
+        jc_type type = { .kind = JC_SYMINT, .expr = parsed(r->integer) };
+        jc_func_param(func, "n", &type);
+        inputs[2] = (jitc_value){ .tag = JITC_INT, .i = r->value };
+    }
+    int64_t syms[2];
+    jc_error err = JC_ERROR_INIT;
+    jitc_status status = jc_solve(func, inputs, 8, syms, &err);
+    if (r->says[0]) {
+        ck_assert_msg(status == JITC_E_INPUT, "%s", r->name);
+        ck_assert_msg(strstr(err.message, r->says[0]) && strstr(err.message, r->says[1]), "%s: %s", r->name, err.message);
+    } else {
+        ck_assert_msg(status == JITC_OK, "%s: %s", r->name, err.message);
+        ck_assert_msg(syms[0] == r->a && syms[1] == r->b, "%s: a = %lld, b = %lld", r->name, (long long)syms[0],
+                      (long long)syms[1]);
+    }
+}
+END_TEST
+
+#define ROWS(table) (int)(sizeof table / sizeof *table)
+
+int main(void)
+{
+    Suite *s = suite_create("solve");
+    TCase *t = tcase_create("symbols");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, solving, 0, ROWS(solve_rows));
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,249 @@
+/*
+ * tests/graph_run.c - see graph_run.h. The reference (ir/eval) shares no code with what is tested.
+ */
+#include "tests/graph_run.h"
+
+#include <check.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/eval.h"
+
+char *graph_text(const graph_case *c) {
+    char *out = NULL;
+    size_t n;
+    FILE *f = open_memstream(&out, &n);
+    fprintf(f, "class GraphModule(torch.nn.Module):\n    def forward(self, %s):\n", c->params);
+    for (const char *p = c->body; *p;) {
+        size_t line = strcspn(p, "\n");
+        fprintf(f, "        %.*s\n", (int)line, p);
+        p += line + (p[line] == '\n');
+    }
+    fprintf(f, "        return (%s,)\n", c->result);
+    fclose(f);
+    return out;
+}
+
+static uint64_t next(uint64_t *state) {
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+typedef struct tensor {
+    DLTensor dl;
+    int64_t dims[2 * JC_MAX_RANK];
+} tensor;
+
+static DLDataType dl_type(jc_dtype d) {
+    return (DLDataType){ jc_dtypes[d].dl_code, jc_dtypes[d].dl_bits, 1 };
+}
+
+/* Floats in [-2, 2), integers in [0, 8), bools. */
+static void fill(jc_dtype d, void *data, int64_t n, uint64_t *state) {
+    uint8_t *at = data;
+    for (int64_t i = 0; i < n; i++, at += jc_dtypes[d].size) {
+        uint64_t r = next(state);
+        if (jc_dtypes[d].cls == 'f')
+            jc_store_float(d, at, (double)(int64_t)(r >> 40) / (1 << 22) - 2);
+        else
+            jc_store_int(d, at, jc_dtypes[d].cls == 'b' ? (int64_t)(r & 1) : (int64_t)(r % 8));
+    }
+}
+
+static void make_tensor(const jc_value *v, jc_device *device, const int64_t *syms, uint32_t nsyms, uint64_t *state,
+                        tensor *t, tensor *host) {
+    int64_t n = 1;
+    memset(t, 0, sizeof *t);
+    for (uint32_t d = v->type.rank; d-- > 0;) {
+        ck_assert(jc_ex_eval(v->type.dims[d], syms, nsyms, &t->dims[d]));
+        t->dims[JC_MAX_RANK + d] = n;
+        n *= t->dims[d];
+    }
+    size_t bytes = (size_t)n * jc_dtypes[v->type.dtype].size;
+    t->dl = (DLTensor){ .device = device->dl, .ndim = v->type.rank, .dtype = dl_type((jc_dtype)v->type.dtype),
+                        .shape = t->dims, .strides = t->dims + JC_MAX_RANK };
+    *host = *t;
+    host->dl.shape = host->dims;
+    host->dl.strides = host->dims + JC_MAX_RANK;
+    host->dl.device.device_type = kDLCPU;
+    host->dl.data = calloc(1, bytes + 16);
+    fill((jc_dtype)v->type.dtype, host->dl.data, n, state);
+    jc_error err = JC_ERROR_INIT;
+    ck_assert_int_eq(device->ops->alloc(device, bytes, &t->dl.data, &err), JITC_OK);
+    ck_assert_int_eq(device->ops->copy_in(device, t->dl.data, host->dl.data, bytes, NULL, &err), JITC_OK);
+}
+
+static double default_tolerance(jc_dtype d) {
+    return d == JC_F64 ? 1e-12 : d == JC_F32 ? 1e-5 : jc_dtypes[d].size == 2 ? 1e-2 : 1e-1;
+}
+
+/* Relative L2 distance, NaN and infinities in the same places counting as equal. */
+static double distance(const graph_case *c, jc_device *device, const jitc_value *got, const jc_eval_out *want) {
+    jc_error err = JC_ERROR_INIT;
+    double difference = 0, norm = 0;
+    int64_t n = 1;
+    if (want->kind == JC_SYMINT) {
+        ck_assert_msg(got->tag == JITC_INT && got->i == want->integer, "%s: symint %lld, expected %lld", c->name,
+                      (long long)got->i, (long long)want->integer);
+        return 0;
+    }
+    if (want->undefined)
+        return 0;
+    ck_assert_msg(got->tag == JITC_TENSOR, "%s: result is no tensor", c->name);
+    const DLTensor *t = got->tensor;
+    ck_assert_int_eq(t->ndim, want->rank);
+    int64_t span = 1;
+    for (int d = 0; d < want->rank; d++) {
+        ck_assert_msg(t->shape[d] == want->dims[d], "%s: dim %d is %lld, expected %lld", c->name, d,
+                      (long long)t->shape[d], (long long)want->dims[d]);
+        n *= want->dims[d];
+        span += (want->dims[d] - 1) * t->strides[d];
+    }
+    if (n == 0)
+        return 0;
+    size_t size = jc_dtypes[want->dtype].size;
+    uint8_t *raw = malloc((size_t)span * size);
+    ck_assert_int_eq(device->ops->copy_out(device, raw, (uint8_t *)t->data + t->byte_offset, (size_t)span * size, NULL,
+                                           &err), JITC_OK);
+    ck_assert_int_eq(device->ops->sync(device, NULL, &err), JITC_OK);
+    for (int64_t i = 0; i < n; i++) {
+        int64_t rest = i, at = 0;
+        for (int d = want->rank; d-- > 0;) {
+            at += rest % want->dims[d] * t->strides[d];
+            rest /= want->dims[d];
+        }
+        if (want->f) {
+            double x = jc_load_float(want->dtype, raw + (size_t)at * size), y = want->f[i];
+            if ((isnan(x) && isnan(y)) || x == y) {
+                norm += isfinite(y) ? y * y : 0;
+                continue;
+            }
+            ck_assert_msg(isfinite(x) && (isfinite(y) || fabs(x) > 400), "%s: element %lld is %g, expected %g", c->name,
+                          (long long)i, x, y);
+            difference += (x - y) * (x - y);
+            norm += y * y;
+        } else {
+            int64_t x = jc_load_int(want->dtype, raw + (size_t)at * size);
+            ck_assert_msg(x == want->i[i], "%s: element %lld is %lld, expected %lld", c->name, (long long)i,
+                          (long long)x, (long long)want->i[i]);
+        }
+    }
+    free(raw);
+    return difference == 0 ? 0 : sqrt(difference / norm);
+}
+
+static jitc_status call_op(void *user, const char *target, const jitc_value *args, const char *const *keys,
+                           uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
+    jitc_context *ctx = user;
+    DLDevice cpu = { kDLCPU, 0 };
+    const jc_op_entry *op = jc_ops_find(ctx->ops, target, kDLCPU);
+    (void)line;
+    if (!op)
+        return jc_fail(err, JITC_E_UNSUPPORTED, "%s is not registered", target);
+    return jc_op_call(op, cpu, NULL, args, keys, nargs, results, nresults, err);
+}
+
+static jitc_context *context(const graph_case *c, const char *device, uint64_t seed) {
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = device, .threads = 1, .seed = seed };
+    jitc_context *ctx;
+    ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    if (c->setup)
+        ck_assert(c->setup(ctx));
+    return ctx;
+}
+
+double graph_check(const graph_case *c, const char *device_name, int64_t sym, uint64_t seed) {
+    jitc_context *ctx = context(c, device_name, seed);
+    jitc_graph *graph, *plain;
+    jitc_model *model;
+    jc_device *device;
+    jc_error err = JC_ERROR_INIT;
+    char *text = graph_text(c);
+    double worst = 0;
+    ck_assert_msg(jitc_graph_read(ctx, c->name, text, strlen(text), &graph) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_int_eq(jitc_graph_read(ctx, c->name, text, strlen(text), &plain), JITC_OK);
+    jitc_model_options o = { .struct_size = sizeof o };
+    ck_assert_msg(jitc_model_build(ctx, &graph, 1, &o, &model) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_msg(jc_context_device(ctx, &device, &err) == JITC_OK, "%s", err.message);
+    const jc_func *root = plain->g->root; /* as read: the reference does not see what the passes did */
+    uint32_t nsyms = jc_sym_count(root->graph->exprs), np = root->nparams, nr = root->noutputs;
+    int64_t syms[16];
+    for (uint32_t i = 0; i < nsyms; i++)
+        syms[i] = sym;
+    tensor *on_device = calloc(np + 1, sizeof(tensor)), *on_host = calloc(np + 1, sizeof(tensor));
+    jitc_value in[32] = { { 0 } }, ref_in[32] = { { 0 } }, out[16] = { { 0 } };
+    uint64_t state = seed;
+    for (uint32_t p = 0; p < np; p++) {
+        const jc_value *v = root->params[p];
+        if (v->type.kind == JC_TENSOR) {
+            make_tensor(v, device, syms, nsyms, &state, &on_device[p], &on_host[p]);
+            in[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_device[p].dl };
+            ref_in[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_host[p].dl };
+        } else if (v->type.kind == JC_SYMINT) {
+            in[p] = (jitc_value){ .tag = JITC_INT };
+            ck_assert(jc_ex_eval(v->type.expr, syms, nsyms, &in[p].i));
+            ref_in[p] = in[p];
+        } else {
+            in[p] = (jitc_value){ .tag = JITC_NAME, .name = jitc_layer_name_intern(ctx, v->name, NULL) };
+            ref_in[p] = in[p];
+        }
+    }
+    jc_eval_host host = { call_op, ctx };
+    jc_eval_out *want = JC_NEWN(plain->arena, jc_eval_out, nr);
+    jitc_status status = jc_eval(root, syms, nsyms, ref_in, &host, plain->arena, want, &err);
+    ck_assert_msg(status == JITC_OK, "%s: reference: %s", c->name, err.message);
+    for (int twice = 0; twice < 2; twice++) { /* the second call takes the remembered shape */
+        if (twice)
+            for (uint32_t p = 0; p < np; p++)
+                if (in[p].tag == JITC_TENSOR) {
+                    size_t bytes = jc_dtypes[root->params[p]->type.dtype].size;
+                    for (int d = 0; d < on_host[p].dl.ndim; d++)
+                        bytes *= (size_t)on_host[p].dims[d];
+                    device->ops->copy_in(device, on_device[p].dl.data, on_host[p].dl.data, bytes, NULL, &err);
+                }
+        status = jitc_model_run(model, 0, NULL, in, np, out, nr);
+        ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(ctx));
+        for (uint32_t i = 0; i < nr; i++) {
+            double d = distance(c, device, &out[i], &want[i]);
+            double limit = c->tolerance > 0 ? c->tolerance : default_tolerance((jc_dtype)want[i].dtype);
+            ck_assert_msg(d <= limit, "%s on %s, %lld rows: result %u is off by %g (limit %g)", c->name, device_name,
+                          (long long)sym, i, d, limit);
+            worst = d > worst ? d : worst;
+        }
+    }
+    for (uint32_t p = 0; p < np; p++)
+        if (in[p].tag == JITC_TENSOR) {
+            device->ops->free(device, on_device[p].dl.data);
+            free(on_host[p].dl.data);
+        }
+    free(on_device);
+    free(on_host);
+    free(text);
+    jitc_context_free(ctx);
+    return worst;
+}
+
+jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artifact, size_t *n, char *message,
+                          size_t size) {
+    jitc_context *ctx = context(c, "host", 1);
+    jitc_graph *graph;
+    jitc_model *model = NULL;
+    char *text = graph_text(c);
+    jitc_model_options o = { .struct_size = sizeof o, .arch = arch };
+    jitc_status status = jitc_graph_read(ctx, c->name, text, strlen(text), &graph);
+    if (status == JITC_OK)
+        status = jitc_model_build(ctx, &graph, 1, &o, &model);
+    snprintf(message, size, "%s", status == JITC_OK ? "" : jitc_context_error(ctx));
+    if (status == JITC_OK && artifact) {
+        *n = model->classes[0].request.nartifact;
+        *artifact = malloc(*n);
+        memcpy(*artifact, model->classes[0].request.artifact, *n);
+    }
+    free(text);
+    jitc_context_free(ctx);
+    return status;
+}

@@ -1,0 +1,26 @@
+/*
+ * tests/graph_run.h - a small graph, made-up inputs, a device: results against the reference.
+ */
+#ifndef GRAPH_RUN_H
+#define GRAPH_RUN_H
+
+#include "jit/model.h"
+
+typedef struct graph_case {
+    const char *name;
+    const char *params;  /* "x: \"f32[s0, 8]\", s0: \"Sym(s0)\"" */
+    const char *body;    /* statements, separated by newlines, unindented */
+    const char *result;  /* "y" or "y, z" */
+    double tolerance;    /* relative L2; 0: by dtype of the result (f32 1e-5, f64 1e-12, 16 bits 1e-2, fp8 1e-1) */
+    bool (*setup)(jitc_context *ctx); /* registers operators; may be NULL */
+} graph_case;
+
+/* The text of the case as print_readable would write it; malloc'd. */
+char *graph_text(const graph_case *c);
+/* Builds for CTX's device and runs with every symbol = SYM. Fails the running test with the case's name, or returns the model's
+   largest relative error. SEED makes the inputs. */
+double graph_check(const graph_case *c, const char *device, int64_t sym, uint64_t seed);
+/* Compiles alone; returns the status. ARTIFACT and N (may be NULL) get the first class's bytes, malloc'd. */
+jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artifact, size_t *n, char *message, size_t size);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * tools/classes.c - what was compiled for a class, and statistics over several models.
+ */
+#include "tools/tool.h"
+
+#include <string.h>
+
+jitc_status tool_class_kernels(tool *t, const jitc_model *m, uint32_t cls, tool_kernels *out, jc_error *err) {
+    const jc_request *r = &m->classes[cls].request;
+    jc_artifact a;
+    jc_plan *plan;
+    JC_TRY(jc_artifact_decode(r->artifact, r->nartifact, t->arena, &a, err));
+    JC_TRY(jc_plan_decode(a.plan, a.nplan, t->arena, &plan, err));
+    *out = (tool_kernels){ plan->nkernels, plan->kernels, plan };
+    return JITC_OK;
+}
+
+/* JSON name, field */
+#define STAT_TIMES(X)                                                                              \
+    X("read", ms_read) X("split", ms_split) X("canonicalise", ms_canonicalise) X("hash", ms_hash)   \
+    X("lookup", ms_lookup) X("schedule", ms_schedule) X("llvm", ms_llvm) X("assemble", ms_assemble) \
+    X("load", ms_load) X("total", ms_total)
+#define STAT_COUNTS(X)                                                                             \
+    X("pieces", pieces) X("classes", classes) X("compiled", compiled) X("hits", hits)
+
+json_t *tool_stats_json(const jitc_model_stats *s) {
+    json_t *out = tool_json_new(), *kernels = json_object(), *ms = json_object();
+#define STAT_COUNT(name, field) tool_set(out, name, json_integer((json_int_t)s->field));
+    STAT_COUNTS(STAT_COUNT)
+#undef STAT_COUNT
+    tool_set(kernels, "total", json_integer((json_int_t)s->kernels));
+    tool_set(kernels, "unique", json_integer((json_int_t)s->kernels_unique));
+    tool_set(kernels, "compiled", json_integer((json_int_t)s->kernels_compiled));
+    tool_set(out, "kernels", kernels);
+#define STAT_TIME(name, field) tool_set(ms, name, tool_real(s->field));
+    STAT_TIMES(STAT_TIME)
+#undef STAT_TIME
+    tool_set(out, "ms", ms);
+    return out;
+}
+
+void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s) {
+    to->pieces = s->pieces;
+    to->classes = s->classes;
+    to->compiled += s->compiled;
+    to->hits += s->hits;
+    to->kernels_compiled += s->kernels_compiled;
+#define STAT_TIME(name, field) to->field += s->field;
+    STAT_TIMES(STAT_TIME)
+#undef STAT_TIME
+}

@@ -1,0 +1,97 @@
+/*
+ * tools/cmd_check.c - `jitc check`: the gate for CI.  Nothing is compiled and nothing stored: what is not in the cache is a miss.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/tool.h"
+
+static jitc_status not_there(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err) {
+    (void)user;
+    (void)arena;
+    (void)bytes;
+    (void)n;
+    return jc_fail(err, JITC_E_IO, "not in the cache");
+}
+
+static jitc_status count_misses(tool *t, jc_service *s, jitc_model *m, uint32_t *misses, jc_error *err) {
+    for (uint32_t i = 0; i < m->nclasses; i++) {
+        const jc_class *c = &m->classes[i];
+        jc_error none = JC_ERROR_INIT;
+        const uint8_t *bytes;
+        size_t n;
+        jc_key key;
+        JC_TRY(jc_service_key(s, &m->pieces[c->first].canon, &m->target, c->lo, c->hi, t->arena, &key, err));
+        *misses += jc_cache_get(t->ctx->cache, &key, not_there, NULL, &bytes, &n, NULL, &none) != JITC_OK;
+    }
+    return JITC_OK;
+}
+
+static jitc_status misses_of(tool *t, jitc_model *m, uint32_t *misses, jc_error *err) {
+    jc_service_options o = { .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0, .alloc = &t->ctx->alloc };
+    jc_service *s;
+    JC_TRY(jc_service_new(t->ctx->cache, &o, &s, err));
+    jitc_status status = count_misses(t, s, m, misses, err);
+    jc_service_free(s);
+    return status;
+}
+
+/* For every arch and range. */
+static int look(tool *t, const char *arch, uint32_t variant, uint32_t *pieces, uint32_t *classes, uint32_t *misses) {
+    jc_error err = JC_ERROR_INIT;
+    jitc_graph **graphs;
+    jitc_model *m;
+    tool_build b = { .arch = arch, .split_only = true, .variant = variant };
+    int code = tool_read(t, &graphs);
+    if (code || (code = tool_model(t, graphs, (uint32_t)t->o.files.n, &b, &m)))
+        return code;
+    if (t->o.max_misses >= 0)
+        TOOL_TRY(t, &err, misses_of(t, m, misses, &err));
+    *pieces = m->npieces;
+    *classes = m->nclasses;
+    return 0;
+}
+
+static int report(tool *t, uint32_t pieces, uint32_t classes, uint32_t misses) {
+    bool many = t->o.max_classes >= 0 && classes > t->o.max_classes;
+    bool cold = t->o.max_misses >= 0 && misses > t->o.max_misses;
+    int code = many || cold;
+    if (t->o.json) {
+        json_t *out = tool_json_new();
+        tool_set(out, "pieces", json_integer(pieces));
+        tool_set(out, "classes", json_integer(classes));
+        tool_set(out, "misses", t->o.max_misses >= 0 ? json_integer(misses) : json_null());
+        tool_set(out, "ok", json_boolean(!code));
+        return tool_json(t, out, code);
+    }
+    printf("%u pieces, %u classes", pieces, classes);
+    if (t->o.max_classes >= 0)
+        printf(" (at most %lld: %s)", (long long)t->o.max_classes, many ? "FAILED" : "ok");
+    if (t->o.max_misses >= 0)
+        printf(", %u misses (at most %lld: %s)", misses, (long long)t->o.max_misses, cold ? "FAILED" : "ok");
+    printf("\n");
+    return code;
+}
+
+int cmd_check(tool *t) {
+    jc_error err = JC_ERROR_INIT;
+    uint32_t pieces = 0, classes = 0, misses = 0;
+    int code = tool_open(t, t->o.max_misses >= 0);
+    if (code)
+        return code;
+    if (t->o.max_classes < 0 && t->o.max_misses < 0) {
+        jc_fail(&err, JITC_E_USAGE, "jitc check needs a limit: --max-classes N, --max-misses M, or both");
+        return tool_fail(t, &err);
+    }
+    tool_strings archs = t->o.arch;
+    if (archs.n == 0) {
+        const char *arch = "host";
+        if (t->o.max_misses >= 0)
+            TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
+        jc_push(t->arena, &archs, arch);
+    }
+    for (size_t i = 0; i < archs.n && !code; i++)
+        for (uint32_t v = 0; v < tool_variants(t) && !code; v++)
+            code = look(t, archs.at[i], v, &pieces, &classes, &misses);
+    return code ? code : report(t, pieces, classes, misses);
+}

@@ -1,0 +1,119 @@
+/*
+ * tools/cmd_compile.c - `jitc compile`: every class for every arch and range, compiled or found in the cache.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/tool.h"
+
+typedef struct report {
+    tool *t;
+    jitc_model_stats stats; /* over archs and ranges */
+    jc_map *kernels;        /* unique ones, by key */
+    json_t *classes;
+    tool_operators operators;
+} report;
+
+static void add_class(report *r, const jitc_model *m, uint32_t cls, const char *arch, const tool_kernels *k) {
+    const jc_class *c = &m->classes[cls];
+    char key[2 * JC_HASH_SIZE + 1], cache_key[2 * JC_HASH_SIZE + 1];
+    json_t *o = json_object(), *names = json_array();
+    jc_hash_hex(&m->pieces[c->first].canon.hash, key);
+    jc_hash_hex(&c->request.key.hash, cache_key);
+    for (uint32_t i = 0; i < k->n; i++) {
+        json_array_append_new(names, tool_text(k->at[i].name));
+        jc_map_set(r->kernels, k->at[i].key.b, JC_HASH_SIZE, (void *)&k->at[i]);
+    }
+    tool_set(o, "class", json_integer(cls));
+    tool_set(o, "name", tool_text(tool_class_name(m, cls)));
+    tool_set(o, "arch", tool_text(arch));
+    tool_set(o, "key", tool_text(key));
+    tool_set(o, "cache_key", tool_text(cache_key));
+    tool_set(o, "members", json_integer(c->members));
+    tool_set(o, "hit", json_boolean(c->request.hit));
+    tool_set(o, "bytes", json_integer((json_int_t)c->request.nartifact));
+    tool_set(o, "kernels", names);
+    json_array_append_new(r->classes, o);
+    if (!r->t->o.json) {
+        printf("class %-3u %.16s  %-8s  %-8s  %3u member%s %3u kernel%s %8zu bytes  %s\n", cls, key, arch,
+               c->request.hit ? "hit" : "compiled", c->members, c->members == 1 ? " " : "s", k->n,
+               k->n == 1 ? " " : "s", c->request.nartifact, tool_class_name(m, cls));
+        for (uint32_t i = 0; i < k->n; i++)
+            printf("    %s\n", k->at[i].name);
+    }
+}
+
+static int compile_one(report *r, const char *arch, uint32_t variant) {
+    tool *t = r->t;
+    jc_error err = JC_ERROR_INIT;
+    jitc_graph **graphs;
+    jitc_model *m;
+    uint32_t n = (uint32_t)t->o.files.n;
+    jitc_model_stats stats = { .struct_size = sizeof stats };
+    int code = tool_read(t, &graphs);
+    if (code || (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch, .variant = variant }, &m)))
+        return code;
+    jitc_model_get_stats(m, &stats);
+    tool_stats_add(&r->stats, &stats);
+    for (uint32_t i = 0; i < m->nclasses; i++) {
+        tool_kernels k;
+        TOOL_TRY(t, &err, tool_class_kernels(t, m, i, &k, &err));
+        r->stats.kernels += k.n;
+        add_class(r, m, i, arch, &k);
+    }
+    tool_operators_of(t, m, m->target.dialect == JC_DIALECT_NVPTX ? kDLCUDA : kDLCPU, &r->operators);
+    for (size_t i = 0; i < r->operators.n; i++) { /* they must outlive the graphs */
+        r->operators.at[i].name = jc_arena_strdup(t->arena, r->operators.at[i].name);
+        r->operators.at[i].file = jc_arena_strdup(t->arena, r->operators.at[i].file);
+    }
+    jitc_model_free(m);
+    for (uint32_t i = 0; i < n; i++)
+        jitc_graph_free(graphs[i]);
+    return 0;
+}
+
+static void print_text(const report *r) {
+    const jitc_model_stats *s = &r->stats;
+    printf("%u pieces, %u classes: %llu compiled, %llu hits; %llu kernels, %llu unique, %llu compiled\n", s->pieces,
+           s->classes, (unsigned long long)s->compiled, (unsigned long long)s->hits, (unsigned long long)s->kernels,
+           (unsigned long long)s->kernels_unique, (unsigned long long)s->kernels_compiled);
+    printf("ms: read %.2f, split %.2f, canonicalise %.2f, hash %.2f, lookup %.2f, schedule %.2f, llvm %.2f, "
+           "assemble %.2f, total %.2f\n", s->ms_read, s->ms_split, s->ms_canonicalise, s->ms_hash, s->ms_lookup,
+           s->ms_schedule, s->ms_llvm, s->ms_assemble, s->ms_total);
+    if (r->operators.n)
+        printf("a run needs these custom operators:\n");
+    for (size_t i = 0; i < r->operators.n; i++)
+        printf("    %s%s\n", r->operators.at[i].schema, r->operators.at[i].registered ? "  (registered)" : "");
+}
+
+int cmd_compile(tool *t) {
+    jc_error err = JC_ERROR_INIT;
+    report r = { .t = t, .stats = { .struct_size = sizeof r.stats }, .kernels = jc_map_new(t->arena) };
+    int code = tool_open(t, true);
+    if (code)
+        return code;
+    tool_strings archs = t->o.arch;
+    if (archs.n == 0) {
+        const char *arch;
+        TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
+        jc_push(t->arena, &archs, arch);
+    }
+    r.classes = json_array();
+    for (size_t i = 0; i < archs.n && !code; i++)
+        for (uint32_t v = 0; v < tool_variants(t) && !code; v++)
+            code = compile_one(&r, archs.at[i], v);
+    if (code) {
+        json_decref(r.classes);
+        return code;
+    }
+    r.stats.kernels_unique = jc_map_count(r.kernels);
+    if (!t->o.json) {
+        print_text(&r);
+        json_decref(r.classes);
+        return 0;
+    }
+    json_t *out = tool_stats_json(&r.stats);
+    tool_set(out, "class", r.classes);
+    tool_set(out, "operators", tool_operators_json(&r.operators));
+    return tool_json(t, out, 0);
+}

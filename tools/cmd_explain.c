@@ -1,0 +1,300 @@
+/*
+ * tools/cmd_explain.c - `jitc explain`: the first node at which two pieces part, and which fields of their keys differ.
+ *
+ *   jitc explain A B            two files of one piece each; FILE#submod_3 names one of several
+ *   jitc explain F              for each class of F the class nearest to it, and what keeps them apart
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "tools/tool.h"
+
+typedef struct side {
+    jitc_model *m;
+    const jc_piece *p;
+} side;
+
+/* --- choosing pieces --- */
+
+/* "F#submod_3" to F and submod_3. A file with '#' in its own name is taken as it is. */
+static const char *cut_piece(tool *t, size_t i) {
+    const char *text = t->o.files.at[i], *hash = strrchr(text, '#');
+    FILE *f = hash ? fopen(text, "rbe") : NULL;
+    if (f)
+        fclose(f);
+    if (!hash || f)
+        return NULL;
+    t->o.files.at[i] = jc_arena_strndup(t->arena, text, (size_t)(hash - text));
+    return hash + 1;
+}
+
+static jitc_status choose(const jitc_model *m, uint32_t graph, const char *name, const jc_piece **out, jc_error *err) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->npieces; i++) {
+        const jc_piece *p = &m->pieces[i];
+        if (p->graph != graph || (name && strcmp(p->func->name, name) != 0))
+            continue;
+        *out = p;
+        n++;
+    }
+    const char *file = m->graphs[graph]->g->file;
+    if (n == 0 && name)
+        return jc_fail(err, JITC_E_USAGE, "%s has no piece '%s'; jitc split lists them", file, name);
+    if (n != 1)
+        return jc_fail(err, JITC_E_USAGE, "%s has %u pieces: name one, as in '%s#submod_0'", file, n, file);
+    return JITC_OK;
+}
+
+/* --- fields of the keys --- */
+
+static const char *field_name(unsigned number) {
+    switch (number) {
+#define FIELD_NAME(id, value, text)                                                                \
+    case value:                                                                                    \
+        return text;
+        JC_KEY_FIELDS(FIELD_NAME)
+#undef FIELD_NAME
+    }
+    return "unknown";
+}
+
+typedef struct field {
+    unsigned number;
+    const uint8_t *at;
+    size_t n;
+} field;
+
+static bool next_field(jc_reader *r, field *out) {
+    if (r->bad || r->at == r->end)
+        return false;
+    out->number = jc_get_u8(r);
+    out->n = (size_t)jc_get_u64(r);
+    out->at = jc_get(r, out->n);
+    return out->at != NULL;
+}
+
+static json_t *key_fields(const jc_key *a, const jc_key *b) {
+    jc_reader ra = JC_READER(a->preimage, a->npreimage), rb = JC_READER(b->preimage, b->npreimage);
+    field fa, fb;
+    json_t *out = json_array();
+    while (next_field(&ra, &fa) && next_field(&rb, &fb)) {
+        json_t *o = json_object();
+        tool_set(o, "field", tool_text(field_name(fa.number)));
+        tool_set(o, "same", json_boolean(fa.number == fb.number && fa.n == fb.n && memcmp(fa.at, fb.at, fa.n) == 0));
+        tool_set(o, "bytes", json_integer((json_int_t)fa.n));
+        json_array_append_new(out, o);
+    }
+    return out;
+}
+
+static jitc_status key_of(tool *t, jc_service *s, const side *a, jc_key *out, jc_error *err) {
+    const jc_class *c = &a->m->classes[a->p->cls];
+    return jc_service_key(s, &a->p->canon, &a->m->target, c->lo, c->hi, t->arena, out, err);
+}
+
+static jitc_status fields_of(tool *t, const side *a, const side *b, json_t **out, jc_error *err) {
+    jc_service_options o = { .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0, .alloc = &t->ctx->alloc };
+    jc_service *s;
+    jc_key ka, kb;
+    JC_TRY(jc_service_new(t->ctx->cache, &o, &s, err));
+    jitc_status status = key_of(t, s, a, &ka, err);
+    if (status == JITC_OK)
+        status = key_of(t, s, b, &kb, err);
+    if (status == JITC_OK)
+        *out = key_fields(&ka, &kb);
+    jc_service_free(s);
+    return status;
+}
+
+/* --- differences --- */
+
+static jitc_status compare(tool *t, const side *a, const side *b, jc_difference *out, jc_error *err) {
+    return jc_explain(&a->p->canon, a->p->func, &b->p->canon, b->p->func, t->arena, out, err);
+}
+
+static json_t *difference_json(const jc_difference *d) {
+    json_t *o;
+    if (d->same)
+        return json_null();
+    o = json_object();
+    tool_set(o, "node", d->node == UINT32_MAX ? json_null() : json_integer(d->node));
+    tool_set(o, "what", tool_text(d->what ? d->what : ""));
+    tool_set(o, "a", tool_text(d->a ? d->a : ""));
+    tool_set(o, "b", tool_text(d->b ? d->b : ""));
+    tool_set(o, "a_line", json_integer(d->a_line));
+    tool_set(o, "b_line", json_integer(d->b_line));
+    return o;
+}
+
+static const char *file_of(const side *a) {
+    return a->m->graphs[a->p->graph]->g->file;
+}
+
+static void print_side(const side *a, const char *text, int line) {
+    printf("  %s", file_of(a));
+    if (line > 0)
+        printf(":%d", line);
+    printf(": %s\n", text ? text : "");
+}
+
+static void print_difference(const side *a, const side *b, const jc_difference *d) {
+    printf("  they part at %s", d->what ? d->what : "the start");
+    if (d->node != UINT32_MAX)
+        printf(" (node %u)", d->node);
+    printf("\n");
+    print_side(a, d->a, d->a_line);
+    print_side(b, d->b, d->b_line);
+}
+
+static void print_fields(const json_t *fields) {
+    size_t i;
+    json_t *f;
+    printf("  key:");
+    json_array_foreach((json_t *)fields, i, f)
+        printf("%s %s %s", i ? "," : "", json_string_value(json_object_get(f, "field")),
+               json_is_true(json_object_get(f, "same")) ? "same" : "DIFFERS");
+    printf("\n");
+}
+
+static json_t *side_json(const side *a) {
+    char key[2 * JC_HASH_SIZE + 1];
+    json_t *o = json_object();
+    jc_hash_hex(&a->p->canon.hash, key);
+    tool_set(o, "file", tool_text(file_of(a)));
+    tool_set(o, "name", tool_text(a->p->func->name));
+    tool_set(o, "key", tool_text(key));
+    return o;
+}
+
+static int explain_two(tool *t, const side *a, const side *b) {
+    jc_error err = JC_ERROR_INIT;
+    jc_difference d;
+    json_t *fields = NULL;
+    TOOL_TRY(t, &err, compare(t, a, b, &d, &err));
+    TOOL_TRY(t, &err, fields_of(t, a, b, &fields, &err));
+    int code = d.same ? 0 : 1;
+    if (t->o.json) {
+        json_t *out = tool_json_new();
+        tool_set(out, "same", json_boolean(d.same));
+        tool_set(out, "a", side_json(a));
+        tool_set(out, "b", side_json(b));
+        tool_set(out, "first_difference", difference_json(&d));
+        tool_set(out, "key_fields", fields);
+        return tool_json(t, out, code);
+    }
+    printf("%s %s and %s %s are %s\n", file_of(a), a->p->func->name, file_of(b), b->p->func->name,
+           d.same ? "the same" : "different");
+    if (!d.same)
+        print_difference(a, b, &d);
+    print_fields(fields);
+    json_decref(fields);
+    return code;
+}
+
+/* --- the classes of one set --- */
+
+static side first_of(jitc_model *m, uint32_t cls) {
+    return (side){ m, &m->pieces[m->classes[cls].first] };
+}
+
+/* How long two classes agree, in nodes; with the same number, classes of nearly equal size are nearer. */
+static uint64_t nearness(const side *a, const side *b, const jc_difference *d) {
+    uint32_t na = a->p->canon.nnodes, nb = b->p->canon.nnodes;
+    uint64_t common = d->node == UINT32_MAX ? 0 : d->node;
+    uint32_t apart = na > nb ? na - nb : nb - na;
+    return common << 32 | (UINT32_MAX - apart);
+}
+
+static jitc_status nearest(tool *t, jitc_model *m, uint32_t cls, uint32_t *best, jc_difference *out, jc_error *err) {
+    uint64_t most = 0;
+    side a = first_of(m, cls);
+    *best = UINT32_MAX;
+    for (uint32_t i = 0; i < m->nclasses; i++) {
+        side b = first_of(m, i);
+        jc_difference d;
+        if (i == cls || b.p->splitting != a.p->splitting)
+            continue;
+        JC_TRY(compare(t, &a, &b, &d, err));
+        if (*best == UINT32_MAX || nearness(&a, &b, &d) > most) {
+            most = nearness(&a, &b, &d);
+            *best = i;
+            *out = d;
+        }
+    }
+    return JITC_OK;
+}
+
+static int explain_class(tool *t, jitc_model *m, uint32_t cls, json_t *list) {
+    jc_error err = JC_ERROR_INIT;
+    jc_difference d;
+    json_t *fields, *o = json_object();
+    uint32_t best;
+    side a = first_of(m, cls), b;
+    json_array_append_new(list, o);
+    TOOL_TRY(t, &err, nearest(t, m, cls, &best, &d, &err));
+    tool_set(o, "class", json_integer(cls));
+    tool_set(o, "members", json_integer(m->classes[cls].members));
+    tool_set(o, "piece", side_json(&a));
+    tool_set(o, "nearest", best == UINT32_MAX ? json_null() : json_integer(best));
+    if (!t->o.json)
+        printf("class %u (%s, %u member%s)", cls, a.p->func->name, m->classes[cls].members,
+               m->classes[cls].members == 1 ? "" : "s");
+    if (best == UINT32_MAX) {
+        if (!t->o.json)
+            printf(": there is no other %s class\n", a.p->splitting ? "splitting" : "compiled");
+        return 0;
+    }
+    b = first_of(m, best);
+    TOOL_TRY(t, &err, fields_of(t, &a, &b, &fields, &err));
+    tool_set(o, "first_difference", difference_json(&d));
+    tool_set(o, "key_fields", fields);
+    if (!t->o.json) {
+        printf(" is not class %u (%s):\n", best, b.p->func->name);
+        print_difference(&a, &b, &d);
+    }
+    return 0;
+}
+
+static int explain_set(tool *t, jitc_model *m) {
+    json_t *list = json_array(), *out;
+    int code = 0;
+    for (uint32_t i = 0; i < m->nclasses && !code; i++)
+        code = explain_class(t, m, i, list);
+    if (code || !t->o.json) {
+        json_decref(list);
+        return code;
+    }
+    out = tool_json_new();
+    tool_set(out, "pieces", json_integer(m->npieces));
+    tool_set(out, "classes", json_integer(m->nclasses));
+    tool_set(out, "class", list);
+    return tool_json(t, out, 0);
+}
+
+int cmd_explain(tool *t) {
+    jc_error err = JC_ERROR_INIT;
+    jitc_graph **graphs;
+    jitc_model *m;
+    const char *names[2] = { NULL, NULL }, *arch = NULL;
+    uint32_t n = (uint32_t)t->o.files.n;
+    side a, b;
+    for (uint32_t i = 0; n == 2 && i < n; i++)
+        names[i] = cut_piece(t, i);
+    int code = tool_open(t, false);
+    if (code)
+        return code;
+    if (n > 2) {
+        jc_fail(&err, JITC_E_USAGE, "jitc explain takes one file or two, not %u", n);
+        return tool_fail(t, &err);
+    }
+    TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
+    if ((code = tool_read(t, &graphs)) ||
+        (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch, .split_only = true }, &m)))
+        return code;
+    if (n == 1)
+        return explain_set(t, m);
+    a.m = b.m = m;
+    TOOL_TRY(t, &err, choose(m, 0, names[0], &a.p, &err));
+    TOOL_TRY(t, &err, choose(m, 1, names[1], &b.p, &err));
+    return explain_two(t, &a, &b);
+}

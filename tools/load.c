@@ -1,0 +1,312 @@
+/*
+ * tools/load.c - the context, the graphs and the model that the options ask for.
+ */
+#include "tools/tool.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- the context --- */
+
+static bool starts(const char *text, const char *head) {
+    return strncmp(text, head, strlen(head)) == 0;
+}
+
+/* Where to run: --device, else what the one arch says. NULL: the GPU that is there, else the host. */
+static const char *device_name(const tool *t) {
+    if (t->o.device)
+        return t->o.device;
+    if (t->o.arch.n != 1)
+        return NULL;
+    const char *arch = t->o.arch.at[0];
+    return starts(arch, "sm_") ? "cuda" : starts(arch, "sim") ? "sim" : starts(arch, "host") ? "host" : NULL;
+}
+
+static jitc_status check_words(const tool *t, jc_error *err) {
+    const tool_options *o = &t->o;
+    if (o->mode && strcmp(o->mode, "fused") != 0 && strcmp(o->mode, "strict") != 0)
+        return jc_fail(err, JITC_E_USAGE, "--mode is fused or strict, not '%s'", o->mode);
+    for (size_t i = 0; i < o->provider.n; i++) {
+        const char *who;
+        size_t n;
+        bool known = false;
+        if (!tool_pair(o->provider.at[i], &n, &who))
+            return jc_fail(err, JITC_E_USAGE, "--provider takes OPERATOR=NAME, not '%s'", o->provider.at[i]);
+        for (int op = 0; op < JC_OP_COUNT; op++)
+            known |= strlen(jc_ops[op].name) == n && memcmp(jc_ops[op].name, o->provider.at[i], n) == 0;
+        if (!known)
+            return jc_fail(err, JITC_E_USAGE, "--provider: there is no operator '%.*s'", (int)n, o->provider.at[i]);
+        if (strcmp(who, "native") != 0)
+            return jc_fail(err, JITC_E_USAGE, "--provider: '%.*s' has no provider '%s'; there is: native", (int)n,
+                           o->provider.at[i], who);
+    }
+    return JITC_OK;
+}
+
+static const char *cache_choice(const tool *t, bool cache) {
+    if (!cache || t->o.no_cache)
+        return "";
+    return t->o.cache;
+}
+
+/* `sim` follows the schedules of the arch that is named. */
+static jitc_status sim_arch(tool *t, jc_error *err) {
+    const char *arch = t->o.arch.n == 1 ? t->o.arch.at[0] : NULL;
+    jc_target target;
+    if (!arch || !t->ctx->device_name || !starts(t->ctx->device_name, "sim"))
+        return JITC_OK;
+    if (starts(arch, "sim:"))
+        arch += 4;
+    if (!starts(arch, "sm_"))
+        return JITC_OK;
+    JC_TRY(jc_target_parse(arch, &target, err));
+    t->ctx->device_options.sim_arch = arch;
+    return JITC_OK;
+}
+
+int tool_open(tool *t, bool cache) {
+    jc_error err = JC_ERROR_INIT;
+    jitc_context_options o = {
+        .struct_size = sizeof o,
+        .log = tool_log,
+        .debug = getenv("JITC_DEBUG"),
+        .cache_dir = cache_choice(t, cache),
+        .device = device_name(t),
+        .threads = (unsigned)t->o.threads,
+        .seed = (uint64_t)t->o.seed,
+    };
+    TOOL_TRY(t, &err, check_words(t, &err));
+    jitc_status status = jitc_context_new(&o, &t->ctx);
+    if (status != JITC_OK && t->ctx)
+        return tool_fail_library(t);
+    if (status != JITC_OK) {
+        jc_fail(&err, status, "out of memory");
+        return tool_fail(t, &err);
+    }
+    TOOL_TRY(t, &err, sim_arch(t, &err));
+    for (size_t i = 0; i < t->o.plugin.n; i++)
+        if (jitc_plugin_load(t->ctx, t->o.plugin.at[i]) != JITC_OK)
+            return tool_fail_library(t);
+    return 0;
+}
+
+/* --- the graphs --- */
+
+/* Standard input can be read once only, but several archs read the graphs again. */
+static jitc_status keep_stdin(tool *t, size_t i, jc_error *err) {
+    jc_bytes b = JC_BYTES(t->arena);
+    char block[65536];
+    size_t n;
+    if (t->texts[i])
+        return JITC_OK;
+    while ((n = fread(block, 1, sizeof block, stdin)) > 0 && b.n < (size_t)1 << 31)
+        jc_put(&b, block, n);
+    if (ferror(stdin))
+        return jc_fail(err, JITC_E_IO, "standard input cannot be read: %s", strerror(errno));
+    jc_put_u8(&b, 0);
+    t->texts[i] = (const char *)b.at;
+    t->lengths[i] = b.n - 1;
+    return JITC_OK;
+}
+
+static jitc_status check_stdin(const tool *t, jc_error *err) {
+    unsigned dashes = 0;
+    for (size_t i = 0; i < t->o.files.n; i++)
+        dashes += strcmp(t->o.files.at[i], "-") == 0;
+    return dashes > 1 ? jc_fail(err, JITC_E_USAGE, "standard input (-) can be given once only") : JITC_OK;
+}
+
+int tool_read(tool *t, jitc_graph ***out) {
+    jc_error err = JC_ERROR_INIT;
+    size_t n = t->o.files.n;
+    TOOL_TRY(t, &err, check_stdin(t, &err));
+    if (!t->texts) {
+        t->texts = JC_NEWN(t->arena, const char *, n);
+        t->lengths = JC_NEWN(t->arena, size_t, n);
+    }
+    *out = JC_NEWN(t->arena, jitc_graph *, n);
+    for (size_t i = 0; i < n; i++) {
+        const char *path = t->o.files.at[i];
+        jitc_status status;
+        if (strcmp(path, "-") == 0) {
+            TOOL_TRY(t, &err, keep_stdin(t, i, &err));
+            status = jitc_graph_read(t->ctx, "<stdin>", t->texts[i], t->lengths[i], &(*out)[i]);
+        } else {
+            status = jitc_graph_read_file(t->ctx, path, &(*out)[i]);
+        }
+        if (status != JITC_OK)
+            return tool_fail_library(t);
+    }
+    return 0;
+}
+
+/* --- JSON files --- */
+
+jitc_status tool_load_json(tool *t, const char *path, json_t **out, jc_error *err) {
+    json_error_t where;
+    FILE *f = fopen(path, "rbe");
+    (void)t;
+    if (!f)
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
+    *out = json_loadf(f, JSON_REJECT_DUPLICATES, &where);
+    fclose(f);
+    if (!*out)
+        return jc_fail_at(err, JITC_E_INPUT, path, where.line, where.column, NULL, "no valid JSON: %s", where.text);
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        return jc_fail_at(err, JITC_E_INPUT, path, 1, 1, NULL, "expected a JSON object");
+    }
+    return JITC_OK;
+}
+
+/* --- ranges --- */
+
+static jitc_status parse_range(tool *t, const char *text, jitc_range *out, jc_error *err) {
+    const char *rest = text;
+    size_t n;
+    char number[32];
+    *out = (jitc_range){ NULL, 0, 0 };
+    if (tool_pair(text, &n, &rest))
+        out->symbol = jc_arena_strndup(t->arena, text, n);
+    n = strcspn(rest, ":");
+    snprintf(number, sizeof number, "%.*s", (int)n, rest);
+    bool good = tool_integer(number, &out->lo);
+    out->hi = out->lo;
+    if (!good || (rest[n] && !tool_integer(rest + n + 1, &out->hi)))
+        return jc_fail(err, JITC_E_USAGE, "--range takes LO:HI, a single size, or SYMBOL=LO:HI, not '%s'", text);
+    return JITC_OK;
+}
+
+static bool same_symbol(const jitc_range *a, const jitc_range *b) {
+    return a->symbol && b->symbol ? strcmp(a->symbol, b->symbol) == 0 : a->symbol == b->symbol;
+}
+
+/* How many of the ranges before AT are for the same symbol. */
+static uint32_t earlier(const jitc_range *at, uint32_t i) {
+    uint32_t n = 0;
+    for (uint32_t j = 0; j < i; j++)
+        n += same_symbol(&at[j], &at[i]);
+    return n;
+}
+
+static jitc_status parse_ranges(const tool *t, jitc_range *out, jc_error *err) {
+    for (size_t i = 0; i < t->o.range.n; i++)
+        JC_TRY(parse_range((tool *)t, t->o.range.at[i], &out[i], err));
+    return JITC_OK;
+}
+
+uint32_t tool_variants(const tool *t) {
+    jc_error err = JC_ERROR_INIT;
+    uint32_t most = 0;
+    jitc_range *all = JC_NEWN(t->arena, jitc_range, t->o.range.n);
+    if (parse_ranges(t, all, &err) != JITC_OK)
+        return 1; /* building says why */
+    for (uint32_t i = 0; i < t->o.range.n; i++) {
+        uint32_t n = earlier(all, i);
+        most = n > most ? n : most;
+    }
+    return most + 1;
+}
+
+/* The ranges of one variant: the VARIANT-th of each symbol that has so many, else its last. */
+static jitc_status choose_ranges(tool *t, uint32_t variant, jitc_model_options *o, jc_error *err) {
+    uint32_t n = (uint32_t)t->o.range.n, kept = 0;
+    jitc_range *all = JC_NEWN(t->arena, jitc_range, n), *out = JC_NEWN(t->arena, jitc_range, n);
+    JC_TRY(parse_ranges(t, all, err));
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t count = 0, index = earlier(all, i);
+        for (uint32_t j = 0; j < n; j++)
+            count += same_symbol(&all[j], &all[i]);
+        if (index == (variant < count ? variant : count - 1))
+            out[kept++] = all[i];
+    }
+    o->ranges = out;
+    o->nranges = kept;
+    return JITC_OK;
+}
+
+/* --- strides --- */
+
+static jitc_status one_stride(tool *t, const char *path, const char *param, const json_t *value, const char **out,
+                              jc_error *err) {
+    if (json_is_integer(value))
+        *out = jc_arena_printf(t->arena, "%lld", (long long)json_integer_value(value));
+    else if (json_is_string(value))
+        *out = jc_arena_strdup(t->arena, json_string_value(value));
+    else
+        return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, param, "a stride is an integer or an expression in a string");
+    return JITC_OK;
+}
+
+static jitc_status parse_strides(tool *t, const char *path, const json_t *file, jitc_model_options *o, jc_error *err) {
+    jitc_strides *list = JC_NEWN(t->arena, jitc_strides, json_object_size(file));
+    const char *param;
+    json_t *entry;
+    uint32_t n = 0;
+    json_object_foreach((json_t *)file, param, entry) {
+        const char **strides = JC_NEWN(t->arena, const char *, json_array_size(entry));
+        if (!json_is_array(entry))
+            return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, param, "expected a list of strides");
+        for (size_t d = 0; d < json_array_size(entry); d++)
+            JC_TRY(one_stride(t, path, param, json_array_get(entry, d), &strides[d], err));
+        list[n++] = (jitc_strides){ jc_arena_strdup(t->arena, param), (uint32_t)json_array_size(entry), strides };
+    }
+    o->strides = list;
+    o->nstrides = n;
+    return JITC_OK;
+}
+
+static jitc_status load_strides(tool *t, jitc_model_options *o, jc_error *err) {
+    json_t *file;
+    if (!t->o.strides)
+        return JITC_OK;
+    JC_TRY(tool_load_json(t, t->o.strides, &file, err));
+    jitc_status status = parse_strides(t, t->o.strides, file, o, err);
+    json_decref(file);
+    return status;
+}
+
+/* --- the model --- */
+
+jitc_status tool_arch(tool *t, const char **out, jc_error *err) {
+    jc_device *device;
+    jc_target target;
+    char text[64];
+    if (t->o.arch.n > 1)
+        return jc_fail(err, JITC_E_USAGE, "--arch: this takes one");
+    if (t->o.arch.n == 1) {
+        *out = t->o.arch.at[0];
+        JC_TRY(jc_target_parse(*out, &target, err));
+        return JITC_OK;
+    }
+    JC_TRY(jc_context_device(t->ctx, &device, err));
+    target = device->target;
+    if (target.dialect == JC_DIALECT_HOST)
+        snprintf(text, sizeof text, "host");
+    else
+        snprintf(text, sizeof text, "%ssm_%u%.1s", target.dialect == JC_DIALECT_SIM ? "sim:" : "", target.sm,
+                 target.suffix ? &target.suffix : "");
+    *out = jc_arena_strdup(t->arena, text);
+    return JITC_OK;
+}
+
+int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out) {
+    jc_error err = JC_ERROR_INIT;
+    jitc_model_options o = {
+        .struct_size = sizeof o,
+        .arch = b->arch,
+        .no_lift_names = t->o.no_lift_names,
+        .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
+        .split_only = b->split_only,
+        .split_ops = t->o.split_op.n ? t->o.split_op.at : NULL,
+        .nsplit_ops = (uint32_t)t->o.split_op.n,
+        .progress = tool_progress,
+    };
+    TOOL_TRY(t, &err, choose_ranges(t, b->variant, &o, &err));
+    TOOL_TRY(t, &err, load_strides(t, &o, &err));
+    if (jitc_model_build(t->ctx, graphs, n, &o, out) != JITC_OK)
+        return tool_fail_library(t);
+    return 0;
+}

@@ -1,0 +1,25 @@
+# tools/local.mk - the program `jitc'.
+bin_PROGRAMS += jitc
+jitc_SOURCES = \
+	tools/jitc.c tools/tool.h \
+	tools/options.c tools/options.h \
+	tools/report.c tools/load.c tools/classes.c tools/operators.c \
+	tools/cmd_check.c \
+	tools/cmd_compile.c \
+	tools/cmd_doctor.c \
+	tools/cmd_dump.c \
+	tools/cmd_explain.c \
+	tools/cmd_run.c tools/run.h tools/run_bounds.c tools/run_inputs.c tools/run_outputs.c tools/run_verify.c \
+	tools/cmd_split.c \
+	tools/cmd_version.c \
+	tools/safetensors.c tools/safetensors.h
+jitc_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
+jitc_LDFLAGS = $(JC_PLUGIN_HOST)
+jitc_LDADD = $(JC_CORE_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/check_tool
+TESTS += tests/check_tool
+tests_check_tool_SOURCES = tests/check_tool.c
+tests_check_tool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_tool_LDADD = $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_tool_DEPENDENCIES = jitc$(EXEEXT)

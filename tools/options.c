@@ -1,0 +1,248 @@
+/*
+ * tools/options.c - the option table and its parser.
+ *
+ * `--name value`, `--name=value`, `-j 4`, `-j4`; `--` ends options; `-` alone is standard input.
+ */
+#include "tools/options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef enum kind { FLAG, STRING, STRINGS, WORDS, INTEGER, REAL } kind;
+
+typedef struct row {
+    const char *name;
+    char letter;
+    const char *arg;
+    unsigned commands;
+    uint8_t kind;
+    size_t field;
+    const char *help;
+} row;
+
+#define ANY (~0u)
+#define BUILDS (CMD_COMPILE | CMD_RUN | CMD_CHECK)
+#define MAKES (BUILDS | CMD_EXPLAIN | CMD_DUMP)
+#define READS (MAKES | CMD_SPLIT)
+#define AT(field) offsetof(tool_options, field)
+
+static const row rows[] = {
+    { "arch", 0, "A[,B]", MAKES, WORDS, AT(arch), "what to compile for: sm_90a, host, sim, ...; several for compile" },
+    { "device", 0, "D", MAKES | CMD_DOCTOR, STRING, AT(device), "where to run: host, cuda, cuda:1, sim; implies the arch" },
+    { "cache", 0, "DIR", BUILDS | CMD_DOCTOR | CMD_EXPLAIN, STRING, AT(cache),
+      "cache directory; default: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc" },
+    { "no-cache", 0, NULL, BUILDS | CMD_EXPLAIN, FLAG, AT(no_cache), "keep compiled code in memory alone" },
+    { "sym", 0, "S=N", CMD_RUN, STRINGS, AT(sym), "value of a symbol for made-up inputs (default 8)" },
+    { "range", 0, "[S=]LO:HI", MAKES, STRINGS, AT(range),
+      "values compiled for, of symbol S or of all; given twice for one symbol, compile builds both" },
+    { "strides", 0, "F.json", READS, STRING, AT(strides), "strides of root inputs: {\"PARAM\": [\"s7\", 1], ...}" },
+    { "inputs", 0, "F.safetensors", CMD_RUN, STRING, AT(inputs), "inputs by the parameters' names; the rest is made up" },
+    { "outputs", 0, "F.safetensors", CMD_RUN, STRING, AT(outputs), "write the results as out0, out1, ..." },
+    { "seed", 0, "N", CMD_RUN, INTEGER, AT(seed), "seed of made-up inputs and of the simulator's order (default 0)" },
+    { "names", 0, "F.json", CMD_RUN, STRING, AT(names), "strings behind LayerName parameters: {\"PARAM\": \"STRING\"}" },
+    { "name", 0, "PARAM=STRING", CMD_RUN, STRINGS, AT(name), "the same for one; default: the parameter's own name" },
+    { "plugin", 0, "P.so", BUILDS, STRINGS, AT(plugin), "custom operators; may be given more than once" },
+    { "piece", 0, "submod_N", CMD_RUN | CMD_DUMP, STRING, AT(piece), "this piece alone" },
+    { "verify", 0, NULL, CMD_RUN, FLAG, AT(verify), "compare with the reference; exit 1 when it differs" },
+    { "rtol", 0, "X", CMD_RUN, REAL, AT(rtol), "relative L2 allowed (default by dtype: bf16, f16 1e-2, f32 1e-5, fp8 1e-1)" },
+    { "atol", 0, "X", CMD_RUN, REAL, AT(atol), "or this largest absolute difference (default 0)" },
+    { "repeat", 0, "N", CMD_RUN, INTEGER, AT(repeat), "run N more times, for --time" },
+    { "time", 0, NULL, CMD_RUN, FLAG, AT(time), "print the time of a run: smallest and median" },
+    { "no-lift-names", 0, NULL, READS, FLAG, AT(no_lift_names), "leave literals of custom operators in the code" },
+    { "split-op", 0, "NAME", READS, STRINGS, AT(split_op), "cut at these operators instead of the default list" },
+    { "provider", 0, "OP=NAME", MAKES, STRINGS, AT(provider), "who implements an operator (there is: native)" },
+    { "mode", 0, "fused|strict", MAKES, STRING, AT(mode), "strict: round after every operator" },
+    { "stage", 0, "S", CMD_DUMP, STRING, AT(stage),
+      "text, graph, split, canonical, decomposed, fused, plan, llvm, ptx or cubin" },
+    { "kernel", 0, "NAME", CMD_DUMP, STRING, AT(kernel), "this kernel alone (llvm, ptx, cubin)" },
+    { "output", 'o', "PATH", CMD_DUMP, STRING, AT(output), "write there; a directory gets one file per kernel" },
+    { "max-classes", 0, "N", CMD_CHECK, INTEGER, AT(max_classes), "fail (exit 1) with more classes" },
+    { "max-misses", 0, "N", CMD_CHECK, INTEGER, AT(max_misses), "fail with more classes that are not in the cache" },
+    { "jobs", 'j', "N", BUILDS | CMD_DUMP, INTEGER, AT(threads), "threads; default: one per core" },
+    { "json", 0, NULL, ANY, FLAG, AT(json), "print JSON on standard output" },
+    { "help", 'h', NULL, ANY, FLAG, AT(help), "this text" },
+};
+#define NROWS (sizeof rows / sizeof *rows)
+
+bool tool_pair(const char *text, size_t *nname, const char **rest) {
+    const char *eq = strchr(text, '=');
+    if (!eq || eq == text)
+        return false;
+    *nname = (size_t)(eq - text);
+    *rest = eq + 1;
+    return true;
+}
+
+bool tool_integer(const char *text, int64_t *out) {
+    char *end;
+    errno = 0;
+    long long x = strtoll(text, &end, 10);
+    *out = x;
+    return errno == 0 && end != text && *end == 0;
+}
+
+/* Levenshtein's distance, of short words. */
+static unsigned distance(const char *a, const char *b) {
+    size_t n = strlen(b);
+    unsigned line[64];
+    if (n >= 64)
+        return 64;
+    for (size_t j = 0; j <= n; j++)
+        line[j] = (unsigned)j;
+    for (unsigned i = 1; *a; a++, i++) {
+        unsigned diagonal = line[0];
+        line[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            unsigned best = diagonal + (*a != b[j - 1]);
+            best = line[j] + 1 < best ? line[j] + 1 : best;
+            best = line[j - 1] + 1 < best ? line[j - 1] + 1 : best;
+            diagonal = line[j];
+            line[j] = best;
+        }
+    }
+    return line[n];
+}
+
+const char *tool_nearest(const char *word, const char *const *known, size_t n) {
+    const char *best = NULL;
+    unsigned least = 3;
+    for (size_t i = 0; i < n; i++) {
+        unsigned d = distance(word, known[i]);
+        if (d < least && d < strlen(known[i])) {
+            least = d;
+            best = known[i];
+        }
+    }
+    return best;
+}
+
+static jitc_status unknown(const char *text, size_t n, const tool_command *c, jc_error *err) {
+    const char *names[NROWS];
+    size_t count = 0;
+    for (size_t i = 0; i < NROWS; i++) {
+        if (rows[i].commands & c->bit)
+            names[count++] = rows[i].name;
+        if (strlen(rows[i].name) == n && memcmp(rows[i].name, text + 2, n) == 0 && text[1] == '-')
+            return jc_fail(err, JITC_E_USAGE, "jitc %s takes no --%s; see jitc %s --help", c->name, rows[i].name, c->name);
+    }
+    char word[64];
+    snprintf(word, sizeof word, "%.*s", (int)n, text + (text[1] == '-' ? 2 : 1));
+    const char *near = tool_nearest(word, names, count);
+    if (near)
+        return jc_fail(err, JITC_E_USAGE, "there is no option '%s'; did you mean --%s?", text, near);
+    return jc_fail(err, JITC_E_USAGE, "there is no option '%s'; see jitc %s --help", text, c->name);
+}
+
+static const row *find(const char *name, size_t n, char letter, unsigned command) {
+    for (size_t i = 0; i < NROWS; i++)
+        if ((rows[i].commands & command) && (letter ? rows[i].letter == letter
+                                                    : strlen(rows[i].name) == n && memcmp(rows[i].name, name, n) == 0))
+            return &rows[i];
+    return NULL;
+}
+
+static void add_words(tool_strings *list, const char *text, jc_arena *arena) {
+    for (;;) {
+        size_t n = strcspn(text, ",");
+        jc_push(arena, list, jc_arena_strndup(arena, text, n));
+        if (!text[n])
+            return;
+        text += n + 1;
+    }
+}
+
+static jitc_status set(tool_options *o, const row *r, const char *value, jc_arena *arena, jc_error *err) {
+    void *field = (char *)o + r->field;
+    char *end = NULL;
+    switch ((kind)r->kind) {
+    case FLAG:
+        *(bool *)field = true;
+        return JITC_OK;
+    case STRING:
+        *(const char **)field = value;
+        return JITC_OK;
+    case STRINGS:
+        jc_push(arena, (tool_strings *)field, value);
+        return JITC_OK;
+    case WORDS:
+        add_words(field, value, arena);
+        return JITC_OK;
+    case INTEGER:
+        if (!tool_integer(value, field) || *(int64_t *)field < 0)
+            return jc_fail(err, JITC_E_USAGE, "--%s takes a number from 0 up, not '%s'", r->name, value);
+        return JITC_OK;
+    case REAL:
+        *(double *)field = strtod(value, &end);
+        if (end == value || *end || !(*(double *)field >= 0))
+            return jc_fail(err, JITC_E_USAGE, "--%s takes a number from 0 up, not '%s'", r->name, value);
+        return JITC_OK;
+    }
+    return JITC_OK;
+}
+
+/* One option; returns how many words of ARGV it took. */
+static jitc_status option(tool_options *o, const tool_command *c, int argc, char **argv, int *at, jc_arena *arena,
+                          jc_error *err) {
+    const char *text = argv[*at], *value = NULL;
+    bool lengthy = text[1] == '-';
+    size_t n = lengthy ? strcspn(text + 2, "=") : 1;
+    const row *r = lengthy ? find(text + 2, n, 0, c->bit) : find(NULL, 0, text[1], c->bit);
+    if (!r)
+        return unknown(text, n, c, err);
+    if (lengthy && text[2 + n] == '=')
+        value = text + 3 + n;
+    else if (!lengthy && text[2])
+        value = text + 2;
+    if (r->kind == FLAG && value)
+        return jc_fail(err, JITC_E_USAGE, "--%s takes no value", r->name);
+    if (r->kind != FLAG && !value) {
+        if (*at + 1 >= argc)
+            return jc_fail(err, JITC_E_USAGE, "--%s needs a value: --%s %s", r->name, r->name, r->arg);
+        value = argv[++*at];
+    }
+    return set(o, r, value, arena, err);
+}
+
+jitc_status tool_options_parse(tool_options *o, const tool_command *command, int argc, char **argv, jc_arena *arena,
+                               jc_error *err) {
+    *o = (tool_options){ .rtol = -1, .atol = -1, .max_classes = -1, .max_misses = -1 };
+    bool options = true;
+    /* Whether errors are to be JSON must be known before the first one. */
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        o->json |= strcmp(argv[i], "--json") == 0;
+    for (int i = 0; i < argc; i++) {
+        if (options && strcmp(argv[i], "--") == 0)
+            options = false;
+        else if (options && argv[i][0] == '-' && argv[i][1])
+            JC_TRY(option(o, command, argc, argv, &i, arena, err));
+        else
+            jc_push(arena, &o->files, argv[i]);
+    }
+    if (o->help)
+        return JITC_OK;
+    if (command->args[0] && o->files.n == 0)
+        return jc_fail(err, JITC_E_USAGE, "jitc %s needs a file: jitc %s %s", command->name, command->name, command->args);
+    if (!command->args[0] && o->files.n)
+        return jc_fail(err, JITC_E_USAGE, "jitc %s takes no file, but was given '%s'", command->name, o->files.at[0]);
+    return JITC_OK;
+}
+
+void tool_options_help(const tool_command *c) {
+    printf("usage: jitc %s [OPTION]... %s\n\n%s.\n\n", c->name, c->args, c->help);
+    for (size_t i = 0; i < NROWS; i++) {
+        const row *r = &rows[i];
+        char left[64];
+        if (!(r->commands & c->bit))
+            continue;
+        if (r->letter)
+            snprintf(left, sizeof left, "-%c, --%s %s", r->letter, r->name, r->arg ? r->arg : "");
+        else
+            snprintf(left, sizeof left, "--%s %s", r->name, r->arg ? r->arg : "");
+        printf("  %-28s %s\n", left, r->help);
+    }
+    printf("\nExit codes: 0 ok, 1 mismatch or gate failed, 2 usage, 3 bad input, 4 unsupported operator,\n"
+           "5 compilation failed, 6 device.\n");
+}

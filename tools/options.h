@@ -1,0 +1,61 @@
+/*
+ * tools/options.h - what the command line says.
+ *
+ * One table has every option: its name, argument, the subcommands that take it, help text, and the field it sets.
+ */
+#ifndef JC_TOOL_OPTIONS_H
+#define JC_TOOL_OPTIONS_H
+
+#include "base/vec.h"
+
+typedef struct tool tool;
+
+/* id, name, what it takes, what it does */
+#define TOOL_COMMANDS(X)                                                                           \
+    X(SPLIT, split, "FILE...", "cut into pieces and list the classes of equal ones")              \
+    X(COMPILE, compile, "FILE...", "compile every class, or find it in the cache")                \
+    X(RUN, run, "FILE...", "compile, run, and compare with the reference (--verify)")             \
+    X(EXPLAIN, explain, "A [B]", "why two pieces, or the classes of one file, differ")            \
+    X(DUMP, dump, "FILE...", "print a stage between text and cubin")                              \
+    X(CHECK, check, "FILE...", "the CI gate: at most so many classes, so many misses")            \
+    X(DOCTOR, doctor, "", "what is there: LLVM, assembler, devices, cache")                       \
+    X(VERSION, version, "", "the version")
+
+enum {
+#define TOOL_COMMAND_INDEX(id, name, args, help) CMD_##id##_INDEX,
+    TOOL_COMMANDS(TOOL_COMMAND_INDEX)
+#undef TOOL_COMMAND_INDEX
+#define TOOL_COMMAND_BIT(id, name, args, help) CMD_##id = 1u << CMD_##id##_INDEX,
+    TOOL_COMMANDS(TOOL_COMMAND_BIT)
+#undef TOOL_COMMAND_BIT
+};
+
+typedef struct tool_command {
+    const char *name, *args, *help;
+    unsigned bit;
+    int (*run)(tool *t); /* the exit code */
+} tool_command;
+
+typedef JC_VEC(const char *) tool_strings;
+
+typedef struct tool_options {
+    tool_strings files, arch, sym, range, name, plugin, split_op, provider;
+    const char *device, *cache, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode;
+    bool no_cache, verify, no_lift_names, json, time, help;
+    int64_t seed, threads, repeat, max_classes, max_misses; /* the last two: -1 where not given */
+    double rtol, atol;                                      /* negative where not given */
+} tool_options;
+
+/* Fills O for COMMAND from ARGV. JITC_E_USAGE with a hint. */
+jitc_status tool_options_parse(tool_options *o, const tool_command *command, int argc, char **argv, jc_arena *arena,
+                               jc_error *err);
+/* Help of one subcommand, on standard output. */
+void tool_options_help(const tool_command *command);
+
+/* "NAME=REST": the name's length, and REST; false without '=' or with an empty name. */
+bool tool_pair(const char *text, size_t *nname, const char **rest);
+bool tool_integer(const char *text, int64_t *out);
+/* The known word nearest to WORD, where it is near enough to be a slip; else NULL. */
+const char *tool_nearest(const char *word, const char *const *known, size_t n);
+
+#endif

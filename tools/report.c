@@ -1,0 +1,142 @@
+/*
+ * tools/report.c - errors, JSON, progress, and writing files.
+ */
+#include "tools/tool.h"
+
+#include <errno.h>
+#include <math.h>
+#include <float.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+int tool_exit_code(jitc_status status) {
+    switch (status) {
+#define TOOL_EXIT_CODE(id, number, code, text)                                                     \
+    case JITC_##id:                                                                                \
+        return code;
+        JITC_STATUS_LIST(TOOL_EXIT_CODE)
+#undef TOOL_EXIT_CODE
+    }
+    return 5;
+}
+
+static const char *status_name(jitc_status status) {
+    switch (status) {
+#define TOOL_STATUS_NAME(id, number, code, text)                                                   \
+    case JITC_##id:                                                                                \
+        return #id;
+        JITC_STATUS_LIST(TOOL_STATUS_NAME)
+#undef TOOL_STATUS_NAME
+    }
+    return "";
+}
+
+int tool_fail(tool *t, const jc_error *err) {
+    char line[1600];
+    int code = tool_exit_code(err->status);
+    fprintf(stderr, "jitc: %s\n", jc_error_text(err, line, sizeof line));
+    if (!t->o.json)
+        return code;
+    json_t *e = json_object(), *out = tool_json_new();
+    tool_set(e, "status", tool_text(status_name(err->status)));
+    tool_set(e, "exit", json_integer(code));
+    tool_set(e, "message", tool_text(err->message[0] ? err->message : jitc_status_text(err->status)));
+    tool_set(e, "file", tool_text(err->file));
+    tool_set(e, "line", json_integer(err->line));
+    tool_set(e, "column", json_integer(err->column));
+    tool_set(e, "node", tool_text(err->node));
+    tool_set(out, "error", e);
+    return tool_json(t, out, code);
+}
+
+int tool_fail_library(tool *t) {
+    jitc_error_info info = { .struct_size = sizeof info };
+    jc_error err = JC_ERROR_INIT;
+    jitc_context_error_info(t->ctx, &info);
+    jc_fail_at(&err, info.status, info.file, info.line, info.column, info.node, "%s", info.message);
+    return tool_fail(t, &err);
+}
+
+json_t *tool_json_new(void) {
+    json_t *object = json_object();
+    tool_set(object, "version", json_integer(1));
+    return object;
+}
+
+void tool_set(json_t *object, const char *key, json_t *value) {
+    json_object_set_new(object, key, value ? value : json_null());
+}
+
+json_t *tool_real(double x) {
+    return json_real(isfinite(x) ? x : x < 0 ? -DBL_MAX : DBL_MAX);
+}
+
+/* Bytes that are no UTF-8 (a file's name may have them) become '?'. */
+json_t *tool_text(const char *text) {
+    json_t *value = json_string(text);
+    char copy[4096];
+    if (value)
+        return value;
+    snprintf(copy, sizeof copy, "%s", text);
+    for (char *c = copy; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return json_string(copy);
+}
+
+int tool_json(tool *t, json_t *value, int code) {
+    (void)t;
+    json_dumpf(value, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    putchar('\n');
+    json_decref(value);
+    return code;
+}
+
+void tool_log(void *user, const char *line) {
+    (void)user;
+    if (strncmp(line, "warning:", 8) == 0)
+        fprintf(stderr, "jitc: %s\n", line);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
+void tool_progress(void *user, unsigned done, unsigned total, const char *what) {
+    (void)user;
+    if (!isatty(STDERR_FILENO))
+        return;
+    fprintf(stderr, "\r\033[K[%u/%u] %s%s", done, total, what, done == total ? "\r\033[K" : "");
+    fflush(stderr);
+}
+
+void tool_hold_signals(bool hold) {
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+jitc_status tool_write(tool *t, const char *path, const void *data, size_t n, jc_error *err) {
+    if (!path) {
+        fwrite(data, 1, n, stdout);
+        return JITC_OK;
+    }
+    char *temporary = jc_arena_printf(t->arena, "%s.%ld.tmp", path, (long)getpid());
+    tool_hold_signals(true);
+    FILE *f = fopen(temporary, "wbe");
+    bool ok = f && fwrite(data, 1, n, f) == n && fflush(f) == 0;
+    int why = errno;
+    if (f && fclose(f) != 0)
+        ok = false;
+    if (ok && rename(temporary, path) != 0) {
+        ok = false;
+        why = errno;
+    }
+    if (!ok)
+        unlink(temporary);
+    tool_hold_signals(false);
+    return ok ? JITC_OK : jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "the file cannot be written: %s", strerror(why));
+}

@@ -1,0 +1,62 @@
+/*
+ * tools/run.h - one run of a graph or a piece: its inputs, its results, the reference's.
+ */
+#ifndef JC_TOOL_RUN_H
+#define JC_TOOL_RUN_H
+
+#include "ir/eval.h"
+#include "tools/safetensors.h"
+#include "tools/tool.h"
+
+typedef struct run_output {
+    const char *name;      /* "out0" */
+    uint8_t kind;          /* jc_kind: JC_TENSOR, JC_SYMINT; JC_NAME stands for all others */
+    bool undefined;        /* a buffer that nothing wrote */
+    jc_st_tensor tensor;   /* row-major; a symint is an I64 scalar */
+    int64_t integer;
+    double max_abs, rel_l2, rtol;
+    bool differs;
+} run_output;
+
+typedef struct run_call {
+    const char *op, *layer_name; /* NULL: no name */
+} run_call;
+
+typedef struct run {
+    tool *t;
+    jc_arena *arena;       /* of this run */
+    jitc_model *model;
+    uint32_t graph, piece; /* piece: UINT32_MAX for the whole graph */
+    const jc_func *f;
+    jc_device *device;
+    const char *file;
+    /* inputs: one per parameter of f */
+    int64_t *syms;
+    uint32_t nsyms;
+    jitc_value *host, *values; /* in host memory; on the device */
+    JC_VEC(void *) blocks;     /* device memory to give back */
+    uint32_t made;             /* how many were made up */
+    /* results */
+    uint32_t noutputs;
+    run_output *outputs;
+    JC_VEC(run_call) calls;
+    double first_ms, min_us, median_us;
+} run;
+
+/* run_inputs.c: r->syms, r->host.  FILE may be NULL. */
+jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_error *err);
+/* Copies r->host to the device: r->values. */
+jitc_status run_to_device(run *r, jc_error *err);
+void run_free_device(run *r);
+
+/* run_bounds.c: for each parameter of F, the number of rows of the smallest table that its integers index; INT64_MAX: none. */
+void run_bounds(const jc_func *f, const int64_t *syms, uint32_t nsyms, int64_t *bounds);
+
+/* run_outputs.c: r->outputs from what the run gave. */
+jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err);
+
+/* run_verify.c: the reference's results, in r->arena, then the comparison. */
+jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err);
+void run_compare(run *r, const jc_eval_out *reference);
+
+#endif

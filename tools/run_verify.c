@@ -1,0 +1,120 @@
+/*
+ * tools/run_verify.c - the same run by the reference, and how far apart the two are.
+ */
+#include "tools/run.h"
+
+#include <float.h>
+#include <math.h>
+
+/* --- the reference --- */
+
+static jitc_status call_host(void *user, const char *target, const jitc_value *args, const char *const *keys,
+                             uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
+    const run *r = user;
+    const jc_op_entry *op = jc_ops_find(r->t->ctx->ops, target, kDLCPU);
+    char schema[1024];
+    DLDevice host = { .device_type = kDLCPU };
+    if (!op)
+        return jc_fail_at(err, JITC_E_UNSUPPORTED, r->file, line, 0, NULL,
+                          "the reference needs custom operator %s on the host, and it is not registered: give --plugin with "
+                          "one that registers %s", target,
+                          jc_op_infer(target, args, keys, nargs, nresults, ~0ull, schema, sizeof schema));
+    return jc_op_call(op, host, NULL, args, keys, nargs, results, nresults, err);
+}
+
+jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err) {
+    jc_eval_host host = { call_host, r };
+    *out = JC_NEWN(r->arena, jc_eval_out, r->f->noutputs);
+    return jc_eval(r->f, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
+}
+
+/* --- the comparison --- */
+
+/* Relative L2 distance allowed, by what the result is rounded to. */
+static double tolerance(const run *r, const run_output *o) {
+    if (r->t->o.rtol >= 0)
+        return r->t->o.rtol;
+    switch (o->tensor.dtype) {
+    case JC_BF16:
+    case JC_F16:
+        return 1e-2;
+    case JC_F32:
+    case JC_F64:
+        return 1e-5;
+    case JC_F8E4M3FN:
+    case JC_F8E5M2:
+        return 1e-1;
+    default:
+        return 0; /* integers are equal or wrong */
+    }
+}
+
+typedef struct distance {
+    double max_abs, difference, reference; /* the last two: sums of squares */
+} distance;
+
+static void add(distance *d, double ours, double theirs) {
+    double delta = fabs(ours - theirs);
+    if (ours == theirs || (isnan(ours) && isnan(theirs)))
+        delta = 0;
+    else if (!isfinite(delta))
+        delta = DBL_MAX;
+    if (delta > d->max_abs)
+        d->max_abs = delta;
+    d->difference += delta * delta;
+    if (isfinite(theirs))
+        d->reference += theirs * theirs;
+}
+
+static void judge(const run *r, run_output *o, const distance *d) {
+    double atol = r->t->o.atol > 0 ? r->t->o.atol : 0;
+    o->max_abs = d->max_abs;
+    if (d->difference > 0)
+        o->rel_l2 = isfinite(d->difference) && d->reference > 0 ? sqrt(d->difference / d->reference) : DBL_MAX;
+    o->rtol = tolerance(r, o);
+    o->differs = !(o->rel_l2 <= o->rtol) && !(o->max_abs <= atol);
+}
+
+static bool same_shape(const run_output *o, const jc_eval_out *ref) {
+    if (o->kind == JC_SYMINT)
+        return ref->kind == JC_SYMINT;
+    if (ref->kind != JC_TENSOR || ref->rank != o->tensor.rank || ref->dtype != o->tensor.dtype)
+        return false;
+    for (int d = 0; d < ref->rank; d++)
+        if (ref->dims[d] != o->tensor.dims[d])
+            return false;
+    return true;
+}
+
+static void compare(const run *r, run_output *o, const jc_eval_out *ref) {
+    distance d = { 0 };
+    const jc_st_tensor *t = &o->tensor;
+    size_t size = jc_dtypes[t->dtype].size, n = t->nbytes / size;
+    if (!same_shape(o, ref)) {
+        o->max_abs = o->rel_l2 = DBL_MAX;
+        o->differs = true;
+        return;
+    }
+    if (o->kind == JC_SYMINT)
+        add(&d, (double)o->integer, (double)ref->integer);
+    for (size_t i = 0; o->kind == JC_TENSOR && i < n; i++) {
+        const char *at = (const char *)t->data + i * size;
+        if (ref->f)
+            add(&d, jc_load_float(t->dtype, at), ref->f[i]);
+        else if (jc_load_int(t->dtype, at) != ref->i[i])
+            add(&d, (double)jc_load_int(t->dtype, at), (double)ref->i[i]);
+        else
+            d.reference += (double)ref->i[i] * (double)ref->i[i];
+    }
+    judge(r, o, &d);
+}
+
+void run_compare(run *r, const jc_eval_out *reference) {
+    for (uint32_t i = 0; i < r->noutputs; i++) {
+        run_output *o = &r->outputs[i];
+        if (reference[i].undefined && o->kind == JC_TENSOR)
+            o->undefined = true;
+        if (!o->undefined && (o->kind == JC_TENSOR || o->kind == JC_SYMINT))
+            compare(r, o, &reference[i]);
+    }
+}

@@ -1,0 +1,98 @@
+/*
+ * tools/tool.h - what the subcommands share: the context, reading and building, errors, JSON.
+ *
+ * A subcommand is `int cmd_NAME(tool *t)`: it prints its result on standard output and returns the exit code. On a failure it
+ * returns tool_fail() or tool_fail_library(), which say the sentence on standard error, and with --json on standard
+ * output as well.  Everything of a run of the program lives in t->arena.
+ */
+#ifndef JC_TOOL_H
+#define JC_TOOL_H
+
+#include <jansson.h>
+
+#include "jit/model.h"
+#include "tools/options.h"
+
+struct tool {
+    tool_options o;
+    const tool_command *command;
+    jc_arena *arena;
+    jitc_context *ctx;
+    const char **texts; /* standard input, read once; NULL for files */
+    size_t *lengths;
+};
+
+#define TOOL_DECLARE(id, name, args, help) int cmd_##name(tool *t);
+TOOL_COMMANDS(TOOL_DECLARE)
+#undef TOOL_DECLARE
+
+/* --- report.c --- */
+int tool_exit_code(jitc_status status);
+int tool_fail(tool *t, const jc_error *err);
+int tool_fail_library(tool *t); /* the context's last failure */
+#define TOOL_TRY(t, err, call)                                                                     \
+    do {                                                                                           \
+        if ((call) != JITC_OK)                                                                     \
+            return tool_fail((t), (err));                                                          \
+    } while (0)
+/* Prints VALUE (taken) with "version": 1 in front, and returns CODE, or the code of a failed write. */
+int tool_json(tool *t, json_t *value, int code);
+json_t *tool_json_new(void); /* {"version": 1} */
+void tool_set(json_t *object, const char *key, json_t *value);
+json_t *tool_real(double x); /* JSON has no infinities */
+json_t *tool_text(const char *text);
+/* Lines of the library, to standard error. */
+void tool_log(void *user, const char *line);
+/* A progress line on standard error, if that is a terminal. */
+void tool_progress(void *user, unsigned done, unsigned total, const char *what);
+/* Interrupts wait while a file is written. */
+void tool_hold_signals(bool hold);
+/* Writes a file by a temporary one and a rename; PATH NULL: standard output. */
+jitc_status tool_write(tool *t, const char *path, const void *data, size_t n, jc_error *err);
+
+/* --- load.c --- */
+/* Opens the context. CACHE: whether this subcommand uses one. 0, or the exit code of a failure that has been reported. */
+int tool_open(tool *t, bool cache);
+/* Reads the files. */
+int tool_read(tool *t, jitc_graph ***out);
+typedef struct tool_build {
+    const char *arch;   /* NULL: the context's device */
+    bool split_only;
+    uint32_t variant;   /* which of several ranges given for one symbol */
+} tool_build;
+int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out);
+/* How many ranges the symbol with most has; at least 1. */
+uint32_t tool_variants(const tool *t);
+/* The arch to compile for: --arch, else that of --device or of the machine. Text in the arena. */
+jitc_status tool_arch(tool *t, const char **out, jc_error *err);
+jitc_status tool_load_json(tool *t, const char *path, json_t **out, jc_error *err);
+
+/* --- operators.c --- */
+/* The custom operators that running the model's graphs needs. */
+typedef struct tool_operator {
+    const char *name, *schema; /* schema: one that would take the first call */
+    const char *file;
+    int line;
+    uint32_t calls;
+    bool registered;           /* for the kind of device */
+} tool_operator;
+typedef JC_VEC(tool_operator) tool_operators;
+void tool_operators_of(tool *t, const jitc_model *m, DLDeviceType device, tool_operators *out);
+json_t *tool_operators_json(const tool_operators *list);
+
+/* --- classes.c --- */
+/* Compiled kernels of a class, from its artifact. */
+typedef struct tool_kernels {
+    uint32_t n;
+    const jc_plan_kernel *at;
+    const jc_plan *plan;
+} tool_kernels;
+jitc_status tool_class_kernels(tool *t, const jitc_model *m, uint32_t cls, tool_kernels *out, jc_error *err);
+/* Name of a class: that of its first piece. */
+static inline const char *tool_class_name(const jitc_model *m, uint32_t cls) {
+    return m->pieces[m->classes[cls].first].func->name;
+}
+json_t *tool_stats_json(const jitc_model_stats *s);
+void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s);
+
+#endif
