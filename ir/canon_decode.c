@@ -1,9 +1,9 @@
 /*
  * ir/canon_decode.c - a function again from its canonical bytes (format at the head of canon_encode.c).
  *
- * The bytes may come from a damaged or hostile cache entry, so tags, numbers and counts are checked here before they reach
- * the builder, which checks the arguments against the operator's signature.  Types of results are inferred and must
- * agree with those written.
+ * The bytes may come from a damaged or hostile cache entry, so tags, numbers and counts are checked here before
+ * they reach the builder, which checks the arguments against the operator's signature.  Types of results are
+ * inferred and must agree with those written.
  */
 #include "ir/canon_priv.h"
 
@@ -117,7 +117,7 @@ static void get_inputs(dec *d)
     }
 }
 
-/* ---- arguments ---------------------------------------------------------------------------------------------------- */
+/* ---- arguments ----------------------------------------------------------------------------------------------- */
 
 static jc_arg get_arg(dec *d, int depth);
 
@@ -207,7 +207,7 @@ static jc_arg get_arg(dec *d, int depth)
     return a;
 }
 
-/* ---- nodes ----------------------------------------------------------------------------------------------------------- */
+/* ---- nodes --------------------------------------------------------------------------------------------------- */
 
 static void add_locals(dec *d, jc_node *n)
 {

@@ -17,8 +17,9 @@
  *   expression       u8 cn_ex_tag; svar value, var symbol, or jc_ex_encode()'s form
  *   argument         u8 cn_tag, with CN_T_KEY: blob key; then what the tag says
  *
- * Results and inputs are numbered from 0 in order; symbols are the canonical ones.  Symbols and inputs get their numbers when
- * they are first written.  Layouts of results and who views whom are not written: inference finds them again.
+ * Results and inputs are numbered from 0 in order; symbols are the canonical ones.  Symbols and inputs get their
+ * numbers when they are first written.  Layouts of results and who views whom are not written: inference finds
+ * them again.
  *
  * Lifting happens here: a string, integer, float or bool that is an argument of a custom operator, or an entry of a
  * dict that is one, becomes an input.  A parameter that is no tensor is an input of its own at every use.
@@ -169,7 +170,7 @@ static void put_result(cn *c, const cn_node *x, const jc_value *v)
     put_dims(c, &c->body, t);
 }
 
-/* ---- inputs and arguments -------------------------------------------------------------------------------------- */
+/* ---- inputs and arguments ------------------------------------------------------------------------------------ */
 
 static void put_input(cn *c, uint32_t number)
 {
@@ -273,13 +274,13 @@ static void put_arg(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own
     }
     if (a->kind == JC_ARG_VALUE)
         put_value(c, a->value, own);
-    else if (custom && top && !(c->flags & JC_CANON_NO_LIFT) && cn_is_literal(a))
+    else if (top && cn_lifts(c, n) && cn_is_literal(a))
         put_literal(c, a);
     else
         put_plain(c, n, a, top, own, depth);
 }
 
-/* ---- nodes and outputs -------------------------------------------------------------------------------------------- */
+/* ---- nodes and outputs --------------------------------------------------------------------------------------- */
 
 static void put_custom(cn *c, const cn_node *x)
 {
@@ -329,7 +330,7 @@ void cn_encode_outputs(cn *c)
         put_arg(c, NULL, &c->f->outputs[i], false, true, 0);
 }
 
-/* ---- all together --------------------------------------------------------------------------------------------------- */
+/* ---- all together -------------------------------------------------------------------------------------------- */
 
 static void put_symbols(cn *c, jc_bytes *b)
 {
@@ -350,7 +351,8 @@ static void put_symbols(cn *c, jc_bytes *b)
 static void put_inputs(cn *c, jc_bytes *b)
 {
     const jc_func *f = c->f;
-    uint32_t *members = JC_NEWN(c->arena, uint32_t, f->nparams + 1), *group = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
+    uint32_t *members = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
+    uint32_t *group = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
     for (size_t i = 0; i < c->inputs.n; i++)
         if (c->inputs.at[i].kind == JC_BIND_PARAM)
             members[f->params[c->inputs.at[i].param]->alias]++;

@@ -1,19 +1,20 @@
 /*
  * ir/canon_graph.c - what a piece means, free of how its text says it.
  *
- * No-ops.  A cast to the dtype it has, a view that shows everything as it was, `contiguous` of what is contiguous: PyTorch
- * returns the operand itself, so they are forwarded, buffer and all.  The result of copy_ is its destination.
+ * No-ops.  A cast to the dtype it has, a view that shows everything as it was, `contiguous` of what is contiguous:
+ * PyTorch returns the operand itself, so they are forwarded, buffer and all.  The result of copy_ is its
+ * destination.
  *
- * Storages and versions.  Effects are numbered in the order of the text.  A pure node that reads a storage which some
- * effect of the piece writes has a version: 1 + the number of the last effect before it that wrote any storage it reads.
- * Effect numbers only grow, so of two nodes with the same operands the versions are equal exactly if nothing was written
- * in between.
+ * Storages and versions.  Effects are numbered in the order of the text.  A pure node that reads a storage which
+ * some effect of the piece writes has a version: 1 + the number of the last effect before it that wrote any
+ * storage it reads. Effect numbers only grow, so of two nodes with the same operands the versions are equal
+ * exactly if nothing was written in between.
  *
  * Duplicates.  Two pure nodes with equal operator, arguments, operand classes and version are congruent (value
- * numbering, in order of the text).  Of a class one node, the primary, is emitted and read from.  Buffers that leave the piece
- * stay apart: somebody may write them later.  So the primary is the member that leaves first, if any does, and any
- * further member that leaves is emitted for the sake of its output alone.  Allocations, and nodes whose own result is
- * written in the piece, are in no class but their own.
+ * numbering, in order of the text).  Of a class one node, the primary, is emitted and read from.  Buffers that
+ * leave the piece stay apart: somebody may write them later.  So the primary is the member that leaves first, if
+ * any does, and any further member that leaves is emitted for the sake of its output alone.  Allocations, and
+ * nodes whose own result is written in the piece, are in no class but their own.
  */
 #include "ir/canon_priv.h"
 
@@ -162,7 +163,7 @@ static void mark_escaping(cn *c, const jc_arg *at, uint32_t n, uint32_t *positio
     }
 }
 
-/* ---- duplicates ------------------------------------------------------------------------------------------------ */
+/* ---- duplicates ---------------------------------------------------------------------------------------------- */
 
 static uint64_t hash_arg(const cn *c, const jc_arg *a)
 {

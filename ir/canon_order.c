@@ -1,21 +1,21 @@
 /*
  * ir/canon_order.c - colours, and the walk that puts the nodes in order.
  *
- * The walk starts at the effects, in their order, and then at the outputs, in theirs, and emits operands before the node that
- * needs them.  Nothing else decides the order, so the order of the text has no say, but for two places where the walk has
- * a choice:
+ * The walk starts at the effects, in their order, and then at the outputs, in theirs, and emits operands before
+ * the node that needs them.  Nothing else decides the order, so the order of the text has no say, but for two
+ * places where the walk has a choice:
  *
  * Commutative operands are taken by colour: a hash of what they compute, bottom-up, free of names: parameters and
- * symbols of one type look alike.  Where two colours are equal, fine colours decide: they also know how a value is used
- * (contexts, collected from the outputs and effects backwards) and with that which parameter and which symbol is meant.  If
- * these are equal too, the operands look alike from everywhere, and it does not matter which comes first, as long as
- * all later choices agree: the one that is written first gets a mark, and the fine colours are made again (the
- * individualisation and refinement of graph isomorphism, without the search).
+ * symbols of one type look alike.  Where two colours are equal, fine colours decide: they also know how a value is
+ * used (contexts, collected from the outputs and effects backwards) and with that which parameter and which symbol
+ * is meant.  If these are equal too, the operands look alike from everywhere, and it does not matter which comes
+ * first, as long as all later choices agree: the one that is written first gets a mark, and the fine colours are
+ * made again (the individualisation and refinement of graph isomorphism, without the search).
  *
- * Readers before a write.  A reader has to stay between the writes that it was between.  So before a node that writes is
- * emitted, all live readers of the storage that precede it in the text and are not emitted yet are, in the order in which
- * a preliminary walk, which does not know of writes, meets them.  Readers after the write cannot be met too early, since
- * only what comes later needs them.
+ * Readers before a write.  A reader has to stay between the writes that it was between.  So before a node that
+ * writes is emitted, all live readers of the storage that precede it in the text and are not emitted yet are, in
+ * the order in which a preliminary walk, which does not know of writes, meets them.  Readers after the write
+ * cannot be met too early, since only what comes later needs them.
  *
  * No recursion along operands: graphs are as deep as they are long.
  */
@@ -24,7 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- symbols --------------------------------------------------------------------------------------------------- */
+/* ---- symbols ------------------------------------------------------------------------------------------------- */
 
 static cn_sym *symbol_slot(cn_sym *at, uint32_t cap, uint32_t sym)
 {
@@ -55,7 +55,7 @@ cn_sym *cn_symbol(cn *c, uint32_t sym)
     return s;
 }
 
-/* ---- colours --------------------------------------------------------------------------------------------------- */
+/* ---- colours ------------------------------------------------------------------------------------------------- */
 
 static uint64_t colour_expr(cn *c, const jc_expr *e)
 {
@@ -103,7 +103,7 @@ static uint64_t colour_arg(cn *c, const jc_node *n, const jc_arg *a, bool top)
         symint = jc_arg_expr(a->value->type.expr);
         return colour_arg(c, n, &symint, top);
     }
-    if (top && n->op == JC_OP_custom && !(c->flags & JC_CANON_NO_LIFT) && cn_is_literal(a))
+    if (top && cn_lifts(c, n) && cn_is_literal(a))
         return cn_mix(30, cn_literal_kind(a));
     switch (a->kind) {
     case JC_ARG_VALUE:
@@ -178,7 +178,7 @@ void cn_colour(cn *c)
     }
 }
 
-/* ---- fine colours ------------------------------------------------------------------------------------------------ */
+/* ---- fine colours -------------------------------------------------------------------------------------------- */
 
 static void context_outputs(cn *c, const jc_arg *at, uint32_t n, uint64_t *position)
 {
@@ -261,7 +261,7 @@ void cn_refine(cn *c)
         refine(c);
 }
 
-/* ---- the walk ----------------------------------------------------------------------------------------------------- */
+/* ---- the walk ------------------------------------------------------------------------------------------------ */
 
 /* Each mark costs a pass over the piece.  Beyond this many, ties are broken without telling: forms that could be equal
    may then differ, never the other way round. */

@@ -6,13 +6,14 @@
  *   canon_encode.c  bytes, inputs, symbols, lifting
  *   canon_decode.c  and back
  *
- * All tables are indexed by value id or by the node's place in the text; nothing that decides about bytes ever looks at a name,
- * a line, an id or the order of the text, except for the order of effects.
+ * All tables are indexed by value id or by the node's place in the text; nothing that decides about bytes ever
+ * looks at a name, a line, an id or the order of the text, except for the order of effects.
  */
 #ifndef JC_CANON_PRIV_H
 #define JC_CANON_PRIV_H
 
 #include "ir/canon.h"
+#include "ir/fx.h"
 
 #define CN_NONE UINT32_MAX
 #define CN_FORMAT 1u     /* first byte of the form */
@@ -131,7 +132,13 @@ void cn_encode_node(cn *c, uint32_t node);
 void cn_encode_outputs(cn *c);
 void cn_finish(cn *c, jc_canon *out);
 
-/* Literals of custom operators, where they are lifted, and what they become. */
+/* Are N's literals data?  Those of a custom operator; of a call that nobody knows we cannot tell. */
+static inline bool cn_lifts(const cn *c, const jc_node *n)
+{
+    return n && n->op == JC_OP_custom && n->target[0] != JC_UNKNOWN_MARK && !(c->flags & JC_CANON_NO_LIFT);
+}
+
+/* What is lifted, and what it becomes. */
 static inline bool cn_is_literal(const jc_arg *a)
 {
     return a->kind == JC_ARG_STR || a->kind == JC_ARG_FLOAT || a->kind == JC_ARG_BOOL ||

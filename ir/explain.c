@@ -1,9 +1,9 @@
 /*
  * ir/explain.c - where two canonical forms part.
  *
- * Both forms are decoded and compared node by node in canonical order; inputs are compared where they are first used,
- * since that is where they got their number.  The first difference is told with both sides as text and, where the
- * pieces they came from are at hand, the lines of their nodes.
+ * Both forms are decoded and compared node by node in canonical order; inputs are compared where they are first
+ * used, since that is where they got their number.  The first difference is told with both sides as text and,
+ * where the pieces they came from are at hand, the lines of their nodes.
  */
 #include "ir/canon_priv.h"
 
@@ -23,7 +23,7 @@ typedef struct expl {
     uint32_t inputs; /* those before this one were compared */
 } expl;
 
-/* ---- text --------------------------------------------------------------------------------------------------------- */
+/* ---- text ---------------------------------------------------------------------------------------------------- */
 
 static void print_arg(const jc_func *f, const jc_arg *a, jc_bytes *out);
 
@@ -115,7 +115,7 @@ static char *node_text(expl *x, const side *s, const jc_node *n)
     return ended(&b);
 }
 
-/* ---- differences ---------------------------------------------------------------------------------------------------- */
+/* ---- differences --------------------------------------------------------------------------------------------- */
 
 static int node_line(const expl *x, const side *s)
 {

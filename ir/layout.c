@@ -1,16 +1,17 @@
 /*
  * ir/layout.c - where things lie: strides from root parameters through the pieces, and who shares storage.
  *
- * The text of a cut model says nothing of strides, and each piece was read on its own, its parameters contiguous.  Here the
- * calls of the root are followed in order: a piece's parameters take the strides of what is passed, its nodes are
- * inferred again, and then the call is.  Every tensor of the root has a token, a number for the storage it lies in: a
- * result has the token of an argument if the output lies in a parameter, else a new one for each storage that the piece makes.
+ * The text of a cut model says nothing of strides, and each piece was read on its own, its parameters contiguous.
+ * Here the calls of the root are followed in order: a piece's parameters take the strides of what is passed, its
+ * nodes are inferred again, and then the call is.  Every tensor of the root has a token, a number for the storage
+ * it lies in: a result has the token of an argument if the output lies in a parameter, else a new one for each
+ * storage that the piece makes.
  *
- * Parameters with the same token get a common alias number if the piece writes one of them: then the order of its reads and
- * writes matters in a way that the piece alone does not show.
+ * Parameters with the same token get a common alias number if the piece writes one of them: then the order of its
+ * reads and writes matters in a way that the piece alone does not show.
  *
- * Symbols are the graph's, so expressions pass from root to piece as they are; where a piece was printed with symbols of its
- * own, they are translated by the dims of the arguments.
+ * Symbols are the graph's, so expressions pass from root to piece as they are; where a piece was printed with
+ * symbols of its own, they are translated by the dims of the arguments.
  */
 #include "ir/passes.h"
 
@@ -24,7 +25,7 @@ typedef struct lay {
     jc_map *seen;    /* pieces that were called */
 } lay;
 
-/* ---- root parameters ----------------------------------------------------------------------------------------------- */
+/* ---- root parameters ----------------------------------------------------------------------------------------- */
 
 static bool is_tensor(const jc_value *v)
 {
@@ -75,7 +76,7 @@ static jitc_status set_entries(jc_graph *g, const jc_stride_entry *entries, uint
     return JITC_OK;
 }
 
-/* ---- symbols of a piece of its own ---------------------------------------------------------------------------------- */
+/* ---- symbols of a piece of its own --------------------------------------------------------------------------- */
 
 typedef struct translation {
     const jc_expr **map; /* NULL: nothing to translate */
@@ -114,7 +115,7 @@ static const jc_expr *const *translated(lay *l, const translation *t, const jc_e
     return out;
 }
 
-/* ---- one call -------------------------------------------------------------------------------------------------------- */
+/* ---- one call ------------------------------------------------------------------------------------------------ */
 
 static bool same_strides(const jc_type *t, const jc_expr *const *a, const jc_expr *const *b)
 {
@@ -303,7 +304,10 @@ static jitc_status lay_call(lay *l, jc_node *call)
 jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err)
 {
     JC_TRY(set_entries(g, entries, n, err));
-    lay l = { .g = g, .err = err, .token = JC_NEWN(g->arena, uint32_t, g->root->nvalues), .seen = jc_map_new(g->arena) };
+    lay l = { .g = g,
+              .err = err,
+              .token = JC_NEWN(g->arena, uint32_t, g->root->nvalues),
+              .seen = jc_map_new(g->arena) };
     for (uint32_t i = 0; i < g->root->nparams; i++)
         l.token[g->root->params[i]->id] = ++l.tokens;
     for (size_t i = 0; i < g->root->nodes.n; i++) {

@@ -4,18 +4,20 @@
  * The rules are those of vLLM and of PyTorch's splitter, so that a model cut here and there has the same pieces
  * (notes, "Features"):
  *
- *   - A splitting operator starts a piece of its own; those that follow it at once share it; the next operator starts a
- *     piece that does not split.
- *   - What takes a part of an earlier result (`x[...]`, a getitem in PyTorch's graph) belongs to the piece of that result.  Here
- *     that is a slice, or the reshape that completes an index, which stands alone on its line; slices that share operand
- *     and line come from `split` or `chunk`, which are calls like others.  The destination of a setitem stays.
+ *   - A splitting operator starts a piece of its own; those that follow it at once share it; the next operator
+ *     starts a piece that does not split.
+ *   - What takes a part of an earlier result (`x[...]`, a getitem in PyTorch's graph) belongs to the piece of
+ *     that result.  Here that is a slice, or the reshape that completes an index, which stands alone on its line;
+ *     slices that share operand and line come from `split` or `chunk`, which are calls like others.  The
+ *     destination of a setitem stays.
  *   - A piece of `empty` allocations alone joins the last piece before it that does not split.
  *   - Order of the text is kept within a piece, so effects keep theirs.
  *   - The outputs of a piece are ordered by their first use in a later piece, going through the text, operands in
  *     their order; what the root returns comes last.  Its parameters are ordered by first use.
  *
- * Symbolic integers are expressions and need no parameters.  For the same reason a graph that arrives cut loses the
- * symbolic integers that its pieces return for other pieces' sake: the flat text of the same model has none of them.
+ * Symbolic integers are expressions and need no parameters.  For the same reason a graph that arrives cut loses
+ * the symbolic integers that its pieces return for other pieces' sake: the flat text of the same model has none of
+ * them.
  */
 #include "ir/passes.h"
 
@@ -69,7 +71,7 @@ bool jc_piece_is_splitting(const jc_func *piece, const jc_split_options *options
     return false;
 }
 
-/* ---- a graph that arrives cut ------------------------------------------------------------------------------------ */
+/* ---- a graph that arrives cut -------------------------------------------------------------------------------- */
 
 typedef struct known {
     const bool *sym;
@@ -198,7 +200,7 @@ static jitc_status accept_cut(jc_graph *g, jc_error *err)
     return JITC_OK;
 }
 
-/* ---- a graph that stays whole ------------------------------------------------------------------------------------- */
+/* ---- a graph that stays whole -------------------------------------------------------------------------------- */
 
 static jc_arg results_as(jc_graph *g, const jc_arg *output, const jc_node *call, uint32_t *next)
 {
@@ -245,7 +247,7 @@ static void make_whole(jc_graph *g)
     g->root = root;
 }
 
-/* ---- which piece a node belongs to -------------------------------------------------------------------------------- */
+/* ---- which piece a node belongs to --------------------------------------------------------------------------- */
 
 typedef struct part {
     bool splitting, only_empty;
@@ -376,7 +378,7 @@ static void merge_empty(cut *c)
     }
 }
 
-/* ---- inputs and outputs ---------------------------------------------------------------------------------------- */
+/* ---- inputs and outputs -------------------------------------------------------------------------------------- */
 
 static void see_use(void *user, jc_value *v)
 {
@@ -422,7 +424,7 @@ static void see_input(void *user, jc_value *v)
     jc_push(c->g->arena, &p->inputs, v);
 }
 
-/* ---- copying ------------------------------------------------------------------------------------------------------ */
+/* ---- copying ------------------------------------------------------------------------------------------------- */
 
 static jc_arg copy_arg(cut *c, const jc_arg *a)
 {

@@ -18,7 +18,8 @@ typedef struct strings {
 } strings;
 
 typedef struct class_info {
-    uint32_t ninputs, nsyms, nnodes;
+    uint32_t ninputs, nsyms, nnodes, noutputs;
+    jc_arg *outputs; /* all NONE: a run only counts them */
     jc_span bytes;
     jc_hash hash;
 } class_info;
@@ -175,19 +176,21 @@ static jitc_status get_classes(decoder *d) {
     jc_span canon = d->file->sections[JC_SECTION_CANON];
     size_t at = 0;
     enter(d, JC_SECTION_CLASSES);
-    d->m->nclasses = count(d, 4);
+    d->m->nclasses = count(d, 5);
     d->m->classes = JC_NEWN(d->arena, jc_class, d->m->nclasses);
     d->classes = JC_NEWN(d->arena, class_info, d->m->nclasses);
     for (uint32_t i = 0; i < d->m->nclasses && !d->r.bad; i++) {
         class_info *c = &d->classes[i];
+        c->noutputs = below(d, UINT32_MAX);
         c->ninputs = below(d, UINT32_MAX);
         c->nsyms = below(d, JC_BUNDLE_MAX_SYMS + 1);
         c->nnodes = below(d, UINT32_MAX);
         uint64_t n = jc_get_var(&d->r);
-        if (d->r.bad || n > canon.n - at)
+        if (d->r.bad || n > canon.n - at || c->noutputs > n) /* the canonical form has them all */
             return DAMAGED(d->err, "classes");
         c->bytes = (jc_span){ canon.at + at, (size_t)n };
         c->hash = jc_hash_of(c->bytes.at, c->bytes.n);
+        c->outputs = JC_NEWN(d->arena, jc_arg, c->noutputs);
         at += (size_t)n;
     }
     return d->r.bad || d->r.at != d->r.end || at != canon.n ? DAMAGED(d->err, "classes") : JITC_OK;
@@ -273,11 +276,6 @@ static jc_func *get_func(decoder *d) {
         params[i] = (jc_value){ .id = i, .index = i, .name = get_string(d), .line = get_line(d, 0), .type = get_type(d) };
     }
     f->nvalues = f->nparams;
-    f->noutputs = count(d, 0);
-    /* Of a piece nothing more is said of them, so nothing bounds them: no piece has near as many. */
-    if (f->noutputs > (1u << 20))
-        d->r.bad = true;
-    f->outputs = JC_NEWN(d->arena, jc_arg, d->r.bad ? 0 : f->noutputs);
     return f;
 }
 
@@ -342,6 +340,8 @@ static jitc_status get_piece(decoder *d, jc_piece *p, uint32_t graph) {
     size_t left = (size_t)(d->r.end - d->r.at);
     if (d->r.bad || c->ninputs > left || c->nsyms > left || c->nnodes > left)
         return DAMAGED(d->err, "graphs");
+    p->func->noutputs = c->noutputs;
+    p->func->outputs = c->outputs;
     p->canon.bytes = c->bytes.at;
     p->canon.nbytes = c->bytes.n;
     p->canon.hash = c->hash;
@@ -427,6 +427,8 @@ static void get_root(decoder *d) {
     d->cap = 0;
     for (uint32_t i = 0; i < root->nparams; i++)
         define(d, root->params[i]);
+    root->noutputs = count(d, 1);
+    root->outputs = JC_NEWN(d->arena, jc_arg, root->noutputs);
     uint32_t ncalls = count(d, 3);
     for (uint32_t i = 0; i < ncalls && !d->r.bad; i++)
         get_call(d, root);

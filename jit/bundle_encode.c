@@ -91,7 +91,6 @@ static void put_params(encoder *e, jc_bytes *b, const jc_func *f) {
         jc_put_svar(b, f->params[i]->line);
         jc_put_var(b, type(e, &f->params[i]->type));
     }
-    jc_put_var(b, f->noutputs);
 }
 
 static jitc_status put_bind(encoder *e, jc_bytes *b, const jc_bind *bind) {
@@ -203,6 +202,7 @@ static jitc_status put_root(encoder *e, jc_bytes *b, const jc_graph *g) {
     for (uint32_t i = 0; i < root->nparams; i++)
         e->numbers[root->params[i]->id] = i;
     put_params(e, b, root);
+    jc_put_var(b, root->noutputs);
     jc_put_var(b, root->nodes.n);
     for (size_t i = 0; i < root->nodes.n; i++)
         JC_TRY(put_call(e, b, root->nodes.at[i], pieces, &count));
@@ -248,7 +248,9 @@ static void put_classes(encoder *e) {
     jc_bytes *b = &e->sections[JC_SECTION_CLASSES], *canon = &e->sections[JC_SECTION_CANON];
     jc_put_var(b, e->m->nclasses);
     for (uint32_t i = 0; i < e->m->nclasses; i++) {
-        const jc_canon *c = &e->m->pieces[e->m->classes[i].first].canon;
+        const jc_piece *p = &e->m->pieces[e->m->classes[i].first];
+        const jc_canon *c = &p->canon;
+        jc_put_var(b, p->func->noutputs);
         jc_put_var(b, c->ninputs);
         jc_put_var(b, c->nsyms);
         jc_put_var(b, c->nnodes);

@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += jit/libjit.la
 JC_FRONT_LIBS += jit/libjit.la
 jit_libjit_la_SOURCES = \
+	jit/bundle.c jit/bundle.h jit/bundle_decode.c jit/bundle_encode.c \
 	jit/context.c jit/model.c jit/model.h jit/model_run.c jit/service.c jit/service.h \
 	jit/sched.h jit/schedule.c jit/schedule.h \
 	jit/sched_gen.c jit/sched_group.c jit/sched_matmul.c jit/sched_plan.c jit/sched_shape.c jit/sched_values.c
@@ -15,3 +16,10 @@ tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_sched_SOURCES = tests/check_sched.c tests/graph_run.c tests/graph_run.h
 tests_check_sched_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_sched_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_bundle
+TESTS += tests/check_bundle
+tests_check_bundle_SOURCES = tests/check_bundle.c tools/safetensors.c tools/safetensors.h
+tests_check_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_bundle_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_bundle_LDFLAGS = $(JC_PLUGIN_HOST)

@@ -185,8 +185,9 @@ static jitc_status plan_graph(jitc_model *m, run *r, jc_error *err) {
             c->escape_block[e] = new_block(r, jc_shape_escape_bytes(c->shape, e), i, &r->blocks, &cap);
         for (uint32_t a = 0; a < c->node->nargs; a++)
             use(r, &c->node->args[a], i);
-        for (uint32_t o = 0; o < c->nout && o < c->node->nresults; o++)
-            r->slots[c->node->results[o]->id].block = block_of_output(r, c, o);
+        for (uint32_t o = 0, v = 0; o < c->nout && v < c->node->nresults; o++)
+            if (jc_exec_plan(c->exec)->outputs[o].kind != JC_OUT_NONE) /* None has no value in the root */
+                r->slots[c->node->results[v++]->id].block = block_of_output(r, c, o);
     }
     for (uint32_t i = 0; i < root->noutputs; i++)
         use(r, &root->outputs[i], r->ncalls);
@@ -325,8 +326,9 @@ static jitc_status run_graph(jitc_model *m, uint32_t graph, void *stream, const 
     for (uint32_t i = 0; i < r->ncalls; i++) {
         call *c = &r->calls[i];
         JC_TRY(do_call(m, r, c, NULL, stream, err));
-        for (uint32_t o = 0; o < c->nout && o < c->node->nresults; o++)
-            r->slots[c->node->results[o]->id].value = c->out[o];
+        for (uint32_t o = 0, v = 0; o < c->nout && v < c->node->nresults; o++)
+            if (jc_exec_plan(c->exec)->outputs[o].kind != JC_OUT_NONE)
+                r->slots[c->node->results[v++]->id].value = c->out[o];
     }
     for (uint32_t i = 0; i < root->noutputs; i++)
         results[i] = root_arg(r, &root->outputs[i]);

@@ -596,22 +596,33 @@ static uint32_t from_node(jc_gen *g, jc_value *v, const at *index) {
     }
 }
 
+/* How often this kernel has stored to STORE so far: what is remembered from before is stale then. */
+static uint64_t version(const jc_gen *g, uint32_t store) {
+    uint64_t n = 0;
+    for (size_t p = 0; p < g->ptrs.n && store != JC_NO_STORE; p++)
+        for (size_t i = 0; i < g->tape.n && g->ptrs.at[p].store == store; i++)
+            n += g->tape.at[i].op == JC_T_STORE && g->tape.at[i].arg == g->ptrs.at[p].arg;
+    return n;
+}
+
 static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     struct {
         jc_value *v;
+        uint64_t version;
         at index;
     } key;
     if (g->failed)
         return 0;
     memset(&key, 0, sizeof key);
+    uint32_t store = g->s->lazy[jc_storage(v)->id].store;
     key.v = v;
+    key.version = version(g, store);
     for (uint32_t d = 0; d < v->type.rank; d++)
         key.index.i[d] = index->i[d];
     size_t size = offsetof(typeof(key), index) + v->type.rank * sizeof(const jc_expr *);
     uintptr_t known = (uintptr_t)jc_map_get(g->memo, &key, size);
     if (known)
         return (uint32_t)(known - 1);
-    uint32_t store = g->s->lazy[jc_storage(v)->id].store;
     /* A root's own value is what it stores, not what lies there yet. */
     bool own = false;
     for (size_t i = 0; i < g->item->roots.n && v->def && !v->base; i++)

@@ -49,6 +49,19 @@ static bool is_tensor_list(const jitc_value *v)
     return v->tag == JITC_LIST;
 }
 
+/* A string that was not lifted (the reference, --no-lift-names) is interned here.  A check looks at tags only. */
+static jitc_status as_name(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out)
+{
+    if (v->tag == JITC_NAME)
+        return JITC_OK;
+    if (v->tag != JITC_STR || !m->op->names)
+        return wrong_type(m, arg, v);
+    *out = (jitc_value){ .tag = JITC_NAME, .name = v->str ? jc_name_intern(m->op->names, v->str, NULL) : NULL };
+    if (v->str && !out->name)
+        return jc_fail(m->err, JITC_E_NOMEM, "Out of memory while calling operator %s.", m->op->schema.name);
+    return JITC_OK;
+}
+
 /* V as ARG wants it. */
 static jitc_status convert(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out)
 {
@@ -70,7 +83,7 @@ static jitc_status convert(const match *m, const jc_schema_arg *arg, const jitc_
         out->i = v->tag == JITC_INT || v->tag == JITC_BOOL ? v->i != 0 : 0;
         return v->tag == JITC_INT || v->tag == JITC_BOOL ? JITC_OK : wrong_type(m, arg, v);
     case JC_ST_NAME:
-        return v->tag == JITC_NAME ? JITC_OK : wrong_type(m, arg, v);
+        return as_name(m, arg, v, out);
     default:
         return is_tensor_list(v) ? JITC_OK : wrong_type(m, arg, v);
     }

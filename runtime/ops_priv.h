@@ -16,6 +16,7 @@ struct jc_op_entry {
     jitc_shape_function shape;
     void *user;
     unsigned devices;      /* bits 1 << DLDeviceType */
+    jc_names *names;       /* where a string passed as a layer name is interned; NULL: it is refused */
     ffi_cif cif;           /* of a plain function: the call, arguments, results */
     struct jc_op_entry *next; /* same name, other devices */
 };

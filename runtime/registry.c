@@ -73,7 +73,8 @@ jitc_status jc_ops_register(jc_registry *ops, const char *schema, jitc_plain_fun
     jitc_op_options o;
     JC_TRY(read_options(options, &o, err));
     jc_op_entry *op = JC_NEW(ops->arena, jc_op_entry);
-    *op = (jc_op_entry){ .plain = plain, .frame = frame, .shape = o.shape, .user = o.user, .devices = o.devices };
+    *op = (jc_op_entry){ .plain = plain, .frame = frame, .shape = o.shape, .user = o.user, .devices = o.devices,
+                         .names = ops->names };
     op->text = jc_arena_strdup(ops->arena, schema);
     JC_TRY(jc_schema_parse(op->text, ops->arena, &op->schema, err));
     const char *name = op->schema.name;

@@ -146,6 +146,8 @@ static const row rows[] = {
     { "11 rank constants of a custom operator", B(S("a: \"bf16[8]\" = " CALL("x", "0, 32064, g = 'tp:0'")) RET("a")),
       B(S("a: \"bf16[8]\" = " CALL("x", "32064, 64128, g = 'tp:1'")) RET("a")), true },
     { "11 rank constants of a compiled one", B(S("a = x + 32064") RET("a")), B(S("a = x + 64128") RET("a")), false },
+    { "11 literals of a call that nobody knows", B(S("a: \"bf16[s0, 8]\" = torch.cummax_of(x, 0)") RET("a")),
+      B(S("a: \"bf16[s0, 8]\" = torch.cummax_of(x, 1)") RET("a")), false },
     { "11 lists are structure", B(S("a: \"bf16[8]\" = " CALL("x", "[1, 2]")) RET("a")),
       B(S("a: \"bf16[8]\" = " CALL("x", "[1, 3]")) RET("a")), false },
     { "11 entries of a dict are lifted", B(S("a: \"bf16[8]\" = " CALL("x", "kwargs = {'p': 3, 'q': 'u'}")) RET("a")),

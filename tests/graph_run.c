@@ -141,9 +141,16 @@ static jitc_status call_op(void *user, const char *target, const jitc_value *arg
     jitc_context *ctx = user;
     DLDevice cpu = { kDLCPU, 0 };
     const jc_op_entry *op = jc_ops_find(ctx->ops, target, kDLCPU);
+    jitc_value own[16]; /* the graph as read still has its strings: an operator gets names */
     (void)line;
     if (!op)
         return jc_fail(err, JITC_E_UNSUPPORTED, "%s is not registered", target);
+    for (uint32_t i = 0; i < nargs; i++) {
+        own[i] = args[i];
+        if (args[i].tag == JITC_STR)
+            own[i] = (jitc_value){ .tag = JITC_NAME, .name = jitc_layer_name_intern(ctx, args[i].str, NULL) };
+    }
+    args = own;
     return jc_op_call(op, cpu, NULL, args, keys, nargs, results, nresults, err);
 }
 

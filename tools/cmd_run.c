@@ -262,39 +262,56 @@ static jitc_status write_outputs(const session *s, jc_error *err) {
 
 /* --- the whole session --- */
 
-static bool has_param(const jitc_model *m, const char *name, size_t n) {
-    for (uint32_t p = 0; p < m->npieces; p++)
-        for (uint32_t i = 0; i < m->pieces[p].func->nparams; i++)
-            if (strlen(m->pieces[p].func->params[i]->name) == n &&
-                memcmp(m->pieces[p].func->params[i]->name, name, n) == 0)
-                return true;
-    for (uint32_t g = 0; g < m->ngraphs; g++)
-        for (uint32_t i = 0; i < m->graphs[g]->g->root->nparams; i++)
-            if (strlen(m->graphs[g]->g->root->params[i]->name) == n &&
-                memcmp(m->graphs[g]->g->root->params[i]->name, name, n) == 0)
-                return true;
+static bool func_has(const jc_func *f, const char *name, size_t n) {
+    for (uint32_t i = 0; i < f->nparams; i++)
+        if (strlen(f->params[i]->name) == n && memcmp(f->params[i]->name, name, n) == 0)
+            return true;
     return false;
 }
 
-/* Symbols and parameters that the options name must be there. */
-static jitc_status check_options(const session *s, jc_error *err) {
-    const tool_options *o = &s->t->o;
+static bool has_param(jitc_graph *const *graphs, uint32_t ngraphs, const char *name, size_t n) {
+    for (uint32_t g = 0; g < ngraphs; g++) {
+        if (func_has(graphs[g]->g->root, name, n))
+            return true;
+        for (size_t p = 0; p < graphs[g]->g->pieces.n; p++)
+            if (func_has(graphs[g]->g->pieces.at[p], name, n))
+                return true;
+    }
+    return false;
+}
+
+static bool has_symbol(jitc_graph *const *graphs, uint32_t ngraphs, const char *name, size_t n) {
+    for (uint32_t g = 0; g < ngraphs; g++)
+        if (jc_sym_find(graphs[g]->g->exprs, name, n) != UINT32_MAX)
+            return true;
+    return false;
+}
+
+/* Symbols that --sym names must be there: before anything is compiled. */
+static jitc_status check_symbols(const tool *t, jitc_graph *const *graphs, jc_error *err) {
     const char *rest;
     size_t n;
-    for (size_t i = 0; i < o->sym.n; i++) {
-        bool known = false;
-        if (!tool_pair(o->sym.at[i], &n, &rest))
-            return jc_fail(err, JITC_E_USAGE, "--sym takes SYMBOL=NUMBER, not '%s'", o->sym.at[i]);
-        for (uint32_t g = 0; g < s->model->ngraphs; g++)
-            known |= jc_sym_find(s->model->graphs[g]->g->exprs, o->sym.at[i], n) != UINT32_MAX;
-        if (!known)
-            return jc_fail(err, JITC_E_USAGE, "--sym: no graph has a symbol '%.*s'", (int)n, o->sym.at[i]);
+    int64_t value;
+    for (size_t i = 0; i < t->o.sym.n; i++) {
+        const char *text = t->o.sym.at[i];
+        if (!tool_pair(text, &n, &rest) || !tool_integer(rest, &value) || value < 0)
+            return jc_fail(err, JITC_E_USAGE, "--sym takes SYMBOL=NUMBER, not '%s'", text);
+        if (!has_symbol(graphs, (uint32_t)t->o.files.n, text, n))
+            return jc_fail(err, JITC_E_USAGE, "--sym: no graph has a symbol '%.*s'", (int)n, text);
     }
-    for (size_t i = 0; i < o->name.n; i++) {
-        if (!tool_pair(o->name.at[i], &n, &rest))
-            return jc_fail(err, JITC_E_USAGE, "--name takes PARAM=STRING, not '%s'", o->name.at[i]);
-        if (!has_param(s->model, o->name.at[i], n))
-            return jc_fail(err, JITC_E_USAGE, "--name: no graph has a parameter '%.*s'", (int)n, o->name.at[i]);
+    return JITC_OK;
+}
+
+/* Likewise the parameters of --name.  Those of the pieces of a flat graph are known only when it has been cut. */
+static jitc_status check_names(const tool *t, jitc_graph *const *graphs, jc_error *err) {
+    const char *rest;
+    size_t n;
+    for (size_t i = 0; i < t->o.name.n; i++) {
+        const char *text = t->o.name.at[i];
+        if (!tool_pair(text, &n, &rest))
+            return jc_fail(err, JITC_E_USAGE, "--name takes PARAM=STRING, not '%s'", text);
+        if (!has_param(graphs, (uint32_t)t->o.files.n, text, n))
+            return jc_fail(err, JITC_E_USAGE, "--name: no graph has a parameter '%.*s'", (int)n, text);
     }
     return JITC_OK;
 }
@@ -374,11 +391,15 @@ static int prepare(session *s) {
     s->have_inputs = t->o.inputs != NULL;
     if (t->o.names)
         TOOL_TRY(t, &err, tool_load_json(t, t->o.names, &s->names, &err));
-    if ((code = tool_read(t, &graphs)) ||
-        (code = tool_model(t, graphs, (uint32_t)t->o.files.n, &(tool_build){ .arch = arch }, &s->model)))
+    if ((code = tool_read(t, &graphs)))
         return code;
-    TOOL_TRY(t, &err, check_options(s, &err));
-    return 0;
+    TOOL_TRY(t, &err, check_symbols(t, graphs, &err));
+    if (!t->o.piece)
+        TOOL_TRY(t, &err, check_names(t, graphs, &err));
+    code = tool_model(t, graphs, (uint32_t)t->o.files.n, &(tool_build){ .arch = arch }, &s->model);
+    if (!code && t->o.piece)
+        TOOL_TRY(t, &err, check_names(t, graphs, &err));
+    return code;
 }
 
 int cmd_run(tool *t) {

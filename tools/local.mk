@@ -19,7 +19,7 @@ jitc_LDADD = $(JC_CORE_LIBS) $(JANSSON_LIBS) -lm
 
 check_PROGRAMS += tests/check_tool
 TESTS += tests/check_tool
-tests_check_tool_SOURCES = tests/check_tool.c
+tests_check_tool_SOURCES = tests/check_tool.c tools/safetensors.c
 tests_check_tool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
-tests_check_tool_LDADD = $(CHECK_LIBS) $(JANSSON_LIBS)
-EXTRA_tests_check_tool_DEPENDENCIES = jitc$(EXEEXT)
+tests_check_tool_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_tool_DEPENDENCIES = jitc$(EXEEXT) examples/jitc_tiny_ops.so

@@ -39,18 +39,15 @@ static double uniform(uint64_t *state) {
 
 /* --- symbols --- */
 
-static jitc_status user_symbol(const run *r, const char *name, bool *given, int64_t *value, jc_error *err) {
+/* What --sym says; its form has been checked. */
+static bool user_symbol(const run *r, const char *name, int64_t *value) {
     for (size_t i = 0; i < r->t->o.sym.n; i++) {
         const char *rest;
         size_t n;
-        if (!tool_pair(r->t->o.sym.at[i], &n, &rest) || !tool_integer(rest, value) || *value < 0)
-            return jc_fail(err, JITC_E_USAGE, "--sym takes SYMBOL=NUMBER, not '%s'", r->t->o.sym.at[i]);
-        if (strlen(name) == n && memcmp(name, r->t->o.sym.at[i], n) == 0) {
-            *given = true;
-            return JITC_OK;
-        }
+        if (tool_pair(r->t->o.sym.at[i], &n, &rest) && strlen(name) == n && memcmp(name, r->t->o.sym.at[i], n) == 0)
+            return tool_integer(rest, value);
     }
-    return JITC_OK;
+    return false;
 }
 
 typedef struct uses {
@@ -112,11 +109,10 @@ static jitc_status choose_symbols(run *r, jc_error *err) {
     for (int strides = 0; strides < 2; strides++)
         for (uint32_t s = 0; s < r->nsyms; s++) {
             const char *name = jc_sym_at(exprs, s)->name;
-            bool given = false;
             int64_t value = 0;
             if (!u.used[s] || in_dims(r, s) == (strides != 0))
                 continue;
-            JC_TRY(user_symbol(r, name, &given, &value, err));
+            bool given = user_symbol(r, name, &value);
             if (r->syms[s] != UNKNOWN && given && r->syms[s] != value)
                 return jc_fail(err, JITC_E_INPUT, "--sym says %s=%lld, but the inputs make it %lld", name,
                                (long long)value, (long long)r->syms[s]);

@@ -4,6 +4,7 @@
 #ifndef JITC_JITC_H
 #define JITC_JITC_H
 
+#include "jitc/bundle.h"
 #include "jitc/context.h"
 #include "jitc/dlpack.h"
 #include "jitc/model.h"

@@ -1,0 +1,675 @@
+/*
+ * tests/check_tool.c - the program `jitc`, from outside: exit codes, standard output, standard error.
+ *
+ * Every test spawns build/jitc in a directory of its own, with its own cache.  Numbers are worked out by hand.
+ */
+#define _GNU_SOURCE /* nftw */
+#include <check.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "ir/eval.h"
+#include "jitc/jitc.h"
+#include "tools/safetensors.h"
+
+#define JITC TEST_BUILDDIR "/jitc"
+#define PLUGIN TEST_BUILDDIR "/examples/jitc_tiny_ops.so"
+#define SEED10 TEST_SRCDIR "/examples/seed/qwen3_5_layer10.py"
+#define SEED13 TEST_SRCDIR "/examples/seed/qwen3_5_layer13.py"
+#define NAME10 "language_model.model.layers.10.linear_attn"
+#define NAME13 "language_model.model.layers.13.linear_attn"
+
+static char dir[64];
+static jc_arena *arena;
+
+/* x*w + 1, the symbol, and a buffer that nothing writes. */
+static const char graph_mul[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, s0: \"Sym(s0)\", x: \"f32[s0, 4]\", w: \"f32[4]\"):\n"
+    "        mul: \"f32[s0, 4]\" = x * w;  x = w = None\n"
+    "        add: \"f32[s0, 4]\" = mul + 1;  mul = None\n"
+    "        empty: \"f32[s0, 4]\" = torch.empty_like(add)\n"
+    "        return (add, s0, empty)\n";
+
+/* Indices into a table of 5 rows; they are results too, so that they can be looked at. */
+static const char graph_take[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, s0: \"Sym(s0)\", ids: \"i64[s0]\", table: \"f32[5, 4]\"):\n"
+    "        rows: \"f32[s0, 4]\" = torch.nn.functional.embedding(ids, table);  table = None\n"
+    "        same: \"i64[s0]\" = ids + 0;  ids = None\n"
+    "        return (rows, same)\n";
+
+static const char graph_unknown[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[4]\"):\n"
+    "        y: \"f32[4]\" = torch.frobnicate(x);  x = None\n"
+    "        return (y,)\n";
+
+static const char graph_bad[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[4]\"):\n"
+    "        y: \"f32[8]\" = x + 1;  x = None\n"
+    "        return (y,)\n";
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
+static void write_text(const char *name, const char *text) {
+    FILE *f = fopen(name, "w");
+    ck_assert_ptr_nonnull(f);
+    fputs(text, f);
+    fclose(f);
+}
+
+static void set_up(void) {
+    strcpy(dir, "/tmp/jitc-check-tool-XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    ck_assert_int_eq(chdir(dir), 0);
+    setenv("JITC_CACHE_DIR", "cache", 1);
+    arena = jc_arena_new(NULL);
+    write_text("mul.py", graph_mul);
+    write_text("take.py", graph_take);
+    write_text("unknown.py", graph_unknown);
+    write_text("bad.py", graph_bad);
+}
+
+static void tear_down(void) {
+    jc_arena_free(arena);
+    ck_assert_int_eq(chdir("/"), 0);
+    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+/* --- spawning --- */
+
+typedef struct result {
+    int code; /* 128 + signal where it was killed */
+    char *out, *err;
+} result;
+
+static char *whole(const char *path, size_t *size) {
+    FILE *f = fopen(path, "rb");
+    struct stat st;
+    ck_assert_ptr_nonnull(f);
+    ck_assert_int_eq(fstat(fileno(f), &st), 0);
+    char *text = jc_arena_alloc(arena, (size_t)st.st_size + 1);
+    ck_assert_uint_eq(fread(text, 1, (size_t)st.st_size, f), (size_t)st.st_size);
+    fclose(f);
+    if (size)
+        *size = (size_t)st.st_size;
+    return text;
+}
+
+/* ARGS: words separated by spaces; none of ours holds one. */
+static result jitc(const char *format, ...) {
+    char *args, *words[64] = { "jitc" }, *save = NULL;
+    int n = 1, status;
+    va_list list;
+    va_start(list, format);
+    args = jc_arena_vprintf(arena, format, list);
+    va_end(list);
+    for (char *w = strtok_r(args, " ", &save); w && n < 63; w = strtok_r(NULL, " ", &save))
+        words[n++] = w;
+    pid_t child = fork();
+    if (child == 0) {
+        int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        int err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+        int in = open("stdin.txt", O_RDONLY);
+        if (in >= 0)
+            dup2(in, 0);
+        dup2(out, 1);
+        dup2(err, 2);
+        execv(JITC, words);
+        _exit(127);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    return (result){ WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), whole("stdout.txt", NULL),
+                     whole("stderr.txt", NULL) };
+}
+
+static void expect(const result *r, int code) {
+    ck_assert_msg(r->code == code, "exit code %d instead of %d\nstdout: %s\nstderr: %s", r->code, code, r->out, r->err);
+}
+
+/* The JSON that was printed, with the exit code expected. */
+static json_t *expect_json(const result *r, int code) {
+    json_error_t where;
+    expect(r, code);
+    json_t *j = json_loads(r->out, 0, &where);
+    ck_assert_msg(j != NULL, "no JSON: %s\n%s", where.text, r->out);
+    ck_assert_int_eq(json_integer_value(json_object_get(j, "version")), 1);
+    return j;
+}
+
+static long long number(const json_t *j, const char *key) {
+    const json_t *v = json_object_get(j, key);
+    ck_assert_msg(json_is_integer(v), "'%s' is no integer", key);
+    return json_integer_value(v);
+}
+
+static const char *text(const json_t *j, const char *key) {
+    const json_t *v = json_object_get(j, key);
+    ck_assert_msg(json_is_string(v), "'%s' is no string", key);
+    return json_string_value(v);
+}
+
+static const json_t *item(const json_t *j, const char *key, size_t i) {
+    const json_t *v = json_array_get(json_object_get(j, key), i);
+    ck_assert_msg(v != NULL, "'%s' has no element %zu", key, i);
+    return v;
+}
+
+/* --- usage and errors --- */
+
+static const struct {
+    const char *args;
+    int code;
+    const char *says; /* on standard error, or on standard output where code is 0 */
+} usage[] = {
+    { "", 2, "usage: jitc" },
+    { "--help", 0, "explain" },
+    { "split --help", 0, "--no-lift-names" },
+    { "run --help", 0, "--verify" },
+    { "version", 0, "jitc 0.1.0" },
+    { "--version", 0, "jitc 0.1.0" },
+    { "doctor", 0, "host" },
+    { "splt x.py", 2, "did you mean 'split'" },
+    { "frobnicate", 2, "no subcommand 'frobnicate'" },
+    { "split", 2, "needs a file" },
+    { "version mul.py", 2, "takes no file" },
+    { "split --jsn mul.py", 2, "did you mean --json" },
+    { "split --verify mul.py", 2, "jitc split takes no --verify" },
+    { "compile --arch", 2, "--arch needs a value" },
+    { "split --json=1 mul.py", 2, "takes no value" },
+    { "compile --jobs x mul.py", 2, "takes a number" },
+    { "compile --arch sm_9000 mul.py", 2, "sm_" },
+    { "compile --mode fast mul.py", 2, "fused or strict" },
+    { "compile --arch host --provider mul=cublas mul.py", 2, "native" },
+    { "compile --arch host --provider frob=native mul.py", 2, "no operator 'frob'" },
+    { "compile --arch host --range s9=1:2 mul.py", 2, "s9" },
+    { "compile --arch host --range 1:x mul.py", 2, "LO:HI" },
+    { "run --device host --sym s9=4 mul.py", 2, "s9" },
+    { "run --device host --sym s0 mul.py", 2, "SYMBOL=NUMBER" },
+    { "run --device host --name q=x mul.py", 2, "no graph has a parameter 'q'" },
+    { "run --device host --piece submod_7 mul.py", 2, "no piece 'submod_7'" },
+    { "run --device toaster mul.py", 6, "toaster" },
+    { "run --device host --arch sm_80 mul.py", 2, "does not run on" },
+    { "dump mul.py", 2, "--stage" },
+    { "dump --stage=magic mul.py", 2, "no stage 'magic'" },
+    { "dump --stage=ptx --arch host mul.py", 2, "needs a GPU" },
+    { "check mul.py", 2, "needs a limit" },
+    { "split nowhere.py", 3, "nowhere.py" },
+    { "split bad.py", 3, "bad.py:3" },
+    { "run --device host --inputs nowhere.safetensors mul.py", 3, "nowhere.safetensors" },
+    { "run --device host --inputs mul.py mul.py", 3, "mul.py" },
+    { "run --device host --names mul.py mul.py", 3, "mul.py:1" },
+    { "split --strides mul.py mul.py", 3, "no valid JSON" },
+    { "run --device host --plugin nowhere.so mul.py", 3, "nowhere.so" },
+    { "split unknown.py", 0, "1 piece" },
+    { "compile --arch host unknown.py", 4, "unknown.py:3" },
+};
+
+START_TEST(test_usage) {
+    result r = jitc("%s", usage[_i].args);
+    const char *said = usage[_i].code ? r.err : r.out;
+    ck_assert_msg(r.code == usage[_i].code, "jitc %s: exit code %d instead of %d: %s", usage[_i].args, r.code,
+                  usage[_i].code, r.err);
+    ck_assert_msg(strstr(said, usage[_i].says) != NULL, "jitc %s does not say '%s' but: %s", usage[_i].args,
+                  usage[_i].says, said);
+}
+END_TEST
+
+START_TEST(test_error_json) {
+    result r = jitc("split --json bad.py");
+    json_t *j = expect_json(&r, 3), *e = json_object_get(j, "error");
+    ck_assert_str_eq(text(e, "status"), "E_INPUT");
+    ck_assert_str_eq(text(e, "file"), "bad.py");
+    ck_assert_int_eq(number(e, "line"), 3);
+    ck_assert_ptr_nonnull(strstr(text(e, "message"), "f32[8]"));
+    ck_assert_ptr_nonnull(strstr(r.err, "jitc: bad.py:3"));
+    json_decref(j);
+    r = jitc("split --jsn --json bad.py");
+    j = expect_json(&r, 2);
+    ck_assert_str_eq(text(json_object_get(j, "error"), "status"), "E_USAGE");
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_full_disk) {
+    /* Standard output that cannot be written is not a success. */
+    if (access("/dev/full", W_OK) != 0) {
+        fprintf(stderr, "SKIP: there is no /dev/full\n");
+        return;
+    }
+    int status = system(JITC " split mul.py > /dev/full 2> stderr.txt");
+    ck_assert_int_eq(WEXITSTATUS(status), 3);
+}
+END_TEST
+
+/* --- split and explain --- */
+
+START_TEST(test_split_seed) {
+    result r = jitc("split --json " SEED10 " " SEED13);
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "pieces"), 2);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    const json_t *a = item(j, "piece", 0), *b = item(j, "piece", 1);
+    ck_assert_str_eq(text(a, "file"), SEED10);
+    ck_assert_int_eq(number(a, "class"), 0);
+    ck_assert_int_eq(number(b, "class"), 0);
+    ck_assert_uint_eq(strlen(text(a, "key")), 64);
+    ck_assert_str_eq(text(a, "key"), text(b, "key"));
+    ck_assert(json_is_false(json_object_get(a, "splitting")));
+    ck_assert_str_eq(json_string_value(item(a, "layer_names", 0)), NAME10);
+    ck_assert_str_eq(json_string_value(item(b, "layer_names", 0)), NAME13);
+    json_decref(j);
+
+    r = jitc("split --json --no-lift-names " SEED10 " " SEED13);
+    j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "classes"), 2);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_split_text) {
+    result r = jitc("split " SEED10 " " SEED13);
+    expect(&r, 0);
+    ck_assert_ptr_nonnull(strstr(r.out, "2 pieces, 1 class\n"));
+    ck_assert_ptr_nonnull(strstr(r.out, NAME10));
+    ck_assert_ptr_nonnull(strstr(r.out, NAME13));
+}
+END_TEST
+
+START_TEST(test_split_stdin) {
+    write_text("stdin.txt", graph_mul);
+    result r = jitc("split --json -");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "pieces"), 1);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_explain) {
+    result r = jitc("explain --json " SEED10 " " SEED13);
+    json_t *j = expect_json(&r, 0);
+    ck_assert(json_is_true(json_object_get(j, "same")));
+    ck_assert(json_is_null(json_object_get(j, "first_difference")));
+    json_decref(j);
+
+    r = jitc("explain --json --no-lift-names " SEED10 " " SEED13);
+    j = expect_json(&r, 1);
+    const json_t *d = json_object_get(j, "first_difference");
+    ck_assert(json_is_false(json_object_get(j, "same")));
+    ck_assert_ptr_nonnull(strstr(text(d, "a"), NAME10));
+    ck_assert_ptr_nonnull(strstr(text(d, "b"), NAME13));
+    ck_assert_int_eq(number(d, "a_line"), 8);
+    ck_assert_int_eq(number(d, "b_line"), 8);
+    ck_assert(json_is_integer(json_object_get(d, "node")));
+    /* Of the key, the canonical form differs and nothing else. */
+    size_t i;
+    json_t *f;
+    json_array_foreach(json_object_get(j, "key_fields"), i, f)
+        ck_assert_int_eq(json_is_true(json_object_get(f, "same")), strcmp(text(f, "field"), "canonical form") != 0);
+    ck_assert_uint_ge(i, 5);
+    json_decref(j);
+
+    r = jitc("explain mul.py take.py");
+    expect(&r, 1);
+    r = jitc("explain mul.py#submod_0 mul.py");
+    expect(&r, 0);
+    r = jitc("explain mul.py#submod_4 mul.py");
+    expect(&r, 2);
+}
+END_TEST
+
+START_TEST(test_explain_set) {
+    result r = jitc("explain --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    ck_assert(json_is_null(json_object_get(item(j, "class", 0), "nearest")));
+    json_decref(j);
+}
+END_TEST
+
+/* --- compile, check, dump --- */
+
+START_TEST(test_compile) {
+    result r = jitc("compile --arch host --json " SEED10 " " SEED13);
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "pieces"), 2);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    ck_assert_int_eq(number(j, "compiled"), 1);
+    ck_assert_int_eq(number(j, "hits"), 0);
+    long long total = number(json_object_get(j, "kernels"), "total");
+    ck_assert_int_ge(total, 1);
+    ck_assert_int_eq(number(json_object_get(j, "kernels"), "compiled"), number(json_object_get(j, "kernels"), "unique"));
+    static const char *const phases[] = { "read", "split", "canonicalise", "hash", "lookup", "llvm", "assemble", "total" };
+    for (size_t i = 0; i < sizeof phases / sizeof *phases; i++)
+        ck_assert_msg(json_is_real(json_object_get(json_object_get(j, "ms"), phases[i])), "ms.%s", phases[i]);
+    ck_assert_str_eq(text(item(j, "operators", 0), "op"), "vllm::gdn_in_proj");
+    json_decref(j);
+
+    r = jitc("compile --arch host --json " SEED13);
+    j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "compiled"), 0);
+    ck_assert_int_eq(number(j, "hits"), 1);
+    ck_assert_int_eq(number(json_object_get(j, "kernels"), "total"), total);
+    ck_assert_int_eq(number(json_object_get(j, "kernels"), "compiled"), 0);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_compile_archs) {
+    result r = jitc("compile --arch sm_80,sm_90a,host --range 1:16 --range 17:4096 --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    ck_assert_int_eq(number(j, "compiled"), 6); /* three archs, two ranges */
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_check) {
+    result r = jitc("check --max-classes 1 mul.py");
+    expect(&r, 0);
+    r = jitc("check --max-classes 1 mul.py take.py");
+    expect(&r, 1);
+    r = jitc("check --max-misses 0 --arch host --json mul.py");
+    json_t *j = expect_json(&r, 1);
+    ck_assert_int_eq(number(j, "misses"), 1);
+    json_decref(j);
+    r = jitc("compile --arch host mul.py");
+    expect(&r, 0);
+    r = jitc("check --max-misses 0 --arch host mul.py");
+    expect(&r, 0);
+}
+END_TEST
+
+static const struct {
+    const char *args, *has;
+} dumps[] = {
+    { "--stage=text", "torch.empty_like(add)" },
+    { "--stage=graph", "mul(" },
+    { "--stage=split", "call submod_0" },
+    { "--stage=split --piece submod_0", "func submod_0" },
+    { "--stage=canonical", "s0" },
+    { "--stage=decomposed", "add(" },
+    { "--stage=fused --arch host", "store" },
+    { "--stage=plan --arch host", "launch k0" },
+    { "--stage=llvm --arch host", "define" },
+    { "--stage=ptx --arch sm_90a", ".target sm_90a" },
+    { "--stage=canonical --json", "\"stage\": \"canonical\"" },
+};
+
+START_TEST(test_dump) {
+    result r = jitc("dump %s mul.py", dumps[_i].args);
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.out, dumps[_i].has) != NULL, "dump %s lacks '%s':\n%s", dumps[_i].args, dumps[_i].has, r.out);
+}
+END_TEST
+
+START_TEST(test_dump_file) {
+    result r = jitc("dump --stage=canonical -o out.txt mul.py");
+    expect(&r, 0);
+    ck_assert_str_eq(r.out, "");
+    result plain = jitc("dump --stage=canonical mul.py");
+    ck_assert_str_eq(whole("out.txt", NULL), plain.out);
+    r = jitc("dump --stage=canonical -o nowhere/out.txt mul.py");
+    expect(&r, 3);
+}
+END_TEST
+
+/* A hit in this process, which has no LLVM of its own: neither code generator nor assembler may be mapped. */
+START_TEST(test_hit_maps_no_llvm) {
+    static const char *const never[] = { "LLVM", "jitc-llvm", "nvJitLink", "ptxjitcompiler", "nvptxcompiler" };
+    static const char *const archs[] = { "host", "sm_90a" };
+    for (size_t a = 0; a < 2; a++) {
+        result r = jitc("compile --arch %s " SEED10, archs[a]);
+        expect(&r, 0);
+        jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "cache", .device = "host" };
+        jitc_model_options mo = { .struct_size = sizeof mo, .arch = archs[a] };
+        jitc_model_stats stats = { .struct_size = sizeof stats };
+        jitc_context *ctx;
+        jitc_graph *graph;
+        jitc_model *model;
+        ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+        ck_assert_int_eq(jitc_graph_read_file(ctx, SEED13, &graph), JITC_OK);
+        ck_assert_msg(jitc_model_build(ctx, &graph, 1, &mo, &model) == JITC_OK, "%s", jitc_context_error(ctx));
+        jitc_model_get_stats(model, &stats);
+        ck_assert_uint_eq(stats.compiled, 0);
+        ck_assert_uint_eq(stats.hits, 1);
+        FILE *f = fopen("/proc/self/maps", "r");
+        char line[4200];
+        ck_assert_ptr_nonnull(f);
+        while (fgets(line, sizeof line, f))
+            for (size_t i = 0; i < sizeof never / sizeof *never; i++)
+                ck_assert_msg(strstr(line, never[i]) == NULL, "a hit for %s mapped %s", archs[a], line);
+        fclose(f);
+        jitc_context_free(ctx);
+    }
+}
+END_TEST
+
+/* --- run --- */
+
+static void write_inputs(const char *path, float *x, int64_t rows, float *w) {
+    jc_error err = JC_ERROR_INIT;
+    jc_st_tensor at[] = { { "x", JC_F32, 2, { rows, 4 }, x, (size_t)rows * 16 }, { "w", JC_F32, 1, { 4 }, w, 16 } };
+    ck_assert_msg(jc_st_write(arena, path, at, w ? 2 : 1, &err) == JITC_OK, "%s", err.message);
+}
+
+static const jc_st_tensor *read_output(const char *path, const char *name, uint32_t *count) {
+    jc_error err = JC_ERROR_INIT;
+    jc_st_file file;
+    ck_assert_msg(jc_st_read(arena, path, &file, &err) == JITC_OK, "%s", err.message);
+    if (count)
+        *count = file.n;
+    return jc_st_find(&file, name);
+}
+
+static const char *const devices[] = { "host", "sim" };
+
+START_TEST(test_run_numbers) {
+    float x[8] = { 0, 1, 2, 3, -4, 5, -6, 7 }, w[4] = { 1, 2, 0.5f, -1 };
+    float want[8] = { 1, 3, 2, -2, -3, 11, -2, -6 }; /* x*w + 1 */
+    uint32_t count;
+    write_inputs("in.safetensors", x, 2, w);
+    result r = jitc("run --device %s --inputs in.safetensors --outputs out.safetensors --verify --json mul.py", devices[_i]);
+    json_t *j = expect_json(&r, 0);
+    const jc_st_tensor *out = read_output("out.safetensors", "out0", &count);
+    ck_assert_ptr_nonnull(out);
+    ck_assert_int_eq(out->rank, 2);
+    ck_assert_int_eq(out->dims[0], 2);
+    ck_assert_mem_eq(out->data, want, sizeof want);
+    ck_assert_uint_eq(count, 2); /* out2 is undefined and left out */
+    const jc_st_tensor *s0 = read_output("out.safetensors", "out1", NULL);
+    ck_assert_ptr_nonnull(s0);
+    ck_assert_int_eq(s0->rank, 0);
+    ck_assert_int_eq(s0->dtype, JC_I64);
+    ck_assert_int_eq(*(const int64_t *)s0->data, 2);
+    ck_assert_str_eq(text(item(j, "outputs", 0), "name"), "out0");
+    ck_assert_str_eq(text(item(j, "outputs", 0), "dtype"), "f32");
+    ck_assert(json_number_value(json_object_get(item(j, "outputs", 0), "rel_l2")) == 0);
+    ck_assert(json_number_value(json_object_get(item(j, "outputs", 1), "max_abs")) == 0);
+    ck_assert(json_is_true(json_object_get(item(j, "outputs", 2), "undefined")));
+    ck_assert(json_number_value(json_object_get(item(j, "outputs", 2), "rel_l2")) == 0);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_run_made_up) {
+    uint32_t count;
+    result r = jitc("run --device host --sym s0=64 --outputs a.safetensors --verify take.py");
+    expect(&r, 0);
+    const jc_st_tensor *ids = read_output("a.safetensors", "out1", &count);
+    ck_assert_ptr_nonnull(ids);
+    ck_assert_int_eq(ids->dims[0], 64);
+    bool last = false;
+    for (int i = 0; i < 64; i++) {
+        int64_t id = ((const int64_t *)ids->data)[i];
+        ck_assert_msg(id >= 0 && id < 5, "index %lld into a table of 5 rows", (long long)id);
+        last |= id == 4;
+    }
+    ck_assert_msg(last, "none of 64 made-up indices is the last row");
+    r = jitc("run --device host --sym s0=64 --outputs b.safetensors take.py");
+    expect(&r, 0);
+    r = jitc("run --device host --sym s0=64 --seed 1 --outputs c.safetensors take.py");
+    expect(&r, 0);
+    size_t na, nb, nc;
+    char *a = whole("a.safetensors", &na), *b = whole("b.safetensors", &nb), *c = whole("c.safetensors", &nc);
+    ck_assert_uint_eq(na, nb);
+    ck_assert_mem_eq(a, b, na);
+    ck_assert(na == nc && memcmp(a, c, na) != 0);
+    r = jitc("run --device host mul.py");
+    expect(&r, 0);
+    ck_assert_ptr_nonnull(strstr(r.err, "s0=8"));
+}
+END_TEST
+
+START_TEST(test_run_empty) {
+    result r = jitc("run --device host --sym s0=0 --verify --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(json_integer_value(json_array_get(json_object_get(item(j, "outputs", 0), "shape"), 0)), 0);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_run_bad_inputs) {
+    float x[8] = { 0 };
+    int64_t wide[8] = { 0 };
+    jc_error err = JC_ERROR_INIT;
+    write_inputs("in.safetensors", x, 2, NULL);
+    result r = jitc("run --device host --inputs in.safetensors --sym s0=3 mul.py");
+    expect(&r, 3);
+    ck_assert_ptr_nonnull(strstr(r.err, "s0"));
+    jc_st_tensor at[] = { { "x", JC_I64, 2, { 2, 4 }, wide, sizeof wide } };
+    ck_assert_int_eq(jc_st_write(arena, "wide.safetensors", at, 1, &err), JITC_OK);
+    r = jitc("run --device host --inputs wide.safetensors mul.py");
+    expect(&r, 3);
+    ck_assert_ptr_nonnull(strstr(r.err, "'x' is i64, but the graph wants f32"));
+    at[0] = (jc_st_tensor){ "x", JC_F32, 2, { 4, 2 }, x, sizeof x };
+    ck_assert_int_eq(jc_st_write(arena, "flat.safetensors", at, 1, &err), JITC_OK);
+    r = jitc("run --device host --inputs flat.safetensors mul.py");
+    expect(&r, 3);
+    r = jitc("run --device host --outputs nowhere/out.safetensors mul.py");
+    expect(&r, 3);
+}
+END_TEST
+
+START_TEST(test_run_seed) {
+    result r = jitc("run --device host --plugin " PLUGIN " --verify --sym s18=4 --outputs out.safetensors --json " SEED10
+                    " " SEED13);
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "pieces"), 2);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    ck_assert_int_eq(number(j, "compiled"), 1);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "outputs")), 16);
+    ck_assert_str_eq(text(item(j, "calls", 0), "op"), "vllm::gdn_in_proj");
+    ck_assert_str_eq(text(item(j, "calls", 0), "layer_name"), NAME10);
+    ck_assert_str_eq(text(item(j, "calls", 1), "layer_name"), NAME13);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "calls")), 2);
+    json_decref(j);
+    /* The same inputs, another layer: other numbers from the projection, the same from what does not depend on it. */
+    const jc_st_tensor *a = read_output("out.safetensors", "out0", NULL), *b = read_output("out.safetensors", "out8", NULL);
+    ck_assert(a && b && a->nbytes == b->nbytes && memcmp(a->data, b->data, a->nbytes) != 0);
+    a = read_output("out.safetensors", "out7", NULL);
+    b = read_output("out.safetensors", "out15", NULL);
+    ck_assert(a && b && a->nbytes == b->nbytes && memcmp(a->data, b->data, a->nbytes) == 0);
+    /* Layer 13 alone, without layer 10 before it, gives layer 13's numbers: names travel by value. */
+    r = jitc("run --device host --plugin " PLUGIN " --sym s18=4 --outputs alone.safetensors " SEED13 " " SEED13);
+    expect(&r, 0);
+    a = read_output("out.safetensors", "out8", NULL);
+    b = read_output("alone.safetensors", "out0", NULL);
+    ck_assert_mem_eq(a->data, b->data, a->nbytes);
+    b = read_output("alone.safetensors", "out8", NULL);
+    ck_assert_mem_eq(a->data, b->data, a->nbytes);
+}
+END_TEST
+
+START_TEST(test_run_without_plugin) {
+    result r = jitc("run --device host " SEED10);
+    expect(&r, 4);
+    ck_assert_msg(strstr(r.err, "vllm::gdn_in_proj") && strstr(r.err, "qwen3_5_layer10.py:8") && strstr(r.err, "(Tensor"),
+                  "%s", r.err);
+}
+END_TEST
+
+START_TEST(test_run_piece) {
+    result r = jitc("run --device host --piece submod_0 --verify --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "outputs")), 3);
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_run_time) {
+    result r = jitc("run --device host --repeat 5 --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert(json_is_real(json_object_get(item(j, "run", 0), "median_us")));
+    json_decref(j);
+}
+END_TEST
+
+START_TEST(test_cache_trouble) {
+    /* A cache that cannot be used is no reason to fail. */
+    write_text("nodir", "x");
+    result r = jitc("compile --arch host --cache nodir --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "compiled"), 1);
+    ck_assert_ptr_nonnull(strstr(r.err, "warning"));
+    json_decref(j);
+    r = jitc("compile --arch host --no-cache mul.py");
+    expect(&r, 0);
+    ck_assert_int_ne(access("cache", F_OK), 0);
+}
+END_TEST
+
+static Suite *suite(void) {
+    Suite *s = suite_create("tool");
+    TCase *t = tcase_create("tool");
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_set_timeout(t, 30);
+    tcase_add_loop_test(t, test_usage, 0, sizeof usage / sizeof *usage);
+    tcase_add_test(t, test_error_json);
+    tcase_add_test(t, test_full_disk);
+    tcase_add_test(t, test_split_seed);
+    tcase_add_test(t, test_split_text);
+    tcase_add_test(t, test_split_stdin);
+    tcase_add_test(t, test_explain);
+    tcase_add_test(t, test_explain_set);
+    tcase_add_test(t, test_compile);
+    tcase_add_test(t, test_compile_archs);
+    tcase_add_test(t, test_check);
+    tcase_add_loop_test(t, test_dump, 0, sizeof dumps / sizeof *dumps);
+    tcase_add_test(t, test_dump_file);
+    tcase_add_test(t, test_hit_maps_no_llvm);
+    tcase_add_loop_test(t, test_run_numbers, 0, sizeof devices / sizeof *devices);
+    tcase_add_test(t, test_run_made_up);
+    tcase_add_test(t, test_run_empty);
+    tcase_add_test(t, test_run_bad_inputs);
+    tcase_add_test(t, test_run_seed);
+    tcase_add_test(t, test_run_without_plugin);
+    tcase_add_test(t, test_run_piece);
+    tcase_add_test(t, test_run_time);
+    tcase_add_test(t, test_cache_trouble);
+    suite_add_tcase(s, t);
+    return s;
+}
+
+int main(void) {
+    SRunner *runner = srunner_create(suite());
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    return failed ? 1 : 0;
+}
