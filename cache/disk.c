@@ -41,6 +41,7 @@
 enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
 
 struct jc_disk {
+    const jc_alloc *alloc;
     const char *dir; /* with the format version */
     const char *user_dir;
 };
@@ -73,6 +74,7 @@ jc_disk *jc_disk_open(jc_arena *arena, const char *dir, const char **warning) {
         return NULL;
     }
     jc_disk *d = JC_NEW(arena, jc_disk);
+    d->alloc = jc_arena_allocator(arena);
     d->user_dir = jc_arena_strdup(arena, dir);
     d->dir = jc_arena_printf(arena, "%s/v%d", dir, VERSION);
     return d;
@@ -126,7 +128,13 @@ static jc_disk_result read_whole(const char *path, jc_arena *arena, uint8_t **ou
     if (st->st_size < HEADER + JC_HASH_SIZE || (uint64_t)st->st_size > MAX_ENTRY)
         goto out;
     *n = (size_t)st->st_size;
+    jc_guard guard;
+    if (JC_GUARD(arena, &guard)) { /* a miss, and the file is closed */
+        result = JC_DISK_ERROR;
+        goto out;
+    }
     *out = jc_arena_alloc(arena, *n);
+    jc_guard_end(arena, &guard);
     for (size_t have = 0; have < *n;) {
         ssize_t got = read(fd, *out + have, *n - have);
         if (got < 0 && errno == EINTR)
@@ -297,7 +305,7 @@ bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size
     place p;
     if (!place_of(d, key, &p) || n > MAX_ENTRY / 2 || !make_dirs(p.shard))
         return false;
-    jc_arena *scratch = jc_arena_new(NULL);
+    jc_arena *scratch = jc_arena_new(d->alloc);
     jc_guard guard;
     volatile bool ok = false;
     if (!scratch)

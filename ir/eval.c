@@ -74,7 +74,7 @@ static jitc_status slot_of_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, jc_
     case JC_ARG_EXPR: out->v.tag = JITC_INT; return jc_ev_expr(ev, n, a->expr, &out->v.i);
     case JC_ARG_FLOAT: out->v.tag = JITC_FLOAT; out->v.f = a->f; return JITC_OK;
     case JC_ARG_BOOL: out->v.tag = JITC_BOOL; out->v.i = a->b; return JITC_OK;
-    case JC_ARG_STR: out->v.tag = JITC_STR; out->v.str = a->str; return JITC_OK;
+    case JC_ARG_STR: out->v = jc_ev_string(ev, a->str); return JITC_OK;
     case JC_ARG_NONE: return JITC_OK;
     default: return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "A list cannot pass between pieces.");
     }

@@ -18,6 +18,8 @@ typedef struct jc_eval_host {
     jitc_status (*call)(void *user, const char *target, const jitc_value *args, const char *const *keys,
                         uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err);
     void *user;
+    /* The layer name that stands for a string literal of a call; NULL: strings are passed as JITC_STR. */
+    const jitc_layer_name *(*name)(void *user, const char *text);
 } jc_eval_host;
 
 /* A result in the reference's own precision. */

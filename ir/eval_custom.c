@@ -97,6 +97,12 @@ static DLTensor *dl_tensor(jc_ev *ev, const jc_ev_tensor *t, uint8_t *bytes) {
     return dl;
 }
 
+jitc_value jc_ev_string(jc_ev *ev, const char *text) {
+    if (ev->host && ev->host->name)
+        return (jitc_value){ .tag = JITC_NAME, .name = ev->host->name(ev->host->user, text) };
+    return (jitc_value){ .tag = JITC_STR, .str = text };
+}
+
 static jitc_status marshal(frame *f, const jc_arg *a, jitc_value *out);
 
 static jitc_status marshal_list(frame *f, const jc_arg *a, jitc_value *out) {
@@ -142,6 +148,8 @@ static jitc_status marshal(frame *f, const jc_arg *a, jitc_value *out) {
     case JC_ARG_FLOAT: out->tag = JITC_FLOAT; out->f = a->f; return JITC_OK;
     case JC_ARG_BOOL: out->tag = JITC_BOOL; out->i = a->b; return JITC_OK;
     case JC_ARG_STR:
+        *out = jc_ev_string(f->ev, a->str);
+        return JITC_OK;
     case JC_ARG_DEVICE: out->tag = JITC_STR; out->str = a->str; return JITC_OK;
     case JC_ARG_DTYPE: out->tag = JITC_STR; out->str = jc_dtypes[a->dtype].torch; return JITC_OK;
     case JC_ARG_LIST:

@@ -133,6 +133,7 @@ jc_ev_op jc_ev_reshape, jc_ev_permute, jc_ev_slice, jc_ev_expand, jc_ev_bitcast,
 /* eval_matmul.c */
 jc_ev_op jc_ev_linear, jc_ev_matmul;
 /* eval_custom.c */
+jitc_value jc_ev_string(jc_ev *ev, const char *text); /* a string literal of a call, as the host wants it */
 jc_ev_op jc_ev_custom;
 
 /* --- ir/solve.c --- */

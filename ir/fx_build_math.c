@@ -1,6 +1,7 @@
 /*
  * ir/fx_build_math.c - spellings that compute: pointwise, reductions, normalisations, products.
  */
+#include <string.h>
 #include "ir/fx_build.h"
 
 static jc_arg number_of(double f)
@@ -63,7 +64,7 @@ jc_arg fx_h_div(fx_call *c)
     jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1);
     if (!fx_given(c, 2))
         return two(c, JC_OP_div, a, b);
-    if (c->a[2].kind == JC_ARG_STR && c->a[2].str[0] == 'f')
+    if (c->a[2].kind == JC_ARG_STR && !strcmp(c->a[2].str, "floor"))
         return two(c, JC_OP_floordiv, a, b);
     fx_refuse_arg(c, 2, "only 'floor' is");
     return fx_nothing();
@@ -151,10 +152,9 @@ jc_arg fx_h_gelu(fx_call *c)
 {
     bool tanh = false;
     if (fx_given(c, 1)) {
-        if (c->a[1].kind != JC_ARG_STR)
+        tanh = c->a[1].kind == JC_ARG_STR && !strcmp(c->a[1].str, "tanh");
+        if (!tanh && (c->a[1].kind != JC_ARG_STR || strcmp(c->a[1].str, "none") != 0))
             fx_bad_arg(c, 1, "'none' or 'tanh'");
-        else if (c->a[1].str[0] == 't')
-            tanh = true;
     }
     return fx_v(FX_OP(c->r, JC_OP_gelu, fx_v(fx_tensor(c, 0)), jc_arg_bool(tanh)));
 }

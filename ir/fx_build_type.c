@@ -140,9 +140,8 @@ static void check_dims(const part *p, const jc_type *type)
                     (long long)d);
     }
     const jc_expr *numel = jc_type_numel(fx_x(p->r), type);
-    int64_t count, bytes;
-    if (numel->kind == JC_EX_POISON || (jc_ex_is_const(numel, &count) &&
-                                        __builtin_mul_overflow(count, (int64_t)jc_dtypes[type->dtype].size, &bytes)))
+    const jc_expr *bytes = jc_ex_mul(fx_x(p->r), numel, jc_ex_int(fx_x(p->r), jc_dtypes[type->dtype].size));
+    if (bytes->kind == JC_EX_POISON)
         fx_fail(p->r, JITC_E_INPUT, p->origin, "The tensor has more elements than 64 bits can count.");
 }
 

@@ -143,7 +143,7 @@ const jc_expr **jc_in_exprs(jc_in *in, uint32_t i, uint32_t *n) {
 /* ---- dims ---- */
 
 jitc_status jc_in_check_dims(jc_in *in, const jc_expr *const *dims, uint32_t rank) {
-    int64_t count = 1;
+    int64_t count = 8; /* bytes of the largest dtype: sizes in memory have to fit as well */
     bool zero = false, overflow = false;
     if (rank > JC_MAX_RANK)
         return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected at most %d dims, got %u.", JC_MAX_RANK, rank);
@@ -163,7 +163,7 @@ jitc_status jc_in_check_dims(jc_in *in, const jc_expr *const *dims, uint32_t ran
         overflow |= __builtin_mul_overflow(count, dims[d]->value, &count);
     }
     if (overflow && !zero)
-        return jc_in_fail(in, JITC_E_INPUT, "expected the number of elements to fit 64 bits, got an overflow.");
+        return jc_in_fail(in, JITC_E_INPUT, "expected the size of the result to fit 64 bits, got an overflow.");
     return JITC_OK;
 }
 

@@ -6,6 +6,7 @@
  * unknown; then what is unknown gets its fallback, and every dim and integer is checked.
  */
 #include <stdio.h>
+#include <string.h>
 #include "ir/eval_priv.h"
 
 typedef struct solver {
@@ -116,8 +117,9 @@ static jitc_status each(solver *s, fact_function *fact, void *user, visit *to, b
 jitc_status jc_solve_facts(const jc_func *f, fact_function *fact, void *user, const int64_t *fallbacks,
                            uint32_t nfallbacks, int64_t fallback, int64_t *syms, jc_error *err) {
     uint32_t nsyms = jc_sym_count(f->graph->exprs);
-    solver s = { .f = f, .exprs = f->graph->exprs, .syms = syms, .nsyms = nsyms, .err = err,
-                 .owner = JC_NEWN(f->graph->arena, uint32_t, nsyms) };
+    uint32_t owner[nsyms + 1]; /* on the stack: calls are many, and the graph's arena lives long */
+    solver s = { .f = f, .exprs = f->graph->exprs, .syms = syms, .nsyms = nsyms, .err = err, .owner = owner };
+    memset(owner, 0, sizeof owner);
     for (uint32_t k = 0; k < nsyms; k++)
         syms[k] = 0;
     for (int strides = 0; strides < 2; strides++) {

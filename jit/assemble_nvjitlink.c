@@ -104,35 +104,34 @@ static bool assemble(const char *path, const char *ptx, size_t n, const char *ar
                      const uint8_t **cubin, size_t *ncubin, jc_bytes *log)
 {
     api a;
-    void *handle = NULL;
-    /* Everything that could run out of memory while the handle is open comes first or is small; the arena's jump would
-       leave the handle behind, so it is made in the end. */
+    void **handle = jc_arena_alloc(arena, sizeof *handle); /* not a local: it is read after a jump */
     const char *options[] = { jc_arena_printf(arena, "-arch=%s", arch), "-O3" };
     if (!load(path, &a, log))
         return false;
     volatile bool good = false;
     jc_guard guard;
-    bool out_of_memory = JC_GUARD(arena, &guard) != 0;
-    if (out_of_memory)
+    if (JC_GUARD(arena, &guard)) {
+        good = false;
         goto out;
-    if (a.create(&handle, 2, options) != 0) {
+    }
+    if (a.create(handle, 2, options) != 0) {
         jc_put_text(log, "nvJitLink does not know %s", arch);
         goto out;
     }
-    good = a.add(handle, INPUT_PTX, ptx, n + 1, "kernel.ptx") == 0 && a.complete(handle) == 0;
-    take_log(handle, a.error_size, a.error, arena, log);
-    take_log(handle, a.info_size, a.info, arena, log);
+    good = a.add(*handle, INPUT_PTX, ptx, n + 1, "kernel.ptx") == 0 && a.complete(*handle) == 0;
+    take_log(*handle, a.error_size, a.error, arena, log);
+    take_log(*handle, a.info_size, a.info, arena, log);
     size_t size = 0;
-    good = good && a.cubin_size(handle, &size) == 0 && size > 0;
+    good = good && a.cubin_size(*handle, &size) == 0 && size > 0;
     if (good) {
         uint8_t *out = jc_arena_alloc(arena, size);
-        good = a.cubin(handle, out) == 0;
+        good = a.cubin(*handle, out) == 0;
         *cubin = out;
         *ncubin = size;
     }
 out:
-    if (handle)
-        a.destroy(&handle);
+    if (*handle)
+        a.destroy(handle);
     jc_guard_end(arena, &guard);
     return good;
 }

@@ -19,7 +19,8 @@
  *   4 graphs           var count; per graph
  *       symbols        var count; str name, svar lo, hi, divisor
  *       expressions    var count; each as jc_ex_encode() writes it
- *       types          var count; bytes kind, dtype, rank, flags (1: strides, 2: a value); var expressions: dims, strides, value
+ *       types          var count; bytes kind, dtype, rank, flags (1: strides, 2: a value); var expressions: dims, strides,
+ *                      value
  *       pieces         var count; function (below); var class; byte splitting; per canonical input a bind (byte kind, then
  *                      var parameter, str, svar, f64 or byte); per canonical symbol var symbol; per node svar: lines
  *                      below the one before
@@ -121,8 +122,8 @@ static jitc_status encode_and_publish(jc_arena *arena, jitc_model *const *models
 jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    if (n == 0)
-        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs at least one model"), &err);
+    if (n == 0 || !path)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs a path and at least one model"), &err);
     jc_arena *arena = jc_arena_new(&ctx->alloc);
     if (!arena)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
@@ -261,6 +262,8 @@ jitc_status jitc_bundle_load(jitc_context *ctx, const char *path, const char *ar
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
     *out = NULL;
+    if (!path)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle is loaded from a path"), &err);
     jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);

@@ -238,7 +238,9 @@ static void get_types(decoder *d) {
     d->types = JC_NEWN(d->arena, jc_type, d->ntypes);
     for (uint32_t i = 0; i < d->ntypes && !d->r.bad; i++) {
         jc_type *t = &d->types[i];
-        *t = (jc_type){ .kind = jc_get_u8(&d->r), .dtype = jc_get_u8(&d->r), .rank = jc_get_u8(&d->r) };
+        t->kind = jc_get_u8(&d->r);
+        t->dtype = jc_get_u8(&d->r);
+        t->rank = jc_get_u8(&d->r);
         uint8_t flags = jc_get_u8(&d->r);
         bool tensor = t->kind == JC_TENSOR;
         if (t->kind > JC_BOOL || t->dtype >= JC_DTYPE_COUNT || t->rank > JC_MAX_RANK || (!tensor && t->rank) ||
@@ -273,7 +275,10 @@ static jc_func *get_func(decoder *d) {
     jc_value *params = JC_NEWN(d->arena, jc_value, f->nparams);
     for (uint32_t i = 0; i < f->nparams; i++) {
         f->params[i] = &params[i];
-        params[i] = (jc_value){ .id = i, .index = i, .name = get_string(d), .line = get_line(d, 0), .type = get_type(d) };
+        params[i].id = params[i].index = i;
+        params[i].name = get_string(d);
+        params[i].line = get_line(d, 0);
+        params[i].type = get_type(d);
     }
     f->nvalues = f->nparams;
     return f;

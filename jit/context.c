@@ -65,6 +65,17 @@ void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out) {
 
 /* --- making and freeing --- */
 
+jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err) {
+    size_t given = size;
+    if (!options)
+        return JITC_OK;
+    memcpy(&given, options, sizeof given);
+    if (given < sizeof given || given > 4096)
+        return jc_fail(err, JITC_E_USAGE, "%s.struct_size is %zu: set it to sizeof(%s)", name, given, name);
+    memcpy(out, options, given < size ? given : size);
+    return JITC_OK;
+}
+
 static const char *cache_dir(const char *wish, char *out, size_t size) {
     const char *env;
     if (wish)
@@ -83,6 +94,8 @@ static const char *cache_dir(const char *wish, char *out, size_t size) {
 static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, jc_error *err) {
     char dir[4096];
     ctx->names = jc_names_new(ctx->arena);
+    if (!ctx->names)
+        return JITC_E_NOMEM;
     ctx->ops = jc_ops_new(ctx->arena);
     jc_ops_set_names(ctx->ops, ctx->names);
     JC_TRY(jc_debug_parse(o->debug, &ctx->log.debug, err));
@@ -100,9 +113,10 @@ jitc_status jitc_context_new(const jitc_context_options *options, jitc_context *
     jc_alloc alloc = jc_alloc_libc;
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    if (options)
-        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
-    if (o.alloc && o.free)
+    jitc_status status = jc_take_options(&o, sizeof o, options, "jitc_context_options", &err);
+    if (status == JITC_OK && !o.alloc != !o.free)
+        status = jc_fail(&err, JITC_E_USAGE, "jitc_context_options has an alloc without a free, or the other way round");
+    if (status == JITC_OK && o.alloc)
         alloc = (jc_alloc){ o.alloc, o.free, o.alloc_user };
     *out = NULL;
     jitc_context *ctx = alloc.alloc(alloc.user, sizeof *ctx);
@@ -119,8 +133,10 @@ jitc_status jitc_context_new(const jitc_context_options *options, jitc_context *
     }
     pthread_mutex_init(&ctx->lock, NULL);
     *out = ctx;
-    jitc_status status = JC_GUARD(ctx->arena, &guard) ? JITC_E_NOMEM : open_parts(ctx, &o, &err);
-    jc_guard_end(ctx->arena, &guard);
+    if (status == JITC_OK) {
+        status = JC_GUARD(ctx->arena, &guard) ? JITC_E_NOMEM : open_parts(ctx, &o, &err);
+        jc_guard_end(ctx->arena, &guard);
+    }
     return jc_context_done(ctx, status, &err);
 }
 
@@ -212,7 +228,14 @@ jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
     void *handle = NULL;
+    jc_thread_error *said = own_record(ctx);
+    if (said)
+        said->record.status = JITC_OK;
     jitc_status status = jc_plugin_open(path, ctx, &api, &handle, &err);
+    if (status != JITC_OK && handle && said && said->record.status == status) { /* what went wrong within says more */
+        err = (jc_error)JC_ERROR_INIT;
+        jc_fail(&err, status, "Plugin %s failed to register its operators: %.800s", path, said->record.message);
+    }
     if (handle) {
         if (JC_GUARD(ctx->arena, &guard)) {
             dlclose(handle);

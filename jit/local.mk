@@ -8,6 +8,8 @@ jit_libjit_la_SOURCES = \
 	jit/sched_gen.c jit/sched_group.c jit/sched_matmul.c jit/sched_plan.c jit/sched_shape.c jit/sched_values.c
 EXTRA_DIST += jit/README.md
 
+include jit/assemble.mk
+
 check_PROGRAMS += tests/check_run tests/check_sched
 TESTS += tests/check_run tests/check_sched
 tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h
@@ -20,6 +22,8 @@ tests_check_sched_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_bundle
 TESTS += tests/check_bundle
 tests_check_bundle_SOURCES = tests/check_bundle.c tools/safetensors.c tools/safetensors.h
-tests_check_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_check_bundle_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
-tests_check_bundle_LDFLAGS = $(JC_PLUGIN_HOST)
+tests_check_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_bundle_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+EXTRA_tests_check_bundle_DEPENDENCIES = examples/jitc_tiny_ops.so
+
+include $(top_srcdir)/tests/models.mk

@@ -68,6 +68,10 @@ jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *tex
     return jc_context_done(ctx, status, &err);
 }
 
+static void close_file(void *file) {
+    fclose(file);
+}
+
 /* The whole file, or standard input for "-". */
 static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t *length, jc_error *err) {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -76,12 +80,12 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
     size_t n;
     if (!f)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
+    if (f != stdin)
+        jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
     while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
         jc_put(&b, block, n);
     bool bad = ferror(f) != 0;
     int why = errno;
-    if (f != stdin)
-        fclose(f);
     if (bad)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot read the file: %s", strerror(why));
     if (b.n >= TEXT_MAX)
@@ -119,9 +123,12 @@ typedef struct graph_work {
 } graph_work;
 
 static jitc_status in_graph(jitc_status (*work)(const graph_work *, jc_error *), const graph_work *w, jc_error *err) {
-    jc_guard guard;
-    jitc_status status = JC_GUARD(w->g->arena, &guard) ? JITC_E_NOMEM : work(w, err);
-    jc_guard_end(w->g->arena, &guard);
+    jc_guard outer, inner;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(w->g->arena, &outer) == 0 && JC_GUARD(w->m->arena, &inner) == 0)
+        status = work(w, err);
+    jc_guard_end(w->m->arena, &inner);
+    jc_guard_end(w->g->arena, &outer);
     return status;
 }
 
@@ -137,21 +144,19 @@ static jitc_status split_graph(const graph_work *w, jc_error *err) {
     return jc_layout(g->g, entries, o->nstrides, err);
 }
 
-static const jitc_layer_name *intern(jitc_model *m, const jc_bind *b) {
-    return b->kind == JC_BIND_LITERAL && b->literal.kind == JC_ARG_STR
-               ? jc_name_intern(m->ctx->names, b->literal.str, NULL)
-               : NULL;
-}
-
-static void add_literals(jitc_model *m, jc_piece *p) {
+static jitc_status add_literals(jitc_model *m, jc_piece *p, jc_error *err) {
     p->literals = JC_NEWN(m->arena, const jitc_layer_name *, p->canon.ninputs);
     p->layer_names = JC_NEWN(m->arena, const char *, p->canon.ninputs);
     for (uint32_t i = 0; i < p->canon.ninputs; i++) {
         const jc_bind *b = &p->canon.inputs[i];
-        p->literals[i] = intern(m, b);
-        if (p->literals[i])
-            p->layer_names[p->nlayer_names++] = b->literal.str;
+        if (b->kind != JC_BIND_LITERAL || b->literal.kind != JC_ARG_STR)
+            continue;
+        p->literals[i] = jc_name_intern(m->ctx->names, b->literal.str, NULL);
+        if (!p->literals[i])
+            return jc_fail(err, JITC_E_NOMEM, "out of memory while building a model");
+        p->layer_names[p->nlayer_names++] = b->literal.str;
     }
+    return JITC_OK;
 }
 
 static jitc_status graph_pieces(const graph_work *w, jc_error *err) {
@@ -164,7 +169,7 @@ static jitc_status graph_pieces(const graph_work *w, jc_error *err) {
         p->graph = w->index;
         p->splitting = jc_piece_is_splitting(p->func, o->split_ops ? &split : NULL);
         JC_TRY(jc_canonicalise(p->func, o->no_lift_names ? JC_CANON_NO_LIFT : 0, m->arena, &p->canon, err));
-        add_literals(m, p);
+        JC_TRY(add_literals(m, p, err));
     }
     return JITC_OK;
 }
@@ -259,11 +264,16 @@ static void take_stats(jitc_model *m, const jc_service_stats *s) {
 static jitc_status compile(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     jc_service *s;
     jc_service_stats stats;
+    jc_guard guard;
     jc_request *requests = JC_NEWN(m->arena, jc_request, m->nclasses);
-    JC_TRY(service(m->ctx, o, &s, err));
     for (uint32_t i = 0; i < m->nclasses; i++)
         requests[i] = m->classes[i].request;
-    jitc_status status = jc_service_get(s, requests, m->nclasses, m->arena, err);
+    JC_TRY(service(m->ctx, o, &s, err));
+    /* A guard of its own: the service has to be given back when memory runs out as well. */
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(m->arena, &guard) == 0)
+        status = jc_service_get(s, requests, m->nclasses, m->arena, err);
+    jc_guard_end(m->arena, &guard);
     for (uint32_t i = 0; i < m->nclasses; i++)
         m->classes[i].request = requests[i];
     jc_service_get_stats(s, &stats);
@@ -292,6 +302,8 @@ static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *e
     JC_TRY(target_of(m, o, err));
     JC_TRY(check_ranges(m, o, err));
     at = jc_now_ms();
+    for (uint32_t i = 0; i < m->ngraphs; i++)
+        m->graphs[i]->used = true;
     JC_TRY(for_graphs(m, o, split_graph, err));
     m->stats.ms_split = jc_now_ms() - at;
     at = jc_now_ms();
@@ -331,15 +343,30 @@ jitc_model *jc_model_new(jitc_context *ctx) {
     return m;
 }
 
+/* Splitting changes a graph, so each serves one model. */
+static jitc_status check_graphs(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n, jc_error *err) {
+    if (n == 0)
+        return jc_fail(err, JITC_E_USAGE, "a model needs at least one graph");
+    for (uint32_t i = 0; i < n; i++) {
+        if (!graphs[i] || graphs[i]->ctx != ctx || graphs[i]->used)
+            return jc_fail(err, JITC_E_USAGE, "graph %u is %s", i, !graphs[i] ? "NULL" : graphs[i]->ctx != ctx
+                           ? "of another context" : "in use by a model, or was: read it again for another one");
+        for (uint32_t k = 0; k < i; k++)
+            if (graphs[k] == graphs[i])
+                return jc_fail(err, JITC_E_USAGE, "graph %u is graph %u again: read it twice", i, k);
+    }
+    return JITC_OK;
+}
+
 jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n,
                              const jitc_model_options *options, jitc_model **out) {
     jitc_model_options o = { 0 };
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    if (options)
-        memcpy(&o, options, options->struct_size < sizeof o ? options->struct_size : sizeof o);
-    jitc_model *m = jc_model_new(ctx);
     *out = NULL;
+    JC_ENTRY(ctx, &err, jc_take_options(&o, sizeof o, options, "jitc_model_options", &err));
+    JC_ENTRY(ctx, &err, check_graphs(ctx, graphs, n, &err));
+    jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
     jc_arena *arena = m->arena;

@@ -43,6 +43,7 @@ struct jitc_graph {
     jc_arena *arena;
     jc_graph *g;
     double ms_read;
+    bool used; /* by a model: splitting has changed it */
     struct jitc_graph *next;
 };
 
@@ -85,6 +86,16 @@ jitc_status jc_context_device(jitc_context *ctx, jc_device **out, jc_error *err)
 /* The context, whatever a previous call of this thread did: entry points start with a clean record and end with
    jc_context_done(), which files a failure as the calling thread's last and returns its status. */
 jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err);
+/* For public entry points: what CALL answers, filed, unless it is ok. */
+#define JC_ENTRY(ctx, err, call)                                                                   \
+    do {                                                                                           \
+        jitc_status jc_entry_status = (call);                                                      \
+        if (jc_entry_status != JITC_OK)                                                            \
+            return jc_context_done((ctx), jc_entry_status, (err));                                 \
+    } while (0)
+/* Copies the user's options (NULL: none), whose first field is their size, over OUT, which holds the defaults.  Older
+   callers' are shorter. JITC_E_USAGE for a size that cannot be right: a field that was never set. */
+jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err);
 /* An empty model of the context; NULL when memory is out. */
 jitc_model *jc_model_new(jitc_context *ctx);
 /* Symbol values of a piece's class from those of its graph. */

@@ -359,21 +359,45 @@ static jitc_status check_counts(const char *what, const jc_func *f, uint32_t nva
     return JITC_OK;
 }
 
+/* What the symbols' values are solved from has to be there. */
+static jitc_status check_values(const jc_func *f, const jitc_value *values, jc_error *err) {
+    for (uint32_t i = 0; i < f->nparams; i++) {
+        const jc_value *p = f->params[i];
+        const DLTensor *t = values[i].tensor;
+        if (p->type.kind != JC_TENSOR && p->type.kind != JC_SYMINT)
+            continue;
+        if (p->type.kind == JC_SYMINT ? values[i].tag != JITC_INT : values[i].tag != JITC_TENSOR || !t)
+            return jc_fail_at(err, JITC_E_INPUT, f->graph->file, p->line, 0, p->name, "'%s' must be %s, but a %s with tag %u was given.",
+                              p->name, p->type.kind == JC_SYMINT ? "an integer" : "a tensor",
+                              values[i].tag == JITC_TENSOR && !t ? "NULL pointer" : "value", values[i].tag);
+        if (p->type.kind == JC_TENSOR && t->ndim == p->type.rank && t->ndim > 0 && !t->shape)
+            return jc_fail_at(err, JITC_E_INPUT, f->graph->file, p->line, 0, p->name, "The tensor for '%s' has no shape.",
+                              p->name);
+    }
+    return JITC_OK;
+}
+
 static jitc_status guarded(jitc_model *m, bool whole, uint32_t index, void *stream, const jitc_value *values,
                            uint32_t nvalues, jitc_value *results, uint32_t nresults) {
     jc_error err = JC_ERROR_INIT;
-    jc_guard guard;
+    jc_guard guard, inner; /* solving symbols allocates from the graph */
     volatile jitc_status status = JITC_E_NOMEM;
     if (index >= (whole ? m->ngraphs : m->npieces))
         return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "there is no %s %u", whole ? "graph" : "piece", index),
                                &err);
     const jc_func *f = whole ? root_of(m, index) : m->pieces[index].func;
+    jc_arena *arena = f->graph->arena;
     if (JC_GUARD(m->arena, &guard) == 0) {
-        status = check_counts(f->name, f, nvalues, nresults, &err);
-        if (status == JITC_OK)
-            status = whole ? run_graph(m, index, stream, values, results, &err)
-                           : run_piece(m, index, stream, values, results, &err);
+        if (JC_GUARD(arena, &inner) == 0) {
+            status = check_counts(f->name, f, nvalues, nresults, &err);
+            if (status == JITC_OK)
+                status = check_values(f, values, &err);
+            if (status == JITC_OK)
+                status = whole ? run_graph(m, index, stream, values, results, &err)
+                               : run_piece(m, index, stream, values, results, &err);
+        }
     }
+    jc_guard_end(arena, &inner);
     jc_guard_end(m->arena, &guard);
     return jc_context_done(m->ctx, status, &err);
 }

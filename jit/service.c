@@ -352,7 +352,10 @@ static jitc_status compile_all(jc_service *s, work *w, uint32_t n, jc_arena *are
     for (uint32_t i = 0; i < n; i++)
         if (w[i].missing) {
             jc_request *r = w[i].request;
-            JC_TRY(jc_cache_get(s->cache, &r->key, build_artifact, &w[i], &r->artifact, &r->nartifact, NULL, err));
+            jc_cache_from from;
+            JC_TRY(jc_cache_get(s->cache, &r->key, build_artifact, &w[i], &r->artifact, &r->nartifact, &from, err));
+            w[i].missing = from == JC_FROM_BUILD; /* another thread may have been first */
+            r->hit = !w[i].missing;
         }
     return JITC_OK;
 }

@@ -103,9 +103,25 @@ static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRe
     return v;
 }
 
+/* Four bytes to a word by shifts: a bitcast would be looked through. */
+static LLVMValueRef pack_bytes(jc_emit *e, LLVMValueRef v)
+{
+    unsigned n = jc_width_of(LLVMTypeOf(v)) / 4;
+    LLVMValueRef words = jc_undef(jc_vec_of(e->t.i32, n)), word = NULL;
+    for (unsigned i = 0; i < 4 * n; i++) {
+        LLVMValueRef x = LLVMBuildZExt(e->b, jc_lane(e, v, i), e->t.i32, "");
+        x = LLVMBuildShl(e->b, x, jc_i32(e, 8 * (i % 4)), "");
+        word = i % 4 ? LLVMBuildOr(e->b, word, x, "") : x;
+        words = i % 4 == 3 ? jc_set_lane(e, words, i / 4, word) : words;
+    }
+    return words;
+}
+
 static void store(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align)
 {
     (void)arg;
+    if (jc_compat_splits_bytes && jc_scalar_of(LLVMTypeOf(v)) == e->t.i8 && jc_width_of(LLVMTypeOf(v)) % 4 == 0)
+        v = pack_bytes(e, v);
     LLVMSetAlignment(LLVMBuildStore(e->b, v, at), align);
 }
 

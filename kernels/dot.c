@@ -6,6 +6,7 @@
  * GPU: sums meet by shuffles, then lane o has output o and runs the epilogue for it.
  * Host: the accumulators are vectors, and the epilogue runs over the tile, in vectors where the tile is whole.
  */
+#include "jit/llvm/llvm_compat.h"
 #include "kernels/product.h"
 
 enum { MAX_TILE = 64 };
@@ -23,7 +24,8 @@ typedef struct dot {
     unsigned align_a, align_b;
     LLVMValueRef n0;                   /* of the warp */
     LLVMValueRef sum[MAX_TILE * MAX_TILE]; /* slots: of the host's vectors, or one value */
-    LLVMValueRef single[MAX_TILE * MAX_TILE]; /* host: what vectors leave over */
+    LLVMValueRef single[MAX_TILE * MAX_TILE]; /* host: slots of what vectors leave over */
+    LLVMValueRef tile;                 /* host: all sums, in memory */
 } dot;
 
 static bool unit(const jc_operand *o)
@@ -56,8 +58,6 @@ static void find_rows(dot *d)
     }
     d->step_a = jc_emit_expr64(&d->p.base, d->k->a.kstride);
     d->step_b = jc_emit_expr64(&d->p.base, d->k->b.kstride);
-    d->align_a = jc_power_dividing(e, d->k->a.row, d->w);
-    d->align_b = jc_power_dividing(e, d->k->b.row, d->w);
 }
 
 /* W elements of a row from K on, as sums are computed. */
@@ -121,6 +121,41 @@ static void make_slots(dot *d, LLVMValueRef *slots, unsigned w)
     }
 }
 
+static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b)
+{
+    return d->ct == JC_CT_I64 ? LLVMBuildAdd(d->e->b, a, b, "") : LLVMBuildFAdd(d->e->b, a, b, "");
+}
+
+/*
+ * Host: the vectors' sums into the tile.  By way of memory and a loop: joined to the loop over k, the instructions that add
+ * up within a vector would keep accumulators in the lower half of the register file, where they do not fit.
+ */
+static void fold_vectors(dot *d)
+{
+    jc_emit *e = d->e;
+    unsigned count = d->nm * d->nn;
+    LLVMTypeRef vector = jc_vec_of(d->type, d->w);
+    LLVMValueRef all = jc_alloca(e, vector, count > 1 ? count : 2, 64);
+    for (unsigned i = 0; i < count; i++)
+        LLVMBuildStore(e->b, LLVMBuildLoad2(e->b, vector, d->sum[i], ""), jc_gep(e, vector, all, jc_i64(e, i)));
+    jc_for loop = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, count), jc_i64(e, 1));
+    LLVMValueRef v = LLVMBuildLoad2(e->b, vector, jc_gep(e, vector, all, loop.i), "");
+    for (unsigned w = d->w; w > 1; w /= 2)
+        v = plus(d, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
+    LLVMBuildStore(e->b, v, jc_gep(e, d->type, d->tile, loop.i));
+    jc_for_end(e, &loop);
+}
+
+/* Host: adds the sums of the rest of k to the tile. */
+static void add_singles(dot *d)
+{
+    jc_emit *e = d->e;
+    for (unsigned i = 0; i < d->nm * d->nn; i++) {
+        LLVMValueRef at = jc_gep(e, d->type, d->tile, jc_i64(e, i)), v = LLVMBuildLoad2(e->b, d->type, at, "");
+        LLVMBuildStore(e->b, plus(d, v, LLVMBuildLoad2(e->b, d->type, d->single[i], "")), at);
+    }
+}
+
 static void sum_over_k(dot *d)
 {
     jc_emit *e = d->e;
@@ -134,6 +169,8 @@ static void sum_over_k(dot *d)
     jc_for loop = jc_for_begin(e, from, whole, step);
     products(d, loop.i, d->w, d->sum);
     jc_for_end(e, &loop);
+    if (d->host)
+        fold_vectors(d);
     if (!rest)
         return;
     if (d->host)
@@ -142,11 +179,8 @@ static void sum_over_k(dot *d)
     loop = jc_for_begin(e, from, k, d->lanes);
     products(d, loop.i, 1, d->host ? d->single : d->sum);
     jc_for_end(e, &loop);
-}
-
-static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b)
-{
-    return d->ct == JC_CT_I64 ? LLVMBuildAdd(d->e->b, a, b, "") : LLVMBuildFAdd(d->e->b, a, b, "");
+    if (d->host)
+        add_singles(d);
 }
 
 static uint8_t acc_ct(const dot *d)
@@ -192,7 +226,60 @@ static void gpu_outputs(dot *d)
 
 /* ---- host ----------------------------------------------------------------------------------------------------- */
 
-static void outputs(dot *d, jc_tape *t, LLVMValueRef tile, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j)
+/*
+ * The sums of a tile are a function of their own, (A, B, tile, k, steps, rows ...).  In one function with the epilogue, LLVM
+ * hoists the constants of the epilogue's polynomials over the loop along k, whose accumulators then lose their registers:
+ * half the speed.
+ */
+static LLVMValueRef sums_function(dot *d, LLVMTypeRef *type)
+{
+    jc_emit *e = d->e;
+    enum { FIXED = 6 };
+    LLVMTypeRef params[FIXED + 2 * MAX_TILE] = { e->t.ptr, e->t.ptr, e->t.ptr };
+    unsigned n = FIXED + d->nm + d->nn;
+    for (unsigned i = 3; i < n; i++)
+        params[i] = e->t.i64;
+    *type = LLVMFunctionType(e->t.nothing, params, n, false);
+    LLVMValueRef fn = LLVMAddFunction(e->m, jc_arena_printf(e->arena, "%s.sums", e->name), *type);
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "nounwind", 0));
+    LLVMBasicBlockRef back = LLVMGetInsertBlock(e->b);
+    jc_emit outer = *e;
+    e->fn = fn;
+    e->args = JC_NEWN(e->arena, LLVMValueRef, e->k->nargs);
+    e->args[d->k->a.arg] = LLVMGetParam(fn, 0);
+    e->args[d->k->b.arg] = LLVMGetParam(fn, 1);
+    d->tile = LLVMGetParam(fn, 2);
+    d->p.k = LLVMGetParam(fn, 3);
+    d->step_a = LLVMGetParam(fn, 4);
+    d->step_b = LLVMGetParam(fn, 5);
+    for (unsigned i = 0; i < d->nm; i++)
+        d->row_a[i] = LLVMGetParam(fn, FIXED + i);
+    for (unsigned j = 0; j < d->nn; j++)
+        d->row_b[j] = LLVMGetParam(fn, FIXED + d->nm + j);
+    LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, fn, "entry"));
+    sum_over_k(d);
+    LLVMBuildRetVoid(e->b);
+    e->fn = outer.fn;
+    e->args = outer.args;
+    LLVMPositionBuilderAtEnd(e->b, back);
+    return fn;
+}
+
+static void call_sums(dot *d, LLVMValueRef fn, LLVMTypeRef type)
+{
+    jc_emit *e = d->e;
+    LLVMValueRef args[6 + 2 * MAX_TILE] = { e->args[d->k->a.arg], e->args[d->k->b.arg], d->tile,
+                                            jc_widen_int(e, d->p.k, e->t.i64, true), d->step_a, d->step_b };
+    unsigned n = 6;
+    for (unsigned i = 0; i < d->nm; i++)
+        args[n++] = d->row_a[i];
+    for (unsigned j = 0; j < d->nn; j++)
+        args[n++] = d->row_b[j];
+    LLVMBuildCall2(e->b, type, fn, args, n, "");
+}
+
+static void outputs(dot *d, jc_tape *t, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j)
 {
     jc_emit *e = d->e;
     jc_env env;
@@ -200,7 +287,7 @@ static void outputs(dot *d, jc_tape *t, LLVMValueRef tile, LLVMValueRef m, LLVMV
     env.loop[d->k->rank - 2] = m;
     env.loop[d->k->rank - 1] = LLVMBuildAdd(e->b, d->n0, j, "");
     LLVMValueRef index = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, i, jc_i64(e, d->nn), ""), j, "");
-    LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, t->w), jc_gep(e, d->type, tile, index), "");
+    LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, t->w), jc_gep(e, d->type, d->tile, index), "");
     LLVMSetAlignment(v, 8);
     env.acc = jc_emit_convert(e, acc_ct(d), d->ct, v);
     jc_emit_loads(&env, NULL);
@@ -210,16 +297,6 @@ static void outputs(dot *d, jc_tape *t, LLVMValueRef tile, LLVMValueRef m, LLVMV
 static void host_outputs(dot *d)
 {
     jc_emit *e = d->e;
-    unsigned count = d->nm * d->nn;
-    LLVMValueRef tile = jc_alloca(e, d->type, count > 1 ? count : 2, 64);
-    for (unsigned i = 0; i < count; i++) {
-        LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, d->w), d->sum[i], "");
-        for (unsigned w = d->w; w > 1; w /= 2)
-            v = plus(d, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
-        if (d->single[i])
-            v = plus(d, v, LLVMBuildLoad2(e->b, d->type, d->single[i], ""));
-        LLVMBuildStore(e->b, v, jc_gep(e, d->type, tile, jc_i64(e, i)));
-    }
     jc_tape single, vector;
     jc_tape_init(&single, e, 1);
     bool in_vectors = d->nn > 1 && !(d->nn & (d->nn - 1));
@@ -232,12 +309,12 @@ static void host_outputs(dot *d)
     if (in_vectors) {
         jc_tape_init(&vector, e, d->nn);
         jc_for whole = jc_for_begin(e, zero, LLVMBuildSub(e->b, left_n, jc_i64(e, d->nn - 1), ""), all_n);
-        outputs(d, &vector, tile, m, rows.i, whole.i);
+        outputs(d, &vector, m, rows.i, whole.i);
         jc_for_end(e, &whole);
         from = whole.i;
     }
     jc_for rest = jc_for_begin(e, from, left_n, one);
-    outputs(d, &single, tile, m, rows.i, rest.i);
+    outputs(d, &single, m, rows.i, rest.i);
     jc_for_end(e, &rest);
     jc_for_end(e, &rows);
 }
@@ -255,16 +332,21 @@ void jc_kernel_dot(jc_emit *e)
     *d = (dot){ .e = e, .k = k, .w = k->vec, .nm = k->tile_m, .nn = k->tile_n, .host = jc_on_host(e) };
     d->ct = sum_type(k);
     d->type = jc_ct_type(e, d->ct);
+    if (d->host && k->vec == 1 && unit(&k->a) && unit(&k->b))
+        d->w = e->host_width;
+    d->align_a = jc_power_dividing(e, k->a.row, d->w);
+    d->align_b = jc_power_dividing(e, k->b.row, d->w);
     if (d->host) {
-        if (k->vec == 1 && unit(&k->a) && unit(&k->b))
-            d->w = e->host_width;
+        LLVMTypeRef type;
         d->lane = jc_i64(e, 0);
         d->lanes = jc_i64(e, 1);
+        LLVMValueRef sums = sums_function(d, &type);
+        d->tile = jc_alloca(e, d->type, d->nm * d->nn > 1 ? d->nm * d->nn : 2, 64);
         jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1));
         jc_product_place(e, &d->p, blocks.i, k->tile_m, k->tile_n);
         d->n0 = d->p.n0;
         find_rows(d);
-        sum_over_k(d);
+        call_sums(d, sums, type);
         host_outputs(d);
         jc_for_end(e, &blocks);
         return;

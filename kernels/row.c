@@ -95,7 +95,8 @@ static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, 
     bool is_int = ct == JC_CT_I64;
     switch (op) {
     case JC_T_RED_SUM:
-        return is_int ? LLVMBuildAdd(e->b, a, b, "") : LLVMBuildFAdd(e->b, a, b, "");
+        return is_int ? LLVMBuildAdd(e->b, a, b, "")
+                      : jc_fast(LLVMBuildFAdd(e->b, a, b, ""), LLVMFastMathAllowContract); /* squares: one fma */
     case JC_T_RED_MAX:
         return is_int ? jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b) : jc_math_max(e, a, b);
     default:

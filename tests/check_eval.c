@@ -676,7 +676,7 @@ START_TEST(custom_operators)
     jc_eval_out out[3];
     jc_error err = JC_ERROR_INIT;
     seen user = { 0 };
-    jc_eval_host host = { host_call, &user };
+    jc_eval_host host = { .call = host_call, .user = &user };
     jitc_status status = eval_status(outputs, 3, &host, out, &err);
     ck_assert_msg(status == JITC_OK, "%s %s", err.message, user.says ? user.says : "");
     ck_assert_int_eq(user.calls, 1);

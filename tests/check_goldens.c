@@ -144,7 +144,7 @@ static jc_eval_out *run(const jc_func *f, const jitc_value *in)
     uint32_t nsyms = jc_sym_count(f->graph->exprs);
     int64_t *syms = JC_NEWN(arena, int64_t, nsyms);
     jc_eval_out *out = JC_NEWN(arena, jc_eval_out, f->noutputs);
-    jc_eval_host call = { tiny_host_call, &host };
+    jc_eval_host call = { .call = tiny_host_call, .user = &host };
     ck_assert_msg(jc_solve(f, in, 8, syms, &err) == JITC_OK, "solving: %s", err.message);
     ck_assert_msg(jc_eval(f, syms, nsyms, in, &call, arena, out, &err) == JITC_OK, "line %d: %s", err.line, err.message);
     return out;

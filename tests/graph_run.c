@@ -199,7 +199,7 @@ double graph_check(const graph_case *c, const char *device_name, int64_t sym, ui
             ref_in[p] = in[p];
         }
     }
-    jc_eval_host host = { call_op, ctx };
+    jc_eval_host host = { .call = call_op, .user = ctx };
     jc_eval_out *want = JC_NEWN(plain->arena, jc_eval_out, nr);
     jitc_status status = jc_eval(root, syms, nsyms, ref_in, &host, plain->arena, want, &err);
     ck_assert_msg(status == JITC_OK, "%s: reference: %s", c->name, err.message);

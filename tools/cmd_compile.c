@@ -12,6 +12,7 @@ typedef struct report {
     jc_map *kernels;        /* unique ones, by key */
     json_t *classes;
     tool_operators operators;
+    JC_VEC(jitc_model *) models; /* kept for the bundle */
 } report;
 
 static void add_class(report *r, const jitc_model *m, uint32_t cls, const char *arch, const tool_kernels *k) {
@@ -66,10 +67,23 @@ static int compile_one(report *r, const char *arch, uint32_t variant) {
         r->operators.at[i].name = jc_arena_strdup(t->arena, r->operators.at[i].name);
         r->operators.at[i].file = jc_arena_strdup(t->arena, r->operators.at[i].file);
     }
+    if (t->o.output) {
+        jc_push(t->arena, &r->models, m);
+        return 0;
+    }
     jitc_model_free(m);
     for (uint32_t i = 0; i < n; i++)
         jitc_graph_free(graphs[i]);
     return 0;
+}
+
+/* All models as one bundle. */
+static int write_bundle(report *r) {
+    tool *t = r->t;
+    tool_hold_signals(true);
+    jitc_status status = jitc_bundle_write(t->ctx, r->models.at, (uint32_t)r->models.n, t->o.output);
+    tool_hold_signals(false);
+    return status == JITC_OK ? 0 : tool_fail_library(t);
 }
 
 static void print_text(const report *r) {
@@ -98,10 +112,16 @@ int cmd_compile(tool *t) {
         TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
         jc_push(t->arena, &archs, arch);
     }
+    if (t->o.output && tool_variants(t) > 1) {
+        jc_fail(&err, JITC_E_USAGE, "--output: a bundle holds one range per symbol; give --range once for each");
+        return tool_fail(t, &err);
+    }
     r.classes = json_array();
     for (size_t i = 0; i < archs.n && !code; i++)
         for (uint32_t v = 0; v < tool_variants(t) && !code; v++)
             code = compile_one(&r, archs.at[i], v);
+    if (!code && t->o.output)
+        code = write_bundle(&r);
     if (code) {
         json_decref(r.classes);
         return code;

@@ -91,7 +91,7 @@ static void devices(doctor *d) {
     device(d, "cuda");
     for (int i = 1; i < 64; i++) {
         jc_error err = JC_ERROR_INIT;
-        char name[16];
+        char name[32];
         jc_device *dev;
         snprintf(name, sizeof name, "cuda:%d", i);
         if (jc_device_open(name, NULL, &jc_alloc_libc, NULL, &dev, &err) != JITC_OK)

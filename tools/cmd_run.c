@@ -288,7 +288,7 @@ static bool has_symbol(jitc_graph *const *graphs, uint32_t ngraphs, const char *
 }
 
 /* Symbols that --sym names must be there: before anything is compiled. */
-static jitc_status check_symbols(const tool *t, jitc_graph *const *graphs, jc_error *err) {
+static jitc_status check_symbols(const tool *t, jitc_graph *const *graphs, uint32_t ngraphs, jc_error *err) {
     const char *rest;
     size_t n;
     int64_t value;
@@ -296,21 +296,21 @@ static jitc_status check_symbols(const tool *t, jitc_graph *const *graphs, jc_er
         const char *text = t->o.sym.at[i];
         if (!tool_pair(text, &n, &rest) || !tool_integer(rest, &value) || value < 0)
             return jc_fail(err, JITC_E_USAGE, "--sym takes SYMBOL=NUMBER, not '%s'", text);
-        if (!has_symbol(graphs, (uint32_t)t->o.files.n, text, n))
+        if (!has_symbol(graphs, ngraphs, text, n))
             return jc_fail(err, JITC_E_USAGE, "--sym: no graph has a symbol '%.*s'", (int)n, text);
     }
     return JITC_OK;
 }
 
 /* Likewise the parameters of --name.  Those of the pieces of a flat graph are known only when it has been cut. */
-static jitc_status check_names(const tool *t, jitc_graph *const *graphs, jc_error *err) {
+static jitc_status check_names(const tool *t, jitc_graph *const *graphs, uint32_t ngraphs, jc_error *err) {
     const char *rest;
     size_t n;
     for (size_t i = 0; i < t->o.name.n; i++) {
         const char *text = t->o.name.at[i];
         if (!tool_pair(text, &n, &rest))
             return jc_fail(err, JITC_E_USAGE, "--name takes PARAM=STRING, not '%s'", text);
-        if (!has_param(graphs, (uint32_t)t->o.files.n, text, n))
+        if (!has_param(graphs, ngraphs, text, n))
             return jc_fail(err, JITC_E_USAGE, "--name: no graph has a parameter '%.*s'", (int)n, text);
     }
     return JITC_OK;
@@ -376,39 +376,74 @@ static jitc_status run_arch(const session *s, const char **arch, jc_error *err) 
     return JITC_OK;
 }
 
-static int prepare(session *s) {
+/* From text: read, compile or look up. */
+static int prepare_text(session *s, const char *arch) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     jitc_graph **graphs;
+    uint32_t n = (uint32_t)t->o.files.n;
+    int code = tool_read(t, &graphs);
+    if (code)
+        return code;
+    TOOL_TRY(t, &err, check_symbols(t, graphs, n, &err));
+    if (!t->o.piece)
+        TOOL_TRY(t, &err, check_names(t, graphs, n, &err));
+    code = tool_model(t, graphs, n, &(tool_build){ .arch = arch }, &s->model);
+    if (!code && t->o.piece)
+        TOOL_TRY(t, &err, check_names(t, graphs, n, &err));
+    return code;
+}
+
+static int prepare_bundle(session *s, const char *arch) {
+    tool *t = s->t;
+    jc_error err = JC_ERROR_INIT;
+    if (jitc_bundle_load(t->ctx, t->o.files.at[0], arch, &s->model) != JITC_OK)
+        return tool_fail_library(t);
+    TOOL_TRY(t, &err, check_symbols(t, s->model->graphs, s->model->ngraphs, &err));
+    TOOL_TRY(t, &err, check_names(t, s->model->graphs, s->model->ngraphs, &err));
+    return 0;
+}
+
+/* Loading alone needs no device, so it can be done for any arch. */
+static jitc_status open_device(session *s, const char **arch, jc_error *err) {
+    const tool_options *o = &s->t->o;
+    if (o->load_only && o->arch.n <= 1) {
+        *arch = o->arch.n ? o->arch.at[0] : NULL;
+        return JITC_OK;
+    }
+    JC_TRY(jc_context_device(s->t->ctx, &s->device, err));
+    return run_arch(s, arch, err);
+}
+
+static int prepare(session *s) {
+    tool *t = s->t;
+    jc_error err = JC_ERROR_INIT;
     const char *arch;
+    bool bundle;
+    TOOL_TRY(t, &err, run_bundle_check(t, &bundle, &err));
     int code = tool_open(t, true);
     if (code)
         return code;
-    TOOL_TRY(t, &err, jc_context_device(t->ctx, &s->device, &err));
-    TOOL_TRY(t, &err, run_arch(s, &arch, &err));
+    TOOL_TRY(t, &err, open_device(s, &arch, &err));
     if (t->o.inputs)
         TOOL_TRY(t, &err, jc_st_read(t->arena, t->o.inputs, &s->inputs, &err));
     s->have_inputs = t->o.inputs != NULL;
     if (t->o.names)
         TOOL_TRY(t, &err, tool_load_json(t, t->o.names, &s->names, &err));
-    if ((code = tool_read(t, &graphs)))
-        return code;
-    TOOL_TRY(t, &err, check_symbols(t, graphs, &err));
-    if (!t->o.piece)
-        TOOL_TRY(t, &err, check_names(t, graphs, &err));
-    code = tool_model(t, graphs, (uint32_t)t->o.files.n, &(tool_build){ .arch = arch }, &s->model);
-    if (!code && t->o.piece)
-        TOOL_TRY(t, &err, check_names(t, graphs, &err));
-    return code;
+    return bundle ? prepare_bundle(s, arch) : prepare_text(s, arch);
 }
 
 int cmd_run(tool *t) {
     session s = { .t = t };
     int code = prepare(&s);
-    if (!code)
-        code = run_all(&s);
-    if (!code)
-        code = report(&s);
+    if (!code && t->o.load_only) {
+        code = run_load_only(t, s.model);
+    } else {
+        if (!code)
+            code = run_all(&s);
+        if (!code)
+            code = report(&s);
+    }
     for (size_t i = 0; i < s.runs.n; i++)
         jc_arena_free(s.runs.at[i]->arena);
     json_decref(s.names);

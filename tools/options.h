@@ -14,7 +14,7 @@ typedef struct tool tool;
 #define TOOL_COMMANDS(X)                                                                           \
     X(SPLIT, split, "FILE...", "cut into pieces and list the classes of equal ones")              \
     X(COMPILE, compile, "FILE...", "compile every class, or find it in the cache")                \
-    X(RUN, run, "FILE...", "compile, run, and compare with the reference (--verify)")             \
+    X(RUN, run, "FILE...", "compile (or load a bundle), run, and compare with the reference")             \
     X(EXPLAIN, explain, "A [B]", "why two pieces, or the classes of one file, differ")            \
     X(DUMP, dump, "FILE...", "print a stage between text and cubin")                              \
     X(CHECK, check, "FILE...", "the CI gate: at most so many classes, so many misses")            \
@@ -41,7 +41,7 @@ typedef JC_VEC(const char *) tool_strings;
 typedef struct tool_options {
     tool_strings files, arch, sym, range, name, plugin, split_op, provider;
     const char *device, *cache, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode;
-    bool no_cache, verify, no_lift_names, json, time, help;
+    bool no_cache, verify, no_lift_names, json, time, load_only, help;
     int64_t seed, threads, repeat, max_classes, max_misses; /* the last two: -1 where not given */
     double rtol, atol;                                      /* negative where not given */
 } tool_options;

@@ -49,8 +49,18 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
 jitc_status run_to_device(run *r, jc_error *err);
 void run_free_device(run *r);
 
+/* run_bundle.c: is the file a bundle, and do the options fit one? */
+jitc_status run_bundle_check(const tool *t, bool *is, jc_error *err);
+/* What run_bounds() says, for a model from a bundle. */
+jitc_status run_bundle_bounds(const run *r, int64_t *bounds, jc_error *err);
+/* `--load-only`: everything up to runnable but the GPU's own module load; prints how long it took. The exit code. */
+int run_load_only(tool *t, jitc_model *m);
+
 /* run_bounds.c: for each parameter of F, the number of rows of the smallest table that its integers index; INT64_MAX: none. */
 void run_bounds(const jc_func *f, const int64_t *syms, uint32_t nsyms, int64_t *bounds);
+
+/* run_rounding.c: for each output of F, whether it depends on a value that was rounded to less than f32 on the way. */
+bool *run_rounding(jc_arena *arena, const jc_func *f);
 
 /* run_outputs.c: r->outputs from what the run gave. */
 jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err);

@@ -321,7 +321,10 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
     warn_unknown(r, file);
     JC_TRY(solve(r, file, err));
     JC_TRY(choose_symbols(r, err));
-    run_bounds(f, r->syms, r->nsyms, bounds);
+    if (r->model->codegen_id)
+        JC_TRY(run_bundle_bounds(r, bounds, err));
+    else
+        run_bounds(f, r->syms, r->nsyms, bounds);
     for (uint32_t i = 0; i < f->nparams; i++) {
         const jc_value *p = f->params[i];
         switch ((jc_kind)p->type.kind) {

@@ -22,25 +22,32 @@ static jitc_status call_host(void *user, const char *target, const jitc_value *a
     return jc_op_call(op, host, NULL, args, keys, nargs, results, nresults, err);
 }
 
+static const jitc_layer_name *name_of(void *user, const char *text) {
+    const run *r = user;
+    return jitc_layer_name_intern(r->t->ctx, text, NULL);
+}
+
 jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err) {
-    jc_eval_host host = { call_host, r };
+    jc_eval_host host = { .call = call_host, .user = r, .name = name_of };
     *out = JC_NEWN(r->arena, jc_eval_out, r->f->noutputs);
     return jc_eval(r->f, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
 }
 
 /* --- the comparison --- */
 
-/* Relative L2 distance allowed, by what the result is rounded to. */
-static double tolerance(const run *r, const run_output *o) {
+/* Relative L2 distance allowed, by what the result is rounded to, itself or on the way.  Through a chain of pieces the
+   roundings add up: eager PyTorch comes out at 0.5e-2 to 1.3e-2 from float64 on small models of 4 to 8 layers. */
+static double tolerance(const run *r, const run_output *o, bool rounded) {
+    double chain = r->f->nodes.n > 1 && r->f->nodes.at[0]->op == JC_OP_call ? 2 : 1;
     if (r->t->o.rtol >= 0)
         return r->t->o.rtol;
     switch (o->tensor.dtype) {
-    case JC_BF16:
-    case JC_F16:
-        return 1e-2;
     case JC_F32:
     case JC_F64:
-        return 1e-5;
+        return rounded ? chain * 1e-2 : 1e-5;
+    case JC_BF16:
+    case JC_F16:
+        return chain * 1e-2;
     case JC_F8E4M3FN:
     case JC_F8E5M2:
         return 1e-1;
@@ -66,12 +73,12 @@ static void add(distance *d, double ours, double theirs) {
         d->reference += theirs * theirs;
 }
 
-static void judge(const run *r, run_output *o, const distance *d) {
+static void judge(const run *r, run_output *o, const distance *d, bool rounded) {
     double atol = r->t->o.atol > 0 ? r->t->o.atol : 0;
     o->max_abs = d->max_abs;
     if (d->difference > 0)
         o->rel_l2 = isfinite(d->difference) && d->reference > 0 ? sqrt(d->difference / d->reference) : DBL_MAX;
-    o->rtol = tolerance(r, o);
+    o->rtol = tolerance(r, o, rounded);
     o->differs = !(o->rel_l2 <= o->rtol) && !(o->max_abs <= atol);
 }
 
@@ -86,7 +93,7 @@ static bool same_shape(const run_output *o, const jc_eval_out *ref) {
     return true;
 }
 
-static void compare(const run *r, run_output *o, const jc_eval_out *ref) {
+static void compare(const run *r, run_output *o, const jc_eval_out *ref, bool rounded) {
     distance d = { 0 };
     const jc_st_tensor *t = &o->tensor;
     size_t size = jc_dtypes[t->dtype].size, n = t->nbytes / size;
@@ -106,15 +113,16 @@ static void compare(const run *r, run_output *o, const jc_eval_out *ref) {
         else
             d.reference += (double)ref->i[i] * (double)ref->i[i];
     }
-    judge(r, o, &d);
+    judge(r, o, &d, rounded);
 }
 
 void run_compare(run *r, const jc_eval_out *reference) {
+    const bool *rounded = run_rounding(r->arena, r->f);
     for (uint32_t i = 0; i < r->noutputs; i++) {
         run_output *o = &r->outputs[i];
         if (reference[i].undefined && o->kind == JC_TENSOR)
             o->undefined = true;
         if (!o->undefined && (o->kind == JC_TENSOR || o->kind == JC_SYMINT))
-            compare(r, o, &reference[i]);
+            compare(r, o, &reference[i], rounded[i]);
     }
 }

@@ -75,6 +75,13 @@ static unsigned part_of(jc_emit *e, unsigned n, unsigned align, unsigned size)
     return part;
 }
 
+/* Of a part in memory: arguments are aligned to 16 bytes and no more. */
+static unsigned alignment(unsigned part, unsigned align, unsigned size)
+{
+    unsigned bytes = (part < align ? part : align) * size;
+    return bytes > 16 ? 16 : bytes;
+}
+
 static LLVMValueRef concat(jc_emit *e, LLVMValueRef *parts, unsigned n)
 {
     LLVMValueRef order[1024];
@@ -99,7 +106,7 @@ static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned
     unsigned size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype), type = jc_vec_of(element, part);
     LLVMValueRef parts[1024] = { NULL };
-    unsigned bytes = (part < align ? part : align) * size;
+    unsigned bytes = alignment(part, align, size);
     for (unsigned i = 0; i < n; i += part)
         parts[i / part] = e->d->load(e, arg, type, i ? jc_gep(e, element, at, jc_i64(e, i)) : at, bytes);
     return concat(e, parts, n / part);
@@ -117,7 +124,7 @@ static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at,
     jc_dtype dtype = e->k->args[arg].dtype;
     unsigned n = jc_width_of(LLVMTypeOf(v)), size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype);
-    unsigned bytes = (part < align ? part : align) * size;
+    unsigned bytes = alignment(part, align, size);
     for (unsigned i = 0; i < n; i += part)
         e->d->store(e, arg, jc_slice(e, v, i, part), i ? jc_gep(e, element, at, jc_i64(e, i)) : at, bytes);
 }

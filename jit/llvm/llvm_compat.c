@@ -26,6 +26,8 @@ LLVMAttributeRef jc_compat_attribute(LLVMContextRef c, const char *kind, uint64_
     return id ? LLVMCreateEnumAttribute(c, id, value) : NULL;
 }
 
+const bool jc_compat_splits_bytes = JC_LLVM_MAJOR < 20;
+
 void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads)
 {
 #if JC_LLVM_MAJOR < 21

@@ -6,6 +6,7 @@
 
 #include <llvm-c/Core.h>
 #include <llvm-c/TargetMachine.h>
+#include <stdbool.h>
 
 #include "plan/target.h"
 
@@ -21,6 +22,9 @@ const char *jc_compat_ptx(const jc_target *t);
 
 /* Marks FN as a kernel of THREADS threads where attributes do not say it all: before LLVM 21 by module metadata. */
 void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads);
+
+/* Vectors of bytes are stored byte by byte. */
+extern const bool jc_compat_splits_bytes;
 
 /* The passes to run for a dialect. */
 const char *jc_compat_passes(uint8_t dialect);

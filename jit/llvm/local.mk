@@ -13,3 +13,4 @@ jit_llvm_libllvm_la_SOURCES += \
 	jit/llvm/llvm_backend.c \
 	jit/llvm/llvm_compat.c jit/llvm/llvm_compat.h \
 	jit/llvm/llvm_module.c jit/llvm/llvm_module.h
+EXTRA_DIST += jit/llvm/README.md
