@@ -32,7 +32,10 @@
 #endif
 
 #define ALIGN 16u
-#define FIRST_BLOCK ((size_t)8 << 10)
+#ifndef JC_ARENA_FIRST_BLOCK
+#define JC_ARENA_FIRST_BLOCK (8 << 10) /* 1: each allocation asks the allocator, so that each can be made to fail (check_faults) */
+#endif
+#define FIRST_BLOCK ((size_t)JC_ARENA_FIRST_BLOCK)
 #define LAST_BLOCK ((size_t)1 << 20)
 /* Nothing larger is ever asked for in earnest, and below it no sum here overflows. */
 #define TOO_MUCH (SIZE_MAX / 4)

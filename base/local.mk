@@ -8,6 +8,7 @@ base_libbase_la_SOURCES = \
 	base/error.c base/error.h \
 	base/hash.c base/hash.h \
 	base/pool.c base/pool.h \
+	base/trace.c base/trace.h \
 	base/vec.c base/vec.h
 base_libbase_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 base_libbase_la_LIBADD = $(SODIUM_LIBS) -lpthread -ldl -lm

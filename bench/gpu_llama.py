@@ -89,6 +89,20 @@ def distance(a, b):
     return float((a - b).norm() / b.norm().clamp_min(1e-300))
 
 
+def find(tree, key):
+    """The first value under KEY anywhere in a JSON tree."""
+    if isinstance(tree, dict):
+        if key in tree:
+            return tree[key]
+        tree = list(tree.values())
+    if isinstance(tree, list):
+        for t in tree:
+            x = find(t, key)
+            if x == x:
+                return x
+    return float("nan")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--jitc", required=True)
@@ -124,7 +138,7 @@ def main():
                 sys.exit(f"jitc failed with {done.returncode}: {done.stderr[-2000:]}")
             report = json.loads(done.stdout)
             outputs = load_file(f"{d}/out.safetensors")
-        us = report.get("us", {}).get("median", float("nan"))
+        us = find(report, "median_us")
         for i, (n, w) in enumerate(zip(narrow, wide)):
             got = outputs.get(f"out{i}")
             if got is None:

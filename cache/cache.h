@@ -32,6 +32,7 @@ typedef struct jc_key {
     const uint8_t *preimage;
     size_t npreimage;
     jc_hash hash;
+    bool light; /* may be lost when the power goes: its file is not synchronised */
 } jc_key;
 
 /* Fields must be added in the order of their numbers. */

@@ -10,5 +10,5 @@ void jc_key_add(jc_bytes *preimage, jc_key_field field, const void *data, size_t
 }
 
 jc_key jc_key_end(const jc_bytes *preimage) {
-    return (jc_key){ preimage->at, preimage->n, jc_hash_of(preimage->at, preimage->n) };
+    return (jc_key){ preimage->at, preimage->n, jc_hash_of(preimage->at, preimage->n), false };
 }

@@ -163,7 +163,8 @@ static void to_disk(jc_cache *c, entry *e, const jc_key *key) {
     if (!c->disk)
         return;
     bool ok = jc_disk_put(c->disk, key, e->bytes, e->n);
-    JC_LOG(c->log, JC_DEBUG_CACHE, "cache: %s %s, %zu bytes", short_hex(key, hex), ok ? "stored" : "could not be stored", e->n);
+    JC_LOG(c->log, JC_DEBUG_CACHE, "cache: %s %s in %s, %zu bytes", short_hex(key, hex), ok ? "stored" : "could not be stored",
+           jc_disk_dir(c->disk), e->n);
     pthread_mutex_lock(&c->lock);
     c->stats.stored += ok;
     c->stats.io_errors += !ok;

@@ -28,3 +28,10 @@ EXTRA_tests_check_goldens_DEPENDENCIES = examples/jitc_tiny_ops.so
 tests_check_safetensors_SOURCES = tests/check_safetensors.c tools/safetensors.c tools/safetensors.h
 tests_check_safetensors_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_safetensors_LDADD = ir/libir.la base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+
+check_PROGRAMS += tests/check_embed
+TESTS += tests/check_embed
+tests_check_embed_SOURCES = tests/check_embed.c
+tests_check_embed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_embed_LDADD = $(CHECK_LIBS)
+EXTRA_tests_check_embed_DEPENDENCIES = examples/embed$(EXEEXT)

@@ -3,7 +3,7 @@
  *
  * File, all integers little-endian:
  *     0   8  magic "JITCBND\n"
- *     8   4  format version (1)
+ *     8   4  format version (2)
  *    12   4  flags: none are known; a reader refuses a file with any
  *    16   8  length of the whole file
  *    24   8  number of sections
@@ -29,7 +29,9 @@
  *                      arguments.  Values are numbered as they are defined, parameters first.
  *       function       str name, svar line, byte tuple, var parameters, each: str name, svar line, var type
  *       argument       byte kind, then var value, var expression, f64, byte, or var count and so many arguments
- *   5 programs         per target, per class: per symbol svar lo, hi; hash of the cache key (32); var length of the artifact
+ *   5 programs         per target, per class: per symbol var ranges, each svar lo, hi; then per variant, which is a choice of
+ *                      one range per symbol (the last symbol's changes fastest): hash of the cache key (32); var length of
+ *                      the artifact
  *   6 canonical forms  one after the other
  *   7 artifacts        in the order of the programs, each at an offset divisible by 16
  *
@@ -255,6 +257,7 @@ static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_er
     JC_TRY(choose(m->ctx, &file.needs, arch, m->arena, &target, err));
     JC_TRY(jc_bundle_decode(&file, target, jc_arena_strdup(m->arena, path), m, err));
     m->stats.ms_load = m->stats.ms_total = jc_now_ms() - start;
+    jc_trace_span(m->ctx->spans, "load", path, start);
     return JITC_OK;
 }
 

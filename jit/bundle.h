@@ -8,7 +8,7 @@
 #include "jitc/bundle.h"
 
 #define JC_BUNDLE_MAGIC "JITCBND\n"
-#define JC_BUNDLE_VERSION 1
+#define JC_BUNDLE_VERSION 2
 #define JC_BUNDLE_HEADER 32
 #define JC_BUNDLE_ENTRY 24       /* of the section table */
 #define JC_BUNDLE_ALIGN 16

@@ -508,42 +508,58 @@ static jitc_status join_classes(decoder *d) {
 
 /* --- programs --- */
 
-/* One class of one target; kept when WANTED. */
-static jitc_status get_code(decoder *d, uint32_t cls, bool wanted, size_t *at) {
-    jc_class *c = &d->m->classes[cls];
-    jc_span artifacts = d->file->sections[JC_SECTION_ARTIFACTS];
-    uint32_t nsyms = d->classes[cls].nsyms;
-    int64_t *lo = JC_NEWN(d->arena, int64_t, wanted ? nsyms : 0), *hi = JC_NEWN(d->arena, int64_t, wanted ? nsyms : 0);
-    for (uint32_t i = 0; i < nsyms; i++) {
-        int64_t first = jc_get_svar(&d->r), last = jc_get_svar(&d->r);
-        d->r.bad |= first < 0 || last < first || last > JC_SYM_MAX;
-        if (wanted) {
-            lo[i] = first;
-            hi[i] = last;
-        }
+static void get_ranges(decoder *d, jc_intervals *out) {
+    out->n = below(d, JC_MAX_VARIANTS + 1);
+    out->at = JC_NEWN(d->arena, jc_interval, out->n);
+    d->r.bad |= out->n == 0;
+    for (uint32_t i = 0; i < out->n; i++) {
+        int64_t lo = jc_get_svar(&d->r), hi = jc_get_svar(&d->r);
+        d->r.bad |= lo < 0 || hi < lo || hi > JC_SYM_MAX;
+        out->at[i] = (jc_interval){ lo, hi };
     }
+}
+
+static jitc_status get_artifact(decoder *d, const jc_class *c, jc_variant *v, size_t *at) {
+    jc_span artifacts = d->file->sections[JC_SECTION_ARTIFACTS];
     const uint8_t *key = jc_get(&d->r, JC_HASH_SIZE);
     uint64_t n = jc_get_var(&d->r);
     size_t start = (*at + JC_BUNDLE_ALIGN - 1) / JC_BUNDLE_ALIGN * JC_BUNDLE_ALIGN;
     if (d->r.bad || n == 0 || start > artifacts.n || n > artifacts.n - start)
         return DAMAGED(d->err, "programs");
     *at = start + (size_t)n;
-    if (!wanted)
-        return JITC_OK;
-    c->lo = lo;
-    c->hi = hi;
-    c->request = (jc_request){ .canon = &d->m->pieces[c->first].canon, .target = d->m->target, .lo = lo, .hi = hi,
-                               .artifact = artifacts.at + start, .nartifact = (size_t)n, .hit = true };
-    memcpy(c->request.key.hash.b, key, JC_HASH_SIZE);
+    v->request.canon = &d->m->pieces[c->first].canon;
+    v->request.artifact = artifacts.at + start;
+    v->request.nartifact = (size_t)n;
+    v->request.hit = true;
+    memcpy(v->request.key.hash.b, key, JC_HASH_SIZE);
+    return JITC_OK;
+}
+
+/* One class of one target, into C. */
+static jitc_status get_code(decoder *d, uint32_t cls, jc_class *c, size_t *at) {
+    jc_error ignored = JC_ERROR_INIT;
+    uint32_t nsyms = d->classes[cls].nsyms;
+    c->ranges = JC_NEWN(d->arena, jc_intervals, nsyms);
+    for (uint32_t i = 0; i < nsyms && !d->r.bad; i++)
+        get_ranges(d, &c->ranges[i]);
+    if (d->r.bad || jc_class_variants(d->m, c, nsyms, &ignored) != JITC_OK)
+        return DAMAGED(d->err, "programs");
+    for (uint32_t v = 0; v < c->nvariants; v++)
+        JC_TRY(get_artifact(d, c, &c->variants[v], at));
     return JITC_OK;
 }
 
 static jitc_status get_programs(decoder *d, uint32_t target) {
     size_t at = 0;
+    uint32_t nvariants = 0;
     enter(d, JC_SECTION_PROGRAMS);
     for (uint32_t t = 0; t < d->file->needs.ntargets; t++)
-        for (uint32_t i = 0; i < d->m->nclasses; i++)
-            JC_TRY(get_code(d, i, t == target, &at));
+        for (uint32_t i = 0; i < d->m->nclasses; i++) {
+            jc_class other = d->m->classes[i]; /* of a target that is not asked for: only looked over */
+            JC_TRY(get_code(d, i, t == target ? &d->m->classes[i] : &other, &at));
+            nvariants += t == target ? d->m->classes[i].nvariants : 0;
+        }
+    d->m->stats.hits = nvariants;
     return d->r.at != d->r.end || at != d->file->sections[JC_SECTION_ARTIFACTS].n ? DAMAGED(d->err, "programs") : JITC_OK;
 }
 
@@ -559,6 +575,5 @@ jitc_status jc_bundle_decode(const jc_bundle_file *b, uint32_t target, const cha
     JC_TRY(get_programs(&d, target));
     m->stats.pieces = m->npieces;
     m->stats.classes = m->nclasses;
-    m->stats.hits = m->nclasses;
     return JITC_OK;
 }

@@ -288,13 +288,19 @@ static void put_program(encoder *e, const jitc_model *m) {
     for (uint32_t i = 0; i < m->nclasses; i++) {
         const jc_class *c = &m->classes[i];
         for (uint32_t s = 0; s < m->pieces[c->first].canon.nsyms; s++) {
-            jc_put_svar(b, c->lo[s]);
-            jc_put_svar(b, c->hi[s]);
+            jc_put_var(b, c->ranges[s].n);
+            for (uint32_t r = 0; r < c->ranges[s].n; r++) {
+                jc_put_svar(b, c->ranges[s].at[r].lo);
+                jc_put_svar(b, c->ranges[s].at[r].hi);
+            }
         }
-        jc_put(b, c->request.key.hash.b, JC_HASH_SIZE);
-        jc_put_var(b, c->request.nartifact);
-        pad(artifacts);
-        jc_put(artifacts, c->request.artifact, c->request.nartifact);
+        for (uint32_t v = 0; v < c->nvariants; v++) {
+            const jc_request *r = &c->variants[v].request;
+            jc_put(b, r->key.hash.b, JC_HASH_SIZE);
+            jc_put_var(b, r->nartifact);
+            pad(artifacts);
+            jc_put(artifacts, r->artifact, r->nartifact);
+        }
     }
 }
 
@@ -324,7 +330,7 @@ static bool same_target(const jc_target *a, const jc_target *b) {
 
 static jitc_status check_complete(const jitc_model *m, jc_error *err) {
     for (uint32_t i = 0; i < m->nclasses; i++)
-        if (!m->classes[i].request.artifact)
+        if (!m->classes[i].variants[0].request.artifact)
             return jc_fail(err, JITC_E_USAGE, "the model was built with split_only: there is no code to save");
     return JITC_OK;
 }

@@ -105,7 +105,8 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     JC_TRY(jc_cache_open(cache_dir(o->cache_dir, dir, sizeof dir), &ctx->alloc, &ctx->log, &ctx->cache, err));
     if (jc_cache_warning(ctx->cache))
         jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
-    return JITC_OK;
+    jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
+    return jc_service_new(ctx->cache, &s, &ctx->service, err);
 }
 
 jitc_status jitc_context_new(const jitc_context_options *options, jitc_context **out) {

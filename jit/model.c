@@ -54,6 +54,7 @@ static jitc_status read_into(jitc_graph *g, const char *name, const char *text, 
                              : jc_fx_read(g->arena, jc_arena_strdup(g->arena, name), text, length, &g->g, err);
     jc_guard_end(g->arena, &guard);
     g->ms_read = jc_now_ms() - start;
+    jc_trace_span(g->ctx->spans, "read", name, start);
     return status;
 }
 
@@ -168,7 +169,9 @@ static jitc_status graph_pieces(const graph_work *w, jc_error *err) {
         p->func = w->g->g->pieces.at[i];
         p->graph = w->index;
         p->splitting = jc_piece_is_splitting(p->func, o->split_ops ? &split : NULL);
+        double start = jc_now_ms();
         JC_TRY(jc_canonicalise(p->func, o->no_lift_names ? JC_CANON_NO_LIFT : 0, m->arena, &p->canon, err));
+        jc_trace_span(m->ctx->spans, "canonicalise", p->func->name, start);
         JC_TRY(add_literals(m, p, err));
     }
     return JITC_OK;
@@ -185,44 +188,7 @@ static jitc_status for_graphs(jitc_model *m, const jitc_model_options *o,
 
 /* --- classes --- */
 
-static void range_of(const jitc_model *m, const jc_piece *p, uint32_t sym, const jitc_model_options *o, int64_t *lo,
-                     int64_t *hi) {
-    const jc_expr *e = p->canon.syms[sym];
-    const char *name = jc_sym_at(m->graphs[p->graph]->g->exprs, e->sym)->name;
-    *lo = 1;
-    *hi = JC_SYM_MAX;
-    for (uint32_t i = 0; i < o->nranges; i++)
-        if (!o->ranges[i].symbol || strcmp(o->ranges[i].symbol, name) == 0) {
-            *lo = o->ranges[i].lo;
-            *hi = o->ranges[i].hi;
-        }
-}
-
-static jitc_status check_ranges(jitc_model *m, const jitc_model_options *o, jc_error *err) {
-    for (uint32_t i = 0; i < o->nranges; i++) {
-        bool known = o->ranges[i].symbol == NULL;
-        if (o->ranges[i].lo < 0 || o->ranges[i].hi < o->ranges[i].lo || o->ranges[i].hi > JC_SYM_MAX)
-            return jc_fail(err, JITC_E_USAGE, "the range %lld:%lld is empty or outside 0:%d", (long long)o->ranges[i].lo,
-                           (long long)o->ranges[i].hi, JC_SYM_MAX);
-        for (uint32_t g = 0; g < m->ngraphs && !known; g++)
-            known = jc_sym_find(m->graphs[g]->g->exprs, o->ranges[i].symbol, strlen(o->ranges[i].symbol)) != UINT32_MAX;
-        if (!known)
-            return jc_fail(err, JITC_E_USAGE, "a range is given for %s, but no graph has a symbol of that name",
-                           o->ranges[i].symbol);
-    }
-    return JITC_OK;
-}
-
-static void join_range(jitc_model *m, jc_class *c, const jc_piece *p, const jitc_model_options *o) {
-    for (uint32_t i = 0; i < p->canon.nsyms; i++) {
-        int64_t lo, hi;
-        range_of(m, p, i, o, &lo, &hi);
-        c->lo[i] = c->members == 0 || lo < c->lo[i] ? lo : c->lo[i];
-        c->hi[i] = c->members == 0 || hi > c->hi[i] ? hi : c->hi[i];
-    }
-}
-
-static void add_classes(jitc_model *m, const jitc_model_options *o) {
+static jitc_status add_classes(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     jc_map *known = jc_map_new(m->arena);
     m->classes = JC_NEWN(m->arena, jc_class, m->npieces);
     for (uint32_t i = 0; i < m->npieces; i++) {
@@ -231,21 +197,23 @@ static void add_classes(jitc_model *m, const jitc_model_options *o) {
         if (!c) {
             c = &m->classes[m->nclasses++];
             c->first = i;
-            c->lo = JC_NEWN(m->arena, int64_t, p->canon.nsyms);
-            c->hi = JC_NEWN(m->arena, int64_t, p->canon.nsyms);
-            c->request = (jc_request){ .canon = &p->canon, .file = m->graphs[p->graph]->g->file, .target = m->target, .lo = c->lo, .hi = c->hi };
             jc_map_set(known, p->canon.bytes, p->canon.nbytes, c);
         }
-        join_range(m, c, p, o);
+        jc_class_join(m, c, p, o);
         c->members++;
         p->cls = (uint32_t)(c - m->classes);
     }
-}
-
-static jitc_status service(jitc_context *ctx, const jitc_model_options *o, jc_service **out, jc_error *err) {
-    jc_service_options s = { .threads = ctx->threads, .strict = o->strict, .alloc = &ctx->alloc, .log = &ctx->log,
-                             .progress = o->progress, .progress_user = o->progress_user };
-    return jc_service_new(ctx->cache, &s, out, err);
+    for (uint32_t i = 0; i < m->nclasses; i++) {
+        jc_class *c = &m->classes[i];
+        const jc_piece *p = &m->pieces[c->first];
+        JC_TRY(jc_class_variants(m, c, p->canon.nsyms, err));
+        for (uint32_t v = 0; v < c->nvariants; v++) {
+            c->variants[v].request.canon = &p->canon;
+            c->variants[v].request.file = m->graphs[p->graph]->g->file;
+            c->variants[v].request.strict = o->strict;
+        }
+    }
+    return JITC_OK;
 }
 
 static void take_stats(jitc_model *m, const jc_service_stats *s) {
@@ -255,31 +223,36 @@ static void take_stats(jitc_model *m, const jc_service_stats *s) {
     t->kernels = s->kernels;
     t->kernels_unique = s->kernels_unique;
     t->kernels_compiled = s->kernels_compiled;
+    t->kernels_hit = s->kernels_hit;
     t->ms_lookup = s->ms[JC_PHASE_LOOKUP];
     t->ms_schedule = s->ms[JC_PHASE_SCHEDULE];
     t->ms_llvm = s->ms[JC_PHASE_LLVM];
     t->ms_assemble = s->ms[JC_PHASE_ASSEMBLE];
 }
 
+static uint32_t count_variants(const jitc_model *m) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        n += m->classes[i].nvariants;
+    return n;
+}
+
+/* Every variant of every class at once. */
 static jitc_status compile(jitc_model *m, const jitc_model_options *o, jc_error *err) {
-    jc_service *s;
-    jc_service_stats stats;
-    jc_guard guard;
-    jc_request *requests = JC_NEWN(m->arena, jc_request, m->nclasses);
+    const jc_progress progress = { o->progress, o->progress_user, m->ctx->spans };
+    jc_service_stats stats = { 0 };
+    uint32_t n = count_variants(m), k = 0;
+    jc_request *requests = JC_NEWN(m->arena, jc_request, n);
     for (uint32_t i = 0; i < m->nclasses; i++)
-        requests[i] = m->classes[i].request;
-    JC_TRY(service(m->ctx, o, &s, err));
-    /* A guard of its own: the service has to be given back when memory runs out as well. */
-    volatile jitc_status status = JITC_E_NOMEM;
-    if (JC_GUARD(m->arena, &guard) == 0)
-        status = jc_service_get(s, requests, m->nclasses, m->arena, err);
-    jc_guard_end(m->arena, &guard);
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++)
+            requests[k++] = m->classes[i].variants[v].request;
+    JC_TRY(jc_service_get(m->ctx->service, requests, n, &progress, &stats, m->arena, err));
+    k = 0;
     for (uint32_t i = 0; i < m->nclasses; i++)
-        m->classes[i].request = requests[i];
-    jc_service_get_stats(s, &stats);
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++)
+            m->classes[i].variants[v].request = requests[k++];
     take_stats(m, &stats);
-    jc_service_free(s);
-    return status;
+    return JITC_OK;
 }
 
 /* --- building --- */
@@ -297,15 +270,29 @@ static jitc_status target_of(jitc_model *m, const jitc_model_options *o, jc_erro
     return JITC_OK;
 }
 
+static void log_times(const jitc_model *m) {
+    const jitc_model_stats *s = &m->stats;
+    const jc_log *log = &m->ctx->log;
+    JC_LOG(log, JC_DEBUG_PASS | JC_DEBUG_TIME, "pass: read %.2f ms, split and layout %.2f ms, canonicalise %.2f ms, classes %.2f ms: "
+           "%u pieces, %u classes", s->ms_read, s->ms_split, s->ms_canonicalise, s->ms_hash, s->pieces, s->classes);
+    JC_LOG(log, JC_DEBUG_TIME, "time: lookup %.2f ms, schedule %.2f ms, LLVM %.2f ms, assembler %.2f ms (both over all threads), "
+           "total %.2f ms", s->ms_lookup, s->ms_schedule, s->ms_llvm, s->ms_assemble, s->ms_total);
+    JC_LOG(log, JC_DEBUG_LOWER | JC_DEBUG_TIME, "lower: %llu classes compiled, %llu hits; %llu kernels, %llu different: %llu hits, "
+           "%llu misses", (unsigned long long)s->compiled, (unsigned long long)s->hits, (unsigned long long)s->kernels,
+           (unsigned long long)s->kernels_unique, (unsigned long long)s->kernels_hit,
+           (unsigned long long)s->kernels_compiled);
+}
+
 static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     double start = jc_now_ms(), at;
     JC_TRY(target_of(m, o, err));
-    JC_TRY(check_ranges(m, o, err));
+    JC_TRY(jc_ranges_check(m, o, err));
     at = jc_now_ms();
     for (uint32_t i = 0; i < m->ngraphs; i++)
         m->graphs[i]->used = true;
     JC_TRY(for_graphs(m, o, split_graph, err));
     m->stats.ms_split = jc_now_ms() - at;
+    jc_trace_span(m->ctx->spans, "split", NULL, at);
     at = jc_now_ms();
     uint32_t n = 0;
     for (uint32_t i = 0; i < m->ngraphs; i++) {
@@ -316,13 +303,15 @@ static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *e
     JC_TRY(for_graphs(m, o, graph_pieces, err));
     m->stats.ms_canonicalise = jc_now_ms() - at;
     at = jc_now_ms();
-    add_classes(m, o);
+    JC_TRY(add_classes(m, o, err));
     m->stats.ms_hash = jc_now_ms() - at;
+    jc_trace_span(m->ctx->spans, "hash", NULL, at);
     m->stats.pieces = m->npieces;
     m->stats.classes = m->nclasses;
     if (!o->split_only)
         JC_TRY(compile(m, o, err));
     m->stats.ms_total = jc_now_ms() - start + m->stats.ms_read;
+    log_times(m);
     return JITC_OK;
 }
 
@@ -390,6 +379,15 @@ void jitc_model_get_stats(const jitc_model *m, jitc_model_stats *out) {
     out->struct_size = size;
 }
 
+/* A piece is a hit when an earlier one of the model has its code, or the cache had all of it. */
+static bool was_hit(const jitc_model *m, uint32_t piece) {
+    const jc_class *c = &m->classes[m->pieces[piece].cls];
+    bool hit = true;
+    for (uint32_t v = 0; v < c->nvariants; v++)
+        hit &= c->variants[v].request.hit;
+    return hit || c->first != piece;
+}
+
 jitc_status jitc_model_piece_info(const jitc_model *m, uint32_t piece, jitc_piece_info *out) {
     jc_error err = JC_ERROR_INIT;
     if (piece >= m->npieces)
@@ -402,7 +400,7 @@ jitc_status jitc_model_piece_info(const jitc_model *m, uint32_t piece, jitc_piec
         .name = p->func->name,
         .cls = p->cls,
         .splitting = p->splitting,
-        .hit = m->classes[p->cls].request.hit || m->classes[p->cls].first != piece,
+        .hit = was_hit(m, piece),
         .ninputs = p->func->nparams,
         .noutputs = p->func->noutputs,
         .nlayer_names = p->nlayer_names,
@@ -427,30 +425,41 @@ static bool fits(const jc_piece *p, const jc_plan *plan) {
     return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;
 }
 
-jitc_status jc_model_exec(jitc_model *m, uint32_t cls, jc_exec **out, jc_error *err) {
-    jc_class *c = &m->classes[cls];
+/* The class knows its nodes by number: they get the lines of its first piece. */
+static void place(const jitc_model *m, const jc_class *c, jc_error *err) {
+    const jc_piece *p = &m->pieces[c->first];
+    if (err->line <= 0 || (uint32_t)err->line > p->canon.nnodes)
+        return;
+    err->line = p->canon.nodes[err->line - 1]->line;
+    snprintf(err->file, sizeof err->file, "%s", m->graphs[p->graph]->g->file);
+}
+
+static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_error *err) {
+    const jc_piece *p = &m->pieces[c->first];
     jc_device *device;
-    if (!c->exec) {
-        double start = jc_now_ms();
-        if (!c->request.artifact)
-            return jc_fail(err, JITC_E_USAGE, "the model was built with split_only: it has nothing to run");
-        JC_TRY(jc_context_device(m->ctx, &device, err));
-        jc_exec *exec;
-        JC_TRY(jc_exec_load(device, c->request.artifact, c->request.nartifact, &exec, err));
-        if (!fits(&m->pieces[c->first], jc_exec_plan(exec))) {
-            jc_exec_free(exec);
-            return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", m->pieces[c->first].func->name);
-        }
-        c->exec = exec;
-        m->stats.ms_load += jc_now_ms() - start;
-        jitc_status status = jc_exec_bind_ops(c->exec, m->ctx->ops, err);
-        const jc_canon *canon = &m->pieces[c->first].canon;
-        if (status != JITC_OK && err->line > 0 && (uint32_t)err->line <= canon->nnodes) {
-            err->line = canon->nodes[err->line - 1]->line; /* the class knows its nodes by number */
-            snprintf(err->file, sizeof err->file, "%s", m->graphs[m->pieces[c->first].graph]->g->file);
-        }
-        JC_TRY(status);
+    jc_exec *exec;
+    double start = jc_now_ms();
+    if (!v->request.artifact)
+        return jc_fail(err, JITC_E_USAGE, "the model was built with split_only: it has nothing to run");
+    JC_TRY(jc_context_device(m->ctx, &device, err));
+    JC_TRY(jc_exec_load(device, v->request.artifact, v->request.nartifact, &exec, err));
+    if (!fits(p, jc_exec_plan(exec))) {
+        jc_exec_free(exec);
+        return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", p->func->name);
     }
-    *out = c->exec;
+    v->exec = exec;
+    m->stats.ms_load += jc_now_ms() - start;
+    jc_trace_span(m->ctx->spans, "load", p->func->name, start);
+    jitc_status status = jc_exec_bind_ops(exec, m->ctx->ops, err);
+    if (status != JITC_OK)
+        place(m, c, err);
+    return status;
+}
+
+jitc_status jc_model_exec(jitc_model *m, uint32_t cls, uint32_t variant, jc_exec **out, jc_error *err) {
+    jc_variant *v = &m->classes[cls].variants[variant];
+    if (!v->exec)
+        JC_TRY(load(m, &m->classes[cls], v, err));
+    *out = v->exec;
     return JITC_OK;
 }

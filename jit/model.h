@@ -36,6 +36,7 @@ struct jitc_context {
     struct jitc_graph *graphs;
     struct jitc_model *models;
     const jc_call_trace *trace; /* the tool's */
+    const jc_trace *spans;      /* likewise */
 };
 
 struct jitc_graph {
@@ -47,13 +48,29 @@ struct jitc_graph {
     struct jitc_graph *next;
 };
 
+/* What a class is compiled for, of one of its symbols: in the order given; a single size has lo == hi. */
+typedef struct jc_interval {
+    int64_t lo, hi;
+} jc_interval;
+typedef struct jc_intervals {
+    uint32_t n; /* at least 1 */
+    jc_interval *at;
+} jc_intervals;
+#define JC_MAX_VARIANTS 64 /* of one class */
+
+/* A class under one range of each of its symbols. */
+typedef struct jc_variant {
+    jc_request request;       /* lo and hi are arrays, by class symbol */
+    jc_exec *exec;            /* loaded on first run */
+} jc_variant;
+
 /* The members of a class share everything here. */
 typedef struct jc_class {
     uint32_t first;           /* piece */
     uint32_t members;
-    jc_request request;
-    int64_t *lo, *hi;         /* per class symbol: of all members together */
-    jc_exec *exec;            /* loaded on first run */
+    jc_intervals *ranges;     /* by class symbol: those of all members together */
+    uint32_t nvariants;       /* product of the numbers of ranges; the last symbol's changes fastest */
+    jc_variant *variants;
 } jc_class;
 
 typedef struct jc_piece {
@@ -100,7 +117,19 @@ jitc_status jc_take_options(void *out, size_t size, const void *options, const c
 jitc_model *jc_model_new(jitc_context *ctx);
 /* Symbol values of a piece's class from those of its graph. */
 jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint32_t n, int64_t *out, jc_error *err);
-/* Loads the class's artifact, binds its operators. */
-jitc_status jc_model_exec(jitc_model *m, uint32_t cls, jc_exec **out, jc_error *err);
+/* jit/variants.c: are the ranges of the options ranges, of symbols that there are? */
+jitc_status jc_ranges_check(const jitc_model *m, const jitc_model_options *o, jc_error *err);
+/* What piece P, a member of C, wants to be compiled for. */
+void jc_class_join(jitc_model *m, jc_class *c, const jc_piece *p, const jitc_model_options *o);
+/* Makes the variants of a class, whose `ranges` have been filled for NSYMS symbols; their requests have only a range and the model's
+   target.  JITC_E_USAGE for more than JC_MAX_VARIANTS. */
+jitc_status jc_class_variants(jitc_model *m, jc_class *c, uint32_t nsyms, jc_error *err);
+/* The variant for these values of the class's symbols: per symbol its exact size, else the first range that holds it; 0 goes where 1
+   does.  JITC_E_INPUT, with the ranges that there are. */
+jitc_status jc_class_dispatch(const jitc_model *m, const jc_piece *p, const int64_t *syms, uint32_t *out, jc_error *err);
+/* Any executable of the class that has been loaded; NULL: none. They differ in code, not in what they give. */
+const jc_exec *jc_class_loaded(const jc_class *c);
+/* Loads the variant's artifact, binds its operators. */
+jitc_status jc_model_exec(jitc_model *m, uint32_t cls, uint32_t variant, jc_exec **out, jc_error *err);
 
 #endif

@@ -52,7 +52,9 @@ typedef struct run {
     call *calls;
     slot *slots;  /* by value id of the root */
     block *blocks;
-    size_t pool;
+    size_t pool;    /* for all blocks, as they were placed */
+    size_t scratch; /* for what the largest call needs within itself */
+    size_t values;  /* for all blocks, side by side */
 } run;
 
 struct jc_model_runs {
@@ -67,26 +69,19 @@ static jc_func *root_of(jitc_model *m, uint32_t graph) {
     return m->graphs[graph]->g->root;
 }
 
-static jitc_status check_ranges(jitc_model *m, const jc_piece *p, const int64_t *syms, jc_error *err) {
-    const jc_class *c = &m->classes[p->cls];
-    for (uint32_t i = 0; i < p->canon.nsyms; i++)
-        if (syms[i] != 0 && (syms[i] < c->lo[i] || syms[i] > c->hi[i]))
-            return jc_fail(err, JITC_E_INPUT, "symbol %s is %lld, but %s was compiled for %lld to %lld: give another range",
-                           jc_sym_at(m->graphs[p->graph]->g->exprs, p->canon.syms[i]->sym)->name, (long long)syms[i],
-                           p->func->name, (long long)c->lo[i], (long long)c->hi[i]);
-    return JITC_OK;
-}
-
 /* --- planning a run --- */
 
 static jitc_status plan_call(jitc_model *m, run *r, call *c, jc_piece *p, jc_error *err) {
     const jc_plan *plan;
+    uint32_t variant;
     int64_t *syms = JC_NEWN(r->arena, int64_t, p->canon.nsyms);
     c->piece = p;
     JC_TRY(jc_piece_symbols(p, r->syms, r->nsyms, syms, err));
-    JC_TRY(check_ranges(m, p, syms, err));
-    JC_TRY(jc_model_exec(m, p->cls, &c->exec, err));
+    JC_TRY(jc_class_dispatch(m, p, syms, &variant, err));
+    JC_TRY(jc_model_exec(m, p->cls, variant, &c->exec, err));
     JC_TRY(jc_exec_shape(c->exec, syms, &c->shape, err));
+    if (jc_shape_arena_bytes(c->shape) > r->scratch)
+        r->scratch = jc_shape_arena_bytes(c->shape);
     plan = jc_exec_plan(c->exec);
     c->nin = plan->ninputs;
     c->nout = plan->noutputs;
@@ -150,6 +145,7 @@ static void place(run *r) {
     for (uint32_t i = 0; i < r->nblocks; i++) {
         block *b = &r->blocks[i];
         b->offset = 0;
+        r->values += b->bytes;
         for (bool moved = true; moved;) {
             moved = false;
             for (uint32_t j = 0; j < i; j++) {
@@ -220,7 +216,7 @@ static jitc_status find_run(jitc_model *m, uint32_t graph, uint32_t piece, const
     jc_arena *arena = jc_arena_new(&m->ctx->alloc);
     if (!arena)
         return JITC_E_NOMEM;
-    jitc_status status = JITC_E_NOMEM;
+    volatile jitc_status status = JITC_E_NOMEM;
     if (JC_GUARD(arena, &guard) == 0) {
         run *r = JC_NEW(arena, run);
         r->arena = arena;
@@ -243,9 +239,20 @@ static jitc_status find_run(jitc_model *m, uint32_t graph, uint32_t piece, const
 
 /* --- running --- */
 
-static jitc_status reserve(jitc_model *m, size_t bytes, jc_error *err) {
+static void count_memory(jitc_model *m, const run *r) {
+    jitc_model_stats *s = &m->stats;
+    if (r->pool + r->scratch <= s->peak_bytes)
+        return;
+    s->peak_bytes = r->pool + r->scratch;
+    s->pool_bytes = r->pool;
+    s->value_bytes = r->values;
+}
+
+static jitc_status reserve(jitc_model *m, const run *r, jc_error *err) {
     struct jc_model_runs *runs = m->runs;
     jc_device *d;
+    size_t bytes = r->pool;
+    count_memory(m, r);
     JC_TRY(jc_context_device(m->ctx, &d, err));
     if (!m->frame)
         JC_TRY(jc_frame_new(d, &m->frame, err));
@@ -320,7 +327,7 @@ static jitc_status run_graph(jitc_model *m, uint32_t graph, void *stream, const 
     memset(syms, 0, sizeof syms);
     JC_TRY(jc_solve(root, values, 0, syms, err));
     JC_TRY(find_run(m, graph, UINT32_MAX, syms, &r, err));
-    JC_TRY(reserve(m, r->pool, err));
+    JC_TRY(reserve(m, r, err));
     for (uint32_t p = 0; p < root->nparams; p++)
         r->slots[root->params[p]->id].value = values[p];
     for (uint32_t i = 0; i < r->ncalls; i++) {
@@ -343,7 +350,7 @@ static jitc_status run_piece(jitc_model *m, uint32_t piece, void *stream, const 
     memset(syms, 0, sizeof syms);
     JC_TRY(jc_solve(p->func, values, 0, syms, err));
     JC_TRY(find_run(m, p->graph, piece, syms, &r, err));
-    JC_TRY(reserve(m, r->pool, err));
+    JC_TRY(reserve(m, r, err));
     JC_TRY(do_call(m, r, r->calls, values, stream, err));
     memcpy(results, r->calls->out, r->calls->nout * sizeof *results);
     return JITC_OK;
@@ -377,6 +384,14 @@ static jitc_status check_values(const jc_func *f, const jitc_value *values, jc_e
     return JITC_OK;
 }
 
+static jitc_status checked(jitc_model *m, bool whole, uint32_t index, void *stream, const jitc_value *values,
+                           uint32_t nvalues, jitc_value *results, uint32_t nresults, jc_error *err) {
+    const jc_func *f = whole ? root_of(m, index) : m->pieces[index].func;
+    JC_TRY(check_counts(f->name, f, nvalues, nresults, err));
+    JC_TRY(check_values(f, values, err));
+    return whole ? run_graph(m, index, stream, values, results, err) : run_piece(m, index, stream, values, results, err);
+}
+
 static jitc_status guarded(jitc_model *m, bool whole, uint32_t index, void *stream, const jitc_value *values,
                            uint32_t nvalues, jitc_value *results, uint32_t nresults) {
     jc_error err = JC_ERROR_INIT;
@@ -385,18 +400,9 @@ static jitc_status guarded(jitc_model *m, bool whole, uint32_t index, void *stre
     if (index >= (whole ? m->ngraphs : m->npieces))
         return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "there is no %s %u", whole ? "graph" : "piece", index),
                                &err);
-    const jc_func *f = whole ? root_of(m, index) : m->pieces[index].func;
-    jc_arena *arena = f->graph->arena;
-    if (JC_GUARD(m->arena, &guard) == 0) {
-        if (JC_GUARD(arena, &inner) == 0) {
-            status = check_counts(f->name, f, nvalues, nresults, &err);
-            if (status == JITC_OK)
-                status = check_values(f, values, &err);
-            if (status == JITC_OK)
-                status = whole ? run_graph(m, index, stream, values, results, &err)
-                               : run_piece(m, index, stream, values, results, &err);
-        }
-    }
+    jc_arena *arena = (whole ? root_of(m, index) : m->pieces[index].func)->graph->arena;
+    if (JC_GUARD(m->arena, &guard) == 0 && JC_GUARD(arena, &inner) == 0)
+        status = checked(m, whole, index, stream, values, nvalues, results, nresults, &err);
     jc_guard_end(arena, &inner);
     jc_guard_end(m->arena, &guard);
     return jc_context_done(m->ctx, status, &err);
@@ -429,7 +435,7 @@ jitc_status jitc_model_param_info(const jitc_model *m, uint32_t graph, uint32_t 
     static const uint32_t tags[] = { [JC_TENSOR] = JITC_TENSOR, [JC_SYMINT] = JITC_INT, [JC_NAME] = JITC_NAME,
                                      [JC_INT] = JITC_INT, [JC_FLOAT] = JITC_FLOAT, [JC_BOOL] = JITC_BOOL };
     jitc_param_info info = { out->struct_size, v->name, tags[v->type.kind], NULL };
-    jitc_status status = JITC_E_NOMEM;
+    volatile jitc_status status = JITC_E_NOMEM;
     if (JC_GUARD(m->arena, &guard) == 0) {
         info.type = jc_type_text(m->graphs[graph]->g->exprs, &v->type, m->arena);
         memcpy(out, &info, info.struct_size < sizeof info ? info.struct_size : sizeof info);
@@ -459,8 +465,9 @@ void jitc_model_free(jitc_model *m) {
     if (m->frame)
         jc_frame_free(m->frame);
     for (uint32_t i = 0; m->classes && i < m->nclasses; i++)
-        if (m->classes[i].exec)
-            jc_exec_free(m->classes[i].exec);
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++)
+            if (m->classes[i].variants[v].exec)
+                jc_exec_free(m->classes[i].variants[v].exec);
     jc_arena_free(m->arena);
     ctx->alloc.free(ctx->alloc.user, m, sizeof *m);
 }

@@ -59,7 +59,6 @@ typedef struct jc_root {
     const jc_rows *rows;
     jc_node *matmul;
     uint32_t join;         /* roots with one number fill parts of one buffer that do not overlap; 0: none */
-    jc_value *stored;      /* the value that is all of what is stored at these indices, NULL for parts and effects */
     jc_set reads;
     int line;
 } jc_root;
@@ -157,7 +156,6 @@ const jc_expr *jc_gen_size(jc_gen *gen, const jc_expr *e);
 void jc_gen_finish(jc_gen *gen); /* moves the lists into the kernel */
 
 /* sched_matmul.c: operands, K and dims of a product into the kernel. */
-jitc_status jc_sched_matmul_operand(jc_sched *s, jc_value *v, bool second);
 bool jc_gen_matmul(jc_gen *gen, const jc_item *item);
 /* Launches of one product: variants by number of rows. */
 jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item);

@@ -83,10 +83,6 @@ static uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
 
 /* --- symbols and arguments --- */
 
-typedef struct sym_scan {
-    jc_gen *g;
-} sym_scan;
-
 static const jc_expr *int_arg(jc_gen *g, const jc_expr *what, const char *name, int64_t lo, int64_t hi, int64_t divisor) {
     uint16_t arg = (uint16_t)g->args.n;
     uint32_t sym = jc_sym_add(g->ex, name);
@@ -101,7 +97,7 @@ static const jc_expr *int_arg(jc_gen *g, const jc_expr *what, const char *name, 
 }
 
 static void see_symbol(void *user, uint32_t sym) {
-    jc_gen *g = ((sym_scan *)user)->g;
+    jc_gen *g = user;
     if (g->sym_map[sym])
         return;
     const jc_sym *facts = jc_sym_at(g->s->ex, sym);
@@ -111,8 +107,7 @@ static void see_symbol(void *user, uint32_t sym) {
 const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
     if (e->kind == JC_EX_CONST)
         return jc_ex_int(g->ex, e->value);
-    sym_scan scan = { g };
-    jc_ex_symbols(e, see_symbol, &scan);
+    jc_ex_symbols(e, see_symbol, g);
     return jc_ex_subst(g->ex, e, g->sym_map, jc_sym_count(g->s->ex));
 }
 
@@ -426,6 +421,15 @@ static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
     return n->op == JC_OP_cast || g->s->options->strict ? round_to(g, x, d) : x;
 }
 
+/* Operands of a commutative operator are taken in one order, whatever the class's: a product's sums before anything else, what is
+   computed here before what is loaded.  `residual + (sums + bias)` and `(sums + bias) + residual` are one kernel then. */
+static int weight(const jc_gen *g, const jc_arg *a) {
+    if (a->kind != JC_ARG_VALUE)
+        return 0;
+    const jc_lazy *l = &g->s->lazy[a->value->id];
+    return g->item->matmul && l->matmul == g->item->matmul ? 2 : g->s->lazy[jc_storage(a->value)->id].store == JC_NO_STORE;
+}
+
 static uint32_t pointwise(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
     const simple_op *t;
@@ -434,8 +438,9 @@ static uint32_t pointwise(jc_gen *g, const jc_node *n, const at *out) {
         x = operand(g, n, 0, out, c);
         x = g->failed ? 0 : op1(g, (jc_tape_op)t->tape, x);
     } else if ((t = FIND(binary_ops, n->op)) != NULL) {
-        x = operand(g, n, 0, out, c);
-        uint32_t y = operand(g, n, 1, out, c);
+        uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
+        x = operand(g, n, first, out, c);
+        uint32_t y = operand(g, n, !first, out, c);
         x = g->failed ? 0 : op2(g, (jc_tape_op)t->tape, x, y);
     } else if ((t = FIND(compare_ops, n->op)) != NULL) {
         jc_ct wide = common(n);

@@ -15,12 +15,13 @@ typedef struct variant {
 
 #define ANY INT64_MAX
 
-/* Tensor cores from 9 rows on; below, a warp reads each weight row once for all rows of x. */
+/* One row: a warp reads each weight row once.  Else tensor cores, with tiles as tall as the rows need: what counts up to some
+   64 rows is how many bytes of weights are in flight, so short tiles get more stages. */
 static const variant gpu_tensor[] = {
     { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },
-    { 2, 8, JC_K_DOT, 128, 8, 8, 1, 0, 0, 0, 0 },
-    { 9, 192, JC_K_MMA, 128, 8, 64, 64, 64, 3, 2, 2 },
-    { 193, ANY, JC_K_MMA, 256, 8, 128, 128, 32, 3, 2, 4 },
+    { 2, 16, JC_K_MMA, 128, 8, 16, 64, 64, 6, 1, 4 },
+    { 17, 128, JC_K_MMA, 128, 8, 64, 64, 64, 4, 2, 2 },
+    { 129, ANY, JC_K_MMA, 256, 8, 128, 128, 64, 3, 2, 4 },
 };
 static const variant gpu_plain[] = {
     { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },

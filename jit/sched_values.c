@@ -195,7 +195,6 @@ static jitc_status realise(jc_sched *s, jc_value *v) {
     }
     jc_root *r = root_new(s, inner, 0, &place, NULL);
     r->store = new_store(s, owner);
-    r->stored = inner == owner ? owner : NULL;
     return jc_sched_root(s, r);
 }
 

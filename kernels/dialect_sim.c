@@ -5,17 +5,17 @@
  *
  * Every access asks for its address first, so that it can be checked.  Vectors go through memory.
  */
-#include <string.h>
-
 #include "kernels/dialect.h"
 
 static LLVMValueRef call(jc_emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n)
 {
     LLVMTypeRef params[6];
     LLVMValueRef all[6] = { e->self };
-    memcpy(all + 1, args, n * sizeof *args);
-    for (unsigned i = 0; i <= n; i++)
-        params[i] = LLVMTypeOf(all[i]);
+    params[0] = LLVMTypeOf(e->self);
+    for (unsigned i = 0; i < n; i++) {
+        all[i + 1] = args[i];
+        params[i + 1] = LLVMTypeOf(args[i]);
+    }
     LLVMTypeRef type = LLVMFunctionType(result, params, n + 1, false);
     LLVMValueRef fn = LLVMGetNamedFunction(e->m, name);
     if (!fn) {

@@ -13,13 +13,11 @@ jit_llvm_libllvm_la_SOURCES = \
 EXTRA_DIST += kernels/README.md
 
 # Kernels by hand: on the host and in the simulator; as PTX.
-JC_CODEGEN_TEST_LIBS = $(JC_BACK_LIBS) runtime/libruntime.la jit/libjit.la $(JC_COMMON_LIBS) $(LLVM_LDFLAGS) $(LLVM_LIBS) \
-	$(CHECK_LIBS) -lpthread -ldl -lm
 check_PROGRAMS += tests/check_codegen tests/check_ptx
 TESTS += tests/check_codegen tests/check_ptx
 tests_check_codegen_SOURCES = tests/check_codegen.c tests/kernel_help.c tests/kernel_help.h
 tests_check_codegen_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_check_codegen_LDADD = $(JC_CODEGEN_TEST_LIBS)
+tests_check_codegen_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) -lm
 tests_check_ptx_SOURCES = tests/check_ptx.c tests/kernel_help.c tests/kernel_help.h
 tests_check_ptx_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
-tests_check_ptx_LDADD = $(JC_CODEGEN_TEST_LIBS)
+tests_check_ptx_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) -lm

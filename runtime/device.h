@@ -41,6 +41,10 @@ typedef struct jc_device_ops {
     /* The same for a device that checks accesses; NULL: it does not.  Its launch() allows all that alloc() gave out. */
     jitc_status (*launch_checked)(jc_device *d, jc_module *m, int64_t blocks, void *const *args,
                                   const jc_device_range *ranges, uint32_t nranges, void *stream, jc_error *err);
+    /* Optional: makes the device's context current around a run, so that custom operators find it; *PUSHED tells leave()
+       whether to put the caller's back. */
+    jitc_status (*enter)(jc_device *d, bool *pushed, jc_error *err);
+    void (*leave)(jc_device *d, bool pushed);
     void (*close)(jc_device *d);
 } jc_device_ops;
 

@@ -124,6 +124,16 @@ static void leave(const cuda_device *c, bool pushed)
         c->cu.ctx_pop(&ours);
 }
 
+static jitc_status cuda_enter(jc_device *d, bool *pushed, jc_error *err)
+{
+    return enter(cuda_of(d), pushed, err);
+}
+
+static void cuda_leave(jc_device *d, bool pushed)
+{
+    leave(cuda_of(d), pushed);
+}
+
 /* One driver call within the context. */
 #define WITHIN(c, err, doing, call)                                                                \
     do {                                                                                           \
@@ -333,6 +343,8 @@ static const jc_device_ops cuda_ops = {
     .module_load = cuda_module_load,
     .module_free = cuda_module_free,
     .launch = cuda_launch,
+    .enter = cuda_enter,
+    .leave = cuda_leave,
     .close = cuda_close,
 };
 

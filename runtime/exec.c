@@ -403,6 +403,17 @@ static void fill_outputs(jc_run *r)
     }
 }
 
+static jitc_status run_steps(jc_run *r, const jc_binding *b, jc_error *err)
+{
+    JC_TRY(jc_run_inputs(r, err));
+    JC_TRY(place_buffers(r, err));
+    for (uint32_t i = 0; i < r->e->plan->nsteps; i++)
+        JC_TRY(run_step(r, i, b, err));
+    JC_TRY(jc_run_copy_back(r, err));
+    fill_outputs(r);
+    return JITC_OK;
+}
+
 jitc_status jc_exec_run(jc_exec *e, jc_frame *f, const jc_exec_call *call, jc_error *err)
 {
     JC_TRY(jc_exec_bind_ops(e, call->ops, err));
@@ -410,11 +421,11 @@ jitc_status jc_exec_run(jc_exec *e, jc_frame *f, const jc_exec_call *call, jc_er
     JC_TRY(reserve_scratch(f, e->scratch, err));
     jc_run r = { .e = e, .s = call->shape, .call = call, .f = f };
     jc_run_carve(e, f->scratch, &r);
-    JC_TRY(jc_run_inputs(&r, err));
-    JC_TRY(place_buffers(&r, err));
-    for (uint32_t i = 0; i < e->plan->nsteps; i++)
-        JC_TRY(run_step(&r, i, b, err));
-    JC_TRY(jc_run_copy_back(&r, err));
-    fill_outputs(&r);
-    return JITC_OK;
+    bool pushed = false;
+    if (e->d->ops->enter)
+        JC_TRY(e->d->ops->enter(e->d, &pushed, err));
+    jitc_status status = run_steps(&r, b, err);
+    if (e->d->ops->leave)
+        e->d->ops->leave(e->d, pushed);
+    return status;
 }

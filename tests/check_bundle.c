@@ -138,7 +138,7 @@ static unsigned entries(void) {
 }
 
 static const char *path_of(const char *name) {
-    static char paths[4][128];
+    static char paths[4][512];
     static unsigned next;
     char *path = paths[next++ % 4];
     snprintf(path, sizeof paths[0], "%s/%s", folder, name);
@@ -252,10 +252,10 @@ START_TEST(tells_the_same) {
     for (uint32_t i = 0; i < a->nclasses; i++) {
         const jc_canon *x = &a->pieces[a->classes[i].first].canon, *y = &b->pieces[b->classes[i].first].canon;
         ck_assert(x->nbytes == y->nbytes && memcmp(x->bytes, y->bytes, x->nbytes) == 0);
-        ck_assert(memcmp(&a->classes[i].request.key.hash, &b->classes[i].request.key.hash, sizeof(jc_hash)) == 0);
+        ck_assert(memcmp(&a->classes[i].variants[0].request.key.hash, &b->classes[i].variants[0].request.key.hash, sizeof(jc_hash)) == 0);
         ck_assert_uint_eq(a->classes[i].members, b->classes[i].members);
-        ck_assert_int_eq(a->classes[i].lo[0], b->classes[i].lo[0]);
-        ck_assert_int_eq(a->classes[i].hi[0], b->classes[i].hi[0]);
+        ck_assert_int_eq(a->classes[i].variants[0].request.lo[0], b->classes[i].variants[0].request.lo[0]);
+        ck_assert_int_eq(a->classes[i].variants[0].request.hi[0], b->classes[i].variants[0].request.hi[0]);
     }
     jitc_context_free(ctx);
 }
@@ -733,7 +733,7 @@ static void load_code(jitc_model *m, uint32_t cls) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
     if (JC_GUARD(m->arena, &guard) == 0)
-        (void)jc_model_exec(m, cls, &exec, &err);
+        (void)jc_model_exec(m, cls, 0, &exec, &err);
     jc_guard_end(m->arena, &guard);
 }
 

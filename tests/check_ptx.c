@@ -13,12 +13,11 @@
 #include "jit/backend.h"
 #include "tests/kernel_help.h"
 
-const jc_backend *jitc_llvm_backend(void);
 
 /* sm_100a where this LLVM can. */
 static bool can_target(const char *target)
 {
-    return strcmp(target, "sm_100a") != 0 || atoi(jitc_llvm_backend()->llvm_version) >= 20;
+    return strcmp(target, "sm_100a") != 0 || atoi(kernel_backend()->llvm_version) >= 20;
 }
 
 static const char *const archs[] = { "sm_80", "sm_90a", "sm_100a" };
@@ -232,7 +231,7 @@ START_TEST(test_too_new)
     jc_bytes bytes = JC_BYTES(b->arena);
     kb_finish(b, &bytes);
     ck_assert_int_eq(jc_target_parse("sm_100a", &t, &err), JITC_OK);
-    ck_assert_int_eq(jitc_llvm_backend()->compile(bytes.at, bytes.n, "kernel", &t, b->arena, &code, &n, NULL, &err),
+    ck_assert_int_eq(kernel_backend()->compile(bytes.at, bytes.n, "kernel", &t, b->arena, &code, &n, NULL, &err),
                      JITC_E_UNSUPPORTED);
     ck_assert_msg(strstr(err.message, "LLVM 20"), "%s", err.message);
     kb_free(b);
@@ -252,8 +251,53 @@ START_TEST(test_damaged)
         jc_error why = JC_ERROR_INIT;
         const uint8_t *code;
         size_t size;
-        ck_assert_int_eq(jitc_llvm_backend()->compile(bytes.at, n, "kernel", &t, b->arena, &code, &size, NULL, &why), JITC_E_INPUT);
+        ck_assert_int_eq(kernel_backend()->compile(bytes.at, n, "kernel", &t, b->arena, &code, &size, NULL, &why), JITC_E_INPUT);
     }
+    kb_free(b);
+}
+END_TEST
+
+static void *alloc_until(void *user, size_t size)
+{
+    int *left = user;
+    return (*left)-- > 0 ? malloc(size) : NULL;
+}
+
+static void free_block(void *user, void *block, size_t size)
+{
+    (void)user, (void)size;
+    free(block);
+}
+
+/* Memory that runs out at each allocation in turn is an error, and nothing is left behind. */
+START_TEST(test_out_of_memory)
+{
+    jc_target t;
+    jc_error err = JC_ERROR_INIT;
+    ck_assert_int_eq(jc_target_parse(_i ? "host" : "sm_90a", &t, &err), JITC_OK);
+    kb *b = _i ? k_f32() : k_mma();
+    b->k.threads = _i ? 1 : b->k.threads;
+    jc_bytes bytes = JC_BYTES(b->arena);
+    kb_finish(b, &bytes);
+    jitc_status status = JITC_E_NOMEM;
+    int n;
+    for (n = 1; n < 200 && status == JITC_E_NOMEM; n++) {
+        int left = n;
+        jc_alloc alloc = { alloc_until, free_block, &left };
+        jc_error why = JC_ERROR_INIT;
+        const uint8_t *code;
+        char *ir;
+        size_t size;
+        jc_arena *arena = jc_arena_new(&alloc);
+        if (!arena)
+            continue;
+        status = kernel_backend()->compile(bytes.at, bytes.n, "kernel", &t, arena, &code, &size, &ir, &why);
+        ck_assert_msg(status == JITC_OK || status == JITC_E_NOMEM, "%s", why.message);
+        ck_assert_int_eq(why.status, status);
+        jc_arena_free(arena);
+    }
+    ck_assert_int_eq(status, JITC_OK);
+    ck_assert_int_gt(n, 3);
     kb_free(b);
 }
 END_TEST
@@ -276,6 +320,7 @@ static Suite *suite(void)
     tcase_add_loop_test(t, test_all_instructions, 0, 3 * NARCHS);
     tcase_add_test(t, test_too_new);
     tcase_add_test(t, test_damaged);
+    tcase_add_loop_test(t, test_out_of_memory, 0, 2);
     tcase_add_test(t, test_times);
     suite_add_tcase(s, t);
     return s;

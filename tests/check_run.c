@@ -173,6 +173,27 @@ static void compiles_for(int i, const char *arch) {
                   cases[i].name, arch, message);
 }
 
+/* Rows without custom operators: the test's own work on host memory. */
+START_TEST(on_cuda) {
+    static const int64_t many[] = { 1, 3, 33, 0, 260 };
+    for (size_t i = 0; i < sizeof many / sizeof *many && !cases[_i].setup; i++)
+        graph_check(&cases[_i], "cuda", many[i], 7 + i);
+}
+END_TEST
+
+/* Prints why not, loudly. */
+static bool have_gpu(void) {
+    jc_device_options o = { .threads = 1 };
+    jc_device *d;
+    jc_error err = JC_ERROR_INIT;
+    if (jc_device_open("cuda", &o, NULL, NULL, &d, &err) == JITC_OK) {
+        jc_device_close(d);
+        return true;
+    }
+    fprintf(stderr, "SKIP: no GPU: %s\n", err.message);
+    return false;
+}
+
 START_TEST(for_gpus) {
     compiles_for(_i, "sm_80");
     compiles_for(_i, "sm_90a");
@@ -207,6 +228,13 @@ int main(void) {
     suite_add_tcase(s, sim);
     suite_add_tcase(s, gpu);
     SRunner *r = srunner_create(s);
+    if (have_gpu()) { /* CUDA does not survive a fork */
+        TCase *cuda = tcase_create("cuda");
+        tcase_add_loop_test(cuda, on_cuda, 0, NCASES);
+        tcase_set_timeout(cuda, 60);
+        suite_add_tcase(s, cuda);
+        srunner_set_fork_status(r, CK_NOFORK);
+    }
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -83,7 +83,7 @@ static int replay(const char *path)
     FILE *f = fopen(path, "rb");
     if (!f) {
         perror(path);
-        return 0;
+        exit(EXIT_FAILURE);
     }
     fseek(f, 0, SEEK_END);
     const size_t n = (size_t)ftell(f), room = n + 256;
@@ -111,7 +111,7 @@ static int walk(const char *path)
     struct stat st;
     if (stat(path, &st)) {
         perror(path);
-        return 0;
+        exit(EXIT_FAILURE);
     }
     if (!S_ISDIR(st.st_mode))
         return replay(path);
@@ -135,7 +135,8 @@ int main(int argc, char **argv)
         files = walk(TEST_SRCDIR "/tests/data/fx");
     for (int i = 1; i < argc; i++)
         files += walk(argv[i]);
-    printf("%d files replayed\n", files);
+    /* Check's line, which tests/summary.sh reads: a file is a test, and a crash leaves the line out. */
+    printf("%d%%: Checks: %d, Failures: %d, Errors: 0\n", files ? 100 : 0, files ? files : 1, !files);
     return files ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -86,6 +86,27 @@ golden_model golden_build_text(golden_host *h, const char *name, const char *tex
     return build(h, name, &graph, 1, options);
 }
 
+static jitc_strides one_entry(jc_arena *arena, const char *param, const json_t *list) {
+    const char **text = JC_NEWN(arena, const char *, json_array_size(list));
+    for (size_t d = 0; d < json_array_size(list); d++) {
+        const json_t *e = json_array_get(list, d);
+        text[d] = json_is_string(e) ? jc_arena_strdup(arena, json_string_value(e))
+                                    : jc_arena_printf(arena, "%lld", (long long)json_integer_value(e));
+    }
+    return (jitc_strides){ jc_arena_strdup(arena, param), (uint32_t)json_array_size(list), text };
+}
+
+void golden_strides(golden_host *h, const char *path, jitc_model_options *options) {
+    const char *param;
+    json_t *list, *file = json_load_file(path, 0, NULL);
+    jitc_strides *out = JC_NEWN(h->arena, jitc_strides, json_object_size(file));
+    options->nstrides = 0;
+    json_object_foreach(file, param, list)
+        out[options->nstrides++] = one_entry(h->arena, param, list);
+    options->strides = out;
+    json_decref(file);
+}
+
 void golden_expect(const golden_model *m, uint64_t compiled, uint64_t hits) {
     ck_assert_msg(m->stats.compiled == compiled && m->stats.hits == hits, "%s: %llu compiled and %llu hits, expected %llu and %llu",
                   m->path, (unsigned long long)m->stats.compiled, (unsigned long long)m->stats.hits,
@@ -179,7 +200,7 @@ static void fetch(golden_host *h, const DLTensor *t, jc_st_tensor *out) {
 
 static bool undefined(const golden_model *m, uint32_t piece, uint32_t output) {
     const jc_class *c = &m->m->classes[m->m->pieces[piece].cls];
-    const jc_plan *plan = jc_exec_plan(c->exec);
+    const jc_plan *plan = jc_exec_plan(jc_class_loaded(c));
     return plan->outputs[output].kind == JC_OUT_TENSOR && plan->outputs[output].undefined;
 }
 

@@ -45,6 +45,8 @@ golden_model golden_build(golden_host *h, const char *path, const jitc_model_opt
 golden_model golden_build_all(golden_host *h, const char *const *paths, uint32_t n, const jitc_model_options *options);
 /* The same from text; NAME is for messages. */
 golden_model golden_build_text(golden_host *h, const char *name, const char *text, const jitc_model_options *options);
+/* Strides of root parameters as {"param": [stride, ...]} into OPTIONS; none where there is no such file. */
+void golden_strides(golden_host *h, const char *path, jitc_model_options *options);
 /* So many classes were compiled and so many found, or the test fails. */
 void golden_expect(const golden_model *m, uint64_t compiled, uint64_t hits);
 

@@ -246,9 +246,9 @@ jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artif
         status = jitc_model_build(ctx, &graph, 1, &o, &model);
     snprintf(message, size, "%s", status == JITC_OK ? "" : jitc_context_error(ctx));
     if (status == JITC_OK && artifact) {
-        *n = model->classes[0].request.nartifact;
+        *n = model->classes[0].variants[0].request.nartifact;
         *artifact = malloc(*n);
-        memcpy(*artifact, model->classes[0].request.artifact, *n);
+        memcpy(*artifact, model->classes[0].variants[0].request.artifact, *n);
     }
     free(text);
     jitc_context_free(ctx);

@@ -14,7 +14,15 @@
 #include "runtime/loader.h"
 #include "runtime/sim.h"
 
-const jc_backend *jitc_llvm_backend(void);
+const jc_backend *kernel_backend(void)
+{
+    static const jc_backend *backend;
+    jc_error err = JC_ERROR_INIT;
+    if (!backend)
+        ck_assert_msg(jc_backend_open(&backend, &err) == JITC_OK, "%s", err.message);
+    return backend;
+}
+
 
 #define ck_ok(call, err)                                                                           \
     do {                                                                                           \
@@ -190,7 +198,7 @@ const uint8_t *kb_compile(kb *b, const char *name, size_t *n, char **ir)
     ck_ok(jc_target_parse(name, &target, &err), err);
     kb_finish(b, &bytes);
     double start = jc_now_ms();
-    ck_ok(jitc_llvm_backend()->compile(bytes.at, bytes.n, "kernel", &target, b->arena, &code, n, ir, &err), err);
+    ck_ok(kernel_backend()->compile(bytes.at, bytes.n, "kernel", &target, b->arena, &code, n, ir, &err), err);
     spent[b->k.family][target.dialect] += jc_now_ms() - start;
     compiled[b->k.family][target.dialect]++;
     return code;

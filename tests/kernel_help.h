@@ -70,4 +70,8 @@ double dtype_get(jc_dtype dtype, const void *at, int64_t i);
 void dtype_set(jc_dtype dtype, void *at, int64_t i, double x);
 void fill_random(jc_dtype dtype, void *at, int64_t n, double lo, double hi, uint64_t seed);
 
+/* The code generator, opened as libjitc opens it. */
+struct jc_backend;
+const struct jc_backend *kernel_backend(void);
+
 #endif

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-jitc_status tool_class_kernels(tool *t, const jitc_model *m, uint32_t cls, tool_kernels *out, jc_error *err) {
-    const jc_request *r = &m->classes[cls].request;
+jitc_status tool_class_kernels(tool *t, const jc_variant *v, tool_kernels *out, jc_error *err) {
+    const jc_request *r = &v->request;
     jc_artifact a;
     jc_plan *plan;
     JC_TRY(jc_artifact_decode(r->artifact, r->nartifact, t->arena, &a, err));
@@ -30,6 +30,7 @@ json_t *tool_stats_json(const jitc_model_stats *s) {
 #undef STAT_COUNT
     tool_set(kernels, "total", json_integer((json_int_t)s->kernels));
     tool_set(kernels, "unique", json_integer((json_int_t)s->kernels_unique));
+    tool_set(kernels, "hits", json_integer((json_int_t)s->kernels_hit));
     tool_set(kernels, "compiled", json_integer((json_int_t)s->kernels_compiled));
     tool_set(out, "kernels", kernels);
 #define STAT_TIME(name, field) tool_set(ms, name, tool_real(s->field));
@@ -45,6 +46,7 @@ void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s) {
     to->compiled += s->compiled;
     to->hits += s->hits;
     to->kernels_compiled += s->kernels_compiled;
+    to->kernels_hit += s->kernels_hit;
 #define STAT_TIME(name, field) to->field += s->field;
     STAT_TIMES(STAT_TIME)
 #undef STAT_TIME

@@ -14,34 +14,25 @@ static jitc_status not_there(void *user, jc_arena *arena, const uint8_t **bytes,
     return jc_fail(err, JITC_E_IO, "not in the cache");
 }
 
-static jitc_status count_misses(tool *t, jc_service *s, jitc_model *m, uint32_t *misses, jc_error *err) {
-    for (uint32_t i = 0; i < m->nclasses; i++) {
-        const jc_class *c = &m->classes[i];
-        jc_error none = JC_ERROR_INIT;
-        const uint8_t *bytes;
-        size_t n;
-        jc_key key;
-        JC_TRY(jc_service_key(s, &m->pieces[c->first].canon, &m->target, c->lo, c->hi, t->arena, &key, err));
-        *misses += jc_cache_get(t->ctx->cache, &key, not_there, NULL, &bytes, &n, NULL, &none) != JITC_OK;
-    }
+static jitc_status misses_of(tool *t, jitc_model *m, uint32_t *misses, jc_error *err) {
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++) {
+            const jc_request *r = &m->classes[i].variants[v].request;
+            jc_error none = JC_ERROR_INIT;
+            const uint8_t *bytes;
+            size_t n;
+            jc_key key;
+            JC_TRY(jc_service_key(t->ctx->service, r, t->arena, &key, err));
+            *misses += jc_cache_get(t->ctx->cache, &key, not_there, NULL, &bytes, &n, NULL, &none) != JITC_OK;
+        }
     return JITC_OK;
 }
 
-static jitc_status misses_of(tool *t, jitc_model *m, uint32_t *misses, jc_error *err) {
-    jc_service_options o = { .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0, .alloc = &t->ctx->alloc };
-    jc_service *s;
-    JC_TRY(jc_service_new(t->ctx->cache, &o, &s, err));
-    jitc_status status = count_misses(t, s, m, misses, err);
-    jc_service_free(s);
-    return status;
-}
-
-/* For every arch and range. */
-static int look(tool *t, const char *arch, uint32_t variant, uint32_t *pieces, uint32_t *classes, uint32_t *misses) {
+static int look(tool *t, const char *arch, uint32_t *pieces, uint32_t *classes, uint32_t *misses) {
     jc_error err = JC_ERROR_INIT;
     jitc_graph **graphs;
     jitc_model *m;
-    tool_build b = { .arch = arch, .split_only = true, .variant = variant };
+    tool_build b = { .arch = arch, .split_only = true };
     int code = tool_read(t, &graphs);
     if (code || (code = tool_model(t, graphs, (uint32_t)t->o.files.n, &b, &m)))
         return code;
@@ -91,7 +82,6 @@ int cmd_check(tool *t) {
         jc_push(t->arena, &archs, arch);
     }
     for (size_t i = 0; i < archs.n && !code; i++)
-        for (uint32_t v = 0; v < tool_variants(t) && !code; v++)
-            code = look(t, archs.at[i], v, &pieces, &classes, &misses);
+        code = look(t, archs.at[i], &pieces, &classes, &misses);
     return code ? code : report(t, pieces, classes, misses);
 }

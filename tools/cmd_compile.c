@@ -15,12 +15,36 @@ typedef struct report {
     JC_VEC(jitc_model *) models; /* kept for the bundle */
 } report;
 
-static void add_class(report *r, const jitc_model *m, uint32_t cls, const char *arch, const tool_kernels *k) {
+/* The range that each symbol was compiled for, by the names of the class's first piece. */
+static json_t *ranges_json(const jitc_model *m, const jc_class *c, const jc_request *q) {
+    const jc_piece *p = &m->pieces[c->first];
+    json_t *out = json_object();
+    for (uint32_t i = 0; i < p->canon.nsyms; i++)
+        tool_set(out, jc_sym_at(m->graphs[p->graph]->g->exprs, p->canon.syms[i]->sym)->name,
+                 json_pack("[I,I]", (json_int_t)q->lo[i], (json_int_t)q->hi[i]));
+    return out;
+}
+
+/* " for s72=1:256"; nothing where there is one variant only. */
+static const char *range_text(const jitc_model *m, const jc_class *c, const jc_request *q, char *out, size_t size) {
+    const jc_piece *p = &m->pieces[c->first];
+    size_t n = 0;
+    out[0] = 0;
+    for (uint32_t i = 0; i < p->canon.nsyms && c->nvariants > 1 && n < size; i++)
+        n += (size_t)snprintf(out + n, size - n, "%s%s=%lld:%lld", i ? "," : "  for ",
+                              jc_sym_at(m->graphs[p->graph]->g->exprs, p->canon.syms[i]->sym)->name, (long long)q->lo[i],
+                              (long long)q->hi[i]);
+    return out;
+}
+
+static void add_class(report *r, const jitc_model *m, uint32_t cls, const jc_request *q, const char *arch,
+                      const tool_kernels *k) {
     const jc_class *c = &m->classes[cls];
+    char range[160];
     char key[2 * JC_HASH_SIZE + 1], cache_key[2 * JC_HASH_SIZE + 1];
     json_t *o = json_object(), *names = json_array();
     jc_hash_hex(&m->pieces[c->first].canon.hash, key);
-    jc_hash_hex(&c->request.key.hash, cache_key);
+    jc_hash_hex(&q->key.hash, cache_key);
     for (uint32_t i = 0; i < k->n; i++) {
         json_array_append_new(names, tool_text(k->at[i].name));
         jc_map_set(r->kernels, k->at[i].key.b, JC_HASH_SIZE, (void *)&k->at[i]);
@@ -31,37 +55,46 @@ static void add_class(report *r, const jitc_model *m, uint32_t cls, const char *
     tool_set(o, "key", tool_text(key));
     tool_set(o, "cache_key", tool_text(cache_key));
     tool_set(o, "members", json_integer(c->members));
-    tool_set(o, "hit", json_boolean(c->request.hit));
-    tool_set(o, "bytes", json_integer((json_int_t)c->request.nartifact));
+    tool_set(o, "range", ranges_json(m, c, q));
+    tool_set(o, "hit", json_boolean(q->hit));
+    tool_set(o, "bytes", json_integer((json_int_t)q->nartifact));
     tool_set(o, "kernels", names);
     json_array_append_new(r->classes, o);
     if (!r->t->o.json) {
-        printf("class %-3u %.16s  %-8s  %-8s  %3u member%s %3u kernel%s %8zu bytes  %s\n", cls, key, arch,
-               c->request.hit ? "hit" : "compiled", c->members, c->members == 1 ? " " : "s", k->n,
-               k->n == 1 ? " " : "s", c->request.nartifact, tool_class_name(m, cls));
+        printf("class %-3u %.16s  %-8s  %-8s  %3u member%s %3u kernel%s %8zu bytes  %s%s\n", cls, key, arch,
+               q->hit ? "hit" : "compiled", c->members, c->members == 1 ? " " : "s", k->n, k->n == 1 ? " " : "s",
+               q->nartifact, tool_class_name(m, cls), range_text(m, c, q, range, sizeof range));
         for (uint32_t i = 0; i < k->n; i++)
             printf("    %s\n", k->at[i].name);
     }
 }
 
-static int compile_one(report *r, const char *arch, uint32_t variant) {
+static int add_classes(report *r, const jitc_model *m, const char *arch) {
     tool *t = r->t;
     jc_error err = JC_ERROR_INIT;
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++) {
+            tool_kernels k;
+            TOOL_TRY(t, &err, tool_class_kernels(t, &m->classes[i].variants[v], &k, &err));
+            r->stats.kernels += k.n;
+            add_class(r, m, i, &m->classes[i].variants[v].request, arch, &k);
+        }
+    return 0;
+}
+
+static int compile_one(report *r, const char *arch) {
+    tool *t = r->t;
     jitc_graph **graphs;
     jitc_model *m;
     uint32_t n = (uint32_t)t->o.files.n;
     jitc_model_stats stats = { .struct_size = sizeof stats };
     int code = tool_read(t, &graphs);
-    if (code || (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch, .variant = variant }, &m)))
+    if (code || (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch }, &m)))
         return code;
     jitc_model_get_stats(m, &stats);
     tool_stats_add(&r->stats, &stats);
-    for (uint32_t i = 0; i < m->nclasses; i++) {
-        tool_kernels k;
-        TOOL_TRY(t, &err, tool_class_kernels(t, m, i, &k, &err));
-        r->stats.kernels += k.n;
-        add_class(r, m, i, arch, &k);
-    }
+    if ((code = add_classes(r, m, arch)))
+        return code;
     tool_operators_of(t, m, m->target.dialect == JC_DIALECT_NVPTX ? kDLCUDA : kDLCPU, &r->operators);
     for (size_t i = 0; i < r->operators.n; i++) { /* they must outlive the graphs */
         r->operators.at[i].name = jc_arena_strdup(t->arena, r->operators.at[i].name);
@@ -112,14 +145,9 @@ int cmd_compile(tool *t) {
         TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
         jc_push(t->arena, &archs, arch);
     }
-    if (t->o.output && tool_variants(t) > 1) {
-        jc_fail(&err, JITC_E_USAGE, "--output: a bundle holds one range per symbol; give --range once for each");
-        return tool_fail(t, &err);
-    }
     r.classes = json_array();
     for (size_t i = 0; i < archs.n && !code; i++)
-        for (uint32_t v = 0; v < tool_variants(t) && !code; v++)
-            code = compile_one(&r, archs.at[i], v);
+        code = compile_one(&r, archs.at[i]);
     if (!code && t->o.output)
         code = write_bundle(&r);
     if (code) {

@@ -44,6 +44,7 @@ typedef struct dump {
     stage stage;
     jitc_model *m;
     const jc_class *cls;
+    const jc_request *range; /* the variant's: its ranges count, nothing has been compiled */
     jc_func *f;       /* the class, decoded */
     jc_schedule schedule;
     jc_bytes out;     /* text so far */
@@ -61,7 +62,7 @@ static jitc_status put_canonical(dump *d, jc_error *err) {
 
 static jitc_status schedule(dump *d, jc_error *err) {
     jc_schedule_options o = { .target = d->m->target, .strict = d->t->o.mode && strcmp(d->t->o.mode, "strict") == 0,
-                              .lo = d->cls->lo, .hi = d->cls->hi };
+                              .lo = d->range->lo, .hi = d->range->hi };
     const jc_canon *canon = &d->m->pieces[d->cls->first].canon;
     jitc_status status = jc_schedule_class(d->f, &o, d->t->arena, &d->schedule, err);
     if (status != JITC_OK && err->line > 0 && (uint32_t)err->line <= canon->nnodes && !err->file[0]) {
@@ -249,18 +250,28 @@ static bool wanted(const dump *d, uint32_t cls) {
     return false;
 }
 
-static jitc_status put_class(dump *d, uint32_t cls, jc_error *err) {
+static void put_head(dump *d, uint32_t cls, const jc_canon *canon) {
     char key[2 * JC_HASH_SIZE + 1];
+    jc_hash_hex(&canon->hash, key);
+    jc_put_text(&d->out, "# class %u, %s: %u member%s, first %s\n", cls, key, d->cls->members,
+                d->cls->members == 1 ? "" : "s", tool_class_name(d->m, cls));
+    for (uint32_t i = 0; i < canon->nsyms && d->cls->nvariants > 1 && d->stage >= STAGE_FUSED; i++)
+        jc_put_text(&d->out, "# s%u in %lld:%lld\n", i, (long long)d->range->lo[i], (long long)d->range->hi[i]);
+}
+
+static jitc_status put_class(dump *d, uint32_t cls, jc_error *err) {
     jc_graph *g;
     d->cls = &d->m->classes[cls];
     const jc_canon *canon = &d->m->pieces[d->cls->first].canon;
-    JC_TRY(jc_canon_decode(canon->bytes, canon->nbytes, d->t->arena, &g, err));
-    d->f = g->root;
-    jc_hash_hex(&canon->hash, key);
-    if (stages[d->stage].put != put_kernels)
-        jc_put_text(&d->out, "# class %u, %s: %u member%s, first %s\n", cls, key, d->cls->members,
-                    d->cls->members == 1 ? "" : "s", tool_class_name(d->m, cls));
-    return stages[d->stage].put(d, err);
+    for (uint32_t v = 0; v < (d->stage >= STAGE_FUSED ? d->cls->nvariants : 1); v++) {
+        d->range = &d->cls->variants[v].request;
+        JC_TRY(jc_canon_decode(canon->bytes, canon->nbytes, d->t->arena, &g, err));
+        d->f = g->root;
+        if (stages[d->stage].put != put_kernels)
+            put_head(d, cls, canon);
+        JC_TRY(stages[d->stage].put(d, err));
+    }
+    return JITC_OK;
 }
 
 static int put_classes(dump *d) {

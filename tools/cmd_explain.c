@@ -87,23 +87,12 @@ static json_t *key_fields(const jc_key *a, const jc_key *b) {
     return out;
 }
 
-static jitc_status key_of(tool *t, jc_service *s, const side *a, jc_key *out, jc_error *err) {
-    const jc_class *c = &a->m->classes[a->p->cls];
-    return jc_service_key(s, &a->p->canon, &a->m->target, c->lo, c->hi, t->arena, out, err);
-}
-
 static jitc_status fields_of(tool *t, const side *a, const side *b, json_t **out, jc_error *err) {
-    jc_service_options o = { .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0, .alloc = &t->ctx->alloc };
-    jc_service *s;
     jc_key ka, kb;
-    JC_TRY(jc_service_new(t->ctx->cache, &o, &s, err));
-    jitc_status status = key_of(t, s, a, &ka, err);
-    if (status == JITC_OK)
-        status = key_of(t, s, b, &kb, err);
-    if (status == JITC_OK)
-        *out = key_fields(&ka, &kb);
-    jc_service_free(s);
-    return status;
+    JC_TRY(jc_service_key(t->ctx->service, &a->m->classes[a->p->cls].variants[0].request, t->arena, &ka, err));
+    JC_TRY(jc_service_key(t->ctx->service, &b->m->classes[b->p->cls].variants[0].request, t->arena, &kb, err));
+    *out = key_fields(&ka, &kb);
+    return JITC_OK;
 }
 
 /* --- differences --- */

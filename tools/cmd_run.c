@@ -167,6 +167,8 @@ static int print_json(const session *s, const jitc_model_stats *stats, int code)
     char target[64];
     uint32_t n = 0;
     jc_target_text(&s->model->target, target);
+    tool_set(out, "memory", json_pack("{s:I,s:I,s:I}", "peak", (json_int_t)stats->peak_bytes, "pool",
+                                      (json_int_t)stats->pool_bytes, "values", (json_int_t)stats->value_bytes));
     tool_set(out, "device", tool_text(s->device->ops->name));
     tool_set(out, "arch", tool_text(target));
     for (size_t i = 0; i < s->runs.n; i++) {
@@ -347,13 +349,14 @@ static int report(session *s) {
     jitc_model_get_stats(s->model, &stats);
     stats.kernels = stats.kernels_unique = 0;
     jc_map *unique = jc_map_new(t->arena);
-    for (uint32_t i = 0; i < s->model->nclasses; i++) {
-        tool_kernels k;
-        TOOL_TRY(t, &err, tool_class_kernels(t, s->model, i, &k, &err));
-        stats.kernels += k.n;
-        for (uint32_t j = 0; j < k.n; j++)
-            jc_map_set(unique, k.at[j].key.b, JC_HASH_SIZE, (void *)&k.at[j]);
-    }
+    for (uint32_t i = 0; i < s->model->nclasses; i++)
+        for (uint32_t v = 0; v < s->model->classes[i].nvariants; v++) {
+            tool_kernels k;
+            TOOL_TRY(t, &err, tool_class_kernels(t, &s->model->classes[i].variants[v], &k, &err));
+            stats.kernels += k.n;
+            for (uint32_t j = 0; j < k.n; j++)
+                jc_map_set(unique, k.at[j].key.b, JC_HASH_SIZE, (void *)&k.at[j]);
+        }
     stats.kernels_unique = jc_map_count(unique);
     return t->o.json ? print_json(s, &stats, code) : print_text(s, &stats, code);
 }

@@ -179,51 +179,12 @@ static jitc_status parse_range(tool *t, const char *text, jitc_range *out, jc_er
     return JITC_OK;
 }
 
-static bool same_symbol(const jitc_range *a, const jitc_range *b) {
-    return a->symbol && b->symbol ? strcmp(a->symbol, b->symbol) == 0 : a->symbol == b->symbol;
-}
-
-/* How many of the ranges before AT are for the same symbol. */
-static uint32_t earlier(const jitc_range *at, uint32_t i) {
-    uint32_t n = 0;
-    for (uint32_t j = 0; j < i; j++)
-        n += same_symbol(&at[j], &at[i]);
-    return n;
-}
-
-static jitc_status parse_ranges(const tool *t, jitc_range *out, jc_error *err) {
+static jitc_status parse_ranges(tool *t, jitc_model_options *o, jc_error *err) {
+    jitc_range *out = JC_NEWN(t->arena, jitc_range, t->o.range.n);
     for (size_t i = 0; i < t->o.range.n; i++)
-        JC_TRY(parse_range((tool *)t, t->o.range.at[i], &out[i], err));
-    return JITC_OK;
-}
-
-uint32_t tool_variants(const tool *t) {
-    jc_error err = JC_ERROR_INIT;
-    uint32_t most = 0;
-    jitc_range *all = JC_NEWN(t->arena, jitc_range, t->o.range.n);
-    if (parse_ranges(t, all, &err) != JITC_OK)
-        return 1; /* building says why */
-    for (uint32_t i = 0; i < t->o.range.n; i++) {
-        uint32_t n = earlier(all, i);
-        most = n > most ? n : most;
-    }
-    return most + 1;
-}
-
-/* The ranges of one variant: the VARIANT-th of each symbol that has so many, else its last. */
-static jitc_status choose_ranges(tool *t, uint32_t variant, jitc_model_options *o, jc_error *err) {
-    uint32_t n = (uint32_t)t->o.range.n, kept = 0;
-    jitc_range *all = JC_NEWN(t->arena, jitc_range, n), *out = JC_NEWN(t->arena, jitc_range, n);
-    JC_TRY(parse_ranges(t, all, err));
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t count = 0, index = earlier(all, i);
-        for (uint32_t j = 0; j < n; j++)
-            count += same_symbol(&all[j], &all[i]);
-        if (index == (variant < count ? variant : count - 1))
-            out[kept++] = all[i];
-    }
+        JC_TRY(parse_range(t, t->o.range.at[i], &out[i], err));
     o->ranges = out;
-    o->nranges = kept;
+    o->nranges = (uint32_t)t->o.range.n;
     return JITC_OK;
 }
 
@@ -304,7 +265,7 @@ int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build 
         .nsplit_ops = (uint32_t)t->o.split_op.n,
         .progress = tool_progress,
     };
-    TOOL_TRY(t, &err, choose_ranges(t, b->variant, &o, &err));
+    TOOL_TRY(t, &err, parse_ranges(t, &o, &err));
     TOOL_TRY(t, &err, load_strides(t, &o, &err));
     if (jitc_model_build(t->ctx, graphs, n, &o, out) != JITC_OK)
         return tool_fail_library(t);

@@ -90,17 +90,18 @@ jitc_status run_bundle_bounds(const run *r, int64_t *bounds, jc_error *err) {
 /* All but the GPU's own module load: on `host` and `sim` the code is linked, for a GPU plans and code are decoded. */
 static jitc_status make_ready(tool *t, jitc_model *m, jc_error *err) {
     jc_device *device;
-    for (uint32_t i = 0; i < m->nclasses; i++) {
-        jc_class *c = &m->classes[i];
-        tool_kernels kernels;
-        if (m->target.dialect == JC_DIALECT_NVPTX) {
-            JC_TRY(tool_class_kernels(t, m, i, &kernels, err));
-            continue;
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        for (uint32_t k = 0; k < m->classes[i].nvariants; k++) {
+            jc_variant *v = &m->classes[i].variants[k];
+            tool_kernels kernels;
+            if (m->target.dialect == JC_DIALECT_NVPTX) {
+                JC_TRY(tool_class_kernels(t, v, &kernels, err));
+                continue;
+            }
+            JC_TRY(jc_context_device(t->ctx, &device, err));
+            if (!v->exec)
+                JC_TRY(jc_exec_load(device, v->request.artifact, v->request.nartifact, &v->exec, err));
         }
-        JC_TRY(jc_context_device(t->ctx, &device, err));
-        if (!c->exec)
-            JC_TRY(jc_exec_load(device, c->request.artifact, c->request.nartifact, &c->exec, err));
-    }
     return JITC_OK;
 }
 

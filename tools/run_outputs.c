@@ -15,8 +15,8 @@ static int dtype_of(DLDataType t) {
 /* --- which outputs nothing wrote --- */
 
 static const jc_plan *plan_of(const run *r, uint32_t piece) {
-    const jc_class *c = &r->model->classes[r->model->pieces[piece].cls];
-    return c->exec ? jc_exec_plan(c->exec) : NULL;
+    const jc_exec *exec = jc_class_loaded(&r->model->classes[r->model->pieces[piece].cls]);
+    return exec ? jc_exec_plan(exec) : NULL;
 }
 
 static uint32_t piece_of(const run *r, const jc_func *f) {

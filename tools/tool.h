@@ -58,11 +58,8 @@ int tool_read(tool *t, jitc_graph ***out);
 typedef struct tool_build {
     const char *arch;   /* NULL: the context's device */
     bool split_only;
-    uint32_t variant;   /* which of several ranges given for one symbol */
 } tool_build;
 int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out);
-/* How many ranges the symbol with most has; at least 1. */
-uint32_t tool_variants(const tool *t);
 /* The arch to compile for: --arch, else that of --device or of the machine. Text in the arena. */
 jitc_status tool_arch(tool *t, const char **out, jc_error *err);
 jitc_status tool_load_json(tool *t, const char *path, json_t **out, jc_error *err);
@@ -81,13 +78,13 @@ void tool_operators_of(tool *t, const jitc_model *m, DLDeviceType device, tool_o
 json_t *tool_operators_json(const tool_operators *list);
 
 /* --- classes.c --- */
-/* Compiled kernels of a class, from its artifact. */
+/* Compiled kernels of a variant of a class, from its artifact. */
 typedef struct tool_kernels {
     uint32_t n;
     const jc_plan_kernel *at;
     const jc_plan *plan;
 } tool_kernels;
-jitc_status tool_class_kernels(tool *t, const jitc_model *m, uint32_t cls, tool_kernels *out, jc_error *err);
+jitc_status tool_class_kernels(tool *t, const jc_variant *v, tool_kernels *out, jc_error *err);
 /* Name of a class: that of its first piece. */
 static inline const char *tool_class_name(const jitc_model *m, uint32_t cls) {
     return m->pieces[m->classes[cls].first].func->name;

@@ -21,8 +21,9 @@ JITC_API jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const 
 JITC_API jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out);
 JITC_API void jitc_graph_free(jitc_graph *graph);
 
+/* Several for one symbol: code for each.  A run takes that for the exact size (lo == hi), else the first that holds it. */
 typedef struct jitc_range {
-    const char *symbol; /* NULL: every symbol */
+    const char *symbol; /* NULL: every symbol that has none of its own */
     int64_t lo, hi;
 } jitc_range;
 typedef struct jitc_strides {
@@ -56,9 +57,13 @@ JITC_API void jitc_model_free(jitc_model *model);
 typedef struct jitc_model_stats {
     size_t struct_size;
     uint32_t pieces, classes;
-    uint64_t compiled, hits;                           /* classes */
-    uint64_t kernels, kernels_unique, kernels_compiled;
+    uint64_t compiled, hits;                           /* classes times ranges */
+    uint64_t kernels, kernels_unique, kernels_compiled; /* of what was compiled: all, different ones, those not found */
+    /* llvm, assemble: over all threads */
     double ms_read, ms_split, ms_canonicalise, ms_hash, ms_lookup, ms_schedule, ms_llvm, ms_assemble, ms_load, ms_total;
+    uint64_t kernels_hit;                              /* different ones that the cache had */
+    /* Device memory of the largest run so far: in all; of that, for what pieces hand on; what this would be without reuse. */
+    uint64_t peak_bytes, pool_bytes, value_bytes;
 } jitc_model_stats;
 JITC_API void jitc_model_get_stats(const jitc_model *model, jitc_model_stats *out);
 

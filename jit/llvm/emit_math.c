@@ -266,6 +266,14 @@ LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x)
 #define PIO2_2 0x1.1a62633145c07p-54
 #define PIO2_3 (-0x1.f1976b7ed8fbcp-110)
 
+/* Where the processor has no fma this is a call, but the reduction is nothing without it. */
+static LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
+{
+    LLVMTypeRef type = m->f;
+    LLVMValueRef args[3] = { a, b, c };
+    return jc_call_intrinsic(m->e, "llvm.fma", &type, 1, args, 3);
+}
+
 /* sin(x + SHIFT*pi/2) */
 static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift)
 {
@@ -273,10 +281,10 @@ static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift)
     LLVMValueRef wide = m.wide ? x : extended(e, x), n;
     fmt d = fmt_of(e, wide);
     LLVMValueRef k = nearest(&d, mul(&d, wide, real(&d, M_2_PI)), &n);
-    LLVMValueRef r = jc_fused(e, k, real(&d, -PIO2_1), wide);
-    r = jc_fused(e, k, real(&d, -PIO2_2), r);
+    LLVMValueRef r = exact_fma(&d, k, real(&d, -PIO2_1), wide);
+    r = exact_fma(&d, k, real(&d, -PIO2_2), r);
     if (m.wide)
-        r = jc_fused(e, k, real(&d, -PIO2_3), r);
+        r = exact_fma(&d, k, real(&d, -PIO2_3), r);
     else
         r = LLVMBuildFPTrunc(e->b, r, m.f, "");
     LLVMValueRef z = mul(&m, r, r);
@@ -330,11 +338,11 @@ static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y)
     LLVMValueRef n, l = log_parts(&d, ax, &n);
     /* n and the fraction apart: their products with y are reduced separately, so n*y costs no digits */
     LLVMValueRef f = mul(&d, l, real(&d, M_LOG2E));
-    LLVMValueRef f_lo = jc_fused(e, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
+    LLVMValueRef f_lo = exact_fma(&d, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
     f_lo = jc_fused(e, l, real(&d, 0x1.777d0ffda0d24p-56), f_lo);
     LLVMValueRef t = add(&d, mul(&d, n, y), mul(&d, f, y));
     LLVMValueRef p = mul(&d, n, y);
-    LLVMValueRef rest = jc_fused(e, n, y, LLVMBuildFNeg(e->b, p, "")); /* rounding error of n*y */
+    LLVMValueRef rest = exact_fma(&d, n, y, LLVMBuildFNeg(e->b, p, "")); /* rounding error of n*y */
     LLVMValueRef whole_part, k;
     t = clamp(&d, t, -2200, 2200);
     k = nearest(&d, t, &whole_part);

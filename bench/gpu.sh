@@ -1,0 +1,58 @@
+#!/bin/bash
+# gpu.sh BINDIST GRAPHS [TOKENS] - checks and measures on a machine with an NVIDIA GPU.
+#
+# BINDIST: an unpacked `make bindist`; GRAPHS: a folder with llama_block/ and tiny/.  Runs the tests that want a GPU, the
+# tiny models with their goldens, and the Llama-70B piece at full width against PyTorch.  Needs python3 with torch for the
+# last.  Prints everything; exits 1 when something failed.
+set -uo pipefail
+bindist=$(cd "$1" && pwd)
+graphs=$(cd "$2" && pwd)
+tokens=${3:-1,16,64,256,2048}
+here=$(cd "$(dirname "$0")" && pwd)
+failed=0
+
+say() { printf '\n==== %s\n' "$*"; }
+check() { "$@" || { failed=1; echo "FAILED: $*"; }; }
+
+export JITC_GRAPHS=$graphs JITC_LLVM_LIBRARY=$bindist/lib/jitc/libjitc-llvm.so CK_TIMEOUT_MULTIPLIER=10
+JITC_CACHE_DIR=$(mktemp -d) && export JITC_CACHE_DIR
+trap 'rm -rf "$JITC_CACHE_DIR"' EXIT
+
+say machine
+nvidia-smi --query-gpu=name,driver_version,clocks.max.sm --format=csv
+"$bindist/bin/jitc" doctor
+
+say tests
+cd "$bindist" || exit 1
+for t in ${TESTS-check_cuda_device check_run}; do
+    start=$SECONDS
+    "tests/$t" > "/tmp/$t.log" 2>&1 || { failed=1; echo "FAILED: $t"; }
+    tail -n 60 "/tmp/$t.log" | cut -c1-400
+    echo "$t: $((SECONDS - start)) s"
+done
+
+say "tiny models on the GPU"
+for model in "$graphs"/tiny/*/; do
+    name=$(basename "$model")
+    for inputs in "$model"inputs*-T*.safetensors; do
+        variant=$(basename "$inputs" .safetensors)
+        variant=${variant#inputs}
+        v=${variant%-T*}
+        v=${v#-}
+        graph=$model/full${v:+_$v}.py
+        names=$model/names${v:+_$v}.json
+        out=/tmp/out.safetensors
+        if "$bindist/bin/jitc" run "$graph" --device cuda:0 --inputs "$inputs" --names "$names" --outputs $out \
+            --plugin "$bindist/examples/jitc_tiny_ops.so" > /tmp/run.log 2>&1; then
+            check python3 "$here/golden.py" "$model" "$variant" $out
+        else
+            failed=1
+            echo "FAILED: $name $variant"
+            tail -n 3 /tmp/run.log
+        fi
+    done
+done
+
+say "the Llama-70B piece"
+check python3 "$here/gpu_llama.py" --jitc "$bindist/bin/jitc" --graph "$graphs/llama_block/piece.py" --tokens "$tokens" ${COMPILE:+--compile}
+exit $failed
