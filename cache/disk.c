@@ -85,6 +85,10 @@ const char *jc_disk_dir(const jc_disk *d) {
     return d->user_dir;
 }
 
+const char *jc_disk_entries(const jc_disk *d) {
+    return d->dir;
+}
+
 /* mkdir -p, 0700. */
 static bool make_dirs(const char *path) {
     char part[4096];
@@ -162,10 +166,16 @@ static bool section(jc_reader *table, const uint8_t *file, size_t n, uint64_t *k
     return true;
 }
 
-/* The payload, if every byte is as it was written and the entry is for exactly this key. */
-static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8_t **payload, size_t *npayload) {
+typedef struct contents {
+    const uint8_t *preimage, *payload; /* NULL: there is no such section */
+    size_t npreimage, npayload;
+} contents;
+
+/* What is in the file, if every byte is as it was written and its header has this hash. */
+static bool take_apart(const uint8_t *file, size_t n, const jc_hash *hash, contents *out) {
     jc_reader r = JC_READER(file, n);
     const uint8_t *magic = jc_get(&r, 8);
+    *out = (contents){ 0 };
     if (!magic || memcmp(magic, MAGIC, 8) != 0)
         return false;
     uint32_t version = jc_get_u32(&r), flags = jc_get_u32(&r);
@@ -174,26 +184,36 @@ static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8
     if (r.bad || version != VERSION || flags != 0 || length != n || sections > MAX_SECTIONS ||
         HEADER + sections * SECTION + JC_HASH_SIZE > n)
         return false;
-    jc_hash hash = jc_hash_of(file, n - JC_HASH_SIZE);
-    if (memcmp(hash.b, file + n - JC_HASH_SIZE, JC_HASH_SIZE) != 0 ||
-        memcmp(stored_key, key->hash.b, JC_HASH_SIZE) != 0)
+    jc_hash trailer = jc_hash_of(file, n - JC_HASH_SIZE);
+    if (memcmp(trailer.b, file + n - JC_HASH_SIZE, JC_HASH_SIZE) != 0 || memcmp(stored_key, hash->b, JC_HASH_SIZE) != 0)
         return false;
-    bool same = false, found = false;
     for (uint64_t i = 0; i < sections; i++) {
         uint64_t kind;
         const uint8_t *at;
         size_t size;
         if (!section(&r, file, n, &kind, &at, &size))
             return false;
-        if (kind == KIND_PREIMAGE)
-            same = size == key->npreimage && memcmp(at, key->preimage, size) == 0;
+        if (kind == KIND_PREIMAGE) {
+            out->preimage = at;
+            out->npreimage = size;
+        }
         if (kind == KIND_PAYLOAD) {
-            *payload = at;
-            *npayload = size;
-            found = true;
+            out->payload = at;
+            out->npayload = size;
         }
     }
-    return same && found;
+    return out->preimage && out->payload;
+}
+
+/* The payload, if the entry is whole and for exactly this key. */
+static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8_t **payload, size_t *npayload) {
+    contents c;
+    if (!take_apart(file, n, &key->hash, &c) || c.npreimage != key->npreimage ||
+        memcmp(c.preimage, key->preimage, c.npreimage) != 0)
+        return false;
+    *payload = c.payload;
+    *npayload = c.npayload;
+    return true;
 }
 
 /* Sets the damaged file aside, if nobody has replaced it since. */
@@ -220,6 +240,25 @@ jc_disk_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena,
     if (result == JC_DISK_CORRUPT)
         set_aside(p.file, &st);
     return result;
+}
+
+jc_disk_result jc_disk_read(const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
+                            size_t *npreimage) {
+    uint8_t *file = NULL;
+    size_t size = 0;
+    struct stat st = { 0 };
+    contents c;
+    jc_disk_result result = read_whole(path, arena, &file, &size, &st);
+    if (result != JC_DISK_HIT)
+        return result;
+    if (!take_apart(file, size, hash, &c))
+        return JC_DISK_CORRUPT;
+    jc_hash of = jc_hash_of(c.preimage, c.npreimage);
+    if (memcmp(of.b, hash->b, JC_HASH_SIZE) != 0)
+        return JC_DISK_CORRUPT;
+    *preimage = c.preimage;
+    *npreimage = c.npreimage;
+    return JC_DISK_HIT;
 }
 
 /* --- writing --- */

@@ -149,6 +149,7 @@ typedef struct fx_param fx_param;
 struct fx_param {
     fx_name *name, *note; /* note NULL: no annotation */
     uint32_t at;
+    int line;
     fx_param *next;
 };
 

@@ -188,7 +188,7 @@ static void build_params(fx_reader *r, fx_class *c)
             return;
         }
         jc_value *v = jc_func_param(r->func, fx_copy(r, p->name), type ? type : &opaque);
-        v->line = c->line;
+        v->line = p->line;
         bind_name(r, p->name, v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v), p->at);
     }
 }

@@ -644,7 +644,7 @@ static void parse_params(fx_reader *r, fx_class *c)
             return;
         }
         fx_param *p = fx_take(r, sizeof *p);
-        *p = (fx_param){ .name = r->token.name, .at = r->token.at };
+        *p = (fx_param){ .name = r->token.name, .at = r->token.at, .line = r->line };
         fx_next(r);
         if (skip(r, ':'))
             p->note = parse_annotation(r);

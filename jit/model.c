@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "ir/fx.h"
 
@@ -73,6 +74,19 @@ static void close_file(void *file) {
     fclose(file);
 }
 
+/* A regular file of N bytes, at once: growing a buffer would touch its memory twice over. Whatever is not as it looked is left to
+   the loop of slurp(). */
+static void slurp_known(jc_bytes *b, FILE *f) {
+    struct stat st;
+    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size <= 0 || (uint64_t)st.st_size >= TEXT_MAX)
+        return;
+    size_t size = (size_t)st.st_size;
+    b->at = jc_arena_alloc(b->arena, size + 1);
+    b->cap = size + 1;
+    setvbuf(f, NULL, _IONBF, 0);
+    b->n = fread(b->at, 1, size, f);
+}
+
 /* The whole file, or standard input for "-". */
 static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t *length, jc_error *err) {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
@@ -83,6 +97,8 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
     if (f != stdin)
         jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
+    if (f != stdin)
+        slurp_known(&b, f);
     while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
         jc_put(&b, block, n);
     bool bad = ferror(f) != 0;

@@ -211,8 +211,9 @@ static jitc_status schedule(work *w, jc_arena *arena, jc_error *err) {
     JC_TRY(locate(r, err, jc_schedule_class(g->root, &o, arena, &w->schedule, err)));
     jc_hash_hex(&r->canon->hash, hex);
     jc_service_time(w->get, JC_PHASE_SCHEDULE, hex, start);
-    JC_LOG(s->options.log, JC_DEBUG_PASS, "pass: class %.16s: decode, decompose and schedule %.2f ms: %zu nodes, %u kernels, %u steps",
-           hex, jc_now_ms() - start, g->root->nodes.n, w->schedule.nkernels, w->schedule.plan->nsteps);
+    JC_LOG(s->options.log, JC_DEBUG_PASS,
+           "pass: class %.16s: decode, decompose and schedule %.2f ms: %zu nodes, %u kernels, %u steps", hex,
+           jc_now_ms() - start, g->root->nodes.n, w->schedule.nkernels, w->schedule.plan->nsteps);
     return JITC_OK;
 }
 
@@ -344,7 +345,7 @@ static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *are
 jitc_status jc_service_get(jc_service *s, jc_request *requests, uint32_t n, const jc_progress *progress,
                            jc_service_stats *stats, jc_arena *arena, jc_error *err) {
     work *w = JC_NEWN(arena, work, n);
-    jc_getting g = { .s = s, .progress = progress };
+    jc_getting g = { .s = s, .progress = progress, .telling = PTHREAD_MUTEX_INITIALIZER };
     bool missing = false;
     double start = jc_now_ms();
     for (uint32_t i = 0; i < n; i++)

@@ -84,8 +84,10 @@ void jc_job_run(jc_job *j) {
     pthread_mutex_lock(&s->lock);
     j->get->stats.kernels_compiled += j->status == JITC_OK && from == JC_FROM_BUILD;
     j->get->stats.kernels_hit += j->status == JITC_OK && from != JC_FROM_BUILD;
+    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_lock(&j->get->telling);
     j->get->done++;
     if (j->get->progress && j->get->progress->done)
         j->get->progress->done(j->get->progress->user, j->get->done, j->get->total, j->plan->name);
-    pthread_mutex_unlock(&s->lock);
+    pthread_mutex_unlock(&j->get->telling);
 }

@@ -28,6 +28,7 @@ typedef struct jc_getting {
     jc_service *s;
     const jc_progress *progress;
     jc_service_stats stats; /* under the service's lock while the pool works */
+    pthread_mutex_t telling; /* progress is told one at a time, and holds up nobody else's compilation */
     unsigned done, total;   /* kernels */
 } jc_getting;
 

@@ -551,7 +551,7 @@ static const struct {
     uint8_t value;
     const char *says;
 } headers[] = {
-    { 0, 'K', "not a bundle" }, { 8, 2, "format 2" }, { 12, 1, "flags 0x1" }, { 15, 0x80, "flags 0x80000000" },
+    { 0, 'K', "not a bundle" }, { 8, 99, "format 99" }, { 12, 1, "flags 0x1" }, { 15, 0x80, "flags 0x80000000" },
     { 24, 200, "table of sections" }, { 24, 6, "has no artifacts" },
 };
 

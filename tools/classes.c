@@ -3,6 +3,7 @@
  */
 #include "tools/tool.h"
 
+#include <stddef.h>
 #include <string.h>
 
 jitc_status tool_class_kernels(tool *t, const jc_variant *v, tool_kernels *out, jc_error *err) {
@@ -38,6 +39,23 @@ json_t *tool_stats_json(const jitc_model_stats *s) {
 #undef STAT_TIME
     tool_set(out, "ms", ms);
     return out;
+}
+
+static const struct {
+    const char *name;
+    size_t offset;
+} times[] = {
+#define STAT_TIME(name, field) { name, offsetof(jitc_model_stats, field) },
+    STAT_TIMES(STAT_TIME)
+#undef STAT_TIME
+};
+
+const char *tool_stat_name(size_t i) {
+    return i < sizeof times / sizeof *times ? times[i].name : NULL;
+}
+
+double tool_stat_ms(const jitc_model_stats *s, size_t i) {
+    return *(const double *)((const char *)s + times[i].offset);
 }
 
 void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s) {

@@ -12,7 +12,7 @@ typedef struct report {
     jc_map *kernels;        /* unique ones, by key */
     json_t *classes;
     tool_operators operators;
-    JC_VEC(jitc_model *) models; /* kept for the bundle */
+    JC_VEC(jitc_model *) models; /* kept for the bundle and the page */
 } report;
 
 /* The range that each symbol was compiled for, by the names of the class's first piece. */
@@ -100,7 +100,7 @@ static int compile_one(report *r, const char *arch) {
         r->operators.at[i].name = jc_arena_strdup(t->arena, r->operators.at[i].name);
         r->operators.at[i].file = jc_arena_strdup(t->arena, r->operators.at[i].file);
     }
-    if (t->o.output) {
+    if (t->o.output || t->o.report) {
         jc_push(t->arena, &r->models, m);
         return 0;
     }
@@ -150,6 +150,8 @@ int cmd_compile(tool *t) {
         code = compile_one(&r, archs.at[i]);
     if (!code && t->o.output)
         code = write_bundle(&r);
+    if (!code)
+        code = tool_report(t, r.models.at, archs.at, (uint32_t)r.models.n);
     if (code) {
         json_decref(r.classes);
         return code;

@@ -44,8 +44,8 @@ typedef struct dump {
     stage stage;
     jitc_model *m;
     const jc_class *cls;
+    uint32_t index;   /* its number */
     const jc_request *range; /* the variant's: its ranges count, nothing has been compiled */
-    jc_func *f;       /* the class, decoded */
     jc_schedule schedule;
     jc_bytes out;     /* text so far */
     JC_VEC(part) parts; /* kernels */
@@ -55,36 +55,20 @@ typedef struct dump {
 /* --- classes --- */
 
 static jitc_status put_canonical(dump *d, jc_error *err) {
-    (void)err;
-    jc_func_print(d->f, &d->out);
-    return JITC_OK;
+    return tool_put_canonical(d->t, d->m, d->index, &d->out, err);
 }
 
 static jitc_status schedule(dump *d, jc_error *err) {
-    jc_schedule_options o = { .target = d->m->target, .strict = d->t->o.mode && strcmp(d->t->o.mode, "strict") == 0,
-                              .lo = d->range->lo, .hi = d->range->hi };
-    const jc_canon *canon = &d->m->pieces[d->cls->first].canon;
-    jitc_status status = jc_schedule_class(d->f, &o, d->t->arena, &d->schedule, err);
-    if (status != JITC_OK && err->line > 0 && (uint32_t)err->line <= canon->nnodes && !err->file[0]) {
-        err->line = canon->nodes[err->line - 1]->line; /* a class knows its nodes by number */
-        snprintf(err->file, sizeof err->file, "%s", d->m->graphs[d->m->pieces[d->cls->first].graph]->g->file);
-    }
-    return status;
+    return tool_schedule(d->t, d->m, d->index, d->range, &d->schedule, err);
 }
 
 static jitc_status put_decomposed(dump *d, jc_error *err) {
-    jc_func *f;
-    JC_TRY(jc_decompose(d->f, NULL, NULL, &f, err));
-    jc_func_print(f, &d->out);
-    return JITC_OK;
+    return tool_put_decomposed(d->t, d->m, d->index, &d->out, err);
 }
 
 static jitc_status put_fused(dump *d, jc_error *err) {
     JC_TRY(schedule(d, err));
-    for (uint32_t i = 0; i < d->schedule.nkernels; i++) {
-        jc_put_text(&d->out, "kernel %s\n", d->schedule.plan->kernels[i].name);
-        jc_kernel_print(d->schedule.kernels[i], &d->out);
-    }
+    tool_put_kernels(&d->schedule, &d->out);
     return JITC_OK;
 }
 
@@ -260,13 +244,11 @@ static void put_head(dump *d, uint32_t cls, const jc_canon *canon) {
 }
 
 static jitc_status put_class(dump *d, uint32_t cls, jc_error *err) {
-    jc_graph *g;
     d->cls = &d->m->classes[cls];
+    d->index = cls;
     const jc_canon *canon = &d->m->pieces[d->cls->first].canon;
     for (uint32_t v = 0; v < (d->stage >= STAGE_FUSED ? d->cls->nvariants : 1); v++) {
         d->range = &d->cls->variants[v].request;
-        JC_TRY(jc_canon_decode(canon->bytes, canon->nbytes, d->t->arena, &g, err));
-        d->f = g->root;
         if (stages[d->stage].put != put_kernels)
             put_head(d, cls, canon);
         JC_TRY(stages[d->stage].put(d, err));

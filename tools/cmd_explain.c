@@ -119,20 +119,29 @@ static const char *file_of(const side *a) {
     return a->m->graphs[a->p->graph]->g->file;
 }
 
-static void print_side(const side *a, const char *text, int line) {
+/* What differs, where, and either the input's name or the line itself. */
+static void print_side(tool *t, const side *a, const jc_difference *d, const char *text, int line) {
+    const char *input = tool_difference_input(a->p, d);
+    bool ended = text && strcmp(text, "no further node") == 0;
+    const char *source = input || ended ? NULL : tool_source_line(t, a->p->graph, line);
     printf("  %s", file_of(a));
     if (line > 0)
         printf(":%d", line);
-    printf(": %s\n", text ? text : "");
+    printf(": %s", text ? text : "");
+    if (input)
+        printf(" is '%s'", input);
+    printf("\n");
+    if (source)
+        printf("      %s\n", source);
 }
 
-static void print_difference(const side *a, const side *b, const jc_difference *d) {
+static void print_difference(tool *t, const side *a, const side *b, const jc_difference *d) {
     printf("  they part at %s", d->what ? d->what : "the start");
-    if (d->node != UINT32_MAX)
-        printf(" (node %u)", d->node);
+    if (d->node != UINT32_MAX && !(d->what && strstr(d->what, "node")))
+        printf(", node %u", d->node);
     printf("\n");
-    print_side(a, d->a, d->a_line);
-    print_side(b, d->b, d->b_line);
+    print_side(t, a, d, d->a, d->a_line);
+    print_side(t, b, d, d->b, d->b_line);
 }
 
 static void print_fields(const json_t *fields) {
@@ -174,7 +183,7 @@ static int explain_two(tool *t, const side *a, const side *b) {
     printf("%s %s and %s %s are %s\n", file_of(a), a->p->func->name, file_of(b), b->p->func->name,
            d.same ? "the same" : "different");
     if (!d.same)
-        print_difference(a, b, &d);
+        print_difference(t, a, b, &d);
     print_fields(fields);
     json_decref(fields);
     return code;
@@ -186,69 +195,73 @@ static side first_of(jitc_model *m, uint32_t cls) {
     return (side){ m, &m->pieces[m->classes[cls].first] };
 }
 
-/* How long two classes agree, in nodes; with the same number, classes of nearly equal size are nearer. */
-static uint64_t nearness(const side *a, const side *b, const jc_difference *d) {
-    uint32_t na = a->p->canon.nnodes, nb = b->p->canon.nnodes;
-    uint64_t common = d->node == UINT32_MAX ? 0 : d->node;
-    uint32_t apart = na > nb ? na - nb : nb - na;
-    return common << 32 | (UINT32_MAX - apart);
-}
-
-static jitc_status nearest(tool *t, jitc_model *m, uint32_t cls, uint32_t *best, jc_difference *out, jc_error *err) {
-    uint64_t most = 0;
-    side a = first_of(m, cls);
-    *best = UINT32_MAX;
-    for (uint32_t i = 0; i < m->nclasses; i++) {
-        side b = first_of(m, i);
-        jc_difference d;
-        if (i == cls || b.p->splitting != a.p->splitting)
-            continue;
-        JC_TRY(compare(t, &a, &b, &d, err));
-        if (*best == UINT32_MAX || nearness(&a, &b, &d) > most) {
-            most = nearness(&a, &b, &d);
-            *best = i;
-            *out = d;
-        }
-    }
-    return JITC_OK;
-}
-
-static int explain_class(tool *t, jitc_model *m, uint32_t cls, json_t *list) {
-    jc_error err = JC_ERROR_INIT;
-    jc_difference d;
-    json_t *fields, *o = json_object();
-    uint32_t best;
-    side a = first_of(m, cls), b;
-    json_array_append_new(list, o);
-    TOOL_TRY(t, &err, nearest(t, m, cls, &best, &d, &err));
+static json_t *class_json(const jitc_model *m, uint32_t cls, const side *a, const tool_neighbour *n) {
+    json_t *o = json_object();
     tool_set(o, "class", json_integer(cls));
     tool_set(o, "members", json_integer(m->classes[cls].members));
-    tool_set(o, "piece", side_json(&a));
-    tool_set(o, "nearest", best == UINT32_MAX ? json_null() : json_integer(best));
+    tool_set(o, "piece", side_json(a));
+    tool_set(o, "splitting", json_boolean(a->p->splitting));
+    tool_set(o, "nodes", json_integer(a->p->canon.nnodes));
+    tool_set(o, "nearest", n->cls == UINT32_MAX ? json_null() : json_integer(n->cls));
+    return o;
+}
+
+static void print_class(tool *t, const side *a, const side *b, const tool_neighbour *n) {
+    const jc_class *c = &a->m->classes[a->p->cls];
+    printf("class %u (%s, %u member%s)", a->p->cls, a->p->func->name, c->members, c->members == 1 ? "" : "s");
+    if (n->cls == UINT32_MAX) {
+        printf(": there is no other %s class\n", a->p->splitting ? "splitting" : "compiled");
+        return;
+    }
+    printf(" is not class %u (%s), with which it shares %u of its %u nodes\n", n->cls, b->p->func->name, n->common,
+           a->p->canon.nnodes);
+    print_difference(t, a, b, &n->difference);
+}
+
+static int explain_class(tool *t, jitc_model *m, uint32_t cls, const tool_neighbour *n, json_t *list) {
+    jc_error err = JC_ERROR_INIT;
+    side a = first_of(m, cls), b = { 0 };
+    json_t *fields, *o = class_json(m, cls, &a, n);
+    json_array_append_new(list, o);
+    if (n->cls != UINT32_MAX) {
+        b = first_of(m, n->cls);
+        TOOL_TRY(t, &err, fields_of(t, &a, &b, &fields, &err));
+        tool_set(o, "common_nodes", json_integer(n->common));
+        tool_set(o, "first_difference", difference_json(&n->difference));
+        tool_set(o, "key_fields", fields);
+    }
     if (!t->o.json)
-        printf("class %u (%s, %u member%s)", cls, a.p->func->name, m->classes[cls].members,
-               m->classes[cls].members == 1 ? "" : "s");
-    if (best == UINT32_MAX) {
-        if (!t->o.json)
-            printf(": there is no other %s class\n", a.p->splitting ? "splitting" : "compiled");
-        return 0;
-    }
-    b = first_of(m, best);
-    TOOL_TRY(t, &err, fields_of(t, &a, &b, &fields, &err));
-    tool_set(o, "first_difference", difference_json(&d));
-    tool_set(o, "key_fields", fields);
-    if (!t->o.json) {
-        printf(" is not class %u (%s):\n", best, b.p->func->name);
-        print_difference(&a, &b, &d);
-    }
+        print_class(t, &a, &b, n);
     return 0;
 }
 
+/* The class of --piece, or every class. */
+static bool wanted(const tool *t, const jitc_model *m, uint32_t cls) {
+    if (!t->o.piece)
+        return true;
+    for (uint32_t i = 0; i < m->npieces; i++)
+        if (m->pieces[i].cls == cls && strcmp(m->pieces[i].func->name, t->o.piece) == 0)
+            return true;
+    return false;
+}
+
+static jitc_status check_piece(const tool *t, const jitc_model *m, jc_error *err) {
+    for (uint32_t i = 0; i < m->nclasses; i++)
+        if (wanted(t, m, i))
+            return JITC_OK;
+    return jc_fail(err, JITC_E_USAGE, "there is no piece '%s'; jitc split lists them", t->o.piece);
+}
+
 static int explain_set(tool *t, jitc_model *m) {
+    jc_error err = JC_ERROR_INIT;
+    tool_neighbour *near;
+    TOOL_TRY(t, &err, check_piece(t, m, &err));
+    TOOL_TRY(t, &err, tool_neighbours(t, m, &near, &err));
     json_t *list = json_array(), *out;
     int code = 0;
     for (uint32_t i = 0; i < m->nclasses && !code; i++)
-        code = explain_class(t, m, i, list);
+        if (wanted(t, m, i))
+            code = explain_class(t, m, i, &near[i], list);
     if (code || !t->o.json) {
         json_decref(list);
         return code;
@@ -267,8 +280,10 @@ int cmd_explain(tool *t) {
     const char *names[2] = { NULL, NULL }, *arch = NULL;
     uint32_t n = (uint32_t)t->o.files.n;
     side a, b;
-    for (uint32_t i = 0; n == 2 && i < n; i++)
+    for (uint32_t i = 0; n == 2 && i < n; i++) {
         names[i] = cut_piece(t, i);
+        names[i] = names[i] ? names[i] : t->o.piece;
+    }
     int code = tool_open(t, false);
     if (code)
         return code;

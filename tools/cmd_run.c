@@ -7,16 +7,6 @@
 
 #include "tools/run.h"
 
-typedef struct session {
-    tool *t;
-    jitc_model *model;
-    jc_device *device;
-    jc_st_file inputs;
-    bool have_inputs;
-    json_t *names;
-    JC_VEC(run *) runs;
-} session;
-
 /* --- one run --- */
 
 static void record_call(void *user, const char *op, const jitc_layer_name *name) {
@@ -40,7 +30,7 @@ static int compare_doubles(const void *a, const void *b) {
 static int measure(run *r, jitc_value *results) {
     tool *t = r->t;
     jc_error err = JC_ERROR_INIT;
-    size_t n = (size_t)(t->o.repeat ? t->o.repeat : t->o.time ? 20 : 0);
+    size_t n = t->o.repeat ? (size_t)t->o.repeat : r->default_repeat;
     double *us = JC_NEWN(r->arena, double, n);
     for (size_t i = 0; i < n; i++) {
         double start = jc_now_ms();
@@ -53,6 +43,8 @@ static int measure(run *r, jitc_value *results) {
         qsort(us, n, sizeof *us, compare_doubles);
         r->min_us = us[0];
         r->median_us = us[n / 2];
+        r->max_us = us[n - 1];
+        r->repeated = n;
     }
     return 0;
 }
@@ -71,16 +63,17 @@ static int run_and_fetch(run *r) {
         return tool_fail_library(t);
     TOOL_TRY(t, &err, r->device->ops->sync(r->device, NULL, &err));
     r->first_ms = jc_now_ms() - start;
+    tool_span(t, "first run", r->piece == UINT32_MAX ? r->file : r->f->name, start);
     TOOL_TRY(t, &err, run_outputs(r, results, &err));
     return measure(r, results);
 }
 
-static int do_run(session *s, run *r) {
+static int do_run(run_session *s, run *r) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     jc_eval_out *reference = NULL;
     TOOL_TRY(t, &err, run_inputs(r, s->have_inputs ? &s->inputs : NULL, s->names, &err));
-    if (r->made && !t->o.json)
+    if (r->made && !t->o.json && !t->o.quiet)
         fprintf(stderr, "jitc: %s: %u input%s made up (seed %lld)\n", r->file, r->made, r->made == 1 ? "" : "s",
                 (long long)t->o.seed);
     if (t->o.verify)
@@ -92,7 +85,7 @@ static int do_run(session *s, run *r) {
     return code;
 }
 
-static int start_run(session *s, uint32_t graph, uint32_t piece) {
+static int start_run(run_session *s, uint32_t graph, uint32_t piece) {
     jc_guard guard;
     jc_arena *arena = jc_arena_new(NULL);
     volatile int code = 5;
@@ -103,6 +96,7 @@ static int start_run(session *s, uint32_t graph, uint32_t piece) {
         *r = (run){ .t = s->t, .arena = arena, .model = s->model, .graph = graph, .piece = piece, .device = s->device };
         r->f = piece == UINT32_MAX ? s->model->graphs[graph]->g->root : s->model->pieces[piece].func;
         r->file = s->model->graphs[graph]->g->file;
+        r->default_repeat = s->bench ? 100 : s->t->o.time ? 20 : 0;
         r->noutputs = r->f->noutputs;
         jc_push(s->t->arena, &s->runs, r);
         code = do_run(s, r);
@@ -114,132 +108,7 @@ static int start_run(session *s, uint32_t graph, uint32_t piece) {
 
 /* --- results --- */
 
-static json_t *shape_json(const jc_st_tensor *t) {
-    json_t *shape = json_array();
-    for (int d = 0; d < t->rank; d++)
-        json_array_append_new(shape, json_integer(t->dims[d]));
-    return shape;
-}
-
-static json_t *output_json(const run *r, const run_output *o, const char *name) {
-    json_t *out = json_object();
-    tool_set(out, "name", tool_text(name));
-    tool_set(out, "file", tool_text(r->file));
-    tool_set(out, "dtype", tool_text(o->kind == JC_NAME ? "none" : jc_dtypes[o->tensor.dtype].name));
-    tool_set(out, "shape", shape_json(&o->tensor));
-    if (o->kind == JC_SYMINT)
-        tool_set(out, "value", json_integer(o->integer));
-    if (o->undefined)
-        tool_set(out, "undefined", json_true());
-    if (r->t->o.verify) {
-        tool_set(out, "max_abs", tool_real(o->max_abs));
-        tool_set(out, "rel_l2", tool_real(o->rel_l2));
-        tool_set(out, "rtol", tool_real(o->rtol));
-        tool_set(out, "ok", json_boolean(!o->differs));
-    }
-    return out;
-}
-
-static json_t *calls_json(const run *r, json_t *calls) {
-    for (size_t i = 0; i < r->calls.n; i++) {
-        json_t *c = json_object();
-        tool_set(c, "op", tool_text(r->calls.at[i].op));
-        tool_set(c, "layer_name", r->calls.at[i].layer_name ? tool_text(r->calls.at[i].layer_name) : json_null());
-        tool_set(c, "file", tool_text(r->file));
-        json_array_append_new(calls, c);
-    }
-    return calls;
-}
-
-static json_t *time_json(const run *r) {
-    json_t *o = json_object();
-    tool_set(o, "file", tool_text(r->file));
-    tool_set(o, "first_ms", tool_real(r->first_ms));
-    if (r->median_us > 0) {
-        tool_set(o, "min_us", tool_real(r->min_us));
-        tool_set(o, "median_us", tool_real(r->median_us));
-    }
-    return o;
-}
-
-static int print_json(const session *s, const jitc_model_stats *stats, int code) {
-    json_t *out = tool_stats_json(stats), *outputs = json_array(), *calls = json_array(), *times = json_array();
-    char target[64];
-    uint32_t n = 0;
-    jc_target_text(&s->model->target, target);
-    tool_set(out, "memory", json_pack("{s:I,s:I,s:I}", "peak", (json_int_t)stats->peak_bytes, "pool",
-                                      (json_int_t)stats->pool_bytes, "values", (json_int_t)stats->value_bytes));
-    tool_set(out, "device", tool_text(s->device->ops->name));
-    tool_set(out, "arch", tool_text(target));
-    for (size_t i = 0; i < s->runs.n; i++) {
-        const run *r = s->runs.at[i];
-        for (uint32_t k = 0; k < r->noutputs; k++)
-            json_array_append_new(outputs, output_json(r, &r->outputs[k], jc_arena_printf(s->t->arena, "out%u", n++)));
-        calls_json(r, calls);
-        json_array_append_new(times, time_json(r));
-    }
-    tool_set(out, "outputs", outputs);
-    tool_set(out, "calls", calls);
-    tool_set(out, "run", times);
-    if (s->t->o.verify)
-        tool_set(out, "verified", json_boolean(code == 0));
-    return tool_json(s->t, out, code);
-}
-
-/* A few numbers of an output, enough to tell two apart. */
-static void print_head(const run_output *o) {
-    const jc_st_tensor *t = &o->tensor;
-    size_t size = jc_dtypes[t->dtype].size, n = t->nbytes / size;
-    for (size_t i = 0; i < n && i < 4; i++) {
-        const char *at = (const char *)t->data + i * size;
-        if (jc_dtypes[t->dtype].cls == 'f')
-            printf(" %.5g", jc_load_float(t->dtype, at));
-        else
-            printf(" %lld", (long long)jc_load_int(t->dtype, at));
-    }
-    printf("%s", n > 4 ? " ..." : "");
-}
-
-static void print_output(const run *r, const run_output *o, const char *name) {
-    char type[160];
-    int n = snprintf(type, sizeof type, "%s[", o->kind == JC_NAME ? "none" : jc_dtypes[o->tensor.dtype].name);
-    for (int d = 0; d < o->tensor.rank; d++)
-        n += snprintf(type + n, sizeof type - (size_t)n, "%s%lld", d ? ", " : "", (long long)o->tensor.dims[d]);
-    snprintf(type + n, sizeof type - (size_t)n, "]");
-    printf("  %-6s %-22s", name, type);
-    if (o->undefined) {
-        printf(" undefined: nothing writes it\n");
-        return;
-    }
-    if (r->t->o.verify)
-        printf(" max_abs %-10.3g rel_l2 %-10.3g %-4s", o->max_abs, o->rel_l2, o->differs ? "BAD" : "ok");
-    if (o->kind != JC_NAME)
-        print_head(o);
-    putchar('\n');
-}
-
-static int print_text(const session *s, const jitc_model_stats *stats, int code) {
-    char target[64];
-    uint32_t n = 0;
-    jc_target_text(&s->model->target, target);
-    printf("%u pieces, %u classes, %llu compiled, %llu hits, for %s; ready in %.1f ms\n", stats->pieces, stats->classes,
-           (unsigned long long)stats->compiled, (unsigned long long)stats->hits, target, stats->ms_total);
-    for (size_t i = 0; i < s->runs.n; i++) {
-        const run *r = s->runs.at[i];
-        printf("%s%s%s\n", r->file, r->piece == UINT32_MAX ? "" : " ", r->piece == UINT32_MAX ? "" : r->f->name);
-        for (size_t k = 0; k < r->calls.n; k++)
-            printf("  call   %s %s\n", r->calls.at[k].op, r->calls.at[k].layer_name ? r->calls.at[k].layer_name : "");
-        for (uint32_t k = 0; k < r->noutputs; k++)
-            print_output(r, &r->outputs[k], jc_arena_printf(s->t->arena, "out%u", n++));
-        if (r->median_us > 0)
-            printf("  time   min %.2f us, median %.2f us\n", r->min_us, r->median_us);
-    }
-    if (s->t->o.verify)
-        printf("%s\n", code ? "the results DIFFER from the reference" : "all results agree with the reference");
-    return code;
-}
-
-static jitc_status write_outputs(const session *s, jc_error *err) {
+static jitc_status write_outputs(const run_session *s, jc_error *err) {
     jc_st_tensor *all;
     uint32_t n = 0, kept = 0;
     if (!s->t->o.outputs)
@@ -318,7 +187,7 @@ static jitc_status check_names(const tool *t, jitc_graph *const *graphs, uint32_
     return JITC_OK;
 }
 
-static int run_all(session *s) {
+static int run_all(run_session *s) {
     const char *wanted = s->t->o.piece;
     int code = 0;
     if (!wanted) {
@@ -337,7 +206,7 @@ static int run_all(session *s) {
     return code;
 }
 
-static int report(session *s) {
+static int report(run_session *s) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     jitc_model_stats stats = { .struct_size = sizeof stats };
@@ -358,11 +227,13 @@ static int report(session *s) {
                 jc_map_set(unique, k.at[j].key.b, JC_HASH_SIZE, (void *)&k.at[j]);
         }
     stats.kernels_unique = jc_map_count(unique);
-    return t->o.json ? print_json(s, &stats, code) : print_text(s, &stats, code);
+    if (t->o.json)
+        return run_print_json(s, &stats, code);
+    return s->bench ? run_print_bench(s) : run_print_text(s, &stats, code);
 }
 
 /* What to compile for: NULL is what the device wants. */
-static jitc_status run_arch(const session *s, const char **arch, jc_error *err) {
+static jitc_status run_arch(const run_session *s, const char **arch, jc_error *err) {
     const tool_options *o = &s->t->o;
     jc_target target;
     *arch = NULL;
@@ -380,7 +251,7 @@ static jitc_status run_arch(const session *s, const char **arch, jc_error *err) 
 }
 
 /* From text: read, compile or look up. */
-static int prepare_text(session *s, const char *arch) {
+static int prepare_text(run_session *s, const char *arch) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     jitc_graph **graphs;
@@ -397,7 +268,7 @@ static int prepare_text(session *s, const char *arch) {
     return code;
 }
 
-static int prepare_bundle(session *s, const char *arch) {
+static int prepare_bundle(run_session *s, const char *arch) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     if (jitc_bundle_load(t->ctx, t->o.files.at[0], arch, &s->model) != JITC_OK)
@@ -408,7 +279,7 @@ static int prepare_bundle(session *s, const char *arch) {
 }
 
 /* Loading alone needs no device, so it can be done for any arch. */
-static jitc_status open_device(session *s, const char **arch, jc_error *err) {
+static jitc_status open_device(run_session *s, const char **arch, jc_error *err) {
     const tool_options *o = &s->t->o;
     if (o->load_only && o->arch.n <= 1) {
         *arch = o->arch.n ? o->arch.at[0] : NULL;
@@ -418,12 +289,16 @@ static jitc_status open_device(session *s, const char **arch, jc_error *err) {
     return run_arch(s, arch, err);
 }
 
-static int prepare(session *s) {
+static int prepare(run_session *s) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     const char *arch;
     bool bundle;
     TOOL_TRY(t, &err, run_bundle_check(t, &bundle, &err));
+    if (t->o.repeat < 0) {
+        jc_fail(&err, JITC_E_USAGE, "--repeat takes a number from 0 up, not %lld", (long long)t->o.repeat);
+        return tool_fail(t, &err);
+    }
     int code = tool_open(t, true);
     if (code)
         return code;
@@ -436,8 +311,8 @@ static int prepare(session *s) {
     return bundle ? prepare_bundle(s, arch) : prepare_text(s, arch);
 }
 
-int cmd_run(tool *t) {
-    session s = { .t = t };
+int run_files(tool *t, bool bench) {
+    run_session s = { .t = t, .bench = bench };
     int code = prepare(&s);
     if (!code && t->o.load_only) {
         code = run_load_only(t, s.model);
@@ -451,4 +326,8 @@ int cmd_run(tool *t) {
         jc_arena_free(s.runs.at[i]->arena);
     json_decref(s.names);
     return code;
+}
+
+int cmd_run(tool *t) {
+    return run_files(t, false);
 }

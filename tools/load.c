@@ -85,6 +85,7 @@ int tool_open(tool *t, bool cache) {
         jc_fail(&err, status, "out of memory");
         return tool_fail(t, &err);
     }
+    tool_trace_start(t);
     TOOL_TRY(t, &err, sim_arch(t, &err));
     for (size_t i = 0; i < t->o.plugin.n; i++)
         if (jitc_plugin_load(t->ctx, t->o.plugin.at[i]) != JITC_OK)
@@ -263,11 +264,13 @@ int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build 
         .split_only = b->split_only,
         .split_ops = t->o.split_op.n ? t->o.split_op.at : NULL,
         .nsplit_ops = (uint32_t)t->o.split_op.n,
-        .progress = tool_progress,
+        .progress = t->o.quiet ? NULL : tool_progress,
     };
     TOOL_TRY(t, &err, parse_ranges(t, &o, &err));
     TOOL_TRY(t, &err, load_strides(t, &o, &err));
+    double start = jc_now_ms();
     if (jitc_model_build(t->ctx, graphs, n, &o, out) != JITC_OK)
         return tool_fail_library(t);
+    tool_span(t, "model", b->arch, start);
     return 0;
 }

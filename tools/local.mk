@@ -2,14 +2,17 @@
 bin_PROGRAMS += jitc
 jitc_SOURCES = \
 	tools/jitc.c tools/tool.h \
-	tools/options.c tools/options.h \
-	tools/report.c tools/load.c tools/classes.c tools/operators.c \
+	tools/options.c tools/options.h tools/help.c \
+	tools/report.c tools/load.c tools/source.c tools/classes.c tools/operators.c tools/neighbours.c tools/stages.c \
+	tools/dot.c tools/trace.c tools/report_html.c tools/report_html.h tools/report_parts.c \
+	tools/cmd_bench.c \
+	tools/cmd_cache.c \
 	tools/cmd_check.c \
 	tools/cmd_compile.c \
 	tools/cmd_doctor.c \
 	tools/cmd_dump.c \
 	tools/cmd_explain.c \
-	tools/cmd_run.c tools/run.h tools/run_bounds.c tools/run_bundle.c tools/run_inputs.c tools/run_outputs.c tools/run_rounding.c \
+	tools/cmd_run.c tools/run.h tools/run_bounds.c tools/run_bundle.c tools/run_inputs.c tools/run_outputs.c tools/run_print.c tools/run_rounding.c \
 	tools/run_verify.c \
 	tools/cmd_split.c \
 	tools/cmd_version.c \
@@ -24,3 +27,11 @@ tests_check_tool_SOURCES = tests/check_tool.c tools/safetensors.c
 tests_check_tool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_tool_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS)
 EXTRA_tests_check_tool_DEPENDENCIES = jitc$(EXEEXT) examples/jitc_tiny_ops.so
+
+check_PROGRAMS += tests/check_report
+TESTS += tests/check_report
+tests_check_report_SOURCES = tests/check_report.c
+tests_check_report_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_report_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_report_DEPENDENCIES = jitc$(EXEEXT)
+EXTRA_DIST += docs/tool.md

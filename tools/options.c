@@ -24,38 +24,45 @@ typedef struct row {
 } row;
 
 #define ANY (~0u)
-#define BUILDS (CMD_COMPILE | CMD_RUN | CMD_CHECK)
+#define RUNS (CMD_RUN | CMD_BENCH)
+#define BUILDS (CMD_COMPILE | RUNS | CMD_CHECK)
 #define MAKES (BUILDS | CMD_EXPLAIN | CMD_DUMP)
 #define READS (MAKES | CMD_SPLIT)
 #define AT(field) offsetof(tool_options, field)
 
+/* Options that choose what is compiled, where it is kept and who implements what are taken by all that read graphs, also where
+   they have nothing to say there: scripts pass one set to several subcommands. */
 static const row rows[] = {
-    { "arch", 0, "A[,B]", MAKES, WORDS, AT(arch), "what to compile for: sm_90a, host, sim, ...; several for compile" },
-    { "device", 0, "D", MAKES | CMD_DOCTOR, STRING, AT(device), "where to run: host, cuda, cuda:1, sim; implies the arch" },
-    { "cache", 0, "DIR", BUILDS | CMD_DOCTOR | CMD_EXPLAIN, STRING, AT(cache),
+    { "arch", 0, "A[,B]", READS, WORDS, AT(arch), "what to compile for: sm_90a, host, sim, ...; several for compile" },
+    { "device", 0, "D", READS | CMD_DOCTOR, STRING, AT(device), "where to run: host, cuda, cuda:1, sim; implies the arch" },
+    { "cache", 0, "DIR", READS | CMD_CACHE | CMD_DOCTOR, STRING, AT(cache),
       "cache directory; default: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc" },
-    { "no-cache", 0, NULL, BUILDS | CMD_EXPLAIN, FLAG, AT(no_cache), "keep compiled code in memory alone" },
-    { "sym", 0, "S=N", CMD_RUN, STRINGS, AT(sym), "value of a symbol for made-up inputs (default 8)" },
-    { "range", 0, "[S=]LO:HI", MAKES, STRINGS, AT(range),
-      "values compiled for, of symbol S or of all; given twice for one symbol, compile builds both" },
+    { "no-cache", 0, NULL, READS, FLAG, AT(no_cache), "keep compiled code in memory alone" },
+    { "sym", 0, "S=N", RUNS, STRINGS, AT(sym), "value of a symbol for made-up inputs (default 8)" },
+    { "range", 0, "[S=]LO:HI", READS, STRINGS, AT(range),
+      "values compiled for, of symbol S or of all, or one size; several for one symbol make a variant each" },
     { "strides", 0, "F.json", READS, STRING, AT(strides), "strides of root inputs: {\"PARAM\": [\"s7\", 1], ...}" },
-    { "inputs", 0, "F.safetensors", CMD_RUN, STRING, AT(inputs), "inputs by the parameters' names; the rest is made up" },
+    { "inputs", 0, "F.safetensors", RUNS, STRING, AT(inputs), "inputs by the parameters' names; the rest is made up" },
     { "outputs", 0, "F.safetensors", CMD_RUN, STRING, AT(outputs), "write the results as out0, out1, ..." },
-    { "seed", 0, "N", CMD_RUN, INTEGER, AT(seed), "seed of made-up inputs and of the simulator's order (default 0)" },
-    { "names", 0, "F.json", CMD_RUN, STRING, AT(names), "strings behind LayerName parameters: {\"PARAM\": \"STRING\"}" },
-    { "name", 0, "PARAM=STRING", CMD_RUN, STRINGS, AT(name), "the same for one; default: the parameter's own name" },
-    { "plugin", 0, "P.so", BUILDS, STRINGS, AT(plugin), "custom operators; may be given more than once" },
-    { "piece", 0, "submod_N", CMD_RUN | CMD_DUMP, STRING, AT(piece), "this piece alone" },
+    { "seed", 0, "N", RUNS, INTEGER, AT(seed), "seed of made-up inputs and of the simulator's order (default 0)" },
+    { "names", 0, "F.json", RUNS, STRING, AT(names), "strings behind LayerName parameters: {\"PARAM\": \"STRING\"}" },
+    { "name", 0, "PARAM=STRING", RUNS, STRINGS, AT(name), "the same for one; default: the parameter's own name" },
+    { "plugin", 0, "P.so", READS, STRINGS, AT(plugin), "custom operators; may be given more than once" },
+    { "piece", 0, "submod_N", RUNS | CMD_DUMP | CMD_SPLIT | CMD_EXPLAIN, STRING, AT(piece), "this piece alone" },
     { "verify", 0, NULL, CMD_RUN, FLAG, AT(verify), "compare with the reference; exit 1 when it differs" },
     { "rtol", 0, "X", CMD_RUN, REAL, AT(rtol), "relative L2 distance allowed (default: f32 1e-5, bf16, f16 1e-2, fp8 1e-1; see tools/README.md)" },
     { "atol", 0, "X", CMD_RUN, REAL, AT(atol), "or this largest absolute difference (default 0)" },
-    { "repeat", 0, "N", CMD_RUN, INTEGER, AT(repeat), "run N more times, for --time" },
+    { "repeat", 0, "N", RUNS, INTEGER, AT(repeat), "run N more times, each timed (bench: default 100)" },
     { "time", 0, NULL, CMD_RUN, FLAG, AT(time), "print the time of a run: smallest and median" },
     { "load-only", 0, NULL, CMD_RUN, FLAG, AT(load_only), "stop when the model could run, and say how long loading took" },
     { "no-lift-names", 0, NULL, READS, FLAG, AT(no_lift_names), "leave literals of custom operators in the code" },
     { "split-op", 0, "NAME", READS, STRINGS, AT(split_op), "cut at these operators instead of the default list" },
-    { "provider", 0, "OP=NAME", MAKES, STRINGS, AT(provider), "who implements an operator (there is: native)" },
-    { "mode", 0, "fused|strict", MAKES, STRING, AT(mode), "strict: round after every operator" },
+    { "provider", 0, "OP=NAME", READS, STRINGS, AT(provider), "who implements an operator (there is: native)" },
+    { "mode", 0, "fused|strict", READS, STRING, AT(mode), "strict: round after every operator" },
+    { "dot", 0, NULL, CMD_SPLIT, FLAG, AT(dot), "print the model as a graph for Graphviz, one colour per class" },
+    { "report", 0, "DIR", CMD_SPLIT | CMD_COMPILE, STRING, AT(report),
+      "write DIR/index.html: classes, members, differences, stages, times" },
+    { "trace", 0, "F.json", CMD_COMPILE | RUNS, STRING, AT(trace), "write the spans of all phases, for Perfetto" },
     { "stage", 0, "S", CMD_DUMP, STRING, AT(stage),
       "text, graph, split, canonical, decomposed, fused, plan, llvm, ptx or cubin" },
     { "kernel", 0, "NAME", CMD_DUMP, STRING, AT(kernel), "this kernel alone (llvm, ptx, cubin)" },
@@ -63,7 +70,8 @@ static const row rows[] = {
     { "output", 'o', "M.jitc", CMD_COMPILE, STRING, AT(output), "save the model, for all archs given, as a bundle for jitc run" },
     { "max-classes", 0, "N", CMD_CHECK, INTEGER, AT(max_classes), "fail (exit 1) with more classes" },
     { "max-misses", 0, "N", CMD_CHECK, INTEGER, AT(max_misses), "fail with more classes that are not in the cache" },
-    { "jobs", 'j', "N", BUILDS | CMD_DUMP, INTEGER, AT(threads), "threads; default: one per core" },
+    { "jobs", 'j', "N", READS, INTEGER, AT(threads), "threads; default: one per core" },
+    { "quiet", 'q', NULL, ANY, FLAG, AT(quiet), "no progress and no notes on standard error" },
     { "json", 0, NULL, ANY, FLAG, AT(json), "print JSON on standard output" },
     { "help", 'h', NULL, ANY, FLAG, AT(help), "this text" },
 };
@@ -226,14 +234,13 @@ jitc_status tool_options_parse(tool_options *o, const tool_command *command, int
     if (o->help)
         return JITC_OK;
     if (command->args[0] && o->files.n == 0)
-        return jc_fail(err, JITC_E_USAGE, "jitc %s needs a file: jitc %s %s", command->name, command->name, command->args);
+        return jc_fail(err, JITC_E_USAGE, "jitc %s needs %s: jitc %s %s", command->name, command->bit == CMD_CACHE ? "an action" : "a file", command->name, command->args);
     if (!command->args[0] && o->files.n)
         return jc_fail(err, JITC_E_USAGE, "jitc %s takes no file, but was given '%s'", command->name, o->files.at[0]);
     return JITC_OK;
 }
 
-void tool_options_help(const tool_command *c) {
-    printf("usage: jitc %s [OPTION]... %s\n\n%s.\n\n", c->name, c->args, c->help);
+void tool_options_list(const tool_command *c) {
     for (size_t i = 0; i < NROWS; i++) {
         const row *r = &rows[i];
         char left[64];
@@ -245,6 +252,4 @@ void tool_options_help(const tool_command *c) {
             snprintf(left, sizeof left, "--%s %s", r->name, r->arg ? r->arg : "");
         printf("  %-28s %s\n", left, r->help);
     }
-    printf("\nExit codes: 0 ok, 1 mismatch or gate failed, 2 usage, 3 bad input, 4 unsupported operator,\n"
-           "5 compilation failed, 6 device.\n");
 }

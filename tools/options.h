@@ -17,6 +17,8 @@ typedef struct tool tool;
     X(RUN, run, "FILE...", "compile (or load a bundle), run, and compare with the reference")             \
     X(EXPLAIN, explain, "A [B]", "why two pieces, or the classes of one file, differ")            \
     X(DUMP, dump, "FILE...", "print a stage between text and cubin")                              \
+    X(CACHE, cache, "stats|verify|clear", "count, check or remove what the cache directory holds") \
+    X(BENCH, bench, "FILE...", "run many times and print how long a run takes")                    \
     X(CHECK, check, "FILE...", "the CI gate: at most so many classes, so many misses")            \
     X(DOCTOR, doctor, "", "what is there: LLVM, assembler, devices, cache")                       \
     X(VERSION, version, "", "the version")
@@ -40,8 +42,8 @@ typedef JC_VEC(const char *) tool_strings;
 
 typedef struct tool_options {
     tool_strings files, arch, sym, range, name, plugin, split_op, provider;
-    const char *device, *cache, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode;
-    bool no_cache, verify, no_lift_names, json, time, load_only, help;
+    const char *device, *cache, *trace, *report, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode;
+    bool no_cache, verify, no_lift_names, dot, json, quiet, time, load_only, help;
     int64_t seed, threads, repeat, max_classes, max_misses; /* the last two: -1 where not given */
     double rtol, atol;                                      /* negative where not given */
 } tool_options;
@@ -49,8 +51,10 @@ typedef struct tool_options {
 /* Fills O for COMMAND from ARGV. JITC_E_USAGE with a hint. */
 jitc_status tool_options_parse(tool_options *o, const tool_command *command, int argc, char **argv, jc_arena *arena,
                                jc_error *err);
-/* Help of one subcommand, on standard output. */
-void tool_options_help(const tool_command *command);
+/* Help of one subcommand, on standard output (tools/help.c). */
+void tool_help(const tool_command *command);
+/* The options of one subcommand, a line each (tools/options.c). */
+void tool_options_list(const tool_command *command);
 
 /* "NAME=REST": the name's length, and REST; false without '=' or with an empty name. */
 bool tool_pair(const char *text, size_t *nname, const char **rest);

@@ -106,7 +106,10 @@ void tool_progress(void *user, unsigned done, unsigned total, const char *what) 
     (void)user;
     if (!isatty(STDERR_FILENO))
         return;
-    fprintf(stderr, "\r\033[K[%u/%u] %s%s", done, total, what, done == total ? "\r\033[K" : "");
+    if (done == total)
+        fprintf(stderr, "\r\033[K"); /* the results follow */
+    else
+        fprintf(stderr, "\r\033[Kcompiling %u/%u %.48s", done, total, what);
     fflush(stderr);
 }
 

@@ -40,8 +40,28 @@ typedef struct run {
     uint32_t noutputs;
     run_output *outputs;
     JC_VEC(run_call) calls;
-    double first_ms, min_us, median_us;
+    double first_ms, min_us, median_us, max_us;
+    size_t repeated, default_repeat; /* runs that were timed; without --repeat */
 } run;
+
+/* Every file's run, of one model. */
+typedef struct run_session {
+    tool *t;
+    jitc_model *model;
+    jc_device *device;
+    jc_st_file inputs;
+    bool have_inputs, bench;
+    json_t *names;
+    JC_VEC(run *) runs;
+} run_session;
+
+/* cmd_run.c: `jitc run` and, where BENCH, `jitc bench`. The exit code. */
+int run_files(tool *t, bool bench);
+
+/* run_print.c: CODE, or that of a failed write. */
+int run_print_json(const run_session *s, const jitc_model_stats *stats, int code);
+int run_print_text(const run_session *s, const jitc_model_stats *stats, int code);
+int run_print_bench(const run_session *s);
 
 /* run_inputs.c: r->syms, r->host.  FILE may be NULL. */
 jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_error *err);

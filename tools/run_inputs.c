@@ -119,7 +119,7 @@ static jitc_status choose_symbols(run *r, jc_error *err) {
             if (r->syms[s] != UNKNOWN)
                 continue;
             r->syms[s] = given ? value : strides ? stride_value(r, s) : DEFAULT_SYMBOL;
-            if (!given)
+            if (!given && !r->t->o.quiet)
                 fprintf(stderr, "jitc: %s: %s=%lld (--sym gives another value)\n", r->file, name, (long long)r->syms[s]);
         }
     for (uint32_t s = 0; s < r->nsyms; s++)

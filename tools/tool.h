@@ -11,7 +11,10 @@
 #include <jansson.h>
 
 #include "jit/model.h"
+#include "jit/schedule.h"
 #include "tools/options.h"
+
+typedef struct tool_trace tool_trace;
 
 struct tool {
     tool_options o;
@@ -20,6 +23,7 @@ struct tool {
     jitc_context *ctx;
     const char **texts; /* standard input, read once; NULL for files */
     size_t *lengths;
+    tool_trace *trace; /* NULL: nobody asked */
 };
 
 #define TOOL_DECLARE(id, name, args, help) int cmd_##name(tool *t);
@@ -43,7 +47,7 @@ json_t *tool_real(double x); /* JSON has no infinities */
 json_t *tool_text(const char *text);
 /* Lines of the library, to standard error. */
 void tool_log(void *user, const char *line);
-/* A progress line on standard error, if that is a terminal. */
+/* A progress line on standard error, if that is a terminal: "compiling 3/17 mma_4e81...". USER is not looked at. */
 void tool_progress(void *user, unsigned done, unsigned total, const char *what);
 /* Interrupts wait while a file is written. */
 void tool_hold_signals(bool hold);
@@ -91,5 +95,44 @@ static inline const char *tool_class_name(const jitc_model *m, uint32_t cls) {
 }
 json_t *tool_stats_json(const jitc_model_stats *s);
 void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s);
+/* The phases of the statistics, in order; NULL past the last. */
+const char *tool_stat_name(size_t i);
+double tool_stat_ms(const jitc_model_stats *s, size_t i);
+
+/* --- stages.c: a class as text --- */
+jitc_status tool_put_canonical(tool *t, const jitc_model *m, uint32_t cls, jc_bytes *out, jc_error *err);
+jitc_status tool_put_decomposed(tool *t, const jitc_model *m, uint32_t cls, jc_bytes *out, jc_error *err);
+/* RANGE: lo and hi of a variant; nothing need have been compiled. */
+jitc_status tool_schedule(tool *t, const jitc_model *m, uint32_t cls, const jc_request *range, jc_schedule *out,
+                          jc_error *err);
+void tool_put_kernels(const jc_schedule *s, jc_bytes *out);
+
+/* --- neighbours.c --- */
+typedef struct tool_neighbour {
+    uint32_t cls;             /* UINT32_MAX: there is no other class of that kind, splitting or compiled */
+    uint32_t common;          /* nodes that both have */
+    jc_difference difference;
+} tool_neighbour;
+/* For each class the nearest other one, and where they part. */
+jitc_status tool_neighbours(tool *t, const jitc_model *m, tool_neighbour **out, jc_error *err);
+/* Where a difference is about an input, what P calls it; else NULL. */
+const char *tool_difference_input(const jc_piece *p, const jc_difference *d);
+
+/* --- source.c --- */
+/* Line LINE of the FILE-th file, without indentation, cut where it is long; NULL where it cannot be had. */
+const char *tool_source_line(tool *t, uint32_t file, int line);
+
+/* --- dot.c --- */
+void tool_put_dot(const jitc_model *m, jc_bytes *out);
+const char *tool_class_colour(uint32_t cls, char out[8]); /* "#rrggbb", light */
+
+/* --- report_html.c --- */
+/* `--report DIR`, if it was given: models of the same graphs, one per arch; ARCHS NULL: split only. The exit code. */
+int tool_report(tool *t, jitc_model *const *models, const char *const *archs, uint32_t n);
+
+/* --- trace.c --- */
+void tool_trace_start(tool *t);                                                  /* listens, if --trace was given */
+void tool_span(const tool *t, const char *name, const char *arg, double start_ms); /* a span of the tool's own */
+int tool_trace_end(tool *t, int code);                                           /* writes; CODE, or that of a failure */
 
 #endif

@@ -17,6 +17,12 @@
  * A *frame function* gets the values as an array in schema order instead; an operator whose schema is
  * "ns::op(...) -> ..." (three dots) gets whatever the graph passes, keywords in call->keys.
  *
+ * Triton kernels.  A launch in the graph calls "higher_order::triton_kernel_wrapper_mutation(...) -> ()", to be registered as a
+ * frame function.  By keyword it gets kernel_idx and constant_args_idx (JITC_INT: the host's handles of kernel and constants, each
+ * launch's own, whatever class it is in), grid (JITC_LIST of JITC_LISTs of JITC_INT), kwargs (JITC_DICT: tensors, numbers and
+ * sizes by the names of the kernel's parameters), tma_descriptor_metadata (JITC_DICT) and launch_kwargs (JITC_LIST of JITC_STR).
+ * Every tensor among kwargs counts as written.
+ *
  * Either returns 0, or non-zero after writing a sentence to call->error.  The results' shape, dtype, strides and
  * memory are set; the function fills the elements.  On `cuda` tensors are device memory and work must be put on
  * call->stream.  Functions may be called from the thread that runs the graph, and from several at once when

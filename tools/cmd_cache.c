@@ -1,0 +1,210 @@
+/*
+ * tools/cmd_cache.c - `jitc cache stats|verify|clear`: the cache directory, looked at from outside.
+ *
+ *   stats    counts by name and size; reads no entry
+ *   verify   reads every entry and checks every byte of it; exit 1 where one is damaged. Changes nothing: a lookup sets it aside
+ *   clear    removes entries, samples of damaged ones and temporary files; files that are not the cache's stay
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cache/scan.h"
+#include "tools/tool.h"
+
+typedef struct tally {
+    uint64_t n, bytes;
+} tally;
+
+typedef struct look {
+    tool *t;
+    jc_disk *disk;
+    tally by_kind[JC_SCAN_OTHER + 1];
+    uint64_t classes, kernels, ok, unreadable; /* verify */
+    json_t *damaged;
+    tally removed;                             /* clear */
+} look;
+
+static const char *const kinds[] = { [JC_SCAN_ENTRY] = "entries", [JC_SCAN_BAD] = "bad", [JC_SCAN_TEMPORARY] = "temporary",
+                                     [JC_SCAN_OTHER] = "other" };
+
+static void add(tally *to, const jc_scan_file *file) {
+    to->n++;
+    to->bytes += file->bytes;
+}
+
+static json_t *new_json(const look *l) {
+    json_t *out = tool_json_new();
+    tool_set(out, "dir", tool_text(jc_disk_dir(l->disk)));
+    return out;
+}
+
+/* --- stats --- */
+
+static jitc_status count(void *user, const jc_scan_file *file, jc_error *err) {
+    look *l = user;
+    (void)err;
+    add(&l->by_kind[file->kind], file);
+    return JITC_OK;
+}
+
+static int say_stats(look *l) {
+    if (l->t->o.json) {
+        json_t *out = new_json(l);
+        tool_set(out, "entries", json_integer((json_int_t)l->by_kind[JC_SCAN_ENTRY].n));
+        tool_set(out, "bytes", json_integer((json_int_t)l->by_kind[JC_SCAN_ENTRY].bytes));
+        for (int k = JC_SCAN_BAD; k <= JC_SCAN_OTHER; k++) {
+            tool_set(out, kinds[k], json_integer((json_int_t)l->by_kind[k].n));
+            tool_set(out, jc_arena_printf(l->t->arena, "%s_bytes", kinds[k]),
+                     json_integer((json_int_t)l->by_kind[k].bytes));
+        }
+        return tool_json(l->t, out, 0);
+    }
+    printf("%s\n", jc_disk_dir(l->disk));
+    for (int k = JC_SCAN_ENTRY; k <= JC_SCAN_OTHER; k++)
+        printf("  %-10s %8llu  %12llu bytes\n", kinds[k], (unsigned long long)l->by_kind[k].n,
+               (unsigned long long)l->by_kind[k].bytes);
+    return 0;
+}
+
+/* --- verify --- */
+
+/* Is the entry a kernel's or a class's? Its key has a field for one of them. */
+static void classify(look *l, const uint8_t *preimage, size_t n) {
+    jc_reader r = JC_READER(preimage, n);
+    while (!r.bad && r.at < r.end) {
+        unsigned field = jc_get_u8(&r);
+        l->kernels += field == JC_KEY_KERNEL;
+        l->classes += field == JC_KEY_GRAPH;
+        jc_get(&r, (size_t)jc_get_u64(&r));
+    }
+}
+
+static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file) {
+    const uint8_t *preimage;
+    size_t n;
+    switch (jc_disk_read(file->path, &file->key, scratch, &preimage, &n)) {
+    case JC_DISK_HIT:
+        classify(l, preimage, n);
+        l->ok++;
+        break;
+    case JC_DISK_MISS: /* somebody else has removed it */
+        break;
+    case JC_DISK_ERROR:
+        l->unreadable++;
+        break;
+    case JC_DISK_CORRUPT:
+        json_array_append_new(l->damaged, tool_text(file->path));
+        break;
+    }
+    return JITC_OK;
+}
+
+/* Each entry in memory of its own: they may be many. */
+static jitc_status check(void *user, const jc_scan_file *file, jc_error *err) {
+    look *l = user;
+    jc_arena *scratch = jc_arena_new(NULL);
+    jc_guard guard;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (file->kind == JC_SCAN_ENTRY && scratch && JC_GUARD(scratch, &guard) == 0)
+        status = check_in(l, scratch, file);
+    else if (file->kind != JC_SCAN_ENTRY)
+        status = JITC_OK;
+    if (scratch && file->kind == JC_SCAN_ENTRY)
+        jc_guard_end(scratch, &guard);
+    jc_arena_free(scratch);
+    return status == JITC_OK ? JITC_OK : jc_fail(err, status, "out of memory while checking %s", file->path);
+}
+
+static int say_verify(look *l) {
+    size_t n = json_array_size(l->damaged), i;
+    json_t *path;
+    int code = n || l->unreadable ? 1 : 0;
+    if (l->t->o.json) {
+        json_t *out = new_json(l);
+        tool_set(out, "ok", json_integer((json_int_t)l->ok));
+        tool_set(out, "class_entries", json_integer((json_int_t)l->classes));
+        tool_set(out, "kernel_entries", json_integer((json_int_t)l->kernels));
+        tool_set(out, "unreadable", json_integer((json_int_t)l->unreadable));
+        tool_set(out, "damaged", json_incref(l->damaged));
+        return tool_json(l->t, out, code);
+    }
+    json_array_foreach(l->damaged, i, path)
+        printf("damaged: %s\n", json_string_value(path));
+    printf("%s: %llu good (%llu classes, %llu kernels), %zu damaged, %llu unreadable\n", jc_disk_dir(l->disk),
+           (unsigned long long)l->ok, (unsigned long long)l->classes, (unsigned long long)l->kernels, n,
+           (unsigned long long)l->unreadable);
+    return code;
+}
+
+/* --- clear --- */
+
+static jitc_status wipe(void *user, const jc_scan_file *file, jc_error *err) {
+    look *l = user;
+    if (file->kind == JC_SCAN_OTHER)
+        return JITC_OK;
+    if (unlink(file->path) == 0)
+        add(&l->removed, file);
+    else if (errno != ENOENT)
+        return jc_fail_at(err, JITC_E_IO, file->path, 0, 0, NULL, "the file cannot be removed: %s", strerror(errno));
+    return JITC_OK;
+}
+
+static int say_clear(look *l) {
+    jc_disk_prune(l->disk);
+    if (l->t->o.json) {
+        json_t *out = new_json(l);
+        tool_set(out, "removed", json_integer((json_int_t)l->removed.n));
+        tool_set(out, "bytes", json_integer((json_int_t)l->removed.bytes));
+        return tool_json(l->t, out, 0);
+    }
+    printf("%s: %llu files removed, %llu bytes\n", jc_disk_dir(l->disk), (unsigned long long)l->removed.n,
+           (unsigned long long)l->removed.bytes);
+    return 0;
+}
+
+/* --- the command --- */
+
+static const struct {
+    const char *name;
+    jitc_status (*see)(void *user, const jc_scan_file *file, jc_error *err);
+    int (*say)(look *l);
+} actions[] = { { "stats", count, say_stats }, { "verify", check, say_verify }, { "clear", wipe, say_clear } };
+#define NACTIONS (sizeof actions / sizeof *actions)
+
+static jitc_status find_action(const tool *t, size_t *out, jc_error *err) {
+    if (t->o.files.n > 1)
+        return jc_fail(err, JITC_E_USAGE, "jitc cache takes one of stats, verify and clear, not also '%s'", t->o.files.at[1]);
+    for (*out = 0; *out < NACTIONS; (*out)++)
+        if (strcmp(actions[*out].name, t->o.files.at[0]) == 0)
+            return JITC_OK;
+    return jc_fail(err, JITC_E_USAGE, "jitc cache cannot '%s'; it takes stats, verify or clear", t->o.files.at[0]);
+}
+
+/* The directory that compiling would use; one that is not ours alone is not looked into either. */
+static jitc_status open_disk(look *l, jc_error *err) {
+    const jc_cache *cache = l->t->ctx->cache;
+    if (jc_cache_warning(cache))
+        return jc_fail(err, JITC_E_IO, "%s", jc_cache_warning(cache));
+    if (!jc_cache_dir(cache))
+        return jc_fail(err, JITC_E_USAGE, "there is no cache directory: give --cache DIR");
+    l->disk = jc_disk_open(l->t->arena, jc_cache_dir(cache), NULL);
+    return l->disk ? JITC_OK : jc_fail(err, JITC_E_IO, "%s cannot be used as a cache", jc_cache_dir(cache));
+}
+
+int cmd_cache(tool *t) {
+    jc_error err = JC_ERROR_INIT;
+    look l = { .t = t };
+    size_t action;
+    TOOL_TRY(t, &err, find_action(t, &action, &err));
+    int code = tool_open(t, true);
+    if (code)
+        return code;
+    TOOL_TRY(t, &err, open_disk(&l, &err));
+    l.damaged = json_array();
+    jitc_status status = jc_disk_scan(l.disk, t->arena, actions[action].see, &l, &err);
+    code = status == JITC_OK ? actions[action].say(&l) : tool_fail(t, &err);
+    json_decref(l.damaged);
+    return code;
+}
