@@ -31,6 +31,12 @@ for t in ${TESTS-check_cuda_device check_run}; do
     echo "$t: $((SECONDS - start)) s"
 done
 
+say "each assembler"
+for assembler in "" "$(ldconfig -p | sed -n 's|.*=> \(.*libcuda.so.1\)$|\1|p' | head -n 1)" "$(command -v ptxas)"; do
+    echo "JITC_ASSEMBLER=$assembler"
+    JITC_ASSEMBLER=$assembler check "$bindist/bin/jitc" run "$graphs/llama_block/small.py" --device cuda:0 --no-cache --verify
+done
+
 say "tiny models on the GPU"
 for model in "$graphs"/tiny/*/; do
     name=$(basename "$model")

@@ -2,8 +2,10 @@
  * jit/assemble.c - chooses an assembler and judges what it says.
  *
  * The choice depends on files alone, not on what the process happens to have loaded, so that the identity, which is part
- * of every key, is the same in each process.  JITC_ASSEMBLER names one instead: the path of a libnvJitLink or a ptxas.
+ * of every key, is the same in each process.  JITC_ASSEMBLER names one instead: the path of a libnvJitLink, a
+ * libcuda or a ptxas.
  */
+#define _GNU_SOURCE /* secure_getenv */
 #include "jit/assemble_priv.h"
 
 #include <stdio.h>
@@ -40,11 +42,13 @@ char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file)
 static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err)
 {
     jc_bytes tried = JC_BYTES(arena);
-    const char *named = getenv("JITC_ASSEMBLER");
+    const char *named = secure_getenv("JITC_ASSEMBLER");
     if (named && *named) {
         *path = jc_assembler_file(arena, named);
         if (*path)
-            return strstr(*path, "nvJitLink") ? &jc_assembler_nvjitlink : &jc_assembler_ptxas;
+            return strstr(*path, "nvJitLink")  ? &jc_assembler_nvjitlink
+                   : strstr(*path, "libcuda.") ? &jc_assembler_driver
+                                               : &jc_assembler_ptxas;
         jc_fail(err, JITC_E_DEVICE, "There is no assembler at %s, which JITC_ASSEMBLER names.", named);
         return NULL;
     }
@@ -54,7 +58,7 @@ static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err
     jc_put_u8(&tried, 0);
     jc_fail(err, JITC_E_DEVICE,
             "There is no assembler for PTX. Tried: %s. Install a CUDA toolkit or `pip install nvidia-nvjitlink`, or name a "
-            "libnvJitLink or a ptxas by JITC_ASSEMBLER.", (const char *)tried.at);
+            "libnvJitLink, a libcuda or a ptxas by JITC_ASSEMBLER.", (const char *)tried.at);
     return NULL;
 }
 
