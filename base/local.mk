@@ -6,6 +6,7 @@ base_libbase_la_SOURCES = \
 	base/bytes.c base/bytes.h \
 	base/debug.c base/debug.h \
 	base/error.c base/error.h \
+	base/file.c base/file.h \
 	base/hash.c base/hash.h \
 	base/pool.c base/pool.h \
 	base/trace.c base/trace.h \

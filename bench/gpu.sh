@@ -7,7 +7,7 @@
 set -uo pipefail
 bindist=$(cd "$1" && pwd)
 graphs=$(cd "$2" && pwd)
-tokens=${3:-1,16,64,256,2048}
+tokens=${3-1,16,64,256,2048}
 here=$(cd "$(dirname "$0")" && pwd)
 failed=0
 
@@ -37,28 +37,33 @@ for assembler in "" "$(ldconfig -p | sed -n 's|.*=> \(.*libcuda.so.1\)$|\1|p' | 
     JITC_ASSEMBLER=$assembler check "$bindist/bin/jitc" run "$graphs/llama_block/small.py" --device cuda:0 --no-cache --verify
 done
 
-say "tiny models on the GPU"
-for model in "$graphs"/tiny/*/; do
-    name=$(basename "$model")
-    for inputs in "$model"inputs*-T*.safetensors; do
+say "tiny models on the GPU, every capture and number of tokens"
+outs=$(mktemp -d)
+for model in "$graphs"/tiny/*; do
+    for inputs in "$model"/inputs*-T*.safetensors; do
         variant=$(basename "$inputs" .safetensors)
         variant=${variant#inputs}
         v=${variant%-T*}
         v=${v#-}
-        graph=$model/full${v:+_$v}.py
-        names=$model/names${v:+_$v}.json
-        out=/tmp/out.safetensors
-        if "$bindist/bin/jitc" run "$graph" --device cuda:0 --inputs "$inputs" --names "$names" --outputs $out \
-            --plugin "$bindist/examples/jitc_tiny_ops.so" > /tmp/run.log 2>&1; then
-            check python3 "$here/golden.py" "$model" "$variant" $out
-        else
-            failed=1
-            echo "FAILED: $name $variant"
-            tail -n 3 /tmp/run.log
-        fi
+        for graph in "$model"/{full,split}"${v:+_$v}"{,_str,_ir,_ir_str}.py; do
+            [ -e "$graph" ] || continue
+            names=$model/names${v:+_$v}.json
+            case $graph in *_ir.py) names=$model/names_ir.json ;; esac
+            out=$outs/$(basename "$model")_$(basename "$graph" .py)$variant.safetensors
+            if "$bindist/bin/jitc" run "$graph" --device cuda:0 --inputs "$inputs" --names "$names" --outputs "$out" \
+                --plugin "$bindist/examples/jitc_tiny_ops.so" > /tmp/run.log 2>&1; then
+                echo "$model $variant $out $(basename "$graph")" >> "$outs/list"
+            else
+                failed=1
+                echo "FAILED: $graph $variant"
+                tail -n 3 /tmp/run.log
+            fi
+        done
     done
 done
+check python3 "$here/golden.py" "$outs/list"
+rm -rf "$outs"
 
 say "the Llama-70B piece"
-check python3 "$here/gpu_llama.py" --jitc "$bindist/bin/jitc" --graph "$graphs/llama_block/piece.py" --tokens "$tokens" ${COMPILE:+--compile}
+[ -z "$tokens" ] || check python3 "$here/gpu_llama.py" --jitc "$bindist/bin/jitc" --graph "$graphs/llama_block/piece.py" --tokens "$tokens" ${COMPILE:+--compile}
 exit $failed

@@ -21,6 +21,7 @@
  * entry is removed if it is still the same file, and one sample is kept as KEY.bad.  No locks are needed for
  * any of this; they would only save work.
  */
+#include "base/file.h"
 #include "cache/disk.h"
 
 #include <errno.h>
@@ -291,19 +292,6 @@ static void encode(jc_bytes *b, const jc_key *key, const uint8_t *bytes, size_t 
     jc_put(b, hash.b, JC_HASH_SIZE);
 }
 
-static bool write_all(int fd, const uint8_t *at, size_t n) {
-    while (n) {
-        ssize_t put = write(fd, at, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return false;
-        at += put;
-        n -= (size_t)put;
-    }
-    return true;
-}
-
 static void sync_dir(const char *dir) {
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
@@ -331,7 +319,7 @@ static bool publish(const place *p, const uint8_t *at, size_t n, bool light) {
     int fd = temporary(p, path, sizeof path);
     if (fd < 0)
         return false;
-    bool ok = write_all(fd, at, n) && (light || fsync(fd) == 0);
+    bool ok = jc_write_all(fd, at, n) && (light || fsync(fd) == 0);
     ok = close(fd) == 0 && ok;
     if (ok && rename(path, p->file) == 0) {
         if (!light)

@@ -38,6 +38,7 @@
  * A reader takes the whole file into private memory, checks length and hash, and uses those bytes from then on.
  * There is no path, time, name of a file or machine, and no address in a bundle.
  */
+#include "base/file.h"
 #include "jit/bundle.h"
 
 #include <errno.h>
@@ -51,19 +52,6 @@
 
 static jitc_status io_error(jc_error *err, const char *path, const char *what, int why) {
     return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot %s: %s", what, strerror(why));
-}
-
-static bool write_all(int fd, const uint8_t *at, size_t n) {
-    while (n) {
-        ssize_t put = write(fd, at, n);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            return false;
-        at += put;
-        n -= (size_t)put;
-    }
-    return true;
 }
 
 /* A new file beside PATH; its name in OUT. */
@@ -96,7 +84,7 @@ static jitc_status publish(jc_arena *arena, const char *path, const jc_bytes *b,
     int fd = temporary(arena, path, &name);
     if (fd < 0)
         return io_error(err, path, "write beside the file", errno);
-    bool ok = write_all(fd, b->at, b->n) && fsync(fd) == 0;
+    bool ok = jc_write_all(fd, b->at, b->n) && fsync(fd) == 0;
     int why = errno;
     if (close(fd) != 0 && ok) {
         ok = false;
