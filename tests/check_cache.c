@@ -342,8 +342,9 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("cache");
-    TCase *t = tcase_create("cache");
+    TCase *t = tcase_create("cache"), *full = tcase_create("full disk"); /* which limits Check's own files too */
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(full, setup, teardown);
     tcase_add_test(t, tiers);
     tcase_add_test(t, memory_alone);
     tcase_add_test(t, failures_are_not_cached);
@@ -352,10 +353,11 @@ int main(void) {
     tcase_add_test(t, damaged_entry_is_rebuilt);
     tcase_add_test(t, single_flight);
     tcase_add_test(t, unwritable);
-    tcase_add_test(t, full_disk);
+    tcase_add_test(full, full_disk);
     tcase_add_test(t, refused_directories);
     tcase_add_test(t, keys);
     suite_add_tcase(s, t);
+    suite_add_tcase(s, full);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
