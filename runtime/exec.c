@@ -136,8 +136,8 @@ static jitc_status bind_step(jc_run *r, uint32_t i, const jc_registry *ops, cons
         char schema[600];
         jc_op_infer(step->op, r->values, r->keys, step->nargs, step->nresults, step->writes, schema, sizeof schema);
         jc_fail(err, JITC_E_UNSUPPORTED,
-                "Operator %s, called in line %d, is not registered for %s. Register it, or load a plugin that does, with a "
-                "schema such as: %s", step->op, step->line, r->e->d->ops->name, schema);
+                "Operator %s, which is called here, is not registered for %s. Register it, or load a plugin that does, with a "
+                "schema such as: %s", step->op, r->e->d->ops->name, schema);
         jc_error_place(err, NULL, step->line, 0, NULL);
         return JITC_E_UNSUPPORTED;
     }
