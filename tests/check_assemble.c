@@ -34,7 +34,7 @@ static bool use(int i, jc_arena *arena)
         setenv("JITC_ASSEMBLER", forced[i], 1);
     if (jc_assembler_find(arena, &a, &err) == JITC_OK)
         return true;
-    fprintf(stderr, "SKIPPED: no assembler %s: %s\n", forced[i] ? forced[i] : "at all", err.message);
+    fprintf(stderr, "SKIP: no assembler %s: %s\n", forced[i] ? forced[i] : "at all", err.message);
     return false;
 }
 

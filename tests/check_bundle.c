@@ -818,7 +818,7 @@ static jc_bytes llama_run(jitc_context *ctx, jitc_model *m, uint32_t graph, cons
 START_TEST(tiny_llama) {
     arena = jc_arena_new(NULL);
     if (access(graphs_path("full.py"), R_OK) != 0) {
-        fprintf(stderr, "check_bundle: SKIP: %s is not there; set JITC_GRAPHS\n", graphs_path("full.py"));
+        fprintf(stderr, "SKIP: %s is not there; set JITC_GRAPHS\n", graphs_path("full.py"));
         jc_arena_free(arena);
         return;
     }

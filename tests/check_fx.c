@@ -488,7 +488,7 @@ START_TEST(every_real_graph_reads)
     struct stat st;
     seen s = { 0 };
     if (stat(dir, &st)) {
-        fprintf(stderr, "SKIP every_real_graph_reads: there is no %s (JITC_GRAPHS)\n", dir);
+        fprintf(stderr, "SKIP: every_real_graph_reads: there is no %s (JITC_GRAPHS)\n", dir);
         return;
     }
     snprintf(path, sizeof path, "%s/models/EXPECTED.json", dir);
