@@ -1335,10 +1335,21 @@ END_TEST
 
 /* ---- the suite --------------------------------------------------------------------------------------------------- */
 
+/* One process may run all tests (CK_FORK=no). */
+static void forget(void)
+{
+    memset(&seen, 0, sizeof seen);
+    memset(&op_state, 0, sizeof op_state);
+    memset(&result, 0, sizeof result);
+    trace = NULL;
+    fake_ops.launch = fake_launch;
+}
+
 static TCase *case_new(Suite *suite, const char *name)
 {
     TCase *c = tcase_create(name);
     tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, forget, NULL);
     tcase_set_timeout(c, 60);
     suite_add_tcase(suite, c);
     return c;

@@ -225,6 +225,9 @@ static struct {
     char op[64];
 } seen;
 
+/* One process may run all tests (CK_FORK=no). */
+static void forget(void) { memset(&seen, 0, sizeof seen); }
+
 static void note(const jitc_call *call)
 {
     seen.calls++;
@@ -817,6 +820,7 @@ static TCase *case_new(Suite *suite, const char *name)
 {
     TCase *c = tcase_create(name);
     tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_checked_fixture(c, forget, NULL);
     suite_add_tcase(suite, c);
     return c;
 }
