@@ -25,6 +25,24 @@ static inline const char *bench_graphs(void) {
     return dir && *dir ? dir : TEST_SRCDIR "/../shared/graphs";
 }
 
+/* --assert, --arch A, --repeat N. Moves *I past what it takes; false when argv[*I] is none of them. */
+typedef struct bench_options {
+    bool check;
+    const char *arch;
+    size_t repeat;
+} bench_options;
+
+static inline bool bench_option(int argc, char **argv, int *i, bench_options *o) {
+    bool more = *i + 1 < argc;
+    if (strcmp(argv[*i], "--assert") == 0)
+        return o->check = true;
+    if (strcmp(argv[*i], "--arch") == 0 && more)
+        return o->arch = argv[++*i], true;
+    if (strcmp(argv[*i], "--repeat") == 0 && more && atoi(argv[*i + 1]) > 0)
+        return o->repeat = (size_t)atoi(argv[++*i]), true;
+    return false;
+}
+
 /* One line of a report; counts into *OVER when the limit is broken. */
 static inline void bench_line(const char *what, double value, const char *unit, double limit, unsigned *over) {
     bool bad = limit > 0 && value > limit;

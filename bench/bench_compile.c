@@ -149,8 +149,8 @@ static bool measure(const work *w, size_t repeat, unsigned *over) {
 }
 
 int main(int argc, char **argv) {
-    bool check = false, ok = true;
-    size_t repeat = 5;
+    bench_options o = { .arch = arch, .repeat = 5 };
+    bool ok = true;
     unsigned over = 0;
     cpu_set_t one;
     if (argc == 5 && strcmp(argv[1], "--from-disk") == 0) {
@@ -158,19 +158,14 @@ int main(int argc, char **argv) {
         return from_disk(argv[2], argv[3]);
     }
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--assert") == 0)
-            check = true;
-        else if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc)
-            arch = argv[++i];
-        else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0)
-            repeat = (size_t)atoi(argv[++i]);
-        else
+        if (!bench_option(argc, argv, &i, &o))
             return fprintf(stderr, "usage: bench_compile [--assert] [--arch A] [--repeat N]\n"), 2;
     }
+    arch = o.arch;
     CPU_ZERO(&one);
     CPU_SET(sched_getcpu(), &one);
     sched_setaffinity(0, sizeof one, &one);
     for (size_t i = 0; i < sizeof works / sizeof *works; i++)
-        ok &= measure(&works[i], repeat, &over);
-    return !ok || (check && over);
+        ok &= measure(&works[i], o.repeat, &over);
+    return !ok || (o.check && over);
 }

@@ -136,33 +136,31 @@ static size_t list_models(char **out) {
 
 int main(int argc, char **argv) {
     char *models[MAX_MODELS];
-    size_t n = 0, repeat = 5;
-    bool check = false, ok = true;
+    bench_options o = { .arch = arch, .repeat = 5 };
+    size_t n = 0;
+    bool ok = true;
     unsigned over = 0;
     if (argc == 5 && strcmp(argv[1], "--child") == 0) {
         arch = argv[4];
         return build(argv[2], argv[3]);
     }
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--assert") == 0)
-            check = true;
-        else if (strcmp(argv[i], "--arch") == 0 && i + 1 < argc)
-            arch = argv[++i];
-        else if (strcmp(argv[i], "--repeat") == 0 && i + 1 < argc && atoi(argv[i + 1]) > 0)
-            repeat = (size_t)atoi(argv[++i]);
-        else if (argv[i][0] != '-' && n < MAX_MODELS)
+        if (bench_option(argc, argv, &i, &o))
+            continue;
+        if (argv[i][0] != '-' && n < MAX_MODELS)
             models[n++] = argv[i];
         else
             return fprintf(stderr, "usage: bench_models [--assert] [--arch A] [--repeat N] [MODEL]...\n"), 2;
     }
+    arch = o.arch;
     if (n == 0)
         n = list_models(models);
     if (n == 0)
         return fprintf(stderr, "bench_models: there is no model below %s/models\n", bench_graphs()), 1;
-    printf("%zu runs each, for %s; milliseconds; ! is over %d cold or %d from disk\n", repeat, arch, COLD_MS, DISK_MS);
+    printf("%zu runs each, for %s; milliseconds; ! is over %d cold or %d from disk\n", o.repeat, arch, COLD_MS, DISK_MS);
     printf("%-26s %3s %3s %4s | %-6s  %6s %6s | %5s %5s %5s %5s %6s | %-5s  %5s\n", "model", "pcs", "cls", "krn", "cold",
            "median", "CPU", "read", "split", "sched", "LLVM", "assem", "disk", "med");
     for (size_t i = 0; i < n; i++)
-        ok &= measure(models[i], repeat, &over);
-    return !ok || (check && over);
+        ok &= measure(models[i], o.repeat, &over);
+    return !ok || (o.check && over);
 }

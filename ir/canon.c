@@ -5,6 +5,8 @@
  */
 #include "ir/canon_priv.h"
 
+#include <stdio.h>
+
 jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *arena, jc_canon *out, jc_error *err)
 {
     cn c = { .f = piece,
@@ -23,4 +25,13 @@ jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *aren
         return c.status;
     cn_finish(&c, out);
     return JITC_OK;
+}
+
+void jc_canon_locate(const jc_canon *c, const char *file, jc_error *err)
+{
+    if (!err || err->status == JITC_OK || err->line <= 0 || (uint32_t)err->line > c->nnodes)
+        return;
+    err->line = c->nodes[err->line - 1]->line;
+    snprintf(err->file, sizeof err->file, "%s", file ? file : "");
+    err->node[0] = 0;
 }

@@ -38,6 +38,10 @@ typedef struct jc_canon {
 /* Lives in ARENA and borrows from PIECE's graph. */
 jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *arena, jc_canon *out, jc_error *err);
 
+/* A failure in a class names its node by number, counted from 1: gives it the line of the piece that C came from, and
+   FILE (NULL: none).  The class's own name for the node says nothing to anybody and goes.  Other failures are left alone. */
+void jc_canon_locate(const jc_canon *c, const char *file, jc_error *err);
+
 /* Rebuilds the class as a function of a new graph in ARENA: parameters are the canonical inputs, symbols are "s0",
    "s1", ..., values "v0", ...  Bytes that do not decode are JITC_E_INPUT: they may come from a cache. */
 jitc_status jc_canon_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_graph **out, jc_error *err);

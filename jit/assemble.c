@@ -8,6 +8,7 @@
 #define _GNU_SOURCE /* secure_getenv */
 #include "jit/assemble_priv.h"
 
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,24 @@ char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file)
         list += n + (list[n] == ':');
     }
     return NULL;
+}
+
+bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log)
+{
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        jc_put_text(log, "%s", dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        void *at = dlsym(handle, names[i]);
+        if (!at) {
+            jc_put_text(log, "%s has no function %s", path, names[i]);
+            return false;
+        }
+        memcpy((char *)api + i * sizeof at, &at, sizeof at);
+    }
+    return true;
 }
 
 static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err)

@@ -6,7 +6,6 @@
  */
 #include "jit/assemble_priv.h"
 
-#include <dlfcn.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,20 +51,7 @@ static bool load(const char *path, api *a, jc_bytes *log)
         "cuDevicePrimaryCtxRelease_v2", "cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuLinkDestroy",
     };
     _Static_assert(sizeof(api) == sizeof names, "a name for each function");
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        jc_put_text(log, "%s", dlerror());
-        return false;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *at = dlsym(handle, names[i]);
-        if (!at) {
-            jc_put_text(log, "the driver has no function %s", names[i]);
-            return false;
-        }
-        memcpy((char *)a + i * sizeof at, &at, sizeof at);
-    }
-    return true;
+    return jc_assembler_open(path, names, sizeof names / sizeof *names, a, log);
 }
 
 /* Links; the cubin is malloc()ed. */

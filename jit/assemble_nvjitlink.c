@@ -73,20 +73,7 @@ static bool load(const char *path, api *a, jc_bytes *log)
         "nvJitLinkGetInfoLog",
     };
     _Static_assert(sizeof(api) == sizeof names, "a name for each function");
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        jc_put_text(log, "%s", dlerror());
-        return false;
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        void *at = dlsym(handle, names[i]);
-        if (!at) {
-            jc_put_text(log, "the library has no function %s", names[i]);
-            return false;
-        }
-        memcpy((char *)a + i * sizeof at, &at, sizeof at);
-    }
-    return true;
+    return jc_assembler_open(path, names, sizeof names / sizeof *names, a, log);
 }
 
 static void take_log(void *handle, int (*size_of)(void *, size_t *), int (*get)(void *, char *), jc_arena *arena,

@@ -23,5 +23,8 @@ extern const jc_assembler_kind jc_assembler_nvjitlink, jc_assembler_driver, jc_a
 char *jc_assembler_file(jc_arena *arena, const char *path);
 /* FILE in each folder of a list separated by colons. */
 char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file);
+/* Opens the library at PATH and fills the table at API, one pointer for each of N NAMES, in their order. False with the reason
+   in LOG; what was opened stays open. */
+bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log);
 
 #endif

@@ -441,15 +441,6 @@ static bool fits(const jc_piece *p, const jc_plan *plan) {
     return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;
 }
 
-/* The class knows its nodes by number: they get the lines of its first piece. */
-static void place(const jitc_model *m, const jc_class *c, jc_error *err) {
-    const jc_piece *p = &m->pieces[c->first];
-    if (err->line <= 0 || (uint32_t)err->line > p->canon.nnodes)
-        return;
-    err->line = p->canon.nodes[err->line - 1]->line;
-    snprintf(err->file, sizeof err->file, "%s", m->graphs[p->graph]->g->file);
-}
-
 static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_error *err) {
     const jc_piece *p = &m->pieces[c->first];
     jc_device *device;
@@ -467,8 +458,7 @@ static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_erro
     m->stats.ms_load += jc_now_ms() - start;
     jc_trace_span(m->ctx->spans, "load", p->func->name, start);
     jitc_status status = jc_exec_bind_ops(exec, m->ctx->ops, err);
-    if (status != JITC_OK)
-        place(m, c, err);
+    jc_canon_locate(&p->canon, m->graphs[p->graph]->g->file, err);
     return status;
 }
 

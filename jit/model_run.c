@@ -5,7 +5,6 @@
  * in, when a block dies, and where in the pool it goes (first fit among blocks that are free, in order of calls).
  * A steady-state run then binds pointers and calls the executor.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "ir/eval.h"
@@ -13,6 +12,7 @@
 
 #define ALIGN 256
 #define EXTERNAL UINT32_MAX
+#define MAX_RUNS 64 /* remembered; the longest unused goes first */
 
 typedef struct block {
     size_t bytes, offset;
@@ -22,8 +22,6 @@ typedef struct block {
 /* A value of the root: a parameter or a result of a call. */
 typedef struct slot {
     jitc_value value;
-    DLTensor tensor;
-    int64_t dims[2 * JC_MAX_RANK];
     uint32_t block; /* EXTERNAL: a parameter's memory, or none */
 } slot;
 
@@ -58,7 +56,8 @@ typedef struct run {
 } run;
 
 struct jc_model_runs {
-    run *first;
+    run *first; /* the last used first */
+    uint32_t n;
     void *pool;
     size_t pool_bytes;
 };
@@ -202,37 +201,67 @@ static jitc_status plan_piece(jitc_model *m, run *r, jc_error *err) {
     return JITC_OK;
 }
 
+static void run_free(run *r) {
+    for (uint32_t i = 0; r->calls && i < r->ncalls; i++)
+        jc_shape_release(r->calls[i].shape);
+    jc_arena_free(r->arena);
+}
+
+/* A run is let go of only when MAX_RUNS others were used since: what it gave back is not borrowed any more. */
+static void remember(struct jc_model_runs *runs, run *r) {
+    r->next = runs->first;
+    runs->first = r;
+    if (++runs->n <= MAX_RUNS)
+        return;
+    run **last = &runs->first;
+    while ((*last)->next)
+        last = &(*last)->next;
+    run_free(*last);
+    *last = NULL;
+    runs->n--;
+}
+
+static run *recall(struct jc_model_runs *runs, uint32_t graph, uint32_t piece, const int64_t *syms, uint32_t nsyms) {
+    for (run **p = &runs->first; *p; p = &(*p)->next) {
+        run *r = *p;
+        if (r->graph != graph || r->piece != piece || memcmp(r->syms, syms, nsyms * sizeof *syms) != 0)
+            continue;
+        *p = r->next;
+        r->next = runs->first;
+        runs->first = r;
+        return r;
+    }
+    return NULL;
+}
+
 /* The run for these symbol values, planned if need be. */
 static jitc_status find_run(jitc_model *m, uint32_t graph, uint32_t piece, const int64_t *syms, run **out, jc_error *err) {
     uint32_t nsyms = jc_sym_count(m->graphs[graph]->g->exprs);
     jc_guard guard;
     if (!m->runs)
         m->runs = JC_NEW(m->arena, struct jc_model_runs);
-    for (run *r = m->runs->first; r; r = r->next)
-        if (r->graph == graph && r->piece == piece && memcmp(r->syms, syms, nsyms * sizeof *syms) == 0) {
-            *out = r;
-            return JITC_OK;
-        }
+    if ((*out = recall(m->runs, graph, piece, syms, nsyms)))
+        return JITC_OK;
     jc_arena *arena = jc_arena_new(&m->ctx->alloc);
     if (!arena)
         return JITC_E_NOMEM;
     volatile jitc_status status = JITC_E_NOMEM;
+    run *volatile made = NULL;
     if (JC_GUARD(arena, &guard) == 0) {
-        run *r = JC_NEW(arena, run);
+        run *r = made = JC_NEW(arena, run);
         r->arena = arena;
         r->graph = graph;
         r->piece = piece;
         r->nsyms = nsyms;
         r->syms = jc_arena_memdup(arena, syms, nsyms * sizeof *syms);
         status = piece == UINT32_MAX ? plan_graph(m, r, err) : plan_piece(m, r, err);
-        if (status == JITC_OK) {
-            r->next = m->runs->first;
-            m->runs->first = r;
-            *out = r;
-        }
     }
     jc_guard_end(arena, &guard);
-    if (status != JITC_OK)
+    if (status == JITC_OK)
+        remember(m->runs, *out = made);
+    else if (made)
+        run_free(made);
+    else
         jc_arena_free(arena);
     return status;
 }
@@ -311,11 +340,8 @@ static jitc_status do_call(jitc_model *m, run *r, call *c, const jitc_value *par
     jc_exec_call request = { c->shape, c->in, c->escapes, c->out, c->tensors, c->dims, stream, m->ctx->ops, m->ctx->trace,
                           &m->ctx->log };
     jitc_status status = jc_exec_run(c->exec, m->frame, &request, err);
-    const jc_canon *canon = &c->piece->canon;
-    if (status != JITC_OK && err->line > 0 && (uint32_t)err->line <= canon->nnodes && !err->file[0]) {
-        err->line = canon->nodes[err->line - 1]->line;
-        snprintf(err->file, sizeof err->file, "%s", m->graphs[c->piece->graph]->g->file);
-    }
+    if (status != JITC_OK && !err->file[0])
+        jc_canon_locate(&c->piece->canon, m->graphs[c->piece->graph]->g->file, err);
     return status;
 }
 
@@ -458,7 +484,7 @@ void jitc_model_free(jitc_model *m) {
     pthread_mutex_unlock(&ctx->lock);
     for (run *r = m->runs ? m->runs->first : NULL, *next; r; r = next) {
         next = r->next;
-        jc_arena_free(r->arena);
+        run_free(r);
     }
     if (m->runs && m->runs->pool)
         ctx->device->ops->free(ctx->device, m->runs->pool);

@@ -11,7 +11,6 @@
  */
 #include "jit/service.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,16 +144,6 @@ static jitc_status look_up_all(jc_service *s, work *w, uint32_t n, jc_arena *are
 
 /* --- scheduling --- */
 
-/* A failure in a class names its node by number: give it the file and line of the piece it came from. */
-static jitc_status locate(const jc_request *r, jc_error *err, jitc_status status) {
-    if (status == JITC_OK || !err || err->line <= 0 || (uint32_t)err->line > r->canon->nnodes)
-        return status;
-    err->line = r->canon->nodes[err->line - 1]->line;
-    snprintf(err->file, sizeof err->file, "%s", r->file ? r->file : "");
-    err->node[0] = 0; /* the class's name for it says nothing to the user */
-    return status;
-}
-
 /* How often F calls each custom operator, in order of first calls. */
 static jc_map *count_custom(const jc_func *f, jc_arena *arena) {
     jc_map *calls = jc_map_new(arena);
@@ -208,7 +197,9 @@ static jitc_status schedule(work *w, jc_arena *arena, jc_error *err) {
     jc_graph *g;
     JC_TRY(jc_canon_decode(r->canon->bytes, r->canon->nbytes, arena, &g, err));
     log_operators(s, r, g->root, arena);
-    JC_TRY(locate(r, err, jc_schedule_class(g->root, &o, arena, &w->schedule, err)));
+    jitc_status status = jc_schedule_class(g->root, &o, arena, &w->schedule, err);
+    jc_canon_locate(r->canon, r->file, err);
+    JC_TRY(status);
     jc_hash_hex(&r->canon->hash, hex);
     jc_service_time(w->get, JC_PHASE_SCHEDULE, hex, start);
     JC_LOG(s->options.log, JC_DEBUG_PASS,

@@ -559,6 +559,55 @@ START_TEST(reuse) {
 }
 END_TEST
 
+static size_t live;
+
+static void *counted_alloc(void *user, size_t size) {
+    (void)user;
+    void *at = malloc(size);
+    if (at)
+        __atomic_add_fetch(&live, size, __ATOMIC_RELAXED);
+    return at;
+}
+
+static void counted_free(void *user, void *at, size_t size) {
+    (void)user;
+    if (at)
+        __atomic_sub_fetch(&live, size, __ATOMIC_RELAXED);
+    free(at);
+}
+
+/* An engine sees thousands of token counts: what is remembered of each does not pile up, and what is forgotten comes back right. */
+START_TEST(many_sizes) {
+    enum { MOST = 700 };
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = "host", .threads = 1,
+                               .alloc = counted_alloc, .free = counted_free };
+    jitc_context *ctx;
+    static float rows[MOST * COLUMNS];
+    int64_t shape[] = { MOST, COLUMNS };
+    DLTensor in = { .data = rows, .device = { .device_type = kDLCPU }, .ndim = 2, .dtype = { kDLFloat, 32, 1 }, .shape = shape };
+    jitc_value values[] = { integer(MOST), { .tag = JITC_TENSOR, .tensor = &in } }, out;
+    size_t half = 0;
+    ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    ck_assert_int_eq(jitc_op_register(ctx, "test::cut(Tensor x) -> Tensor", (jitc_plain_function)cut, NULL), JITC_OK);
+    jitc_model *m = build(ctx, chain_text, NULL, 0);
+    for (int i = 0; i < MOST * COLUMNS; i++)
+        rows[i] = (float)i;
+    for (int n = 0; n < 2 * MOST; n++) { /* the largest first: memory for tensors grows no more */
+        int64_t size = n < MOST ? MOST - n : n - MOST + 1;
+        values[0] = integer(size);
+        shape[0] = size;
+        ck_assert_msg(jitc_model_run(m, 0, NULL, values, 2, &out, 1) == JITC_OK, "%s", jitc_context_error(ctx));
+        ck_assert_int_eq(out.tensor->shape[0], size);
+        ck_assert(data(out.tensor)[size * COLUMNS - 1] == 32 * (float)(size * COLUMNS - 1) + 3100);
+        if (n == MOST / 2)
+            half = live;
+    }
+    ck_assert_msg(live <= half + (64 << 10), "%zu bytes after %d sizes, %zu after %d", live, MOST, half, MOST / 2);
+    jitc_context_free(ctx);
+    ck_assert_uint_eq(live, 0);
+}
+END_TEST
+
 /* Halves of one result go to two pieces: as views, of the block that the first piece filled. */
 START_TEST(views_cross) {
     static const char text[] = HEAD "s0: \"Sym(s0)\", x: \"f32[s0, 16]\"):\n"
@@ -614,6 +663,7 @@ int main(void) {
     tcase_set_timeout(c, 120);
     tcase_add_test(c, triton_launches);
     tcase_add_test(c, reuse);
+    tcase_add_test(c, many_sizes);
     tcase_add_test(c, views_cross);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
