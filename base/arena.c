@@ -62,14 +62,12 @@ struct jc_arena {
     jc_guard *guard;
 };
 
-static void *libc_alloc(void *user, size_t size)
-{
+static void *libc_alloc(void *user, size_t size) {
     (void)user;
     return malloc(size);
 }
 
-static void libc_free(void *user, void *at, size_t size)
-{
+static void libc_free(void *user, void *at, size_t size) {
     (void)user;
     (void)size;
     free(at);
@@ -77,8 +75,7 @@ static void libc_free(void *user, void *at, size_t size)
 
 const jc_alloc jc_alloc_libc = { libc_alloc, libc_free, NULL };
 
-jc_arena *jc_arena_new(const jc_alloc *alloc)
-{
+jc_arena *jc_arena_new(const jc_alloc *alloc) {
     if (!alloc)
         alloc = &jc_alloc_libc;
     jc_arena *arena = alloc->alloc(alloc->user, sizeof *arena);
@@ -88,8 +85,7 @@ jc_arena *jc_arena_new(const jc_alloc *alloc)
     return arena;
 }
 
-void jc_arena_free(jc_arena *arena)
-{
+void jc_arena_free(jc_arena *arena) {
     if (!arena)
         return;
     /* A deferred function may still look at what lies in the arena, so all of them run before any block goes. */
@@ -104,8 +100,7 @@ void jc_arena_free(jc_arena *arena)
     alloc.free(alloc.user, arena, sizeof *arena);
 }
 
-static uint8_t *block_new(jc_arena *arena, size_t size)
-{
+static uint8_t *block_new(jc_arena *arena, size_t size) {
     block *b = arena->alloc.alloc(arena->alloc.user, size);
     if (!b)
         return NULL;
@@ -118,8 +113,7 @@ static uint8_t *block_new(jc_arena *arena, size_t size)
 }
 
 /* NULL when there is none. */
-static void *take(jc_arena *arena, size_t size)
-{
+static void *take(jc_arena *arena, size_t size) {
     if (size > TOO_MUCH)
         return NULL;
     size_t room = (size + ALIGN - 1) / ALIGN * ALIGN;
@@ -147,8 +141,7 @@ static void *take(jc_arena *arena, size_t size)
     return at;
 }
 
-_Noreturn static void out_of_memory(jc_arena *arena)
-{
+_Noreturn static void out_of_memory(jc_arena *arena) {
     jc_guard *guard = arena->guard;
     if (!guard)
         abort(); /* an entry point without a guard: our own mistake, not the user's */
@@ -156,44 +149,38 @@ _Noreturn static void out_of_memory(jc_arena *arena)
     longjmp(guard->place, 1);
 }
 
-void jc_guard_push(jc_arena *arena, jc_guard *guard)
-{
+void jc_guard_push(jc_arena *arena, jc_guard *guard) {
     guard->outer = arena->guard;
     arena->guard = guard;
 }
 
-void jc_guard_end(jc_arena *arena, jc_guard *guard)
-{
+void jc_guard_end(jc_arena *arena, jc_guard *guard) {
     if (arena->guard == guard)
         arena->guard = guard->outer;
 }
 
-void *jc_arena_alloc(jc_arena *arena, size_t size)
-{
+void *jc_arena_alloc(jc_arena *arena, size_t size) {
     void *at = take(arena, size);
     if (!at)
         out_of_memory(arena);
     return at;
 }
 
-void *jc_arena_array(jc_arena *arena, size_t count, size_t size)
-{
+void *jc_arena_array(jc_arena *arena, size_t count, size_t size) {
     size_t total;
     if (__builtin_mul_overflow(count, size, &total))
         out_of_memory(arena);
     return jc_arena_alloc(arena, total);
 }
 
-void *jc_arena_memdup(jc_arena *arena, const void *data, size_t size)
-{
+void *jc_arena_memdup(jc_arena *arena, const void *data, size_t size) {
     void *at = jc_arena_alloc(arena, size);
     if (size)
         memcpy(at, data, size);
     return at;
 }
 
-char *jc_arena_strndup(jc_arena *arena, const char *text, size_t length)
-{
+char *jc_arena_strndup(jc_arena *arena, const char *text, size_t length) {
     size_t end = length ? strnlen(text, length) : 0;
     char *at = jc_arena_alloc(arena, end + 1);
     if (end)
@@ -201,13 +188,11 @@ char *jc_arena_strndup(jc_arena *arena, const char *text, size_t length)
     return at;
 }
 
-char *jc_arena_strdup(jc_arena *arena, const char *text)
-{
+char *jc_arena_strdup(jc_arena *arena, const char *text) {
     return jc_arena_memdup(arena, text, strlen(text) + 1);
 }
 
-char *jc_arena_vprintf(jc_arena *arena, const char *format, va_list args)
-{
+char *jc_arena_vprintf(jc_arena *arena, const char *format, va_list args) {
     char small[256];
     va_list again;
     va_copy(again, args);
@@ -223,8 +208,7 @@ char *jc_arena_vprintf(jc_arena *arena, const char *format, va_list args)
     return at;
 }
 
-char *jc_arena_printf(jc_arena *arena, const char *format, ...)
-{
+char *jc_arena_printf(jc_arena *arena, const char *format, ...) {
     va_list args;
     va_start(args, format);
     char *at = jc_arena_vprintf(arena, format, args);
@@ -232,8 +216,7 @@ char *jc_arena_printf(jc_arena *arena, const char *format, ...)
     return at;
 }
 
-void jc_arena_defer(jc_arena *arena, void (*free_handle)(void *handle), void *handle)
-{
+void jc_arena_defer(jc_arena *arena, void (*free_handle)(void *handle), void *handle) {
     deferred *d = take(arena, sizeof *d);
     if (!d) {
         free_handle(handle); /* nobody else will */
@@ -243,12 +226,10 @@ void jc_arena_defer(jc_arena *arena, void (*free_handle)(void *handle), void *ha
     arena->deferred = d;
 }
 
-const jc_alloc *jc_arena_allocator(const jc_arena *arena)
-{
+const jc_alloc *jc_arena_allocator(const jc_arena *arena) {
     return &arena->alloc;
 }
 
-size_t jc_arena_used(const jc_arena *arena)
-{
+size_t jc_arena_used(const jc_arena *arena) {
     return arena->used;
 }

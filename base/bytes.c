@@ -12,8 +12,7 @@
 #define VAR_MAX 10 /* bytes of the longest number: 9 times 7 bits, and one */
 
 /* Room for LENGTH more bytes; returns where they go. */
-static uint8_t *extend(jc_bytes *b, size_t length)
-{
+static uint8_t *extend(jc_bytes *b, size_t length) {
     if (length > b->cap - b->n) {
         size_t least, cap = b->cap ? b->cap : 64;
         if (__builtin_add_overflow(b->n, length, &least))
@@ -31,43 +30,36 @@ static uint8_t *extend(jc_bytes *b, size_t length)
     return at;
 }
 
-void jc_put(jc_bytes *b, const void *data, size_t length)
-{
+void jc_put(jc_bytes *b, const void *data, size_t length) {
     if (length)
         memcpy(extend(b, length), data, length);
 }
 
-void jc_put_u8(jc_bytes *b, uint8_t x)
-{
+void jc_put_u8(jc_bytes *b, uint8_t x) {
     *extend(b, 1) = x;
 }
 
-static void put_fixed(jc_bytes *b, uint64_t x, size_t size)
-{
+static void put_fixed(jc_bytes *b, uint64_t x, size_t size) {
     uint8_t *at = extend(b, size);
     for (size_t i = 0; i < size; i++)
         at[i] = (uint8_t)(x >> (8 * i));
 }
 
-void jc_put_u32(jc_bytes *b, uint32_t x)
-{
+void jc_put_u32(jc_bytes *b, uint32_t x) {
     put_fixed(b, x, 4);
 }
 
-void jc_put_u64(jc_bytes *b, uint64_t x)
-{
+void jc_put_u64(jc_bytes *b, uint64_t x) {
     put_fixed(b, x, 8);
 }
 
-void jc_put_f64(jc_bytes *b, double x)
-{
+void jc_put_f64(jc_bytes *b, double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     put_fixed(b, bits, 8);
 }
 
-void jc_put_var(jc_bytes *b, uint64_t x)
-{
+void jc_put_var(jc_bytes *b, uint64_t x) {
     uint8_t text[VAR_MAX];
     size_t n = 0;
     for (; x >= 0x80; x >>= 7)
@@ -76,24 +68,20 @@ void jc_put_var(jc_bytes *b, uint64_t x)
     jc_put(b, text, n);
 }
 
-void jc_put_svar(jc_bytes *b, int64_t x)
-{
+void jc_put_svar(jc_bytes *b, int64_t x) {
     jc_put_var(b, ((uint64_t)x << 1) ^ (x < 0 ? UINT64_MAX : 0));
 }
 
-void jc_put_blob(jc_bytes *b, const void *data, size_t length)
-{
+void jc_put_blob(jc_bytes *b, const void *data, size_t length) {
     jc_put_var(b, length);
     jc_put(b, data, length);
 }
 
-void jc_put_str(jc_bytes *b, const char *text)
-{
+void jc_put_str(jc_bytes *b, const char *text) {
     jc_put_blob(b, text, text ? strlen(text) : 0);
 }
 
-void jc_put_text(jc_bytes *b, const char *format, ...)
-{
+void jc_put_text(jc_bytes *b, const char *format, ...) {
     char small[256];
     va_list args;
     va_start(args, format);
@@ -111,13 +99,11 @@ void jc_put_text(jc_bytes *b, const char *format, ...)
     }
 }
 
-static size_t left(const jc_reader *r)
-{
+static size_t left(const jc_reader *r) {
     return (size_t)(r->end - r->at);
 }
 
-const uint8_t *jc_get(jc_reader *r, size_t length)
-{
+const uint8_t *jc_get(jc_reader *r, size_t length) {
     if (r->bad || length > left(r)) {
         r->bad = true;
         return NULL;
@@ -129,8 +115,7 @@ const uint8_t *jc_get(jc_reader *r, size_t length)
     return at;
 }
 
-static uint64_t get_fixed(jc_reader *r, size_t size)
-{
+static uint64_t get_fixed(jc_reader *r, size_t size) {
     const uint8_t *at = jc_get(r, size);
     uint64_t x = 0;
     for (size_t i = 0; at && i < size; i++)
@@ -138,31 +123,26 @@ static uint64_t get_fixed(jc_reader *r, size_t size)
     return x;
 }
 
-uint8_t jc_get_u8(jc_reader *r)
-{
+uint8_t jc_get_u8(jc_reader *r) {
     return (uint8_t)get_fixed(r, 1);
 }
 
-uint32_t jc_get_u32(jc_reader *r)
-{
+uint32_t jc_get_u32(jc_reader *r) {
     return (uint32_t)get_fixed(r, 4);
 }
 
-uint64_t jc_get_u64(jc_reader *r)
-{
+uint64_t jc_get_u64(jc_reader *r) {
     return get_fixed(r, 8);
 }
 
-double jc_get_f64(jc_reader *r)
-{
+double jc_get_f64(jc_reader *r) {
     uint64_t bits = get_fixed(r, 8);
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
 }
 
-uint64_t jc_get_var(jc_reader *r)
-{
+uint64_t jc_get_var(jc_reader *r) {
     uint64_t x = 0;
     for (unsigned i = 0; i < VAR_MAX; i++) {
         const uint8_t *at = jc_get(r, 1);
@@ -181,22 +161,19 @@ uint64_t jc_get_var(jc_reader *r)
     return 0;
 }
 
-int64_t jc_get_svar(jc_reader *r)
-{
+int64_t jc_get_svar(jc_reader *r) {
     uint64_t x = jc_get_var(r);
     return (int64_t)(x >> 1 ^ (x & 1 ? UINT64_MAX : 0));
 }
 
-const uint8_t *jc_get_blob(jc_reader *r, size_t *length)
-{
+const uint8_t *jc_get_blob(jc_reader *r, size_t *length) {
     uint64_t n = jc_get_var(r);
     const uint8_t *at = n > left(r) ? jc_get(r, SIZE_MAX) : jc_get(r, (size_t)n);
     *length = at ? (size_t)n : 0;
     return at ? at : (const uint8_t *)"";
 }
 
-char *jc_get_str(jc_reader *r, jc_arena *arena)
-{
+char *jc_get_str(jc_reader *r, jc_arena *arena) {
     size_t length;
     const uint8_t *at = jc_get_blob(r, &length);
     if (length && memchr(at, 0, length)) {
@@ -206,8 +183,7 @@ char *jc_get_str(jc_reader *r, jc_arena *arena)
     return jc_arena_strndup(arena, (const char *)at, length);
 }
 
-size_t jc_get_count(jc_reader *r, size_t min)
-{
+size_t jc_get_count(jc_reader *r, size_t min) {
     uint64_t n = jc_get_var(r);
     if (n > SIZE_MAX || (min && n > left(r) / min)) {
         r->bad = true;

@@ -18,16 +18,14 @@ static const struct {
 #undef ROW
 };
 
-static unsigned flag_of(const char *word, size_t length)
-{
+static unsigned flag_of(const char *word, size_t length) {
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strlen(flags[i].name) == length && memcmp(flags[i].name, word, length) == 0)
             return flags[i].bit;
     return 0;
 }
 
-static jitc_status unknown(const char *word, size_t length, jc_error *err)
-{
+static jitc_status unknown(const char *word, size_t length, jc_error *err) {
     char known[256];
     size_t n = 0;
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -36,8 +34,7 @@ static jitc_status unknown(const char *word, size_t length, jc_error *err)
                    (int)(length > 64 ? 64 : length), word, known);
 }
 
-jitc_status jc_debug_parse(const char *text, unsigned *bits, jc_error *err)
-{
+jitc_status jc_debug_parse(const char *text, unsigned *bits, jc_error *err) {
     unsigned found = 0;
     *bits = 0;
     for (const char *at = text ? text : ""; *at;) {
@@ -55,8 +52,7 @@ jitc_status jc_debug_parse(const char *text, unsigned *bits, jc_error *err)
     return JITC_OK;
 }
 
-void jc_log_line(const jc_log *log, const char *format, ...)
-{
+void jc_log_line(const jc_log *log, const char *format, ...) {
     if (!log || !log->line)
         return;
     char small[512];
@@ -77,8 +73,7 @@ void jc_log_line(const jc_log *log, const char *format, ...)
     free(text);
 }
 
-double jc_now_ms(void)
-{
+double jc_now_ms(void) {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *jitc_status_text(jitc_status status)
-{
+const char *jitc_status_text(jitc_status status) {
     static const struct {
         int number;
         const char *text;
@@ -23,8 +22,7 @@ const char *jitc_status_text(jitc_status status)
 }
 
 /* Copies TEXT; one that does not fit keeps its end, since the end of a path says more than its start. */
-static void copy_end(char *to, size_t size, const char *text)
-{
+static void copy_end(char *to, size_t size, const char *text) {
     size_t length = strlen(text);
     if (length < size) {
         memcpy(to, text, length + 1);
@@ -35,8 +33,7 @@ static void copy_end(char *to, size_t size, const char *text)
 }
 
 /* Formats into TO; one that does not fit ends in "...", never in half a UTF-8 character. */
-static void format_start(char *to, size_t size, const char *format, va_list args)
-{
+static void format_start(char *to, size_t size, const char *format, va_list args) {
     int length = vsnprintf(to, size, format, args);
     if (length < 0) {
         copy_end(to, size, "(the message could not be formatted)");
@@ -50,8 +47,7 @@ static void format_start(char *to, size_t size, const char *format, va_list args
     memcpy(to + end, "...", 4);
 }
 
-void jc_error_place(jc_error *err, const char *file, int line, int column, const char *node)
-{
+void jc_error_place(jc_error *err, const char *file, int line, int column, const char *node) {
     if (!err || err->status == JITC_OK)
         return;
     if (!err->file[0] && !err->line) {
@@ -64,14 +60,12 @@ void jc_error_place(jc_error *err, const char *file, int line, int column, const
         copy_end(err->node, sizeof err->node, node);
 }
 
-static void record(jc_error *err, jitc_status status, const char *format, va_list args)
-{
+static void record(jc_error *err, jitc_status status, const char *format, va_list args) {
     *err = (jc_error){ .status = status };
     format_start(err->message, sizeof err->message, format, args);
 }
 
-jitc_status jc_fail(jc_error *err, jitc_status status, const char *format, ...)
-{
+jitc_status jc_fail(jc_error *err, jitc_status status, const char *format, ...) {
     if (err && err->status == JITC_OK) {
         va_list args;
         va_start(args, format);
@@ -82,8 +76,7 @@ jitc_status jc_fail(jc_error *err, jitc_status status, const char *format, ...)
 }
 
 jitc_status jc_fail_at(jc_error *err, jitc_status status, const char *file, int line, int column,
-                       const char *node, const char *format, ...)
-{
+                       const char *node, const char *format, ...) {
     if (err && err->status == JITC_OK) {
         va_list args;
         va_start(args, format);
@@ -94,8 +87,7 @@ jitc_status jc_fail_at(jc_error *err, jitc_status status, const char *file, int 
     return status;
 }
 
-const char *jc_error_text(const jc_error *err, char *out, unsigned long size)
-{
+const char *jc_error_text(const jc_error *err, char *out, unsigned long size) {
     if (size == 0)
         return "";
     char place[320] = "";

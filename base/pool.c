@@ -23,8 +23,7 @@ typedef struct list {
     void *user;
 } list;
 
-static void *draw(void *arg)
-{
+static void *draw(void *arg) {
     list *l = arg;
     for (;;) {
         size_t index = atomic_fetch_add_explicit(&l->next, 1, memory_order_relaxed);
@@ -34,8 +33,7 @@ static void *draw(void *arg)
     }
 }
 
-unsigned jc_pool_cores(void)
-{
+unsigned jc_pool_cores(void) {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return (unsigned)CPU_COUNT(&set);
@@ -43,8 +41,7 @@ unsigned jc_pool_cores(void)
     return n > 0 ? (unsigned)n : 1;
 }
 
-void jc_pool_run(unsigned threads, size_t count, void (*work)(void *user, size_t index), void *user)
-{
+void jc_pool_run(unsigned threads, size_t count, void (*work)(void *user, size_t index), void *user) {
     list l = { .count = count, .work = work, .user = user };
     if (threads == 0)
         threads = jc_pool_cores();

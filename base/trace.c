@@ -10,8 +10,7 @@
 
 #include "base/debug.h"
 
-void jc_trace_span(const jc_trace *trace, const char *name, const char *arg, double start_ms)
-{
+void jc_trace_span(const jc_trace *trace, const char *name, const char *arg, double start_ms) {
     if (!trace || !trace->span)
         return;
     double end_ms = jc_now_ms();

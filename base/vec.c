@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-void *jc_vec_room(jc_arena *arena, void *at, size_t n, size_t *cap, size_t size)
-{
+void *jc_vec_room(jc_arena *arena, void *at, size_t n, size_t *cap, size_t size) {
     if (n < *cap)
         return at;
     size_t more = *cap ? *cap * 2 : 8; /* doubling a count of existing things: no overflow */
@@ -21,8 +20,7 @@ void *jc_vec_room(jc_arena *arena, void *at, size_t n, size_t *cap, size_t size)
 }
 
 /* Eight bytes at a time through a multiply and a fold; good enough to spread names and structures over a table. */
-uint64_t jc_hash64(const void *data, size_t length)
-{
+uint64_t jc_hash64(const void *data, size_t length) {
     const uint64_t odd = 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio */
     const uint8_t *at = data;
     uint64_t h = (length + 1) * odd;
@@ -57,8 +55,7 @@ struct jc_map {
 
 #define FIRST_SLOTS 16u
 
-jc_map *jc_map_new(jc_arena *arena)
-{
+jc_map *jc_map_new(jc_arena *arena) {
     jc_map *map = JC_NEW(arena, jc_map);
     map->arena = arena;
     map->slots = JC_NEWN(arena, uint32_t, FIRST_SLOTS);
@@ -67,8 +64,7 @@ jc_map *jc_map_new(jc_arena *arena)
 }
 
 /* The slot that holds the key, or the empty one where it belongs. */
-static size_t find(const jc_map *map, const void *key, size_t length, uint64_t hash)
-{
+static size_t find(const jc_map *map, const void *key, size_t length, uint64_t hash) {
     size_t slot = hash & map->mask;
     for (; map->slots[slot]; slot = (slot + 1) & map->mask) {
         const entry *e = &map->entries.at[map->slots[slot] - 1];
@@ -78,8 +74,7 @@ static size_t find(const jc_map *map, const void *key, size_t length, uint64_t h
     return slot;
 }
 
-static void grow(jc_map *map)
-{
+static void grow(jc_map *map) {
     size_t count = (map->mask + 1) * 2;
     uint32_t *slots = JC_NEWN(map->arena, uint32_t, count);
     for (size_t i = 0; i < map->entries.n; i++) {
@@ -92,14 +87,12 @@ static void grow(jc_map *map)
     map->mask = count - 1;
 }
 
-void *jc_map_get(const jc_map *map, const void *key, size_t length)
-{
+void *jc_map_get(const jc_map *map, const void *key, size_t length) {
     size_t slot = find(map, key, length, jc_hash64(key, length));
     return map->slots[slot] ? map->entries.at[map->slots[slot] - 1].value : NULL;
 }
 
-void jc_map_set(jc_map *map, const void *key, size_t length, void *value)
-{
+void jc_map_set(jc_map *map, const void *key, size_t length, void *value) {
     uint64_t hash = jc_hash64(key, length);
     size_t slot = find(map, key, length, hash);
     if (map->slots[slot]) {
@@ -115,13 +108,11 @@ void jc_map_set(jc_map *map, const void *key, size_t length, void *value)
     map->slots[slot] = (uint32_t)map->entries.n;
 }
 
-size_t jc_map_count(const jc_map *map)
-{
+size_t jc_map_count(const jc_map *map) {
     return map->entries.n;
 }
 
-bool jc_map_at(const jc_map *map, size_t index, const void **key, size_t *length, void **value)
-{
+bool jc_map_at(const jc_map *map, size_t index, const void **key, size_t *length, void **value) {
     if (index >= map->entries.n)
         return false;
     const entry *e = &map->entries.at[index];

@@ -64,13 +64,11 @@ static const struct {
     { "amin", "values of a minimum only, not its indices" },
 };
 
-static bool has_word(const char *forms_, char c)
-{
+static bool has_word(const char *forms_, char c) {
     return strchr(forms_, c) != NULL;
 }
 
-static void print_spellings(jc_op op)
-{
+static void print_spellings(jc_op op) {
     const char *sep = "";
     for (size_t i = 0; i < COUNT(spoken); i++)
         if (strcmp(spoken[i].op, jc_ops[op].name) == 0) {
@@ -98,8 +96,7 @@ typedef struct probe {
     jc_dtype dtype;
 } probe;
 
-static jc_arg tensor(probe *p, jc_dtype dtype)
-{
+static jc_arg tensor(probe *p, jc_dtype dtype) {
     const jc_expr **dims = JC_NEWN(p->g->arena, const jc_expr *, 2);
     dims[0] = dims[1] = jc_ex_int(p->g->exprs, 4);
     jc_type type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = 2, .dims = dims };
@@ -108,15 +105,13 @@ static jc_arg tensor(probe *p, jc_dtype dtype)
     return jc_arg_value(jc_func_param(p->f, "x", &type));
 }
 
-static jc_arg ints(probe *p, int64_t a, int64_t b)
-{
+static jc_arg ints(probe *p, int64_t a, int64_t b) {
     const jc_expr *at[2] = { jc_ex_int(p->g->exprs, a), jc_ex_int(p->g->exprs, b) };
     return jc_arg_exprs(p->g, at, 2);
 }
 
 /* An argument for the I-th word of the signature, of the given length. */
-static jc_arg argument(probe *p, const char *word, size_t length, int i)
-{
+static jc_arg argument(probe *p, const char *word, size_t length, int i) {
     const bool star = word[length - 1] == '*', optional = word[length - 1] == '?';
     switch (word[0]) {
     case 'T':
@@ -152,8 +147,7 @@ static jc_arg argument(probe *p, const char *word, size_t length, int i)
     }
 }
 
-static bool takes(jc_op op, jc_dtype dtype)
-{
+static bool takes(jc_op op, jc_dtype dtype) {
     jc_arena *arena = jc_arena_new(NULL);
     if (!arena)
         return false;
@@ -175,8 +169,7 @@ static bool takes(jc_op op, jc_dtype dtype)
     return ok;
 }
 
-static void print_dtypes(jc_op op)
-{
+static void print_dtypes(jc_op op) {
     const char *sep = "";
     for (int d = 0; d < JC_DTYPE_COUNT; d++)
         if (takes(op, (jc_dtype)d)) {
@@ -185,8 +178,7 @@ static void print_dtypes(jc_op op)
         }
 }
 
-static void print_row(jc_op op)
-{
+static void print_row(jc_op op) {
     printf("| `%s` | ", jc_ops[op].name);
     print_spellings(op);
     printf(" | ");
@@ -198,8 +190,7 @@ static void print_row(jc_op op)
     printf(" |\n");
 }
 
-int main(void)
-{
+int main(void) {
     printf("# Operators\n\n"
            "Printed by `docs/gen_operators` from `ir/ops.def`, `ir/spellings.def` and `ir/custom.def`; do not edit. "
            "`make update-docs` writes it anew.\n\n"

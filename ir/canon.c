@@ -7,8 +7,7 @@
 
 #include <stdio.h>
 
-jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *arena, jc_canon *out, jc_error *err)
-{
+jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *arena, jc_canon *out, jc_error *err) {
     cn c = { .f = piece,
              .arena = arena,
              .exprs = piece->graph->exprs,
@@ -27,8 +26,7 @@ jitc_status jc_canonicalise(const jc_func *piece, unsigned flags, jc_arena *aren
     return JITC_OK;
 }
 
-void jc_canon_locate(const jc_canon *c, const char *file, jc_error *err)
-{
+void jc_canon_locate(const jc_canon *c, const char *file, jc_error *err) {
     if (!err || err->status == JITC_OK || err->line <= 0 || (uint32_t)err->line > c->nnodes)
         return;
     err->line = c->nodes[err->line - 1]->line;

@@ -21,16 +21,14 @@ typedef struct dec {
     int line;
 } dec;
 
-static bool bad(dec *d, const char *why)
-{
+static bool bad(dec *d, const char *why) {
     if (!d->why)
         d->why = why;
     d->r.bad = true;
     return false;
 }
 
-static const jc_expr *get_expr(dec *d)
-{
+static const jc_expr *get_expr(dec *d) {
     jc_exprs *t = d->g->exprs;
     switch (jc_get_u8(&d->r)) {
     case CN_E_CONST:
@@ -50,16 +48,14 @@ static const jc_expr *get_expr(dec *d)
     return jc_ex_int(t, 0);
 }
 
-static const jc_expr **get_exprs(dec *d, int n)
-{
+static const jc_expr **get_exprs(dec *d, int n) {
     const jc_expr **at = JC_NEWN(d->arena, const jc_expr *, (size_t)n);
     for (int i = 0; i < n; i++)
         at[i] = get_expr(d);
     return at;
 }
 
-static jc_type get_dims(dec *d)
-{
+static jc_type get_dims(dec *d) {
     jc_type t = { .kind = JC_TENSOR };
     t.dtype = jc_get_u8(&d->r);
     t.rank = jc_get_u8(&d->r);
@@ -71,8 +67,7 @@ static jc_type get_dims(dec *d)
     return t;
 }
 
-static void get_strides(dec *d, jc_type *t)
-{
+static void get_strides(dec *d, jc_type *t) {
     const uint8_t strided = jc_get_u8(&d->r);
     if (strided > 1)
         bad(d, "a layout");
@@ -80,8 +75,7 @@ static void get_strides(dec *d, jc_type *t)
         t->strides = get_exprs(d, t->rank);
 }
 
-static void get_symbols(dec *d)
-{
+static void get_symbols(dec *d) {
     d->nsyms = (uint32_t)jc_get_count(&d->r, 1);
     for (uint32_t i = 0; i < d->nsyms && !d->r.bad; i++) {
         const uint32_t sym = jc_sym_add(d->g->exprs, jc_arena_printf(d->arena, "s%u", i));
@@ -98,8 +92,7 @@ static void get_symbols(dec *d)
     }
 }
 
-static void get_inputs(dec *d)
-{
+static void get_inputs(dec *d) {
     d->ninputs = (uint32_t)jc_get_count(&d->r, 1);
     for (uint32_t i = 0; i < d->ninputs && !d->r.bad; i++) {
         jc_type t = { .kind = jc_get_u8(&d->r) };
@@ -121,8 +114,7 @@ static void get_inputs(dec *d)
 
 static jc_arg get_arg(dec *d, int depth);
 
-static jc_arg get_list(dec *d, jc_arg_kind kind, int depth)
-{
+static jc_arg get_list(dec *d, jc_arg_kind kind, int depth) {
     const uint32_t n = (uint32_t)jc_get_count(&d->r, 1);
     jc_arg *at = JC_NEWN(d->arena, jc_arg, n);
     for (uint32_t i = 0; i < n && !d->r.bad; i++)
@@ -133,8 +125,7 @@ static jc_arg get_list(dec *d, jc_arg_kind kind, int depth)
     return a;
 }
 
-static jc_arg get_value(dec *d, uint8_t tag)
-{
+static jc_arg get_value(dec *d, uint8_t tag) {
     const uint64_t i = jc_get_var(&d->r);
     if (tag == CN_T_INPUT && i < d->f->nparams)
         return jc_arg_value(d->f->params[i]);
@@ -144,15 +135,13 @@ static jc_arg get_value(dec *d, uint8_t tag)
     return jc_arg_none();
 }
 
-static jc_arg get_str(dec *d, jc_arg_kind kind)
-{
+static jc_arg get_str(dec *d, jc_arg_kind kind) {
     jc_arg a = { .kind = (uint8_t)kind };
     a.str = jc_get_str(&d->r, d->arena);
     return a;
 }
 
-static jc_arg get_tagged(dec *d, uint8_t tag, int depth)
-{
+static jc_arg get_tagged(dec *d, uint8_t tag, int depth) {
     switch (tag) {
     case CN_T_NONE:
         return jc_arg_none();
@@ -190,8 +179,7 @@ static jc_arg get_tagged(dec *d, uint8_t tag, int depth)
     return jc_arg_none();
 }
 
-static jc_arg get_arg(dec *d, int depth)
-{
+static jc_arg get_arg(dec *d, int depth) {
     if (depth > CN_MAX_DEPTH) {
         bad(d, "the depth of a list");
         return jc_arg_none();
@@ -209,16 +197,14 @@ static jc_arg get_arg(dec *d, int depth)
 
 /* ---- nodes --------------------------------------------------------------------------------------------------- */
 
-static void add_locals(dec *d, jc_node *n)
-{
+static void add_locals(dec *d, jc_node *n) {
     for (uint32_t i = 0; i < n->nresults; i++) {
         n->results[i]->name = jc_arena_printf(d->arena, "v%zu", d->locals.n);
         jc_push(d->arena, &d->locals, n->results[i]);
     }
 }
 
-static void get_custom(dec *d)
-{
+static void get_custom(dec *d) {
     const char *target = jc_get_str(&d->r, d->arena);
     const uint64_t writes = jc_get_var(&d->r);
     const uint32_t nargs = (uint32_t)jc_get_count(&d->r, 1);
@@ -235,13 +221,11 @@ static void get_custom(dec *d)
         add_locals(d, jc_func_add_custom(d->f, target, args, nargs, writes, types, nresults, d->line));
 }
 
-static bool is_tensor(const jc_arg *a)
-{
+static bool is_tensor(const jc_arg *a) {
     return a->kind == JC_ARG_VALUE && a->value->type.kind == JC_TENSOR;
 }
 
-static const jc_value *first_tensor(const jc_arg *args, uint32_t n)
-{
+static const jc_value *first_tensor(const jc_arg *args, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (is_tensor(&args[i]))
             return args[i].value;
@@ -254,8 +238,7 @@ static const jc_value *first_tensor(const jc_arg *args, uint32_t n)
     return NULL;
 }
 
-static jitc_status get_result(dec *d, jc_node *n, uint32_t i)
-{
+static jitc_status get_result(dec *d, jc_node *n, uint32_t i) {
     jc_type t;
     const jc_value *like = first_tensor(n->args, n->nargs);
     switch (jc_get_u8(&d->r)) {
@@ -277,8 +260,7 @@ static jitc_status get_result(dec *d, jc_node *n, uint32_t i)
     return d->r.bad ? JITC_OK : jc_check_annotation(d->f, n->results[i], &t, d->err);
 }
 
-static jitc_status get_compiled(dec *d, jc_op op)
-{
+static jitc_status get_compiled(dec *d, jc_op op) {
     const uint32_t nargs = jc_ops[op].nargs;
     jc_arg *args = JC_NEWN(d->arena, jc_arg, nargs);
     for (uint32_t i = 0; i < nargs && !d->r.bad; i++) {
@@ -295,8 +277,7 @@ static jitc_status get_compiled(dec *d, jc_op op)
     return JITC_OK;
 }
 
-static jitc_status get_nodes(dec *d)
-{
+static jitc_status get_nodes(dec *d) {
     const size_t nnodes = jc_get_count(&d->r, 1);
     for (size_t i = 0; i < nnodes && !d->r.bad; i++) {
         const uint64_t op = jc_get_var(&d->r);
@@ -311,8 +292,7 @@ static jitc_status get_nodes(dec *d)
     return JITC_OK;
 }
 
-static void get_outputs(dec *d)
-{
+static void get_outputs(dec *d) {
     const uint8_t tuple = jc_get_u8(&d->r);
     if (tuple > 1)
         bad(d, "the outputs");
@@ -324,8 +304,7 @@ static void get_outputs(dec *d)
         d->f->outputs[i] = get_arg(d, 0);
 }
 
-jitc_status jc_canon_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_graph **out, jc_error *err)
-{
+jitc_status jc_canon_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_graph **out, jc_error *err) {
     dec d = { .r = JC_READER(bytes, n), .arena = arena, .err = err };
     d.g = jc_graph_new(arena, "canonical form");
     d.f = jc_func_new(d.g, "canonical");

@@ -30,16 +30,14 @@
 
 static void put_arg(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own, int depth);
 
-static void put8(jc_bytes *b, uint8_t x)
-{
+static void put8(jc_bytes *b, uint8_t x) {
     if (b->n < b->cap)
         b->at[b->n++] = x;
     else
         jc_put_u8(b, x);
 }
 
-static void put_var(jc_bytes *b, uint64_t x)
-{
+static void put_var(jc_bytes *b, uint64_t x) {
     if (x < 0x80)
         put8(b, (uint8_t)x);
     else
@@ -53,8 +51,7 @@ typedef struct new_symbols {
     JC_VEC(uint32_t) at;
 } new_symbols;
 
-static void see_symbol(void *user, uint32_t sym)
-{
+static void see_symbol(void *user, uint32_t sym) {
     new_symbols *s = user;
     if (cn_symbol(s->c, sym)->number != CN_NONE)
         return;
@@ -64,8 +61,7 @@ static void see_symbol(void *user, uint32_t sym)
     jc_push(s->c->arena, &s->at, sym);
 }
 
-static void number_symbol(cn *c, uint32_t sym)
-{
+static void number_symbol(cn *c, uint32_t sym) {
     cn_sym *s = cn_symbol(c, sym);
     if (s->number != CN_NONE)
         return;
@@ -74,8 +70,7 @@ static void number_symbol(cn *c, uint32_t sym)
 }
 
 /* Symbols that an expression brings up together are numbered by colour. */
-static void number_symbols(cn *c, const jc_expr *e)
-{
+static void number_symbols(cn *c, const jc_expr *e) {
     new_symbols s = { .c = c };
     jc_ex_symbols(e, see_symbol, &s);
     if (s.at.n > 1)
@@ -91,8 +86,7 @@ static void number_symbols(cn *c, const jc_expr *e)
 }
 
 /* E over the canonical symbols, in their normal form. */
-static const jc_expr *rename_expr(cn *c, const jc_expr *e)
-{
+static const jc_expr *rename_expr(cn *c, const jc_expr *e) {
     if (!c->renamed)
         c->renamed = jc_exprs_new(c->arena);
     for (; c->renamed_n < c->numbered.n; c->renamed_n++) {
@@ -116,8 +110,7 @@ static const jc_expr *rename_expr(cn *c, const jc_expr *e)
     return jc_ex_subst(c->renamed, e, c->renaming, c->renaming_n);
 }
 
-static void put_expr(cn *c, jc_bytes *b, const jc_expr *e)
-{
+static void put_expr(cn *c, jc_bytes *b, const jc_expr *e) {
     switch (e->kind) {
     case JC_EX_CONST:
         put8(b, CN_E_CONST);
@@ -138,23 +131,20 @@ static void put_expr(cn *c, jc_bytes *b, const jc_expr *e)
 
 /* ---- types --------------------------------------------------------------------------------------------------- */
 
-static void put_dims(cn *c, jc_bytes *b, const jc_type *t)
-{
+static void put_dims(cn *c, jc_bytes *b, const jc_type *t) {
     put8(b, t->dtype);
     put8(b, t->rank);
     for (int i = 0; i < t->rank; i++)
         put_expr(c, b, t->dims[i]);
 }
 
-static void put_strides(cn *c, jc_bytes *b, const jc_type *t)
-{
+static void put_strides(cn *c, jc_bytes *b, const jc_type *t) {
     put8(b, t->strides != NULL);
     for (int i = 0; t->strides && i < t->rank; i++)
         put_expr(c, b, t->strides[i]);
 }
 
-static void put_result(cn *c, const cn_node *x, const jc_value *v)
-{
+static void put_result(cn *c, const cn_node *x, const jc_value *v) {
     const jc_type *t = &v->type;
     if (x->count) {
         const jc_type *like = &c->v[c->ops.at[x->first]].v->type;
@@ -172,22 +162,19 @@ static void put_result(cn *c, const cn_node *x, const jc_value *v)
 
 /* ---- inputs and arguments ------------------------------------------------------------------------------------ */
 
-static void put_input(cn *c, uint32_t number)
-{
+static void put_input(cn *c, uint32_t number) {
     put8(&c->body, CN_T_INPUT);
     put_var(&c->body, number);
 }
 
-static void number_type(cn *c, const jc_type *t)
-{
+static void number_type(cn *c, const jc_type *t) {
     for (int i = 0; i < t->rank; i++)
         number_symbols(c, t->dims[i]);
     for (int i = 0; t->strides && i < t->rank; i++)
         number_symbols(c, t->strides[i]);
 }
 
-static void put_param(cn *c, const jc_value *p)
-{
+static void put_param(cn *c, const jc_value *p) {
     cn_value *v = &c->v[p->id];
     const bool once = p->type.kind == JC_TENSOR || (c->flags & JC_CANON_NO_LIFT);
     if (v->number == CN_NONE || !once) {
@@ -199,8 +186,7 @@ static void put_param(cn *c, const jc_value *p)
     put_input(c, v->number);
 }
 
-static void put_value(cn *c, const jc_value *value, bool own)
-{
+static void put_value(cn *c, const jc_value *value, bool own) {
     const uint32_t id = cn_target(c, value->id, own);
     if (c->v[id].node == CN_NONE) {
         put_param(c, c->v[id].v);
@@ -210,8 +196,7 @@ static void put_value(cn *c, const jc_value *value, bool own)
     put_var(&c->body, c->v[id].number);
 }
 
-static void put_literal(cn *c, const jc_arg *a)
-{
+static void put_literal(cn *c, const jc_arg *a) {
     put_input(c, (uint32_t)c->inputs.n);
     jc_push(c->arena, &c->inputs, ((jc_bind){ .kind = JC_BIND_LITERAL, .literal = *a }));
 }
@@ -222,8 +207,7 @@ static const uint8_t tag_of[] = {
     [JC_ARG_DEVICE] = CN_T_DEVICE,
 };
 
-static void put_plain(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own, int depth)
-{
+static void put_plain(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own, int depth) {
     jc_bytes *b = &c->body;
     put8(b, tag_of[a->kind]);
     switch (a->kind) {
@@ -255,8 +239,7 @@ static void put_plain(cn *c, const jc_node *n, const jc_arg *a, bool top, bool o
 }
 
 /* N is NULL for outputs.  TOP: in a place where a custom operator's literals are lifted. */
-static void put_arg(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own, int depth)
-{
+static void put_arg(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own, int depth) {
     if (depth > CN_MAX_DEPTH) {
         c->status = jc_fail_at(c->err, JITC_E_UNSUPPORTED, c->f->graph->file, n ? n->line : c->f->line, 0, NULL,
                                "Lists are nested more than %d deep.", CN_MAX_DEPTH);
@@ -282,8 +265,7 @@ static void put_arg(cn *c, const jc_node *n, const jc_arg *a, bool top, bool own
 
 /* ---- nodes and outputs --------------------------------------------------------------------------------------- */
 
-static void put_custom(cn *c, const cn_node *x)
-{
+static void put_custom(cn *c, const cn_node *x) {
     jc_bytes *b = &c->body;
     const jc_node *n = x->n;
     jc_put_str(b, n->target);
@@ -298,8 +280,7 @@ static void put_custom(cn *c, const cn_node *x)
     }
 }
 
-static void put_compiled(cn *c, const cn_node *x)
-{
+static void put_compiled(cn *c, const cn_node *x) {
     const jc_node *n = x->n;
     for (uint32_t i = 0; i < n->nargs; i++) {
         const uint32_t k = x->swap && i < 2 ? 1 - i : i;
@@ -309,8 +290,7 @@ static void put_compiled(cn *c, const cn_node *x)
         put_result(c, x, n->results[i]);
 }
 
-void cn_encode_node(cn *c, uint32_t node)
-{
+void cn_encode_node(cn *c, uint32_t node) {
     const cn_node *x = &c->n[node];
     put_var(&c->body, x->n->op);
     if (x->n->op == JC_OP_custom)
@@ -322,8 +302,7 @@ void cn_encode_node(cn *c, uint32_t node)
     jc_push(c->arena, &c->order, x->n);
 }
 
-void cn_encode_outputs(cn *c)
-{
+void cn_encode_outputs(cn *c) {
     put8(&c->body, c->f->tuple);
     put_var(&c->body, c->f->noutputs);
     for (uint32_t i = 0; i < c->f->noutputs; i++)
@@ -332,8 +311,7 @@ void cn_encode_outputs(cn *c)
 
 /* ---- all together -------------------------------------------------------------------------------------------- */
 
-static void put_symbols(cn *c, jc_bytes *b)
-{
+static void put_symbols(cn *c, jc_bytes *b) {
     put_var(b, c->numbered.n);
     for (size_t i = 0; i < c->numbered.n; i++) {
         const jc_sym *s = jc_sym_at(c->exprs, c->numbered.at[i]);
@@ -348,8 +326,7 @@ static void put_symbols(cn *c, jc_bytes *b)
 }
 
 /* Canonical alias groups: numbered by their first input, if a second input is in them. */
-static void put_inputs(cn *c, jc_bytes *b)
-{
+static void put_inputs(cn *c, jc_bytes *b) {
     const jc_func *f = c->f;
     uint32_t *members = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
     uint32_t *group = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
@@ -377,8 +354,7 @@ static void put_inputs(cn *c, jc_bytes *b)
     }
 }
 
-void cn_finish(cn *c, jc_canon *out)
-{
+void cn_finish(cn *c, jc_canon *out) {
     jc_bytes b = JC_BYTES(c->arena);
     put8(&b, CN_FORMAT);
     put_symbols(c, &b);

@@ -20,14 +20,12 @@
 
 #include <string.h>
 
-uint32_t cn_leader(const cn *c, uint32_t value)
-{
+uint32_t cn_leader(const cn *c, uint32_t value) {
     const uint32_t v = c->v[value].fwd, node = c->v[v].node;
     return node == CN_NONE ? v : c->n[c->n[node].lead].n->results[c->v[v].v->index]->id;
 }
 
-uint32_t cn_target(const cn *c, uint32_t value, bool own)
-{
+uint32_t cn_target(const cn *c, uint32_t value, bool own) {
     const uint32_t v = c->v[value].fwd, node = c->v[v].node;
     if (node == CN_NONE)
         return v;
@@ -43,8 +41,7 @@ uint32_t cn_target(const cn *c, uint32_t value, bool own)
 
 /* ---- values, no-ops, storages -------------------------------------------------------------------------------- */
 
-static bool same_dims(const jc_type *a, const jc_type *b)
-{
+static bool same_dims(const jc_type *a, const jc_type *b) {
     if (a->rank != b->rank)
         return false;
     for (int i = 0; i < a->rank; i++)
@@ -53,8 +50,7 @@ static bool same_dims(const jc_type *a, const jc_type *b)
     return true;
 }
 
-static bool is_noop(const jc_node *n)
-{
+static bool is_noop(const jc_node *n) {
     if (n->nresults != 1 || !n->nargs || n->args[0].kind != JC_ARG_VALUE)
         return false;
     const jc_type *x = &n->args[0].value->type, *y = &n->results[0]->type;
@@ -79,8 +75,7 @@ static bool is_noop(const jc_node *n)
     }
 }
 
-static jitc_status enter_params(cn *c)
-{
+static jitc_status enter_params(cn *c) {
     const jc_func *f = c->f;
     uint32_t *first = JC_NEWN(c->arena, uint32_t, f->nparams + 1);
     for (uint32_t i = 0; i < f->nparams; i++) {
@@ -102,8 +97,7 @@ static jitc_status enter_params(cn *c)
 }
 
 /* Pushes the tensors among the arguments, as jc_node_operands counts them. */
-static void push_operands(cn *c, const jc_arg *args, uint32_t nargs)
-{
+static void push_operands(cn *c, const jc_arg *args, uint32_t nargs) {
     for (uint32_t i = 0; i < nargs; i++) {
         if (args[i].kind == JC_ARG_VALUE) {
             if (args[i].value->type.kind == JC_TENSOR)
@@ -114,8 +108,7 @@ static void push_operands(cn *c, const jc_arg *args, uint32_t nargs)
     }
 }
 
-static void enter_node(cn *c, uint32_t index)
-{
+static void enter_node(cn *c, uint32_t index) {
     const jc_node *n = c->f->nodes.at[index];
     cn_node *x = &c->n[index];
     *x = (cn_node){ .n = n, .lead = index, .prim = index, .esc = CN_NONE, .found = CN_NONE };
@@ -140,8 +133,7 @@ static void enter_node(cn *c, uint32_t index)
     }
 }
 
-static void mark_written(cn *c, cn_node *x)
-{
+static void mark_written(cn *c, cn_node *x) {
     for (uint32_t k = 0; k < x->count; k++)
         if (jc_node_writes(x->n, k)) {
             c->v[c->v[c->ops.at[x->first + k]].stor].written = true;
@@ -149,8 +141,7 @@ static void mark_written(cn *c, cn_node *x)
         }
 }
 
-static void mark_escaping(cn *c, const jc_arg *at, uint32_t n, uint32_t *position)
-{
+static void mark_escaping(cn *c, const jc_arg *at, uint32_t n, uint32_t *position) {
     for (uint32_t i = 0; i < n; i++) {
         if (at[i].kind == JC_ARG_LIST || at[i].kind == JC_ARG_DICT) {
             mark_escaping(c, at[i].list.at, at[i].list.n, position);
@@ -165,8 +156,7 @@ static void mark_escaping(cn *c, const jc_arg *at, uint32_t n, uint32_t *positio
 
 /* ---- duplicates ---------------------------------------------------------------------------------------------- */
 
-static uint64_t hash_arg(const cn *c, const jc_arg *a)
-{
+static uint64_t hash_arg(const cn *c, const jc_arg *a) {
     const uint64_t h = cn_mix(0, a->kind);
     switch (a->kind) {
     case JC_ARG_VALUE:
@@ -194,8 +184,7 @@ static uint64_t hash_arg(const cn *c, const jc_arg *a)
     }
 }
 
-static bool same_arg(const cn *c, const jc_arg *a, const jc_arg *b)
-{
+static bool same_arg(const cn *c, const jc_arg *a, const jc_arg *b) {
     if (a->kind != b->kind)
         return false;
     switch (a->kind) {
@@ -225,8 +214,7 @@ static bool same_arg(const cn *c, const jc_arg *a, const jc_arg *b)
     }
 }
 
-static uint64_t hash_node(const cn *c, const cn_node *x)
-{
+static uint64_t hash_node(const cn *c, const cn_node *x) {
     const jc_node *n = x->n;
     uint64_t h = cn_mix(cn_mix(0, n->op), x->version);
     uint32_t i = 0;
@@ -239,8 +227,7 @@ static uint64_t hash_node(const cn *c, const cn_node *x)
     return h;
 }
 
-static bool same_types(const jc_node *a, const jc_node *b)
-{
+static bool same_types(const jc_node *a, const jc_node *b) {
     if (a->nresults != b->nresults)
         return false;
     for (uint32_t i = 0; i < a->nresults; i++)
@@ -250,8 +237,7 @@ static bool same_types(const jc_node *a, const jc_node *b)
     return true;
 }
 
-static bool same_node(const cn *c, const cn_node *x, const cn_node *y)
-{
+static bool same_node(const cn *c, const cn_node *x, const cn_node *y) {
     const jc_node *a = x->n, *b = y->n;
     if (a->op != b->op || x->version != y->version || a->nargs != b->nargs || !same_types(a, b))
         return false;
@@ -268,8 +254,7 @@ static bool same_node(const cn *c, const cn_node *x, const cn_node *y)
     return true;
 }
 
-static void add_reader(cn *c, uint32_t owner, uint32_t node)
-{
+static void add_reader(cn *c, uint32_t owner, uint32_t node) {
     cn_value *o = &c->v[owner];
     const uint32_t at = (uint32_t)c->reads.n;
     if (o->readers != CN_NONE && c->reads.at[o->readers_end].node == node)
@@ -283,8 +268,7 @@ static void add_reader(cn *c, uint32_t owner, uint32_t node)
 }
 
 /* The version of node INDEX; it becomes a reader of every written storage among its operands'. */
-static void see_reads(cn *c, uint32_t index)
-{
+static void see_reads(cn *c, uint32_t index) {
     cn_node *x = &c->n[index];
     for (uint32_t k = 0; k < x->count; k++) {
         const uint32_t owner = c->v[c->ops.at[x->first + k]].stor;
@@ -296,15 +280,13 @@ static void see_reads(cn *c, uint32_t index)
     }
 }
 
-static void see_writes(cn *c, const cn_node *x)
-{
+static void see_writes(cn *c, const cn_node *x) {
     for (uint32_t k = 0; k < x->count; k++)
         if (jc_node_writes(x->n, k))
             c->v[c->v[c->ops.at[x->first + k]].stor].last = x->effect;
 }
 
-static bool mergeable(const cn *c, const cn_node *x)
-{
+static bool mergeable(const cn *c, const cn_node *x) {
     if (jc_ops[x->n->op].traits & (JC_EFFECT | JC_ALLOCATES))
         return false;
     for (uint32_t i = 0; i < x->n->nresults; i++) {
@@ -315,8 +297,7 @@ static bool mergeable(const cn *c, const cn_node *x)
     return true;
 }
 
-static void number_values(cn *c)
-{
+static void number_values(cn *c) {
     uint32_t size = 16, effects = 0;
     while (size < 2 * (uint64_t)c->nn && size < (1u << 30))
         size *= 2;
@@ -354,8 +335,7 @@ static void number_values(cn *c)
     }
 }
 
-jitc_status cn_analyse(cn *c)
-{
+jitc_status cn_analyse(cn *c) {
     c->v = JC_NEWN(c->arena, cn_value, c->nv);
     c->n = JC_NEWN(c->arena, cn_node, c->nn);
     JC_TRY(enter_params(c));

@@ -26,16 +26,14 @@
 
 /* ---- symbols ------------------------------------------------------------------------------------------------- */
 
-static cn_sym *symbol_slot(cn_sym *at, uint32_t cap, uint32_t sym)
-{
+static cn_sym *symbol_slot(cn_sym *at, uint32_t cap, uint32_t sym) {
     uint32_t i = (sym * 0x9e3779b1u) & (cap - 1);
     while (at[i].sym != CN_NONE && at[i].sym != sym)
         i = (i + 1) & (cap - 1);
     return &at[i];
 }
 
-cn_sym *cn_symbol(cn *c, uint32_t sym)
-{
+cn_sym *cn_symbol(cn *c, uint32_t sym) {
     if (2 * (c->nsyms + 1) > c->sym_cap) {
         const uint32_t cap = c->sym_cap ? 2 * c->sym_cap : 8;
         cn_sym *at = JC_NEWN(c->arena, cn_sym, cap);
@@ -57,8 +55,7 @@ cn_sym *cn_symbol(cn *c, uint32_t sym)
 
 /* ---- colours ------------------------------------------------------------------------------------------------- */
 
-static uint64_t colour_expr(cn *c, const jc_expr *e)
-{
+static uint64_t colour_expr(cn *c, const jc_expr *e) {
     const uint64_t h = cn_mix(17, e->kind);
     switch (e->kind) {
     case JC_EX_CONST:
@@ -77,8 +74,7 @@ static uint64_t colour_expr(cn *c, const jc_expr *e)
     }
 }
 
-static uint64_t colour_type(cn *c, const jc_type *t)
-{
+static uint64_t colour_type(cn *c, const jc_type *t) {
     uint64_t h = cn_mix(cn_mix(29, t->kind), t->dtype);
     if (t->kind != JC_TENSOR)
         return h;
@@ -89,14 +85,12 @@ static uint64_t colour_type(cn *c, const jc_type *t)
     return h;
 }
 
-static uint64_t value_colour(const cn *c, const jc_value *v)
-{
+static uint64_t value_colour(const cn *c, const jc_value *v) {
     const cn_value *x = &c->v[cn_leader(c, v->id)];
     return c->fine ? x->fine : x->colour;
 }
 
-static uint64_t colour_arg(cn *c, const jc_node *n, const jc_arg *a, bool top)
-{
+static uint64_t colour_arg(cn *c, const jc_node *n, const jc_arg *a, bool top) {
     const uint64_t h = cn_mix(31, a->kind);
     jc_arg symint;
     if (a->kind == JC_ARG_VALUE && a->value->type.kind == JC_SYMINT) {
@@ -136,8 +130,7 @@ static uint64_t colour_arg(cn *c, const jc_node *n, const jc_arg *a, bool top)
     }
 }
 
-static uint64_t colour_node(cn *c, const cn_node *x)
-{
+static uint64_t colour_node(cn *c, const cn_node *x) {
     const jc_node *n = x->n;
     uint64_t h = cn_mix(cn_mix(cn_mix(37, n->op), x->effect), x->version);
     if (n->target)
@@ -153,8 +146,7 @@ static uint64_t colour_node(cn *c, const cn_node *x)
 }
 
 /* Colours of all leaders, in order of the text: operands' leaders come first. */
-void cn_colour(cn *c)
-{
+void cn_colour(cn *c) {
     for (uint32_t i = 0; i < c->f->nparams; i++) {
         cn_value *v = &c->v[c->f->params[i]->id];
         uint64_t h = colour_type(c, &v->v->type);
@@ -180,8 +172,7 @@ void cn_colour(cn *c)
 
 /* ---- fine colours -------------------------------------------------------------------------------------------- */
 
-static void context_outputs(cn *c, const jc_arg *at, uint32_t n, uint64_t *position)
-{
+static void context_outputs(cn *c, const jc_arg *at, uint32_t n, uint64_t *position) {
     for (uint32_t i = 0; i < n; i++) {
         if (at[i].kind == JC_ARG_LIST || at[i].kind == JC_ARG_DICT)
             context_outputs(c, at[i].list.at, at[i].list.n, position);
@@ -192,23 +183,20 @@ static void context_outputs(cn *c, const jc_arg *at, uint32_t n, uint64_t *posit
 }
 
 /* 0: nothing uses the results of a leader (or, by accident, something does: then the colours know less). */
-static uint64_t results_context(const cn *c, const cn_node *x)
-{
+static uint64_t results_context(const cn *c, const cn_node *x) {
     uint64_t h = 0;
     for (uint32_t r = 0; r < x->n->nresults; r++)
         h += c->v[x->n->results[r]->id].context * (2 * (uint64_t)r + 1);
     return h;
 }
 
-static void context_operands(cn *c, const cn_node *x, uint64_t h)
-{
+static void context_operands(cn *c, const cn_node *x, uint64_t h) {
     const bool commutes = jc_ops[x->n->op].traits & JC_COMMUTES;
     for (uint32_t k = 0; k < x->count; k++)
         c->v[cn_leader(c, c->ops.at[x->first + k])].context += cn_mix(h, commutes && k < 2 ? 0 : k + 1);
 }
 
-static void colour_symbols(cn *c, const jc_type *t, uint64_t h)
-{
+static void colour_symbols(cn *c, const jc_type *t, uint64_t h) {
     for (int i = 0; i < t->rank; i++)
         if (t->dims[i]->kind == JC_EX_SYM)
             cn_symbol(c, t->dims[i]->sym)->colour += cn_mix(h, (uint64_t)i + 1);
@@ -217,8 +205,7 @@ static void colour_symbols(cn *c, const jc_type *t, uint64_t h)
             cn_symbol(c, t->strides[i]->sym)->colour += cn_mix(h, (uint64_t)i + 64);
 }
 
-static void find_contexts(cn *c)
-{
+static void find_contexts(cn *c) {
     uint64_t position = 0;
     for (uint32_t i = 0; i < c->nv; i++)
         c->v[i].context = 0;
@@ -235,8 +222,7 @@ static void find_contexts(cn *c)
     }
 }
 
-static void refine_symbols(cn *c)
-{
+static void refine_symbols(cn *c) {
     for (uint32_t i = 0; i < c->nv; i++) {
         const cn_value *v = &c->v[i];
         if (v->v->type.kind == JC_TENSOR && v->context)
@@ -245,8 +231,7 @@ static void refine_symbols(cn *c)
 }
 
 /* Two rounds: what a context tells of one value reaches its neighbours' contexts in the second. */
-static void refine(cn *c)
-{
+static void refine(cn *c) {
     for (int round = 0; round < 2; round++) {
         find_contexts(c);
         refine_symbols(c);
@@ -255,8 +240,7 @@ static void refine(cn *c)
     }
 }
 
-void cn_refine(cn *c)
-{
+void cn_refine(cn *c) {
     if (!c->fine)
         refine(c);
 }
@@ -268,8 +252,7 @@ void cn_refine(cn *c)
 #define MAX_MARKS 32
 
 /* Values before numbers; then by colour, fine colour; else as written. */
-static void decide_swap(cn *c, cn_node *x)
-{
+static void decide_swap(cn *c, cn_node *x) {
     x->decided = true;
     if (!(jc_ops[x->n->op].traits & JC_COMMUTES))
         return;
@@ -312,8 +295,7 @@ typedef struct walk {
     uint32_t found;
 } walk;
 
-static void enter(walk *w, uint32_t node)
-{
+static void enter(walk *w, uint32_t node) {
     cn_node *x = &w->c->n[node];
     if (x->done)
         return;
@@ -324,23 +306,20 @@ static void enter(walk *w, uint32_t node)
     w->stack[w->n++] = (frame){ .node = node };
 }
 
-static void reach(walk *w, uint32_t value, bool own)
-{
+static void reach(walk *w, uint32_t value, bool own) {
     const uint32_t node = w->c->v[cn_target(w->c, value, own)].node;
     if (node != CN_NONE)
         enter(w, node);
 }
 
-static void leave(walk *w, uint32_t node)
-{
+static void leave(walk *w, uint32_t node) {
     if (w->emit)
         w->emit(w->c, node);
     else
         w->c->n[node].found = w->found++;
 }
 
-static void drain(walk *w)
-{
+static void drain(walk *w) {
     while (w->n) {
         frame *top = &w->stack[w->n - 1];
         const cn_node *x = &w->c->n[top->node];
@@ -358,15 +337,13 @@ typedef struct pending {
     uint32_t found, node;
 } pending;
 
-static int by_found(const void *a, const void *b)
-{
+static int by_found(const void *a, const void *b) {
     const pending *x = a, *y = b;
     return x->found < y->found ? -1 : x->found > y->found;
 }
 
 /* The readers of OWNER that precede node WRITER in the text. */
-static void emit_readers(walk *w, uint32_t owner, uint32_t writer)
-{
+static void emit_readers(walk *w, uint32_t owner, uint32_t writer) {
     cn *c = w->c;
     JC_VEC(pending) all = { 0 };
     uint32_t at = c->v[owner].readers;
@@ -384,8 +361,7 @@ static void emit_readers(walk *w, uint32_t owner, uint32_t writer)
     }
 }
 
-static void walk_effect(walk *w, uint32_t node)
-{
+static void walk_effect(walk *w, uint32_t node) {
     cn *c = w->c;
     const cn_node *x = &c->n[node];
     for (uint32_t k = 0; k < x->count; k++) {
@@ -399,8 +375,7 @@ static void walk_effect(walk *w, uint32_t node)
     drain(w);
 }
 
-static void walk_outputs(walk *w, const jc_arg *at, uint32_t n)
-{
+static void walk_outputs(walk *w, const jc_arg *at, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (at[i].kind == JC_ARG_LIST || at[i].kind == JC_ARG_DICT)
             walk_outputs(w, at[i].list.at, at[i].list.n);
@@ -410,16 +385,14 @@ static void walk_outputs(walk *w, const jc_arg *at, uint32_t n)
     }
 }
 
-static void walk_all(walk *w)
-{
+static void walk_all(walk *w) {
     for (uint32_t i = 0; i < w->c->nn; i++)
         if (w->c->n[i].effect)
             walk_effect(w, i);
     walk_outputs(w, w->c->f->outputs, w->c->f->noutputs);
 }
 
-void cn_walk(cn *c, void (*emit)(cn *c, uint32_t node))
-{
+void cn_walk(cn *c, void (*emit)(cn *c, uint32_t node)) {
     walk w = { .c = c };
     if (c->reads.n) {
         walk_all(&w);

@@ -133,34 +133,29 @@ void cn_encode_outputs(cn *c);
 void cn_finish(cn *c, jc_canon *out);
 
 /* Are N's literals data?  Those of a custom operator; of a call that nobody knows we cannot tell. */
-static inline bool cn_lifts(const cn *c, const jc_node *n)
-{
+static inline bool cn_lifts(const cn *c, const jc_node *n) {
     return n && n->op == JC_OP_custom && n->target[0] != JC_UNKNOWN_MARK && !(c->flags & JC_CANON_NO_LIFT);
 }
 
 /* What is lifted, and what it becomes. */
-static inline bool cn_is_literal(const jc_arg *a)
-{
+static inline bool cn_is_literal(const jc_arg *a) {
     return a->kind == JC_ARG_STR || a->kind == JC_ARG_FLOAT || a->kind == JC_ARG_BOOL ||
            (a->kind == JC_ARG_EXPR && a->expr->kind == JC_EX_CONST);
 }
 
-static inline jc_kind cn_literal_kind(const jc_arg *a)
-{
+static inline jc_kind cn_literal_kind(const jc_arg *a) {
     return a->kind == JC_ARG_STR     ? JC_NAME
            : a->kind == JC_ARG_FLOAT ? JC_FLOAT
            : a->kind == JC_ARG_BOOL  ? JC_BOOL
                                      : JC_INT;
 }
 
-static inline uint64_t cn_mix(uint64_t h, uint64_t x)
-{
+static inline uint64_t cn_mix(uint64_t h, uint64_t x) {
     h = (h ^ x) * 0x9e3779b97f4a7c15u;
     return (h ^ (h >> 29)) * 0xbf58476d1ce4e5b9u;
 }
 
-static inline uint64_t cn_bits(double f)
-{
+static inline uint64_t cn_bits(double f) {
     union {
         double f;
         uint64_t u;

@@ -27,13 +27,11 @@ typedef struct expl {
 
 static void print_arg(const jc_func *f, const jc_arg *a, jc_bytes *out);
 
-static void print_value(const jc_value *v, jc_bytes *out)
-{
+static void print_value(const jc_value *v, jc_bytes *out) {
     jc_put_text(out, v->def ? "result %s" : "input %s", v->name + 1);
 }
 
-static void print_list(const jc_func *f, const jc_arg *a, jc_bytes *out)
-{
+static void print_list(const jc_func *f, const jc_arg *a, jc_bytes *out) {
     const bool dict = a->kind == JC_ARG_DICT;
     jc_put_text(out, dict ? "{" : "[");
     for (uint32_t i = 0; i < a->list.n; i++) {
@@ -43,8 +41,7 @@ static void print_list(const jc_func *f, const jc_arg *a, jc_bytes *out)
     jc_put_text(out, dict ? "}" : "]");
 }
 
-static void print_arg(const jc_func *f, const jc_arg *a, jc_bytes *out)
-{
+static void print_arg(const jc_func *f, const jc_arg *a, jc_bytes *out) {
     if (a->key)
         jc_put_text(out, "%s = ", a->key);
     switch (a->kind) {
@@ -77,32 +74,27 @@ static void print_arg(const jc_func *f, const jc_arg *a, jc_bytes *out)
     }
 }
 
-static char *ended(jc_bytes *b)
-{
+static char *ended(jc_bytes *b) {
     jc_put_u8(b, 0);
     return (char *)b->at;
 }
 
-static char *arg_text(expl *x, const side *s, const jc_arg *a)
-{
+static char *arg_text(expl *x, const side *s, const jc_arg *a) {
     jc_bytes b = JC_BYTES(x->arena);
     print_arg(s->f, a, &b);
     return ended(&b);
 }
 
-static char *type_text(expl *x, const side *s, const jc_value *v)
-{
+static char *type_text(expl *x, const side *s, const jc_value *v) {
     return jc_type_text(s->f->graph->exprs, &v->type, x->arena);
 }
 
-static const char *op_name(const jc_node *n)
-{
+static const char *op_name(const jc_node *n) {
     return n->op == JC_OP_custom ? n->target : jc_ops[n->op].name;
 }
 
 /* The node as "op(arguments) -> types". */
-static char *node_text(expl *x, const side *s, const jc_node *n)
-{
+static char *node_text(expl *x, const side *s, const jc_node *n) {
     jc_bytes b = JC_BYTES(x->arena);
     jc_put_text(&b, "%s(", op_name(n));
     for (uint32_t i = 0; i < n->nargs; i++) {
@@ -117,15 +109,13 @@ static char *node_text(expl *x, const side *s, const jc_node *n)
 
 /* ---- differences --------------------------------------------------------------------------------------------- */
 
-static int node_line(const expl *x, const side *s)
-{
+static int node_line(const expl *x, const side *s) {
     if (!s->piece)
         return 0;
     return x->node < s->canon->nnodes ? s->canon->nodes[x->node]->line : s->piece->line;
 }
 
-static bool differ(expl *x, char *what, char *a, char *b)
-{
+static bool differ(expl *x, char *what, char *a, char *b) {
     *x->out = (jc_difference){ .node = x->node,
                                .what = what,
                                .a = a,
@@ -135,16 +125,14 @@ static bool differ(expl *x, char *what, char *a, char *b)
     return true;
 }
 
-static int param_line(const side *s, uint32_t input)
-{
+static int param_line(const side *s, uint32_t input) {
     if (!s->piece || input >= s->canon->ninputs || s->canon->inputs[input].kind != JC_BIND_PARAM)
         return 0;
     return s->piece->params[s->canon->inputs[input].param]->line;
 }
 
 /* Input I, met for the first time. */
-static bool input_differs(expl *x, uint32_t i)
-{
+static bool input_differs(expl *x, uint32_t i) {
     const jc_value *a = x->a.f->params[i], *b = x->b.f->params[i];
     char *ta = type_text(x, &x->a, a), *tb = type_text(x, &x->b, b);
     const char *what = "type of input %u";
@@ -165,8 +153,7 @@ static bool input_differs(expl *x, uint32_t i)
 }
 
 /* Compares the inputs that A and B mention; what they are otherwise is up to the texts. */
-static bool inputs_differ(expl *x, const jc_arg *a)
-{
+static bool inputs_differ(expl *x, const jc_arg *a) {
     if (a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT) {
         for (uint32_t i = 0; i < a->list.n; i++)
             if (inputs_differ(x, &a->list.at[i]))
@@ -179,8 +166,7 @@ static bool inputs_differ(expl *x, const jc_arg *a)
     return a->value->index < x->b.f->nparams && input_differs(x, a->value->index);
 }
 
-static bool args_differ(expl *x, const jc_arg *a, uint32_t na, const jc_arg *b, uint32_t nb, const char *whose)
-{
+static bool args_differ(expl *x, const jc_arg *a, uint32_t na, const jc_arg *b, uint32_t nb, const char *whose) {
     for (uint32_t i = 0; i < na && i < nb; i++) {
         char *ta = arg_text(x, &x->a, &a[i]), *tb = arg_text(x, &x->b, &b[i]);
         if (strcmp(ta, tb))
@@ -191,8 +177,7 @@ static bool args_differ(expl *x, const jc_arg *a, uint32_t na, const jc_arg *b, 
     return false;
 }
 
-static bool results_differ(expl *x, const jc_node *a, const jc_node *b)
-{
+static bool results_differ(expl *x, const jc_node *a, const jc_node *b) {
     for (uint32_t i = 0; i < a->nresults && i < b->nresults; i++) {
         char *ta = type_text(x, &x->a, a->results[i]), *tb = type_text(x, &x->b, b->results[i]);
         if (strcmp(ta, tb))
@@ -201,8 +186,7 @@ static bool results_differ(expl *x, const jc_node *a, const jc_node *b)
     return false;
 }
 
-static bool node_differs(expl *x, const jc_node *a, const jc_node *b)
-{
+static bool node_differs(expl *x, const jc_node *a, const jc_node *b) {
     if (strcmp(op_name(a), op_name(b)))
         return differ(x, jc_arena_printf(x->arena, "operator of node %u", x->node), node_text(x, &x->a, a),
                       node_text(x, &x->b, b));
@@ -220,15 +204,13 @@ static bool node_differs(expl *x, const jc_node *a, const jc_node *b)
     return false;
 }
 
-static char *outputs_text(expl *x, const side *s)
-{
+static char *outputs_text(expl *x, const side *s) {
     jc_bytes b = JC_BYTES(x->arena);
     jc_put_text(&b, "%u outputs%s", s->f->noutputs, s->f->tuple ? " in a tuple" : "");
     return ended(&b);
 }
 
-static char *symbols_text(expl *x, const side *s)
-{
+static char *symbols_text(expl *x, const side *s) {
     jc_bytes b = JC_BYTES(x->arena);
     for (uint32_t i = 0; i < jc_sym_count(s->f->graph->exprs); i++) {
         const jc_sym *y = jc_sym_at(s->f->graph->exprs, i);
@@ -238,8 +220,7 @@ static char *symbols_text(expl *x, const side *s)
     return ended(&b);
 }
 
-static bool find_difference(expl *x)
-{
+static bool find_difference(expl *x) {
     const jc_func *a = x->a.f, *b = x->b.f;
     for (x->node = 0; x->node < a->nodes.n && x->node < b->nodes.n; x->node++)
         if (node_differs(x, a->nodes.at[x->node], b->nodes.at[x->node]))
@@ -262,8 +243,7 @@ static bool find_difference(expl *x)
 }
 
 jitc_status jc_explain(const jc_canon *a, const jc_func *pa, const jc_canon *b, const jc_func *pb, jc_arena *arena,
-                       jc_difference *out, jc_error *err)
-{
+                       jc_difference *out, jc_error *err) {
     if (a->nbytes == b->nbytes && !memcmp(a->bytes, b->bytes, a->nbytes)) {
         *out = (jc_difference){ .same = true, .node = UINT32_MAX };
         return JITC_OK;

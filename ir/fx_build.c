@@ -9,8 +9,7 @@
 
 /* --- names --- */
 
-static void bind_name(fx_reader *r, fx_name *n, jc_arg value, uint32_t at)
-{
+static void bind_name(fx_reader *r, fx_name *n, jc_arg value, uint32_t at) {
     n->scope = r->scope;
     n->state = FX_BOUND;
     n->at = at;
@@ -18,8 +17,7 @@ static void bind_name(fx_reader *r, fx_name *n, jc_arg value, uint32_t at)
     n->value.key = NULL;
 }
 
-static void free_names(fx_reader *r, const fx_ast *names)
-{
+static void free_names(fx_reader *r, const fx_ast *names) {
     for (; names; names = names->next) {
         fx_name *n = names->name;
         if (n->scope != r->scope || n->state == FX_UNBOUND) {
@@ -33,16 +31,14 @@ static void free_names(fx_reader *r, const fx_ast *names)
 }
 
 /* A result takes the first name it gets. */
-static void give_name(fx_reader *r, jc_arg value, fx_name *name)
-{
+static void give_name(fx_reader *r, jc_arg value, fx_name *name) {
     if (value.kind == JC_ARG_VALUE && value.value && !value.value->name)
         value.value->name = fx_copy(r, name);
 }
 
 /* --- statements --- */
 
-static void assign(fx_reader *r, const fx_stmt *s)
-{
+static void assign(fx_reader *r, const fx_stmt *s) {
     jc_arg value = fx_eval(r, s->value);
     if (r->status)
         return;
@@ -53,8 +49,7 @@ static void assign(fx_reader *r, const fx_stmt *s)
 }
 
 /* x[...] = value */
-static void store(fx_reader *r, const fx_stmt *s)
-{
+static void store(fx_reader *r, const fx_stmt *s) {
     jc_arg base = fx_eval(r, s->place->first), index = fx_eval(r, s->place->first->next), value = fx_eval(r, s->value);
     if (r->status)
         return;
@@ -66,8 +61,7 @@ static void store(fx_reader *r, const fx_stmt *s)
 }
 
 /* x += value: written into a tensor, a new binding for anything else. */
-static void augment(fx_reader *r, const fx_stmt *s)
-{
+static void augment(fx_reader *r, const fx_stmt *s) {
     if (s->place->kind == FX_A_INDEX) {
         jc_arg base = fx_eval(r, s->place->first), index = fx_eval(r, s->place->first->next);
         jc_arg old = fx_index(r, base, index, s->at), value = fx_infix(r, s->op, old, fx_eval(r, s->value), s->at);
@@ -87,8 +81,7 @@ static void augment(fx_reader *r, const fx_stmt *s)
 
 /* --- results --- */
 
-static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at)
-{
+static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at) {
     if (a.kind == JC_ARG_LIST) {
         const jc_arg *from = a.list.at;
         a.list.at = JC_NEWN(r->arena, jc_arg, a.list.n);
@@ -104,8 +97,7 @@ static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at)
     return fx_sound(r, a, at);
 }
 
-static void give_back(fx_reader *r, const fx_stmt *s)
-{
+static void give_back(fx_reader *r, const fx_stmt *s) {
     jc_arg a = output_of(r, fx_eval(r, s->value), s->at);
     if (r->status)
         return;
@@ -120,15 +112,13 @@ static void give_back(fx_reader *r, const fx_stmt *s)
 }
 
 /* Inference knows of the line alone. */
-static void place_failure(fx_reader *r, const fx_stmt *s)
-{
+static void place_failure(fx_reader *r, const fx_stmt *s) {
     jc_error_place(r->err, r->file, s->line, fx_column_of(r, s->at), s->target ? fx_copy(r, s->target) : NULL);
     if (r->err->line == s->line && !r->err->column)
         r->err->column = fx_column_of(r, s->at);
 }
 
-static void build_statement(fx_reader *r, const fx_stmt *s)
-{
+static void build_statement(fx_reader *r, const fx_stmt *s) {
     r->stmt = s;
     switch ((fx_stmt_kind)s->kind) {
     case FX_S_ASSIGN:
@@ -157,8 +147,7 @@ static void build_statement(fx_reader *r, const fx_stmt *s)
 /* --- classes --- */
 
 /* What an unannotated parameter of the root is: what the first piece that gets it says. */
-static const jc_type *type_by_use(fx_class *c, const fx_name *param)
-{
+static const jc_type *type_by_use(fx_class *c, const fx_name *param) {
     const fx_name *alias = param;
     for (const fx_stmt *s = c->body; s; s = s->next) {
         const fx_ast *v = s->value;
@@ -175,8 +164,7 @@ static const jc_type *type_by_use(fx_class *c, const fx_name *param)
     return NULL;
 }
 
-static void build_params(fx_reader *r, fx_class *c)
-{
+static void build_params(fx_reader *r, fx_class *c) {
     static const jc_type opaque = { .kind = JC_NAME };
     for (const fx_param *p = c->params; p && !r->status; p = p->next) {
         const fx_note *note = p->note ? fx_note_of(r, p->note, p->at) : NULL;
@@ -193,8 +181,7 @@ static void build_params(fx_reader *r, fx_class *c)
     }
 }
 
-static jc_func *build_class(fx_reader *r, fx_class *c)
-{
+static jc_func *build_class(fx_reader *r, fx_class *c) {
     r->func = jc_func_new(r->graph, fx_copy(r, c->name));
     r->func->line = c->line;
     r->scope++; /* names of the parser's scope mean nothing here */
@@ -204,8 +191,7 @@ static jc_func *build_class(fx_reader *r, fx_class *c)
     return r->func;
 }
 
-static void read_piece(fx_reader *r, const fx_class *root)
-{
+static void read_piece(fx_reader *r, const fx_class *root) {
     fx_pool_reset(&r->piece_pool);
     fx_class *c = fx_parse_class(r);
     if (r->status)
@@ -226,8 +212,7 @@ static void read_piece(fx_reader *r, const fx_class *root)
     c->name->piece = f;
 }
 
-static void read_file(fx_reader *r)
-{
+static void read_file(fx_reader *r) {
     r->pool = &r->root_pool;
     fx_parse_prologue(r);
     if (r->status)
@@ -242,8 +227,7 @@ static void read_file(fx_reader *r)
 }
 
 jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
-                       jc_error *err)
-{
+                       jc_error *err) {
     jc_error local = JC_ERROR_INIT;
     jc_arena *volatile scratch = jc_arena_new(jc_arena_allocator(arena));
     volatile jitc_status status = JITC_E_NOMEM;

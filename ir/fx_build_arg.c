@@ -5,8 +5,7 @@
 #include "ir/fx_build.h"
 
 /* The I-th name in the row's parameter list, for messages. */
-static const char *param_name(fx_call *c, int i)
-{
+static const char *param_name(fx_call *c, int i) {
     const char *p = c->row->params;
     for (; i > 0 && p; i--)
         p = strchr(p, ' ') ? strchr(p, ' ') + 1 : NULL;
@@ -17,13 +16,11 @@ static const char *param_name(fx_call *c, int i)
     return jc_arena_strndup(c->r->scratch, p, end ? (size_t)(end - p) : strlen(p));
 }
 
-bool fx_given(const fx_call *c, int i)
-{
+bool fx_given(const fx_call *c, int i) {
     return c->a[i].kind != FX_ABSENT && c->a[i].kind != JC_ARG_NONE;
 }
 
-void fx_bad_arg(fx_call *c, int i, const char *expected)
-{
+void fx_bad_arg(fx_call *c, int i, const char *expected) {
     if (c->a[i].kind == FX_ABSENT)
         fx_fail(c->r, JITC_E_INPUT, c->at, "`%s` needs its argument `%s`: %s.", c->row->name, param_name(c, i),
                 expected);
@@ -32,14 +29,12 @@ void fx_bad_arg(fx_call *c, int i, const char *expected)
                 c->row->name, expected, fx_kind_text(c->a[i]));
 }
 
-void fx_refuse_arg(fx_call *c, int i, const char *why)
-{
+void fx_refuse_arg(fx_call *c, int i, const char *why) {
     fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "`%s` with this `%s` is not supported: %s.", c->row->name,
             param_name(c, i), why);
 }
 
-jc_value *fx_tensor(fx_call *c, int i)
-{
+jc_value *fx_tensor(fx_call *c, int i) {
     if (c->r->status)
         return NULL;
     if (fx_is_tensor(c->a[i]))
@@ -48,41 +43,35 @@ jc_value *fx_tensor(fx_call *c, int i)
     return NULL;
 }
 
-jc_arg fx_tensor_or_none(fx_call *c, int i)
-{
+jc_arg fx_tensor_or_none(fx_call *c, int i) {
     return fx_given(c, i) ? fx_v(fx_tensor(c, i)) : fx_nothing();
 }
 
-jc_arg fx_operand(fx_call *c, int i)
-{
+jc_arg fx_operand(fx_call *c, int i) {
     const jc_arg a = c->a[i];
     if (a.kind != JC_ARG_VALUE && !fx_is_number(a))
         fx_bad_arg(c, i, "a tensor or a number");
     return a;
 }
 
-jc_arg fx_number(fx_call *c, int i)
-{
+jc_arg fx_number(fx_call *c, int i) {
     if (!fx_is_number(c->a[i]))
         fx_bad_arg(c, i, "a number");
     return c->a[i];
 }
 
-jc_arg fx_number_or(fx_call *c, int i, jc_arg otherwise)
-{
+jc_arg fx_number_or(fx_call *c, int i, jc_arg otherwise) {
     return fx_given(c, i) ? fx_number(c, i) : otherwise;
 }
 
-const jc_expr *fx_expr(fx_call *c, int i)
-{
+const jc_expr *fx_expr(fx_call *c, int i) {
     if (c->a[i].kind == JC_ARG_EXPR)
         return c->a[i].expr;
     fx_bad_arg(c, i, "an integer");
     return jc_ex_int(fx_x(c->r), 0);
 }
 
-double fx_float(fx_call *c, int i, double otherwise)
-{
+double fx_float(fx_call *c, int i, double otherwise) {
     int64_t value;
     if (!fx_given(c, i))
         return otherwise;
@@ -94,8 +83,7 @@ double fx_float(fx_call *c, int i, double otherwise)
     return otherwise;
 }
 
-bool fx_bool(fx_call *c, int i, bool otherwise)
-{
+bool fx_bool(fx_call *c, int i, bool otherwise) {
     int64_t value;
     if (!fx_given(c, i))
         return otherwise;
@@ -107,8 +95,7 @@ bool fx_bool(fx_call *c, int i, bool otherwise)
     return otherwise;
 }
 
-int64_t fx_int(fx_call *c, int i, int64_t otherwise)
-{
+int64_t fx_int(fx_call *c, int i, int64_t otherwise) {
     int64_t value;
     if (!fx_given(c, i))
         return otherwise;
@@ -121,8 +108,7 @@ int64_t fx_int(fx_call *c, int i, int64_t otherwise)
     return otherwise;
 }
 
-int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at)
-{
+int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at) {
     const int64_t n = rank ? rank : 1;
     if (dim >= -n && dim < n)
         return (int)(dim < 0 ? dim + n : dim);
@@ -130,13 +116,11 @@ int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at)
     return 0;
 }
 
-int fx_dim(fx_call *c, int i, int rank, int otherwise)
-{
+int fx_dim(fx_call *c, int i, int rank, int otherwise) {
     return fx_norm_dim(c->r, fx_int(c, i, otherwise), rank, c->at);
 }
 
-uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room)
-{
+uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room) {
     const jc_arg a = c->a[i], *at = a.kind == JC_ARG_LIST ? a.list.at : &a;
     const uint32_t n = a.kind == JC_ARG_LIST ? a.list.n : 1;
     if (c->r->status)
@@ -156,8 +140,7 @@ uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room)
     return n;
 }
 
-uint32_t fx_tensors(fx_call *c, int i, jc_value ***out)
-{
+uint32_t fx_tensors(fx_call *c, int i, jc_value ***out) {
     const jc_arg a = c->a[i];
     if (a.kind != JC_ARG_LIST || !a.list.n) {
         fx_bad_arg(c, i, "a list of at least one tensor");
@@ -175,8 +158,7 @@ uint32_t fx_tensors(fx_call *c, int i, jc_value ***out)
     return c->r->status ? 0 : a.list.n;
 }
 
-jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise)
-{
+jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise) {
     if (!fx_given(c, i))
         return otherwise;
     if (c->a[i].kind == FX_OPAQUE)
@@ -186,7 +168,6 @@ jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise)
     return c->a[i];
 }
 
-jc_arg fx_dims(fx_reader *r, const jc_expr *const *at, uint32_t n)
-{
+jc_arg fx_dims(fx_reader *r, const jc_expr *const *at, uint32_t n) {
     return jc_arg_exprs(r->graph, at, n);
 }

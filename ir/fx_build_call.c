@@ -22,8 +22,7 @@ typedef struct fx_sig {
     fx_name *names[FX_MAX_PARAMS];
 } fx_sig;
 
-static const fx_sig *sig_of(fx_reader *r, const fx_spelling *row)
-{
+static const fx_sig *sig_of(fx_reader *r, const fx_spelling *row) {
     const size_t index = (size_t)(row - fx_spellings);
     if (!r->sigs)
         r->sigs = JC_NEWN(r->scratch, const fx_sig *, fx_nspellings);
@@ -50,8 +49,7 @@ static const fx_sig *sig_of(fx_reader *r, const fx_spelling *row)
 
 /* --- what is called --- */
 
-static int order_of(const fx_spelling *row, const char *name, size_t length)
-{
+static int order_of(const fx_spelling *row, const char *name, size_t length) {
     const size_t n = row->length < length ? row->length : length;
     size_t i = 0;
     while (i < n && row->name[i] == name[i])
@@ -61,8 +59,7 @@ static int order_of(const fx_spelling *row, const char *name, size_t length)
     return (row->length > length) - (row->length < length);
 }
 
-static const fx_spelling *find_row(const char *name, size_t length, char form)
-{
+static const fx_spelling *find_row(const char *name, size_t length, char form) {
     uint32_t lo = 0, hi = fx_nspellings;
     while (lo < hi) {
         const uint32_t mid = (lo + hi) / 2;
@@ -78,8 +75,7 @@ static const fx_spelling *find_row(const char *name, size_t length, char form)
 }
 
 /* The row of NAME in FORM, or of NAME_ as its in-place variant. */
-static bool find_known(fx_target *t, const char *name, size_t length, char form)
-{
+static bool find_known(fx_target *t, const char *name, size_t length, char form) {
     t->kind = FX_KNOWN;
     t->row = find_row(name, length, form);
     if (t->row)
@@ -91,15 +87,13 @@ static bool find_known(fx_target *t, const char *name, size_t length, char form)
     return t->inplace;
 }
 
-static const char *unknown_name(fx_reader *r, const char *prefix, const fx_name *n)
-{
+static const char *unknown_name(fx_reader *r, const char *prefix, const fx_name *n) {
     char *name = jc_arena_printf(r->scratch, "%c%s%.*s", JC_UNKNOWN_MARK, prefix, (int)n->length, n->text);
     return fx_copy(r, fx_intern(r, name, strlen(name)));
 }
 
 /* torch.ops.NS.OP[.OVERLOAD] */
-static void find_operator(fx_reader *r, fx_target *t, const fx_name *n)
-{
+static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     static const struct {
         const char *space;
         char form;
@@ -130,8 +124,7 @@ static void find_operator(fx_reader *r, fx_target *t, const fx_name *n)
 }
 
 /* What a dotted path means where it is called. */
-static void find_path(fx_reader *r, fx_target *t, const fx_name *n)
-{
+static void find_path(fx_reader *r, fx_target *t, const fx_name *n) {
     static const struct {
         const char *prefix;
         char form;
@@ -155,8 +148,7 @@ static void find_path(fx_reader *r, fx_target *t, const fx_name *n)
     t->name = unknown_name(r, "", n);
 }
 
-static const fx_target *function_of(fx_reader *r, fx_name *n)
-{
+static const fx_target *function_of(fx_reader *r, fx_name *n) {
     if (!n->function) {
         fx_target *t = JC_NEW(r->scratch, fx_target);
         t->kind = FX_UNKNOWN;
@@ -166,8 +158,7 @@ static const fx_target *function_of(fx_reader *r, fx_name *n)
     return n->function;
 }
 
-const fx_target *fx_method(fx_reader *r, fx_name *n)
-{
+const fx_target *fx_method(fx_reader *r, fx_name *n) {
     if (!n->method) {
         fx_target *t = JC_NEW(r->scratch, fx_target);
         if (!find_known(t, n->text, n->length, 'm')) {
@@ -181,8 +172,7 @@ const fx_target *fx_method(fx_reader *r, fx_name *n)
 
 /* --- nodes --- */
 
-jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n)
-{
+jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
     jc_node *node = NULL;
     if (r->status)
         return NULL;
@@ -200,8 +190,7 @@ jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n)
 
 /* --- binding --- */
 
-static bool name_is(const fx_name *n, const char *text)
-{
+static bool name_is(const fx_name *n, const char *text) {
     return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
 }
 
@@ -215,8 +204,7 @@ static const struct {
 static const char *const silent[] = { "device", "layout", "pin_memory", "requires_grad", "memory_format",
                                       "non_blocking", "generator", "implicit" };
 
-static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key)
-{
+static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key) {
     for (int i = 0; i < sig->n; i++)
         if (sig->names[i] == key)
             return i;
@@ -231,16 +219,14 @@ static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key)
     return -1;
 }
 
-static bool is_silent(const fx_name *key)
-{
+static bool is_silent(const fx_name *key) {
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
         if (name_is(key, silent[i]))
             return true;
     return false;
 }
 
-static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg)
-{
+static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg) {
     fx_reader *r = c->r;
     const int i = find_param(r, sig, arg->key);
     if (i >= 0) {
@@ -257,8 +243,7 @@ static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg)
 }
 
 /* Positional arguments that a starred parameter takes: all that are left, or one list. */
-static const fx_ast *bind_star(fx_call *c, int i, const fx_ast *arg)
-{
+static const fx_ast *bind_star(fx_call *c, int i, const fx_ast *arg) {
     uint32_t n = 0;
     const fx_ast *end = arg;
     for (; end && !end->key; end = end->next)
@@ -271,8 +256,7 @@ static const fx_ast *bind_star(fx_call *c, int i, const fx_ast *arg)
     return end;
 }
 
-static void bind(fx_call *c, const fx_sig *sig, jc_arg self, const fx_ast *arg)
-{
+static void bind(fx_call *c, const fx_sig *sig, jc_arg self, const fx_ast *arg) {
     int i = 0;
     for (int k = 0; k < sig->n; k++)
         c->a[k].kind = FX_ABSENT;
@@ -294,8 +278,7 @@ static void bind(fx_call *c, const fx_sig *sig, jc_arg self, const fx_ast *arg)
     }
 }
 
-static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at) {
     fx_call c;
     c.r = r;
     c.row = t->row;
@@ -314,8 +297,7 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     return r->status ? fx_nothing() : result;
 }
 
-static jc_arg call_target(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_target(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at) {
     if (r->status)
         return fx_nothing();
     if (t->kind == FX_KNOWN)
@@ -325,8 +307,7 @@ static jc_arg call_target(fx_reader *r, const fx_target *t, jc_arg self, const f
 
 /* --- plain functions --- */
 
-static jc_arg call_device(fx_reader *r, const fx_ast *args)
-{
+static jc_arg call_device(fx_reader *r, const fx_ast *args) {
     jc_arg device = { .kind = JC_ARG_DEVICE, .str = "cuda" };
     for (; args; args = args->next) {
         jc_arg a = fx_eval(r, args);
@@ -338,8 +319,7 @@ static jc_arg call_device(fx_reader *r, const fx_ast *args)
     return device;
 }
 
-static jc_arg call_slice(fx_reader *r, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_slice(fx_reader *r, const fx_ast *args, uint32_t at) {
     jc_arg a[3] = { fx_nothing(), fx_nothing(), fx_nothing() };
     uint32_t n = 0;
     for (; args && n < 3; args = args->next)
@@ -351,8 +331,7 @@ static jc_arg call_slice(fx_reader *r, const fx_ast *args, uint32_t at)
     return s;
 }
 
-static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at) {
     jc_arg a = args ? fx_eval(r, args) : fx_nothing();
     int64_t i;
     if (a.kind == JC_ARG_FLOAT)
@@ -370,8 +349,7 @@ static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at)
     return fx_nothing();
 }
 
-static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t at) {
     if (name_is(n, "device"))
         return call_device(r, args);
     if (name_is(n, "slice"))
@@ -388,8 +366,7 @@ static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t a
 /* --- pieces --- */
 
 /* Is what the root passes for sure not what the piece takes? */
-static bool differs(fx_reader *r, jc_arg a, const jc_type *want)
-{
+static bool differs(fx_reader *r, jc_arg a, const jc_type *want) {
     if (want->kind == JC_TENSOR) {
         if (!fx_is_tensor(a) || a.value->type.dtype != want->dtype || a.value->type.rank != want->rank)
             return true;
@@ -404,8 +381,7 @@ static bool differs(fx_reader *r, jc_arg a, const jc_type *want)
     return fx_is_tensor(a);
 }
 
-static const char *passed_text(fx_reader *r, jc_arg a)
-{
+static const char *passed_text(fx_reader *r, jc_arg a) {
     if (a.kind == JC_ARG_VALUE)
         return jc_type_text(fx_x(r), &a.value->type, r->scratch);
     if (a.kind == JC_ARG_EXPR)
@@ -414,8 +390,7 @@ static const char *passed_text(fx_reader *r, jc_arg a)
 }
 
 /* The callee's outputs with the call's results in their places; None has no result. */
-static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, const jc_node *node, uint32_t *next)
-{
+static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, const jc_node *node, uint32_t *next) {
     jc_arg *at = fx_take(r, sizeof *at * (n ? n : 1));
     for (uint32_t i = 0; i < n; i++) {
         at[i] = fx_nothing();
@@ -430,15 +405,13 @@ static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, con
 }
 
 /* A piece that returns `x` and not `(x,)` gives x itself. */
-static jc_arg piece_results(fx_reader *r, const jc_func *piece, const jc_node *node)
-{
+static jc_arg piece_results(fx_reader *r, const jc_func *piece, const jc_node *node) {
     uint32_t next = 0;
     jc_arg all = piece_outputs(r, piece->outputs, piece->noutputs, node, &next);
     return piece->tuple ? all : all.list.at[0];
 }
 
-static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint32_t nargs, uint32_t at)
-{
+static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint32_t nargs, uint32_t at) {
     if (nargs != piece->nparams) {
         fx_fail(r, JITC_E_INPUT, at, "%s is called with %u arguments, but takes %u (line %d).", piece->name, nargs,
                 piece->nparams, piece->line);
@@ -462,8 +435,7 @@ static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint3
     return piece_results(r, piece, jc_func_add_call(r->func, piece, a, nargs, r->stmt->line));
 }
 
-static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t nargs)
-{
+static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t nargs) {
     const fx_name *n = callee->key;
     if (n->piece)
         return call_piece(r, n->piece, args, nargs, callee->at);
@@ -475,8 +447,7 @@ static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, 
 
 /* --- the whole --- */
 
-static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t at)
-{
+static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t at) {
     jc_arg self = fx_eval(r, callee->first);
     if (r->status)
         return fx_nothing();
@@ -488,8 +459,7 @@ static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args
     return call_target(r, fx_method(r, callee->key), self, args, at);
 }
 
-jc_arg fx_call_ast(fx_reader *r, const fx_ast *a)
-{
+jc_arg fx_call_ast(fx_reader *r, const fx_ast *a) {
     const fx_ast *callee = a->first, *args = callee->next;
     switch (callee->kind) {
     case FX_A_PATH:

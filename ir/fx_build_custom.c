@@ -23,8 +23,7 @@ static const custom_row rows[] = {
 };
 #undef CUSTOM
 
-static const custom_row *find_custom(const char *target)
-{
+static const custom_row *find_custom(const char *target) {
     size_t lo = 0, hi = sizeof rows / sizeof *rows;
     while (lo < hi) {
         const size_t mid = (lo + hi) / 2;
@@ -40,8 +39,7 @@ static const custom_row *find_custom(const char *target)
 }
 
 /* Is the parameter called KEY, or else the INDEX-th one, written? */
-static bool param_written(const custom_row *row, const char *key, uint32_t index)
-{
+static bool param_written(const custom_row *row, const char *key, uint32_t index) {
     for (const char *p = row->params; *p; index--) {
         const size_t length = strcspn(p, " ");
         const bool written = p[length - 1] == '!';
@@ -53,8 +51,7 @@ static bool param_written(const custom_row *row, const char *key, uint32_t index
     return false;
 }
 
-static void mark(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask)
-{
+static void mark(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask) {
     if (a->kind == JC_ARG_VALUE && a->value->type.kind == JC_TENSOR) {
         if (written && *operand < 64)
             *mask |= (uint64_t)1 << *operand;
@@ -65,8 +62,7 @@ static void mark(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mas
     }
 }
 
-uint64_t jc_custom_writes(const char *target, const jc_arg *args, uint32_t nargs)
-{
+uint64_t jc_custom_writes(const char *target, const jc_arg *args, uint32_t nargs) {
     const custom_row *row = find_custom(target);
     uint64_t mask = 0;
     uint32_t operand = 0;
@@ -79,8 +75,7 @@ uint64_t jc_custom_writes(const char *target, const jc_arg *args, uint32_t nargs
 
 /* --- arguments --- */
 
-jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at)
-{
+jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at) {
     if (a.kind == JC_ARG_LIST || a.kind == JC_ARG_DICT) {
         const jc_arg *from = a.list.at;
         a.list.at = JC_NEWN(r->arena, jc_arg, a.list.n);
@@ -93,8 +88,7 @@ jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at)
 }
 
 /* FIRST and what ARGS say, in the pool. */
-static jc_arg *arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_t *n)
-{
+static jc_arg *arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_t *n) {
     uint32_t count = first.kind != FX_ABSENT;
     for (const fx_ast *a = args; a; a = a->next)
         count++;
@@ -111,8 +105,7 @@ static jc_arg *arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_
 
 /* --- results --- */
 
-static const jc_type *nothing_type(fx_reader *r)
-{
+static const jc_type *nothing_type(fx_reader *r) {
     const jc_expr **dims = JC_NEW(r->arena, const jc_expr *);
     jc_type *type = JC_NEW(r->scratch, jc_type);
     dims[0] = jc_ex_int(fx_x(r), 0);
@@ -121,15 +114,13 @@ static const jc_type *nothing_type(fx_reader *r)
 }
 
 /* Is A the call that the current statement assigns? Only that one's results are known. */
-static bool is_whole(const fx_reader *r, uint32_t at)
-{
+static bool is_whole(const fx_reader *r, uint32_t at) {
     const fx_ast *value = r->stmt->value;
     return value && value->at == at && (r->stmt->kind == FX_S_ASSIGN || r->stmt->kind == FX_S_EXPR);
 }
 
 /* Types of the results; how many there are into N, and which are known into KNOWN (N of them). */
-static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **known)
-{
+static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **known) {
     const fx_stmt *s = r->stmt;
     *n = 0;
     if (!is_whole(r, at))
@@ -163,16 +154,14 @@ static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **know
     return types;
 }
 
-static jc_arg bound(jc_value *v, bool known)
-{
+static jc_arg bound(jc_value *v, bool known) {
     if (!known)
         return fx_opaque("an element of a tuple result that nothing annotates");
     return v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v);
 }
 
 jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32_t nargs, uint64_t writes,
-                      uint32_t at)
-{
+                      uint32_t at) {
     uint32_t n;
     bool *known = NULL;
     const jc_type *types = result_types(r, at, &n, &known);
@@ -192,8 +181,7 @@ jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32
 /* --- auto_functionalized --- */
 
 /* "torch.ops._C.rms_norm.default" as "_C::rms_norm"; NULL where it has another shape. */
-static const char *custom_name(fx_reader *r, const char *path)
-{
+static const char *custom_name(fx_reader *r, const char *path) {
     if (strncmp(path, "torch.ops.", 10) != 0)
         return NULL;
     char *name = jc_arena_strdup(r->scratch, path + 10), *dot = strchr(name, '.');
@@ -207,8 +195,7 @@ static const char *custom_name(fx_reader *r, const char *path)
 }
 
 /* The index among CALL's arguments of the parameter that starts at P; nargs where it is not given. */
-static uint32_t argument_of(const char *p, size_t length, uint32_t index, const jc_arg *args, uint32_t nargs)
-{
+static uint32_t argument_of(const char *p, size_t length, uint32_t index, const jc_arg *args, uint32_t nargs) {
     for (uint32_t i = 0; i < nargs; i++)
         if (args[i].key ? strlen(args[i].key) == length && memcmp(args[i].key, p, length) == 0 : i == index)
             return i;
@@ -216,8 +203,7 @@ static uint32_t argument_of(const char *p, size_t length, uint32_t index, const 
 }
 
 /* Copies of what is written, the operator on them, and (None, copies ...) in the order of the schema. */
-static jc_arg functionalized(fx_reader *r, const custom_row *row, jc_arg *args, uint32_t nargs)
-{
+static jc_arg functionalized(fx_reader *r, const custom_row *row, jc_arg *args, uint32_t nargs) {
     jc_arg results[FX_MAX_PARAMS] = { fx_nothing() };
     uint32_t n = 1, index = 0;
     for (const char *p = row->params; *p && n < FX_MAX_PARAMS; index++) {
@@ -239,8 +225,7 @@ static jc_arg functionalized(fx_reader *r, const custom_row *row, jc_arg *args, 
     return fx_list(r, results, n);
 }
 
-static jc_arg auto_functionalized(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t at)
-{
+static jc_arg auto_functionalized(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t at) {
     jc_arg op = args ? fx_eval(r, args) : fx_absent();
     const char *name = op.kind == FX_OPERATOR ? custom_name(r, op.str) : NULL;
     uint32_t n;
@@ -261,8 +246,7 @@ static jc_arg auto_functionalized(fx_reader *r, const fx_target *t, const fx_ast
 /* --- the whole --- */
 
 /* Unknown functions are taken to be pure, unless their name says otherwise. */
-static uint64_t unknown_writes(const char *name, const jc_arg *args, uint32_t nargs)
-{
+static uint64_t unknown_writes(const char *name, const jc_arg *args, uint32_t nargs) {
     const size_t length = strlen(name);
     for (uint32_t i = 0; i < nargs; i++)
         if (args[i].key && strcmp(args[i].key, "out") == 0)
@@ -270,8 +254,7 @@ static uint64_t unknown_writes(const char *name, const jc_arg *args, uint32_t na
     return name[length - 1] == '_' ? 1 : 0;
 }
 
-jc_arg fx_custom(fx_reader *r, const fx_target *t, jc_arg first, const fx_ast *args, uint32_t at)
-{
+jc_arg fx_custom(fx_reader *r, const fx_target *t, jc_arg first, const fx_ast *args, uint32_t at) {
     uint32_t n;
     if (r->status)
         return fx_nothing();

@@ -8,8 +8,7 @@
 #include <string.h>
 #include "ir/fx_build.h"
 
-const char *fx_kind_text(jc_arg a)
-{
+const char *fx_kind_text(jc_arg a) {
     static const char *const texts[] = {
         [JC_ARG_NONE] = "None", [JC_ARG_VALUE] = "a value", [JC_ARG_EXPR] = "an integer", [JC_ARG_FLOAT] = "a float",
         [JC_ARG_BOOL] = "a bool", [JC_ARG_STR] = "a string", [JC_ARG_DTYPE] = "a dtype", [JC_ARG_LIST] = "a list",
@@ -38,8 +37,7 @@ const char *fx_kind_text(jc_arg a)
     }
 }
 
-jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n)
-{
+jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n) {
     jc_arg *copy = fx_take(r, sizeof *copy * n);
     if (n)
         memcpy(copy, at, sizeof *copy * n);
@@ -48,13 +46,11 @@ jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n)
 
 /* --- names and literals --- */
 
-static bool is_text(const fx_name *n, const char *text)
-{
+static bool is_text(const fx_name *n, const char *text) {
     return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
 }
 
-static jc_arg eval_name(fx_reader *r, const fx_ast *a)
-{
+static jc_arg eval_name(fx_reader *r, const fx_ast *a) {
     const fx_name *n = a->name;
     if (n->scope == r->scope && n->state == FX_BOUND)
         return n->value;
@@ -77,8 +73,7 @@ static jc_arg eval_name(fx_reader *r, const fx_ast *a)
     return fx_nothing();
 }
 
-static jc_arg eval_path(fx_reader *r, const fx_ast *a)
-{
+static jc_arg eval_path(fx_reader *r, const fx_ast *a) {
     fx_name *n = a->name;
     const char *word = n->text + 6; /* "torch." */
     const size_t length = n->length - 6;
@@ -94,8 +89,7 @@ static jc_arg eval_path(fx_reader *r, const fx_ast *a)
     return fx_opaque("a constant of torch that is not understood");
 }
 
-static jc_arg eval_list(fx_reader *r, const fx_ast *a)
-{
+static jc_arg eval_list(fx_reader *r, const fx_ast *a) {
     jc_arg *at = fx_take(r, sizeof *at * a->n);
     uint32_t n = 0;
     for (const fx_ast *e = a->first; e && n < a->n; e = e->next) {
@@ -108,16 +102,14 @@ static jc_arg eval_list(fx_reader *r, const fx_ast *a)
 
 /* --- attributes --- */
 
-static jc_arg shape_of(fx_reader *r, const jc_value *x)
-{
+static jc_arg shape_of(fx_reader *r, const jc_value *x) {
     jc_arg at[JC_MAX_RANK];
     for (int i = 0; i < fx_rank(x); i++)
         at[i] = fx_e(x->type.dims[i]);
     return fx_list(r, at, (uint32_t)fx_rank(x));
 }
 
-static jc_arg reversed(fx_reader *r, jc_value *x, bool last_two)
-{
+static jc_arg reversed(fx_reader *r, jc_value *x, bool last_two) {
     int order[JC_MAX_RANK], rank = fx_rank(x);
     for (int i = 0; i < rank; i++)
         order[i] = last_two ? i : rank - 1 - i;
@@ -128,8 +120,7 @@ static jc_arg reversed(fx_reader *r, jc_value *x, bool last_two)
     return fx_v(fx_permute(r, x, order));
 }
 
-static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_ast *a)
-{
+static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_ast *a) {
     const fx_name *n = a->key;
     if (is_text(n, "shape"))
         return shape_of(r, x);
@@ -148,8 +139,7 @@ static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_ast *a)
     return fx_nothing();
 }
 
-static jc_arg eval_attribute(fx_reader *r, const fx_ast *a)
-{
+static jc_arg eval_attribute(fx_reader *r, const fx_ast *a) {
     const fx_ast *base = a->first;
     if (base->kind == FX_A_NAME && is_text(base->name, "self")) { /* a constant outside the text */
         char *name = jc_arena_printf(r->scratch, "?self.%.*s", (int)a->key->length, a->key->text);
@@ -168,8 +158,7 @@ static jc_arg eval_attribute(fx_reader *r, const fx_ast *a)
 
 /* --- arithmetic --- */
 
-jc_arg fx_sound(fx_reader *r, jc_arg a, uint32_t at)
-{
+jc_arg fx_sound(fx_reader *r, jc_arg a, uint32_t at) {
     if (a.kind == JC_ARG_EXPR && a.expr->kind == JC_EX_POISON)
         fx_fail(r, JITC_E_INPUT, at, "The integer here does not fit in 64 bits, or is divided by 0.");
     else if (a.kind == JC_ARG_LIST)
@@ -194,31 +183,27 @@ static const operation operations[] = {
     { FX_T_POW, JC_OP_pow, "**" },
 };
 
-static const operation *operation_of(int token)
-{
+static const operation *operation_of(int token) {
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
         if (operations[i].token == token)
             return &operations[i];
     return NULL;
 }
 
-static jc_arg truth(jc_truth t, bool flip)
-{
+static jc_arg truth(jc_truth t, bool flip) {
     if (t == JC_MAYBE)
         return fx_opaque("a comparison of sizes that is known at run time only");
     return jc_arg_bool((t == JC_YES) != flip);
 }
 
-static jc_arg divide(fx_reader *r, const jc_expr *a, const jc_expr *b)
-{
+static jc_arg divide(fx_reader *r, const jc_expr *a, const jc_expr *b) {
     int64_t n;
     if (jc_ex_is_const(b, &n) && n && jc_ex_divisor(fx_x(r), a) % n == 0)
         return fx_e(jc_ex_fdiv(fx_x(r), a, b));
     return fx_opaque("a quotient of sizes that need not be whole");
 }
 
-static jc_arg raise_expr(fx_reader *r, const jc_expr *a, const jc_expr *b)
-{
+static jc_arg raise_expr(fx_reader *r, const jc_expr *a, const jc_expr *b) {
     int64_t n;
     if (!jc_ex_is_const(b, &n) || n < 0 || n > 64)
         return fx_opaque("a power of sizes that is not supported");
@@ -228,8 +213,7 @@ static jc_arg raise_expr(fx_reader *r, const jc_expr *a, const jc_expr *b)
     return fx_e(e);
 }
 
-static jc_arg bits(fx_reader *r, int op, const jc_expr *a, const jc_expr *b)
-{
+static jc_arg bits(fx_reader *r, int op, const jc_expr *a, const jc_expr *b) {
     int64_t x, y;
     if (op == '@')
         return fx_opaque("a matrix product of sizes");
@@ -243,8 +227,7 @@ static jc_arg bits(fx_reader *r, int op, const jc_expr *a, const jc_expr *b)
                                      : (int64_t)((uint64_t)x << y));
 }
 
-static jc_arg fold_exprs(fx_reader *r, int op, const jc_expr *a, const jc_expr *b)
-{
+static jc_arg fold_exprs(fx_reader *r, int op, const jc_expr *a, const jc_expr *b) {
     jc_exprs *t = fx_x(r);
     switch (op) {
     case '+': return fx_e(jc_ex_add(t, a, b));
@@ -264,8 +247,7 @@ static jc_arg fold_exprs(fx_reader *r, int op, const jc_expr *a, const jc_expr *
     }
 }
 
-static bool as_double(jc_arg a, double *out)
-{
+static bool as_double(jc_arg a, double *out) {
     int64_t i;
     if (a.kind == JC_ARG_FLOAT)
         *out = a.f;
@@ -278,8 +260,7 @@ static bool as_double(jc_arg a, double *out)
     return true;
 }
 
-static jc_arg fold_floats(int op, jc_arg a, jc_arg b)
-{
+static jc_arg fold_floats(int op, jc_arg a, jc_arg b) {
     double x, y;
     if (!as_double(a, &x) || !as_double(b, &y))
         return fx_opaque("a float that depends on sizes");
@@ -300,8 +281,7 @@ static jc_arg fold_floats(int op, jc_arg a, jc_arg b)
     }
 }
 
-jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at)
-{
+jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at) {
     double e;
     (void)at;
     if (fx_is_tensor(x) && as_double(exponent, &e)) {
@@ -318,14 +298,12 @@ jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at)
     return fx_v(FX_OP(r, JC_OP_pow, x, exponent));
 }
 
-static jc_arg matmul(fx_reader *r, jc_arg a, jc_arg b, uint32_t at)
-{
+static jc_arg matmul(fx_reader *r, jc_arg a, jc_arg b, uint32_t at) {
     fx_call c = { .r = r, .row = &fx_spellings[0], .at = at, .a = { a, b, fx_absent() } };
     return fx_h_matmul(&c);
 }
 
-jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at)
-{
+jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
     const operation *o = operation_of(op);
     if (r->status)
         return fx_nothing();
@@ -347,8 +325,7 @@ jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at)
     return fx_v(FX_OP(r, (jc_op)o->op, a, b));
 }
 
-static jc_arg eval_unary(fx_reader *r, const fx_ast *a)
-{
+static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
     jc_arg x = fx_eval(r, a->first);
     if (r->status)
         return fx_nothing();
@@ -368,8 +345,7 @@ static jc_arg eval_unary(fx_reader *r, const fx_ast *a)
 
 /* --- writing --- */
 
-jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src)
-{
+jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src) {
     if (!fx_is_tensor(src) && !fx_is_number(src) && !r->status) {
         fx_fail(r, fx_blame(src), r->stmt->at, "Only a tensor or a number can be written into a tensor, not %s.",
                 fx_kind_text(src));
@@ -380,8 +356,7 @@ jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src)
 
 /* --- the whole --- */
 
-jc_arg fx_eval(fx_reader *r, const fx_ast *a)
-{
+jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
     jc_arg x, y;
     if (r->status)
         return fx_nothing();

@@ -7,8 +7,7 @@
  */
 #include "ir/fx_build.h"
 
-const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at)
-{
+const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at) {
     jc_exprs *t = fx_x(r);
     int64_t value;
     const bool constant = jc_ex_is_const(i, &value);
@@ -20,8 +19,7 @@ const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uin
     return place;
 }
 
-jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, const jc_expr *length, int64_t step)
-{
+jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, const jc_expr *length, int64_t step) {
     if (!x || r->status)
         return NULL;
     if (step == 1 && jc_ex_is(start, 0) && length == x->type.dims[dim])
@@ -30,8 +28,7 @@ jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, con
 }
 
 /* A bound as Python clips it into [0, SIZE].  A symbolic bound is taken to be no count from the end. */
-static const jc_expr *clip(jc_exprs *t, const jc_expr *e, const jc_expr *size)
-{
+static const jc_expr *clip(jc_exprs *t, const jc_expr *e, const jc_expr *size) {
     int64_t value;
     if (jc_ex_is_const(e, &value) && value < 0) {
         e = jc_ex_add(t, size, e);
@@ -42,13 +39,11 @@ static const jc_expr *clip(jc_exprs *t, const jc_expr *e, const jc_expr *size)
     return jc_ex_le(t, e, size) == JC_YES ? e : jc_ex_min(t, e, size);
 }
 
-static bool left_out(jc_arg a)
-{
+static bool left_out(jc_arg a) {
     return a.kind == JC_ARG_NONE || a.kind == FX_ABSENT;
 }
 
-jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_arg end, jc_arg step, uint32_t at)
-{
+jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_arg end, jc_arg step, uint32_t at) {
     jc_exprs *t = fx_x(r);
     int64_t by = 1;
     if (!x || r->status)
@@ -71,8 +66,7 @@ jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_a
     return fx_slice(r, x, dim, from, jc_ex_cdiv(t, length, jc_ex_int(t, by)), by);
 }
 
-jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at)
-{
+jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at) {
     const jc_expr *dims[JC_MAX_RANK];
     uint32_t n = 0;
     if (!x || r->status)
@@ -103,16 +97,14 @@ typedef struct cursor {
     bool dots;            /* an Ellipsis went by */
 } cursor;
 
-static int consumed(const jc_arg *parts, uint32_t n)
-{
+static int consumed(const jc_arg *parts, uint32_t n) {
     int dims = 0;
     for (uint32_t i = 0; i < n; i++)
         dims += parts[i].kind != JC_ARG_NONE && parts[i].kind != FX_ELLIPSIS;
     return dims;
 }
 
-static void see_tensor(cursor *c, jc_value *index)
-{
+static void see_tensor(cursor *c, jc_value *index) {
     if (c->gather || fx_class_of(index) == 'b' || fx_class_of(index) == 'f' || index->type.dtype == JC_U8) {
         c->foreign = true;
         return;
@@ -121,8 +113,7 @@ static void see_tensor(cursor *c, jc_value *index)
     c->gather_dim = c->dim++;
 }
 
-static void see_part(cursor *c, jc_arg part, int hidden)
-{
+static void see_part(cursor *c, jc_arg part, int hidden) {
     fx_reader *r = c->r;
     if (part.kind == FX_ELLIPSIS) {
         if (c->dots)
@@ -153,8 +144,7 @@ static void see_part(cursor *c, jc_arg part, int hidden)
 }
 
 /* Drops selected dims and adds new ones; the gather's dimension moves along. */
-static void settle(cursor *c)
-{
+static void settle(cursor *c) {
     const jc_expr *dims[2 * JC_MAX_RANK + 2];
     uint32_t n = 0;
     int gather_dim = c->gather_dim;
@@ -181,8 +171,7 @@ static void settle(cursor *c)
 }
 
 /* Everything but the gather.  False where the index is foreign or wrong. */
-static bool walk(cursor *c, jc_arg index)
-{
+static bool walk(cursor *c, jc_arg index) {
     const jc_arg *parts = index.kind == JC_ARG_LIST ? index.list.at : &index;
     const uint32_t n = index.kind == JC_ARG_LIST ? index.list.n : 1;
     const int rank = fx_rank(c->x), used = consumed(parts, n);
@@ -199,8 +188,7 @@ static bool walk(cursor *c, jc_arg index)
 }
 
 /* Parts of an index as arguments: what has no place in a graph is spelled out. */
-static jc_arg spelled(fx_reader *r, jc_arg part)
-{
+static jc_arg spelled(fx_reader *r, jc_arg part) {
     if (part.kind == FX_ELLIPSIS)
         return (jc_arg){ .kind = JC_ARG_STR, .str = "..." };
     if (part.kind != FX_SLICE && part.kind != JC_ARG_LIST)
@@ -213,14 +201,12 @@ static jc_arg spelled(fx_reader *r, jc_arg part)
     return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, part.list.n + tag } };
 }
 
-static jc_arg unknown_index(fx_reader *r, jc_value *x, jc_arg index, uint32_t at)
-{
+static jc_arg unknown_index(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
     const jc_arg args[2] = { fx_v(x), fx_keep(r, spelled(r, index), at) };
     return r->status ? fx_nothing() : fx_custom_node(r, "?operator.getitem", args, 2, 0, at);
 }
 
-static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at)
-{
+static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
     cursor c = { .r = r, .at = at, .x = x };
     if (!walk(&c, index)) {
         if (c.foreign && !r->status)
@@ -234,8 +220,7 @@ static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at)
 
 /* --- lists: results of split, x.size() and the like --- */
 
-static jc_arg index_list(fx_reader *r, jc_arg list, jc_arg index, uint32_t at)
-{
+static jc_arg index_list(fx_reader *r, jc_arg list, jc_arg index, uint32_t at) {
     int64_t i, n = list.list.n, bounds[2] = { 0, n };
     if (index.kind == JC_ARG_EXPR && jc_ex_is_const(index.expr, &i)) {
         if (i >= -n && i < n)
@@ -258,8 +243,7 @@ static jc_arg index_list(fx_reader *r, jc_arg list, jc_arg index, uint32_t at)
     return fx_list(r, list.list.at + bounds[0], (uint32_t)(bounds[1] > bounds[0] ? bounds[1] - bounds[0] : 0));
 }
 
-jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at)
-{
+jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
     if (r->status)
         return fx_nothing();
     if (base.kind == JC_ARG_LIST)
@@ -275,8 +259,7 @@ jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at)
 /* --- writing --- */
 
 /* x[mask] = number: the rest of x stays. */
-static bool store_masked(fx_reader *r, jc_value *x, jc_arg index, jc_arg value)
-{
+static bool store_masked(fx_reader *r, jc_value *x, jc_arg index, jc_arg value) {
     if (index.kind == JC_ARG_LIST && index.list.n == 1)
         index = index.list.at[0];
     if (!fx_is_tensor(index) || index.value->type.dtype != JC_B8 || !fx_is_number(value) ||
@@ -290,8 +273,7 @@ static bool store_masked(fx_reader *r, jc_value *x, jc_arg index, jc_arg value)
     return true;
 }
 
-void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at)
-{
+void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at) {
     if (r->status || store_masked(r, base, index, value))
         return;
     cursor c = { .r = r, .at = at, .x = base };

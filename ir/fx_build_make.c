@@ -7,43 +7,36 @@
 
 /* --- the same values --- */
 
-jc_arg fx_h_same(fx_call *c)
-{
+jc_arg fx_h_same(fx_call *c) {
     return fx_v(fx_tensor(c, 0));
 }
 
-jc_arg fx_h_ignore(fx_call *c)
-{
+jc_arg fx_h_ignore(fx_call *c) {
     (void)c;
     return fx_nothing();
 }
 
-jc_arg fx_h_clone(fx_call *c)
-{
+jc_arg fx_h_clone(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_clone, fx_v(fx_tensor(c, 0))));
 }
 
-jc_arg fx_h_contiguous(fx_call *c)
-{
+jc_arg fx_h_contiguous(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_contiguous, fx_v(fx_tensor(c, 0))));
 }
 
 /* --- dtypes --- */
 
-jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype)
-{
+jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype) {
     if (!x || r->status)
         return NULL;
     return x->type.dtype == dtype ? x : FX_OP(r, JC_OP_cast, fx_v(x), jc_arg_dtype(dtype));
 }
 
-jc_arg fx_h_cast_fixed(fx_call *c)
-{
+jc_arg fx_h_cast_fixed(fx_call *c) {
     return fx_v(fx_cast(c->r, fx_tensor(c, 0), (jc_dtype)c->row->aux));
 }
 
-jc_arg fx_h_to_dtype(fx_call *c)
-{
+jc_arg fx_h_to_dtype(fx_call *c) {
     jc_arg dtype = fx_dtype_or(c, 1, fx_absent());
     if (dtype.kind != JC_ARG_DTYPE) {
         fx_bad_arg(c, 1, "a dtype");
@@ -52,15 +45,13 @@ jc_arg fx_h_to_dtype(fx_call *c)
     return fx_v(fx_cast(c->r, fx_tensor(c, 0), dtype.dtype));
 }
 
-jc_arg fx_h_type_as(fx_call *c)
-{
+jc_arg fx_h_type_as(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *like = fx_tensor(c, 1);
     return like ? fx_v(fx_cast(c->r, x, (jc_dtype)like->type.dtype)) : fx_nothing();
 }
 
 /* x.to(dtype), x.to(device, dtype), x.to(other), with non_blocking and copy after them or as keywords. */
-jc_arg fx_h_to(fx_call *c)
-{
+jc_arg fx_h_to(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -87,8 +78,7 @@ jc_arg fx_h_to(fx_call *c)
     return fx_v(copy && y == x ? FX_OP(c->r, JC_OP_clone, fx_v(x)) : y);
 }
 
-jc_arg fx_h_to_copy(fx_call *c)
-{
+jc_arg fx_h_to_copy(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -99,22 +89,19 @@ jc_arg fx_h_to_copy(fx_call *c)
 
 /* --- writes --- */
 
-jc_arg fx_h_copy_(fx_call *c)
-{
+jc_arg fx_h_copy_(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     jc_arg value = fx_operand(c, 1);
     return x ? fx_write(c->r, x, value) : fx_nothing();
 }
 
-jc_arg fx_h_zero_(fx_call *c)
-{
+jc_arg fx_h_zero_(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     return x ? fx_write(c->r, x, fx_i(c->r, 0)) : fx_nothing();
 }
 
 /* aten.copy: the values of src in the shape and dtype of self. */
-jc_arg fx_h_copy(fx_call *c)
-{
+jc_arg fx_h_copy(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *src = fx_tensor(c, 1);
     if (!x || !src)
         return fx_nothing();
@@ -126,8 +113,7 @@ jc_arg fx_h_copy(fx_call *c)
 /* --- fresh tensors --- */
 
 /* The size in argument I, as an operator's argument. */
-static jc_arg size_of(fx_call *c, int i)
-{
+static jc_arg size_of(fx_call *c, int i) {
     const jc_expr *dims[JC_MAX_RANK];
     if (c->a[i].kind == FX_ABSENT)
         fx_bad_arg(c, i, "a size");
@@ -142,29 +128,24 @@ static jc_arg size_of(fx_call *c, int i)
     return fx_dims(c->r, dims, n);
 }
 
-static jc_arg like_size(fx_call *c, const jc_value *x)
-{
+static jc_arg like_size(fx_call *c, const jc_value *x) {
     return fx_dims(c->r, x->type.dims, x->type.rank);
 }
 
-static jc_arg make_full(fx_call *c, jc_arg size, jc_arg value, jc_arg dtype)
-{
+static jc_arg make_full(fx_call *c, jc_arg size, jc_arg value, jc_arg dtype) {
     return fx_v(FX_OP(c->r, JC_OP_full, size, value, dtype));
 }
 
-static jc_arg f32(void)
-{
+static jc_arg f32(void) {
     return jc_arg_dtype(JC_F32);
 }
 
-jc_arg fx_h_empty(fx_call *c)
-{
+jc_arg fx_h_empty(fx_call *c) {
     jc_arg size = size_of(c, 0), dtype = fx_dtype_or(c, 1, f32());
     return fx_v(FX_OP(c->r, JC_OP_empty, size, dtype));
 }
 
-jc_arg fx_h_empty_like(fx_call *c)
-{
+jc_arg fx_h_empty_like(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -172,8 +153,7 @@ jc_arg fx_h_empty_like(fx_call *c)
     return fx_v(FX_OP(c->r, JC_OP_empty, like_size(c, x), dtype));
 }
 
-jc_arg fx_h_new_empty(fx_call *c)
-{
+jc_arg fx_h_new_empty(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -182,8 +162,7 @@ jc_arg fx_h_new_empty(fx_call *c)
 }
 
 /* A buffer with strides in argument I + 1: contiguous ones only. */
-static jc_arg strided(fx_call *c, int i, jc_arg dtype)
-{
+static jc_arg strided(fx_call *c, int i, jc_arg dtype) {
     const jc_expr *dims[JC_MAX_RANK], *strides[JC_MAX_RANK];
     const uint32_t n = fx_exprs(c, i, dims, JC_MAX_RANK), m = fx_exprs(c, i + 1, strides, JC_MAX_RANK);
     if (n == UINT32_MAX || m == UINT32_MAX)
@@ -197,26 +176,22 @@ static jc_arg strided(fx_call *c, int i, jc_arg dtype)
     return fx_v(FX_OP(c->r, JC_OP_empty, fx_dims(c->r, dims, n), dtype));
 }
 
-jc_arg fx_h_empty_strided(fx_call *c)
-{
+jc_arg fx_h_empty_strided(fx_call *c) {
     return strided(c, 0, fx_dtype_or(c, 2, f32()));
 }
 
-jc_arg fx_h_new_empty_strided(fx_call *c)
-{
+jc_arg fx_h_new_empty_strided(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     return x ? strided(c, 1, fx_dtype_or(c, 3, jc_arg_dtype((jc_dtype)x->type.dtype))) : fx_nothing();
 }
 
 /* zeros and ones: aux is the value. */
-jc_arg fx_h_filled(fx_call *c)
-{
+jc_arg fx_h_filled(fx_call *c) {
     jc_arg size = size_of(c, 0), dtype = fx_dtype_or(c, 1, f32());
     return make_full(c, size, fx_i(c->r, c->row->aux), dtype);
 }
 
-jc_arg fx_h_filled_like(fx_call *c)
-{
+jc_arg fx_h_filled_like(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -224,8 +199,7 @@ jc_arg fx_h_filled_like(fx_call *c)
     return make_full(c, like_size(c, x), fx_i(c->r, c->row->aux), dtype);
 }
 
-jc_arg fx_h_new_filled(fx_call *c)
-{
+jc_arg fx_h_new_filled(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -234,19 +208,16 @@ jc_arg fx_h_new_filled(fx_call *c)
 }
 
 /* The dtype PyTorch gives a number. */
-static jc_arg natural(jc_arg number)
-{
+static jc_arg natural(jc_arg number) {
     return jc_arg_dtype(number.kind == JC_ARG_FLOAT ? JC_F32 : number.kind == JC_ARG_BOOL ? JC_B8 : JC_I64);
 }
 
-jc_arg fx_h_full(fx_call *c)
-{
+jc_arg fx_h_full(fx_call *c) {
     jc_arg size = size_of(c, 0), value = fx_number(c, 1), dtype = fx_dtype_or(c, 2, natural(value));
     return make_full(c, size, value, dtype);
 }
 
-jc_arg fx_h_full_like(fx_call *c)
-{
+jc_arg fx_h_full_like(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -254,8 +225,7 @@ jc_arg fx_h_full_like(fx_call *c)
     return make_full(c, like_size(c, x), value, dtype);
 }
 
-jc_arg fx_h_new_full(fx_call *c)
-{
+jc_arg fx_h_new_full(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -263,15 +233,13 @@ jc_arg fx_h_new_full(fx_call *c)
     return make_full(c, size, value, fx_dtype_or(c, 3, jc_arg_dtype((jc_dtype)x->type.dtype)));
 }
 
-jc_arg fx_h_scalar_tensor(fx_call *c)
-{
+jc_arg fx_h_scalar_tensor(fx_call *c) {
     jc_arg value = fx_number(c, 0), dtype = fx_dtype_or(c, 1, natural(value));
     return make_full(c, fx_dims(c->r, NULL, 0), value, dtype);
 }
 
 /* arange(end), arange(start, end[, step]) */
-jc_arg fx_h_arange(fx_call *c)
-{
+jc_arg fx_h_arange(fx_call *c) {
     jc_exprs *t = fx_x(c->r);
     jc_arg start = c->a[0], end = c->a[1];
     if (!fx_given(c, 1)) {
@@ -315,8 +283,7 @@ jc_arg fx_h_arange(fx_call *c)
 
 /* --- padding --- */
 
-static jc_arg padded(fx_call *c, int i, jc_arg value)
-{
+static jc_arg padded(fx_call *c, int i, jc_arg value) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *at[2 * JC_MAX_RANK], *before[JC_MAX_RANK], *after[JC_MAX_RANK];
     const uint32_t n = fx_exprs(c, i, at, 2 * JC_MAX_RANK);
@@ -340,8 +307,7 @@ static jc_arg padded(fx_call *c, int i, jc_arg value)
                       fx_dims(c->r, after, x->type.rank), value));
 }
 
-jc_arg fx_h_pad(fx_call *c)
-{
+jc_arg fx_h_pad(fx_call *c) {
     if (fx_given(c, 2) && !(c->a[2].kind == JC_ARG_STR && strcmp(c->a[2].str, "constant") == 0)) {
         fx_refuse_arg(c, 2, "only 'constant' is");
         return fx_nothing();
@@ -349,22 +315,19 @@ jc_arg fx_h_pad(fx_call *c)
     return padded(c, 1, fx_number_or(c, 3, fx_i(c->r, 0)));
 }
 
-jc_arg fx_h_pad_constant(fx_call *c)
-{
+jc_arg fx_h_pad_constant(fx_call *c) {
     return padded(c, 1, fx_number_or(c, 2, fx_i(c->r, 0)));
 }
 
 /* --- rows of a table --- */
 
-static jc_arg take(fx_call *c, jc_value *table, int dim, jc_value *index, bool wrap)
-{
+static jc_arg take(fx_call *c, jc_value *table, int dim, jc_value *index, bool wrap) {
     if (!table || !index)
         return fx_nothing();
     return fx_v(FX_OP(c->r, JC_OP_take, fx_v(table), fx_i(c->r, dim), fx_v(index), jc_arg_bool(wrap)));
 }
 
-jc_arg fx_h_index_select(fx_call *c)
-{
+jc_arg fx_h_index_select(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *index = fx_tensor(c, 2);
     if (!x || !index)
         return fx_nothing();
@@ -380,16 +343,14 @@ jc_arg fx_h_index_select(fx_call *c)
 }
 
 /* Aux 1: F.embedding(input, weight, ...), else the operator's own order. */
-jc_arg fx_h_embedding(fx_call *c)
-{
+jc_arg fx_h_embedding(fx_call *c) {
     if (c->row->aux && fx_given(c, 3))
         fx_refuse_arg(c, 3, "it would renormalise the table in place");
     return take(c, fx_tensor(c, c->row->aux), 0, fx_tensor(c, !c->row->aux), false);
 }
 
 /* aten.index(x, [None, index]) */
-jc_arg fx_h_index(fx_call *c)
-{
+jc_arg fx_h_index(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();

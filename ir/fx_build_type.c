@@ -23,20 +23,17 @@ typedef struct part {
     uint32_t origin; /* offset of the statement, where the text itself has none */
 } part;
 
-static uint32_t offset_of(const part *p, const char *at)
-{
+static uint32_t offset_of(const part *p, const char *at) {
     const fx_reader *r = p->r;
     return at >= r->text && at <= r->text + (r->end - r->text) ? (uint32_t)(at - r->text) : p->origin;
 }
 
-static bool is_word(char c)
-{
+static bool is_word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
 /* FROM..TO as an expression; plain integers and symbols, which most are, without the general parser. */
-static const jc_expr *expr_of(const part *p, const char *from, const char *to)
-{
+static const jc_expr *expr_of(const part *p, const char *from, const char *to) {
     fx_reader *r = p->r;
     while (from < to && *from == ' ')
         from++;
@@ -69,8 +66,7 @@ static const jc_expr *expr_of(const part *p, const char *from, const char *to)
 }
 
 /* The bracket that closes the one at P->at; NULL with a failure. */
-static const char *closing(const part *p, char open, char close)
-{
+static const char *closing(const part *p, char open, char close) {
     int depth = 0;
     for (const char *c = p->at; c < p->end; c++) {
         depth += *c == open;
@@ -83,8 +79,7 @@ static const char *closing(const part *p, char open, char close)
 }
 
 /* "[a, b, ...]" at P->at; leaves P behind it. */
-static int list_of(part *p, const jc_expr **out)
-{
+static int list_of(part *p, const jc_expr **out) {
     const char *end = closing(p, '[', ']'), *from = p->at + 1;
     if (!end)
         return 0;
@@ -112,8 +107,7 @@ static int list_of(part *p, const jc_expr **out)
     return n;
 }
 
-static int dtype_of(const part *p, const char *open)
-{
+static int dtype_of(const part *p, const char *open) {
     const size_t length = (size_t)(open - p->at);
     int dtype = jc_dtype_find(p->at, length);
     if (dtype >= 0)
@@ -126,13 +120,11 @@ static int dtype_of(const part *p, const char *open)
     return -1;
 }
 
-static const jc_expr *const *keep_exprs(fx_reader *r, const jc_expr *const *at, int n)
-{
+static const jc_expr *const *keep_exprs(fx_reader *r, const jc_expr *const *at, int n) {
     return jc_arena_memdup(r->arena, at, sizeof *at * (size_t)n);
 }
 
-static void check_dims(const part *p, const jc_type *type)
-{
+static void check_dims(const part *p, const jc_type *type) {
     for (int i = 0; i < type->rank; i++) {
         int64_t d;
         if (jc_ex_is_const(type->dims[i], &d) && d < 0)
@@ -145,8 +137,7 @@ static void check_dims(const part *p, const jc_type *type)
         fx_fail(p->r, JITC_E_INPUT, p->origin, "The tensor has more elements than 64 bits can count.");
 }
 
-static void read_tensor(part *p, const char *open, fx_note *note)
-{
+static void read_tensor(part *p, const char *open, fx_note *note) {
     fx_reader *r = p->r;
     const int dtype = dtype_of(p, open);
     if (dtype < 0)
@@ -173,8 +164,7 @@ static void read_tensor(part *p, const char *open, fx_note *note)
         note->type.strides = keep_exprs(r, strides, rank);
 }
 
-static void read_symint(part *p, fx_note *note)
-{
+static void read_symint(part *p, fx_note *note) {
     const char *open = p->at + 3;
     p->at = open;
     const char *end = closing(p, '(', ')');
@@ -189,8 +179,7 @@ static void read_symint(part *p, fx_note *note)
 }
 
 /* Dotted words. */
-static bool is_type_name(const part *p)
-{
+static bool is_type_name(const part *p) {
     for (const char *c = p->at; c < p->end; c++)
         if (!is_word(*c) && *c != '.')
             return false;
@@ -198,8 +187,7 @@ static bool is_type_name(const part *p)
 }
 
 /* A type by its name. */
-static void read_name(part *p, fx_note *note)
-{
+static void read_name(part *p, fx_note *note) {
     static const struct {
         const char *name;
         uint8_t kind;
@@ -215,8 +203,7 @@ static void read_name(part *p, fx_note *note)
             note->type.kind = names[i].kind;
 }
 
-const fx_note *fx_note_of(fx_reader *r, fx_name *name, uint32_t at)
-{
+const fx_note *fx_note_of(fx_reader *r, fx_name *name, uint32_t at) {
     if (name->note)
         return name->note;
     fx_note *note = JC_NEW(r->scratch, fx_note);
@@ -238,14 +225,12 @@ const fx_note *fx_note_of(fx_reader *r, fx_name *name, uint32_t at)
 
 /* --- checking --- */
 
-static void mismatch(fx_reader *r, uint32_t at, jc_arg value, const jc_type *type)
-{
+static void mismatch(fx_reader *r, uint32_t at, jc_arg value, const jc_type *type) {
     fx_fail(r, fx_blame(value), at, "The annotation says %s, but the value is %s.",
             jc_type_text(fx_x(r), type, r->scratch), fx_kind_text(value));
 }
 
-static bool same_type(const jc_type *a, const jc_type *b)
-{
+static bool same_type(const jc_type *a, const jc_type *b) {
     if (a->kind != b->kind || a->dtype != b->dtype || a->rank != b->rank)
         return false;
     for (int i = 0; i < a->rank; i++)
@@ -254,8 +239,7 @@ static bool same_type(const jc_type *a, const jc_type *b)
     return true;
 }
 
-static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint32_t at)
-{
+static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint32_t at) {
     if (!fx_is_tensor(value)) {
         mismatch(r, at, value, type);
         return value;
@@ -270,8 +254,7 @@ static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint
     return value;
 }
 
-static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint32_t at)
-{
+static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint32_t at) {
     if (value.kind == FX_OPAQUE || value.kind == JC_ARG_BOOL || value.kind == JC_ARG_FLOAT)
         return fx_e(expr); /* could not be worked out: the annotation tells */
     if (value.kind != JC_ARG_EXPR) {
@@ -290,8 +273,7 @@ static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint
     }
 }
 
-jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *name, uint32_t at)
-{
+jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *name, uint32_t at) {
     if (r->status)
         return value;
     const fx_note *note = fx_note_of(r, name, at);

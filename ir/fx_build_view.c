@@ -11,20 +11,17 @@
 
 /* --- shapes --- */
 
-static bool same_dims(const jc_value *x, const jc_expr *const *dims, uint32_t n)
-{
+static bool same_dims(const jc_value *x, const jc_expr *const *dims, uint32_t n) {
     return n == x->type.rank && (!n || memcmp(x->type.dims, dims, sizeof *dims * n) == 0);
 }
 
-static bool rank_fits(fx_reader *r, uint32_t n)
-{
+static bool rank_fits(fx_reader *r, uint32_t n) {
     if (n > JC_MAX_RANK)
         fx_fail(r, JITC_E_UNSUPPORTED, r->stmt->at, "A tensor may have at most %d dimensions.", JC_MAX_RANK);
     return n <= JC_MAX_RANK && !r->status;
 }
 
-jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n)
-{
+jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n) {
     if (!x || r->status || !rank_fits(r, n))
         return NULL;
     return same_dims(x, dims, n) ? x : FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
@@ -34,8 +31,7 @@ jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint
  * The size behind the -1 at DIMS[HOLE]: the old elements over the product of the other new dims.  Dims that occur on both
  * sides are struck out first, so that the quotient mostly is one of constants even where sizes are symbols.
  */
-static const jc_expr *solve_hole(fx_call *c, const jc_value *x, const jc_expr *const *dims, uint32_t n, uint32_t hole)
-{
+static const jc_expr *solve_hole(fx_call *c, const jc_value *x, const jc_expr *const *dims, uint32_t n, uint32_t hole) {
     jc_exprs *t = fx_x(c->r);
     const jc_expr *old[JC_MAX_RANK], *rest = jc_ex_int(t, 1);
     int left = fx_rank(x);
@@ -64,8 +60,7 @@ static const jc_expr *solve_hole(fx_call *c, const jc_value *x, const jc_expr *c
     return jc_ex_fdiv(t, numel, rest);
 }
 
-static jc_value *reshape_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n)
-{
+static jc_value *reshape_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n) {
     uint32_t hole = UINT32_MAX;
     if (!x || c->r->status || !rank_fits(c->r, n))
         return NULL;
@@ -81,16 +76,14 @@ static jc_value *reshape_to(fx_call *c, jc_value *x, const jc_expr **dims, uint3
     return fx_reshape(c->r, x, dims, n);
 }
 
-jc_arg fx_h_reshape(fx_call *c)
-{
+jc_arg fx_h_reshape(fx_call *c) {
     const jc_expr *dims[JC_MAX_RANK];
     jc_value *x = fx_tensor(c, 0);
     const uint32_t n = fx_exprs(c, 1, dims, JC_MAX_RANK);
     return n == UINT32_MAX ? fx_nothing() : fx_v(reshape_to(c, x, dims, n));
 }
 
-static bool all_const(fx_reader *r, const jc_value *x)
-{
+static bool all_const(fx_reader *r, const jc_value *x) {
     const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, &x->type);
     for (int i = 0; i < fx_rank(x); i++)
         if (!jc_ex_is_const(x->type.dims[i], NULL) || !jc_ex_is_const(strides[i], NULL))
@@ -100,8 +93,7 @@ static bool all_const(fx_reader *r, const jc_value *x)
 
 /* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch; it is provably one where inference made a
    copy although every size and stride is a constant. */
-jc_arg fx_h_view(fx_call *c)
-{
+jc_arg fx_h_view(fx_call *c) {
     if (c->a[1].kind == JC_ARG_LIST && c->a[1].list.n == 1 && c->a[1].list.at[0].kind == JC_ARG_DTYPE)
         return fx_v(FX_OP(c->r, JC_OP_bitcast, fx_v(fx_tensor(c, 0)), c->a[1].list.at[0]));
     jc_value *x = fx_tensor(c, 0);
@@ -113,14 +105,12 @@ jc_arg fx_h_view(fx_call *c)
     return y;
 }
 
-jc_arg fx_h_reshape_as(fx_call *c)
-{
+jc_arg fx_h_reshape_as(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *like = fx_tensor(c, 1);
     return like ? fx_v(fx_reshape(c->r, x, like->type.dims, like->type.rank)) : fx_nothing();
 }
 
-jc_arg fx_h_flatten(fx_call *c)
-{
+jc_arg fx_h_flatten(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -140,8 +130,7 @@ jc_arg fx_h_flatten(fx_call *c)
     return fx_v(fx_reshape(c->r, x, dims, n));
 }
 
-jc_arg fx_h_unflatten(fx_call *c)
-{
+jc_arg fx_h_unflatten(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *sizes[JC_MAX_RANK], *dims[2 * JC_MAX_RANK];
     if (!x)
@@ -160,8 +149,7 @@ jc_arg fx_h_unflatten(fx_call *c)
     return fx_v(reshape_to(c, x, dims, n));
 }
 
-jc_arg fx_h_squeeze(fx_call *c)
-{
+jc_arg fx_h_squeeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *at[JC_MAX_RANK], *dims[JC_MAX_RANK];
     bool chosen[JC_MAX_RANK + 1] = { false };
@@ -182,8 +170,7 @@ jc_arg fx_h_squeeze(fx_call *c)
     return fx_v(fx_reshape(c->r, x, dims, n));
 }
 
-static jc_value *unsqueeze(fx_reader *r, jc_value *x, int dim)
-{
+static jc_value *unsqueeze(fx_reader *r, jc_value *x, int dim) {
     const jc_expr *dims[JC_MAX_RANK + 1];
     if (!x || r->status)
         return NULL;
@@ -192,8 +179,7 @@ static jc_value *unsqueeze(fx_reader *r, jc_value *x, int dim)
     return fx_reshape(r, x, dims, (uint32_t)fx_rank(x) + 1);
 }
 
-jc_arg fx_h_unsqueeze(fx_call *c)
-{
+jc_arg fx_h_unsqueeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -204,8 +190,7 @@ jc_arg fx_h_unsqueeze(fx_call *c)
 
 /* --- permutations --- */
 
-jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order)
-{
+jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order) {
     jc_arg at[JC_MAX_RANK];
     bool same = true;
     if (!x || r->status)
@@ -217,8 +202,7 @@ jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order)
     return same ? x : FX_OP(r, JC_OP_permute, fx_v(x), jc_arg_list(r->graph, at, (uint32_t)fx_rank(x)));
 }
 
-jc_arg fx_h_permute(fx_call *c)
-{
+jc_arg fx_h_permute(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *at[JC_MAX_RANK];
     int order[JC_MAX_RANK];
@@ -238,16 +222,14 @@ jc_arg fx_h_permute(fx_call *c)
     return fx_v(fx_permute(c->r, x, order));
 }
 
-static jc_arg exchange(fx_call *c, jc_value *x, int a, int b)
-{
+static jc_arg exchange(fx_call *c, jc_value *x, int a, int b) {
     int order[JC_MAX_RANK + 1];
     for (int i = 0; i < JC_MAX_RANK; i++)
         order[i] = i == a ? b : i == b ? a : i;
     return fx_v(fx_permute(c->r, x, order));
 }
 
-jc_arg fx_h_transpose(fx_call *c)
-{
+jc_arg fx_h_transpose(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -256,16 +238,14 @@ jc_arg fx_h_transpose(fx_call *c)
     return exchange(c, x, fx_dim(c, 1, fx_rank(x), 0), fx_dim(c, 2, fx_rank(x), 0));
 }
 
-jc_arg fx_h_t(fx_call *c)
-{
+jc_arg fx_h_t(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (x && fx_rank(x) > 2)
         fx_bad_arg(c, 0, "of at most two dimensions");
     return x && fx_rank(x) == 2 ? exchange(c, x, 0, 1) : fx_v(x);
 }
 
-jc_arg fx_h_reverse(fx_call *c)
-{
+jc_arg fx_h_reverse(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     int order[JC_MAX_RANK];
     for (int i = 0; x && i < fx_rank(x); i++)
@@ -273,8 +253,7 @@ jc_arg fx_h_reverse(fx_call *c)
     return fx_v(fx_permute(c->r, x, order));
 }
 
-jc_arg fx_h_movedim(fx_call *c)
-{
+jc_arg fx_h_movedim(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     int order[JC_MAX_RANK], n = 0;
     if (!x)
@@ -289,8 +268,7 @@ jc_arg fx_h_movedim(fx_call *c)
 
 /* --- expansion --- */
 
-static jc_value *expand_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n)
-{
+static jc_value *expand_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n) {
     if (!x || c->r->status || !rank_fits(c->r, n))
         return NULL;
     const int fresh = (int)n - fx_rank(x);
@@ -309,16 +287,14 @@ static jc_value *expand_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32
     return same_dims(x, dims, n) ? x : FX_OP(c->r, JC_OP_expand, fx_v(x), fx_dims(c->r, dims, n));
 }
 
-jc_arg fx_h_expand(fx_call *c)
-{
+jc_arg fx_h_expand(fx_call *c) {
     const jc_expr *dims[JC_MAX_RANK];
     jc_value *x = fx_tensor(c, 0);
     const uint32_t n = fx_exprs(c, 1, dims, JC_MAX_RANK);
     return n == UINT32_MAX ? fx_nothing() : fx_v(expand_to(c, x, dims, n));
 }
 
-jc_arg fx_h_expand_as(fx_call *c)
-{
+jc_arg fx_h_expand_as(fx_call *c) {
     const jc_expr *dims[JC_MAX_RANK];
     jc_value *x = fx_tensor(c, 0), *like = fx_tensor(c, 1);
     if (!like)
@@ -329,8 +305,7 @@ jc_arg fx_h_expand_as(fx_call *c)
 
 /* X [.., d, ..] with dim DIM repeated N times as a block (x x x) or element by element: [n, d] or [d, n] merged again.
    The result never shares storage with X. */
-static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, bool each)
-{
+static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, bool each) {
     fx_reader *r = c->r;
     const jc_expr *dims[JC_MAX_RANK + 1];
     if (!x || r->status || jc_ex_is(n, 1))
@@ -349,13 +324,11 @@ static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, 
     return fx_reshape(r, x, dims, (uint32_t)fx_rank(x) - 1);
 }
 
-static jc_value *owned(fx_reader *r, jc_value *x, jc_value *from)
-{
+static jc_value *owned(fx_reader *r, jc_value *x, jc_value *from) {
     return x && !r->status && jc_storage(x) == jc_storage(from) ? FX_OP(r, JC_OP_clone, fx_v(x)) : x;
 }
 
-jc_arg fx_h_repeat(fx_call *c)
-{
+jc_arg fx_h_repeat(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *y;
     const jc_expr *times[JC_MAX_RANK], *dims[JC_MAX_RANK];
     const uint32_t n = fx_exprs(c, 1, times, JC_MAX_RANK);
@@ -374,8 +347,7 @@ jc_arg fx_h_repeat(fx_call *c)
     return fx_v(owned(c->r, y, x));
 }
 
-jc_arg fx_h_repeat_interleave(fx_call *c)
-{
+jc_arg fx_h_repeat_interleave(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *y = x;
     if (!x)
         return fx_nothing();
@@ -394,8 +366,7 @@ jc_arg fx_h_repeat_interleave(fx_call *c)
 
 /* --- cutting --- */
 
-jc_arg fx_h_select(fx_call *c)
-{
+jc_arg fx_h_select(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -406,8 +377,7 @@ jc_arg fx_h_select(fx_call *c)
     return fx_v(fx_select(c->r, x, dim, i, c->at));
 }
 
-jc_arg fx_h_narrow(fx_call *c)
-{
+jc_arg fx_h_narrow(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -421,8 +391,7 @@ jc_arg fx_h_narrow(fx_call *c)
     return fx_v(fx_slice(c->r, x, dim, start, length, 1));
 }
 
-jc_arg fx_h_slice(fx_call *c)
-{
+jc_arg fx_h_slice(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
@@ -433,8 +402,7 @@ jc_arg fx_h_slice(fx_call *c)
 }
 
 /* Consecutive parts of X along DIM. */
-static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes, uint32_t n)
-{
+static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes, uint32_t n) {
     jc_exprs *t = fx_x(c->r);
     jc_arg *at = fx_take(c->r, sizeof *at * (n ? n : 1));
     const jc_expr *start = jc_ex_int(t, 0);
@@ -446,8 +414,7 @@ static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes,
 }
 
 /* Parts of SIZE each, the last with what is left. */
-static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size)
-{
+static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size) {
     jc_exprs *t = fx_x(c->r);
     const jc_expr *whole = x->type.dims[dim];
     int64_t total, part, count;
@@ -468,15 +435,13 @@ static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size)
     return cut(c, x, dim, sizes, (uint32_t)count);
 }
 
-static bool cuttable(fx_call *c, const jc_value *x)
-{
+static bool cuttable(fx_call *c, const jc_value *x) {
     if (x && !fx_rank(x))
         fx_bad_arg(c, 0, "of at least one dimension");
     return x && !c->r->status;
 }
 
-jc_arg fx_h_split(fx_call *c)
-{
+jc_arg fx_h_split(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!cuttable(c, x))
         return fx_nothing();
@@ -500,8 +465,7 @@ jc_arg fx_h_split(fx_call *c)
     return cut(c, x, dim, sizes, n);
 }
 
-jc_arg fx_h_chunk(fx_call *c)
-{
+jc_arg fx_h_chunk(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!cuttable(c, x))
         return fx_nothing();
@@ -525,8 +489,7 @@ jc_arg fx_h_chunk(fx_call *c)
     return cut(c, x, dim, sizes, (uint32_t)n);
 }
 
-jc_arg fx_h_unbind(fx_call *c)
-{
+jc_arg fx_h_unbind(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     int64_t n;
     if (!cuttable(c, x))
@@ -544,8 +507,7 @@ jc_arg fx_h_unbind(fx_call *c)
 
 /* --- joining --- */
 
-static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim)
-{
+static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim) {
     jc_arg *at = fx_take(c->r, sizeof *at * n);
     for (uint32_t i = 0; i < n; i++)
         at[i] = fx_v(parts[i]);
@@ -554,15 +516,13 @@ static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim)
     return fx_v(FX_OP(c->r, JC_OP_cat, jc_arg_list(c->r->graph, at, n), fx_i(c->r, dim)));
 }
 
-jc_arg fx_h_cat(fx_call *c)
-{
+jc_arg fx_h_cat(fx_call *c) {
     jc_value **parts;
     const uint32_t n = fx_tensors(c, 0, &parts);
     return n ? join(c, parts, n, fx_dim(c, 1, fx_rank(parts[0]), 0)) : fx_nothing();
 }
 
-jc_arg fx_h_stack(fx_call *c)
-{
+jc_arg fx_h_stack(fx_call *c) {
     jc_value **parts;
     const uint32_t n = fx_tensors(c, 0, &parts);
     if (!n)
@@ -578,8 +538,7 @@ jc_arg fx_h_stack(fx_call *c)
 
 /* --- sizes --- */
 
-jc_arg fx_h_size(fx_call *c)
-{
+jc_arg fx_h_size(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     jc_arg at[JC_MAX_RANK];
     if (!x)
@@ -593,8 +552,7 @@ jc_arg fx_h_size(fx_call *c)
     return fx_list(c->r, at, (uint32_t)fx_rank(x));
 }
 
-jc_arg fx_h_stride(fx_call *c)
-{
+jc_arg fx_h_stride(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     jc_arg at[JC_MAX_RANK];
     if (!x)
@@ -609,14 +567,12 @@ jc_arg fx_h_stride(fx_call *c)
     return fx_list(c->r, at, (uint32_t)fx_rank(x));
 }
 
-jc_arg fx_h_numel(fx_call *c)
-{
+jc_arg fx_h_numel(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     return x ? fx_e(jc_type_numel(fx_x(c->r), &x->type)) : fx_nothing();
 }
 
-jc_arg fx_h_sym_minmax(fx_call *c)
-{
+jc_arg fx_h_sym_minmax(fx_call *c) {
     const jc_expr *a = fx_expr(c, 0), *b = fx_expr(c, 1);
     return fx_e(c->row->aux ? jc_ex_max(fx_x(c->r), a, b) : jc_ex_min(fx_x(c->r), a, b));
 }

@@ -52,8 +52,7 @@ static const struct {
 };
 
 /* Asked once for each distinct name. */
-static uint8_t keyword_of(const char *text, size_t length)
-{
+static uint8_t keyword_of(const char *text, size_t length) {
     if (length < 2 || length > 6)
         return FX_KW_NONE;
     for (size_t i = 0; i < sizeof keywords / sizeof *keywords; i++)
@@ -65,22 +64,19 @@ static uint8_t keyword_of(const char *text, size_t length)
 
 /* --- failure --- */
 
-int fx_line_of(const fx_reader *r, uint32_t at)
-{
+int fx_line_of(const fx_reader *r, uint32_t at) {
     int line = 1;
     for (const char *p = r->text, *end = r->text + at; (p = memchr(p, '\n', (size_t)(end - p))); p++)
         line++;
     return line;
 }
 
-int fx_column_of(const fx_reader *r, uint32_t at)
-{
+int fx_column_of(const fx_reader *r, uint32_t at) {
     const char *line = at ? memrchr(r->text, '\n', at) : NULL;
     return (int)(r->text + at - (line ? line + 1 : r->text)) + 1;
 }
 
-void fx_fail(fx_reader *r, jitc_status status, uint32_t at, const char *format, ...)
-{
+void fx_fail(fx_reader *r, jitc_status status, uint32_t at, const char *format, ...) {
     if (r->status != JITC_OK)
         return;
     r->status = status;
@@ -94,8 +90,7 @@ void fx_fail(fx_reader *r, jitc_status status, uint32_t at, const char *format, 
     jc_fail_at(r->err, status, r->file, fx_line_of(r, at), fx_column_of(r, at), NULL, "%s", message);
 }
 
-const char *fx_token_text(const fx_reader *r, const fx_token *t, char *out, size_t size)
-{
+const char *fx_token_text(const fx_reader *r, const fx_token *t, char *out, size_t size) {
     if (t->kind == FX_T_END) {
         snprintf(out, size, "the end of the text");
     } else if (t->kind == FX_T_NEWLINE) {
@@ -121,14 +116,12 @@ struct fx_chunk {
 #define FIRST_CHUNK ((size_t)16 << 10) /* enough for a small piece */
 #define CHUNK ((size_t)128 << 10)
 
-void fx_pool_reset(fx_pool *pool)
-{
+void fx_pool_reset(fx_pool *pool) {
     pool->current = NULL;
     pool->left = 0;
 }
 
-void *fx_take(fx_reader *r, size_t size)
-{
+void *fx_take(fx_reader *r, size_t size) {
     fx_pool *pool = r->pool;
     size = (size + 7) & ~(size_t)7;
     while (pool->left < size) {
@@ -156,15 +149,13 @@ void *fx_take(fx_reader *r, size_t size)
 
 /* --- names --- */
 
-static inline uint64_t load64(const char *p)
-{
+static inline uint64_t load64(const char *p) {
     uint64_t x;
     memcpy(&x, p, sizeof x);
     return x;
 }
 
-static inline uint32_t load32(const char *p)
-{
+static inline uint32_t load32(const char *p) {
     uint32_t x;
     memcpy(&x, p, sizeof x);
     return x;
@@ -172,8 +163,7 @@ static inline uint32_t load32(const char *p)
 
 /* A sum of words times odd numbers, which do not wait for each other, and a last mix.  The table is private to one
    reading and probing is bounded by its size, so text made to collide costs time, never correctness. */
-static inline uint32_t hash_name(const char *p, size_t n)
-{
+static inline uint32_t hash_name(const char *p, size_t n) {
     const uint64_t k = 0x9E3779B97F4A7C15u;
     uint64_t h = n * k, m = 0xD6E8FEB86659FD93u;
     if (n >= 8) {
@@ -191,8 +181,7 @@ static inline uint32_t hash_name(const char *p, size_t n)
     return (uint32_t)(h * k >> 32);
 }
 
-static inline bool same_text(const char *a, const char *b, size_t n)
-{
+static inline bool same_text(const char *a, const char *b, size_t n) {
     if (n < 8) {
         if (n >= 4)
             return load32(a) == load32(b) && load32(a + n - 4) == load32(b + n - 4);
@@ -204,8 +193,7 @@ static inline bool same_text(const char *a, const char *b, size_t n)
     return load64(a + n - 8) == load64(b + n - 8);
 }
 
-static void names_grow(fx_reader *r)
-{
+static void names_grow(fx_reader *r) {
     uint32_t old = r->names ? r->names_mask + 1 : 0, size = old ? old * 2 : 512;
     fx_name **at = JC_NEWN(r->scratch, fx_name *, size);
     for (uint32_t i = 0; i < old; i++) {
@@ -221,8 +209,7 @@ static void names_grow(fx_reader *r)
     r->names_mask = size - 1;
 }
 
-static fx_name *name_new(fx_reader *r, const char *text, size_t length, uint32_t hash, uint32_t slot)
-{
+static fx_name *name_new(fx_reader *r, const char *text, size_t length, uint32_t hash, uint32_t slot) {
     if (r->names_count * 2 > r->names_mask) {
         names_grow(r);
         for (slot = hash & r->names_mask; r->names[slot]; slot = (slot + 1) & r->names_mask)
@@ -243,8 +230,7 @@ static fx_name *name_new(fx_reader *r, const char *text, size_t length, uint32_t
     return n;
 }
 
-fx_name *fx_intern(fx_reader *r, const char *text, size_t length)
-{
+fx_name *fx_intern(fx_reader *r, const char *text, size_t length) {
     uint32_t hash = hash_name(text, length), slot = hash & r->names_mask;
     for (fx_name *n; (n = r->names[slot]); slot = (slot + 1) & r->names_mask)
         if (n->hash == hash && n->length == length && same_text(n->text, text, length))
@@ -252,15 +238,13 @@ fx_name *fx_intern(fx_reader *r, const char *text, size_t length)
     return name_new(r, text, length, hash, slot);
 }
 
-const char *fx_copy(fx_reader *r, fx_name *name)
-{
+const char *fx_copy(fx_reader *r, fx_name *name) {
     if (!name->copy)
         name->copy = jc_arena_strndup(r->arena, name->text, name->length);
     return name->copy;
 }
 
-void fx_lex_start(fx_reader *r, const char *text, size_t length)
-{
+void fx_lex_start(fx_reader *r, const char *text, size_t length) {
     names_grow(r);
     r->text = r->p = r->line_start = text;
     r->end = text + length;
@@ -277,22 +261,19 @@ void fx_lex_start(fx_reader *r, const char *text, size_t length)
 
 /* --- numbers --- */
 
-static double power_of_ten(int n)
-{
+static double power_of_ten(int n) {
     static const double table[] = { 1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                     1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22 };
     return table[n];
 }
 
-static void free_c_locale(void *handle)
-{
+static void free_c_locale(void *handle) {
     freelocale((locale_t)handle);
 }
 
 /* Exactly rounded, whatever the process's locale: a mantissa below 2^53 and a power of ten up to 22 are both exact as
    doubles, so one operation rounds once (Clinger's fast path); everything else goes to strtod_l. */
-static double float_value(fx_reader *r, const char *from, const char *to, uint64_t mantissa, int exponent, bool exact)
-{
+static double float_value(fx_reader *r, const char *from, const char *to, uint64_t mantissa, int exponent, bool exact) {
     if (exact && mantissa < (uint64_t)1 << 53 && exponent >= -22 && exponent <= 22)
         return exponent < 0 ? (double)mantissa / power_of_ten(-exponent)
                             : (double)mantissa * power_of_ten(exponent);
@@ -305,8 +286,7 @@ static double float_value(fx_reader *r, const char *from, const char *to, uint64
     return r->c_locale ? strtod_l(text, NULL, (locale_t)r->c_locale) : strtod(text, NULL);
 }
 
-static void lex_hex(fx_reader *r)
-{
+static void lex_hex(fx_reader *r) {
     const char *p = r->p + 2;
     uint64_t value = 0;
     bool over = false;
@@ -329,8 +309,7 @@ static void lex_hex(fx_reader *r)
 }
 
 /* A number starts at r->p with a digit, or with a point and a digit. */
-static void lex_number(fx_reader *r)
-{
+static void lex_number(fx_reader *r) {
     const char *p = r->p, *from = p;
     if (r->end - p > 1 && *p == '0' && (p[1] == 'x' || p[1] == 'X')) {
         lex_hex(r);
@@ -385,8 +364,7 @@ static void lex_number(fx_reader *r)
 
 /* --- strings --- */
 
-static size_t put_utf8(char *out, uint32_t c)
-{
+static size_t put_utf8(char *out, uint32_t c) {
     if (c < 0x80) {
         out[0] = (char)c;
         return 1;
@@ -410,8 +388,7 @@ static size_t put_utf8(char *out, uint32_t c)
 }
 
 /* The code point of \x, \u or \U at P (after the letter); UINT32_MAX when malformed. */
-static uint32_t hex_escape(const char *p, const char *end, int digits)
-{
+static uint32_t hex_escape(const char *p, const char *end, int digits) {
     uint32_t c = 0;
     if (end - p < digits)
         return UINT32_MAX;
@@ -425,8 +402,7 @@ static uint32_t hex_escape(const char *p, const char *end, int digits)
     return c && c < 0x110000 ? c : UINT32_MAX;
 }
 
-static fx_name *decode_string(fx_reader *r, const char *from, const char *to)
-{
+static fx_name *decode_string(fx_reader *r, const char *from, const char *to) {
     static const char plain[] = "\\\\''\"\"n\nt\tr\rb\bf\fa\av\v";
     char *out = jc_arena_alloc(r->scratch, (size_t)(to - from) + 1);
     size_t n = 0;
@@ -452,8 +428,7 @@ static fx_name *decode_string(fx_reader *r, const char *from, const char *to)
     return fx_intern(r, out, n);
 }
 
-static void lex_string(fx_reader *r)
-{
+static void lex_string(fx_reader *r) {
     const char quote = *r->p, *from = r->p + 1, *p = from;
     bool escaped = false;
     while (p < r->end && *p != quote && *p != '\n') {
@@ -477,8 +452,7 @@ static void lex_string(fx_reader *r)
 
 /* --- tokens --- */
 
-static inline const char *name_end(const char *p, const char *end)
-{
+static inline const char *name_end(const char *p, const char *end) {
 #ifdef __SSE2__ /* most of a graph's text is names of 10 to 80 characters */
     for (; end - p >= 16; p += 16) {
         const __m128i c = _mm_loadu_si128((const __m128i *)p), lower = _mm_or_si128(c, _mm_set1_epi8(0x20));
@@ -498,8 +472,7 @@ static inline const char *name_end(const char *p, const char *end)
     return p;
 }
 
-static void lex_name(fx_reader *r)
-{
+static void lex_name(fx_reader *r) {
     const char *from = r->p, *p = name_end(from + 1, r->end);
     r->token.kind = FX_T_NAME;
     if (p - from == 5 && p + 1 < r->end && *p == '.' && in_name[(uint8_t)p[1]] && memcmp(from, "torch", 5) == 0) {
@@ -512,8 +485,7 @@ static void lex_name(fx_reader *r)
 }
 
 /* `+`, `**`, `<=`, `//=` ... */
-static void lex_operator(fx_reader *r)
-{
+static void lex_operator(fx_reader *r) {
     static const uint8_t doubled[256] = {
         ['*'] = FX_T_POW, ['/'] = FX_T_FDIV, ['<'] = FX_T_SHL, ['>'] = FX_T_SHR,
     };
@@ -540,8 +512,7 @@ static void lex_operator(fx_reader *r)
     r->p = p;
 }
 
-static void lex_punct(fx_reader *r)
-{
+static void lex_punct(fx_reader *r) {
     fx_token *t = &r->token;
     const char c = *r->p++;
     t->kind = (uint8_t)c;
@@ -575,15 +546,13 @@ static void lex_punct(fx_reader *r)
     }
 }
 
-static void lex_newline(fx_reader *r)
-{
+static void lex_newline(fx_reader *r) {
     r->p++;
     r->line++;
     r->line_start = r->p;
 }
 
-void fx_next(fx_reader *r)
-{
+void fx_next(fx_reader *r) {
     for (;;) {
         while (r->p < r->end && *r->p == ' ')
             r->p++;
@@ -641,8 +610,7 @@ void fx_next(fx_reader *r)
     }
 }
 
-void fx_skip_line(fx_reader *r)
-{
+void fx_skip_line(fx_reader *r) {
     if (r->token.kind != FX_T_NEWLINE && r->p < r->end) {
         const char *line = memchr(r->p, '\n', (size_t)(r->end - r->p));
         r->p = line ? line : r->end;

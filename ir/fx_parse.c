@@ -18,47 +18,40 @@
 
 static fx_ast *parse_expr(fx_reader *r);
 
-static void expected(fx_reader *r, const char *what)
-{
+static void expected(fx_reader *r, const char *what) {
     char found[48];
     fx_fail(r, JITC_E_INPUT, r->token.at, "Expected %s, found %s.", what,
             fx_token_text(r, &r->token, found, sizeof found));
 }
 
-static bool is(const fx_reader *r, int kind)
-{
+static bool is(const fx_reader *r, int kind) {
     return r->token.kind == kind;
 }
 
-static bool is_keyword(const fx_reader *r, fx_keyword keyword)
-{
+static bool is_keyword(const fx_reader *r, fx_keyword keyword) {
     return r->token.kind == FX_T_NAME && r->token.name->keyword == keyword;
 }
 
-static bool skip(fx_reader *r, int kind)
-{
+static bool skip(fx_reader *r, int kind) {
     if (r->token.kind != kind)
         return false;
     fx_next(r);
     return true;
 }
 
-static void want(fx_reader *r, int kind, const char *what)
-{
+static void want(fx_reader *r, int kind, const char *what) {
     if (!skip(r, kind))
         expected(r, what);
 }
 
-static void skip_newlines(fx_reader *r)
-{
+static void skip_newlines(fx_reader *r) {
     while (is(r, FX_T_NEWLINE))
         fx_next(r);
 }
 
 /* --- trees --- */
 
-static fx_ast *ast_new(fx_reader *r, fx_ast_kind kind, uint32_t at)
-{
+static fx_ast *ast_new(fx_reader *r, fx_ast_kind kind, uint32_t at) {
     fx_ast *a = fx_take(r, sizeof *a);
     a->kind = (uint8_t)kind;
     a->op = 0;
@@ -72,24 +65,21 @@ static fx_ast *ast_new(fx_reader *r, fx_ast_kind kind, uint32_t at)
 }
 
 /* Takes over the height of a child.  Bounding it bounds every recursion over trees. */
-static void raise_to(fx_reader *r, fx_ast *a, const fx_ast *child)
-{
+static void raise_to(fx_reader *r, fx_ast *a, const fx_ast *child) {
     if (child->height >= a->height)
         a->height = (uint16_t)(child->height + 1);
     if (a->height > FX_MAX_DEPTH)
         fx_fail(r, JITC_E_INPUT, a->at, "The expression is nested more than %d deep.", FX_MAX_DEPTH);
 }
 
-static fx_ast *parent(fx_reader *r, fx_ast_kind kind, uint32_t at, fx_ast *child)
-{
+static fx_ast *parent(fx_reader *r, fx_ast_kind kind, uint32_t at, fx_ast *child) {
     fx_ast *a = ast_new(r, kind, at);
     a->first = child;
     raise_to(r, a, child);
     return a;
 }
 
-static bool enter(fx_reader *r)
-{
+static bool enter(fx_reader *r) {
     if (++r->depth <= FX_MAX_DEPTH)
         return true;
     fx_fail(r, JITC_E_INPUT, r->token.at, "The expression is nested more than %d deep.", FX_MAX_DEPTH);
@@ -99,8 +89,7 @@ static bool enter(fx_reader *r)
 /* --- expressions --- */
 
 /* Elements up to CLOSE, which is consumed; a keyword argument where KEYED. */
-static void parse_elements(fx_reader *r, fx_ast *to, fx_ast **tail, int close, bool keyed)
-{
+static void parse_elements(fx_reader *r, fx_ast *to, fx_ast **tail, int close, bool keyed) {
     while (!is(r, close) && !r->status) {
         fx_ast *e = parse_expr(r);
         if (keyed && e->kind == FX_A_NAME && is(r, '=')) {
@@ -119,8 +108,7 @@ static void parse_elements(fx_reader *r, fx_ast *to, fx_ast **tail, int close, b
     want(r, close, "a closing bracket");
 }
 
-static fx_ast *parse_parens(fx_reader *r, uint32_t at)
-{
+static fx_ast *parse_parens(fx_reader *r, uint32_t at) {
     fx_next(r);
     fx_ast *tuple = ast_new(r, FX_A_TUPLE, at);
     if (!is(r, ')')) {
@@ -138,8 +126,7 @@ static fx_ast *parse_parens(fx_reader *r, uint32_t at)
     return tuple;
 }
 
-static fx_ast *parse_dict(fx_reader *r, uint32_t at)
-{
+static fx_ast *parse_dict(fx_reader *r, uint32_t at) {
     fx_next(r);
     fx_ast *dict = ast_new(r, FX_A_DICT, at), **tail = &dict->first;
     while (!is(r, '}') && !r->status) {
@@ -163,8 +150,7 @@ static fx_ast *parse_dict(fx_reader *r, uint32_t at)
     return dict;
 }
 
-static fx_ast *parse_word(fx_reader *r, uint32_t at)
-{
+static fx_ast *parse_word(fx_reader *r, uint32_t at) {
     static const uint8_t kinds[] = { [FX_KW_NIL] = FX_A_NONE, [FX_KW_TRUE] = FX_A_TRUE, [FX_KW_FALSE] = FX_A_FALSE };
     fx_name *name = r->token.name;
     if (name->keyword) {
@@ -181,8 +167,7 @@ static fx_ast *parse_word(fx_reader *r, uint32_t at)
     return a;
 }
 
-static fx_ast *parse_primary(fx_reader *r)
-{
+static fx_ast *parse_primary(fx_reader *r) {
     const uint32_t at = r->token.at;
     fx_ast *a;
     switch (r->token.kind) {
@@ -224,8 +209,7 @@ static fx_ast *parse_primary(fx_reader *r)
 }
 
 /* One part of a subscript: an expression or a slice. */
-static fx_ast *parse_subscript(fx_reader *r)
-{
+static fx_ast *parse_subscript(fx_reader *r) {
     const uint32_t at = r->token.at;
     fx_ast *part = is(r, ':') ? NULL : parse_expr(r);
     if (!is(r, ':'))
@@ -245,8 +229,7 @@ static fx_ast *parse_subscript(fx_reader *r)
     return slice;
 }
 
-static fx_ast *parse_index(fx_reader *r, fx_ast *base)
-{
+static fx_ast *parse_index(fx_reader *r, fx_ast *base) {
     fx_ast *a = parent(r, FX_A_INDEX, base->at, base);
     fx_next(r);
     fx_ast *index = parse_subscript(r);
@@ -269,8 +252,7 @@ static fx_ast *parse_index(fx_reader *r, fx_ast *base)
 }
 
 /* `.name`: a longer path where the base is one, else an attribute. */
-static fx_ast *parse_attribute(fx_reader *r, fx_ast *base)
-{
+static fx_ast *parse_attribute(fx_reader *r, fx_ast *base) {
     fx_next(r);
     if (!is(r, FX_T_NAME)) {
         expected(r, "a name after '.'");
@@ -291,8 +273,7 @@ static fx_ast *parse_attribute(fx_reader *r, fx_ast *base)
     return base;
 }
 
-static fx_ast *parse_postfix(fx_reader *r, fx_ast *a)
-{
+static fx_ast *parse_postfix(fx_reader *r, fx_ast *a) {
     while (!r->status) {
         if (is(r, '(')) {
             fx_ast *call = parent(r, FX_A_CALL, a->at, a);
@@ -312,8 +293,7 @@ static fx_ast *parse_postfix(fx_reader *r, fx_ast *a)
 
 static fx_ast *parse_unary(fx_reader *r);
 
-static fx_ast *parse_power(fx_reader *r, fx_ast *base)
-{
+static fx_ast *parse_power(fx_reader *r, fx_ast *base) {
     if (!is(r, FX_T_POW))
         return base;
     fx_ast *a = parent(r, FX_A_BINARY, base->at, base);
@@ -325,8 +305,7 @@ static fx_ast *parse_power(fx_reader *r, fx_ast *base)
     return a;
 }
 
-static fx_ast *parse_unary(fx_reader *r)
-{
+static fx_ast *parse_unary(fx_reader *r) {
     const uint32_t at = r->token.at;
     const uint8_t op = r->token.kind;
     if (op != '-' && op != '+' && op != '~')
@@ -357,8 +336,7 @@ static fx_ast *parse_unary(fx_reader *r)
 }
 
 /* How tightly an operator binds; 0: it is none. */
-static int binding(uint8_t kind)
-{
+static int binding(uint8_t kind) {
     static const uint8_t power[128] = {
         [FX_T_EQ] = 1, [FX_T_NE] = 1, [FX_T_LE] = 1, [FX_T_GE] = 1, ['<'] = 1, ['>'] = 1, ['|'] = 2, ['^'] = 3,
         ['&'] = 4, [FX_T_SHL] = 5, [FX_T_SHR] = 5, ['+'] = 6, ['-'] = 6, ['*'] = 7, ['/'] = 7, ['%'] = 7,
@@ -368,8 +346,7 @@ static int binding(uint8_t kind)
 }
 
 /* Goes on after LEFT with operators that bind at least as tightly as LEAST. */
-static fx_ast *parse_binary(fx_reader *r, fx_ast *left, int least)
-{
+static fx_ast *parse_binary(fx_reader *r, fx_ast *left, int least) {
     for (int power; (power = binding(r->token.kind)) >= least && power && !r->status;) {
         fx_ast *a = parent(r, FX_A_BINARY, left->at, left);
         a->op = r->token.kind;
@@ -388,8 +365,7 @@ static fx_ast *parse_binary(fx_reader *r, fx_ast *left, int least)
     return left;
 }
 
-static fx_ast *parse_expr(fx_reader *r)
-{
+static fx_ast *parse_expr(fx_reader *r) {
     if (!enter(r))
         return ast_new(r, FX_A_NONE, r->token.at);
     fx_ast *a = parse_unary(r);
@@ -400,8 +376,7 @@ static fx_ast *parse_expr(fx_reader *r)
 }
 
 /* expr { "," expr }: a bare tuple is a tuple. */
-static fx_ast *parse_tuple(fx_reader *r, fx_ast *first)
-{
+static fx_ast *parse_tuple(fx_reader *r, fx_ast *first) {
     if (!is(r, ','))
         return first;
     fx_ast *tuple = parent(r, FX_A_TUPLE, first->at, first);
@@ -418,8 +393,7 @@ static fx_ast *parse_tuple(fx_reader *r, fx_ast *first)
 /* --- annotations --- */
 
 /* A string, or anything Python allows unquoted, taken as its text. */
-static fx_name *parse_annotation(fx_reader *r)
-{
+static fx_name *parse_annotation(fx_reader *r) {
     fx_name *note = NULL;
     if (is(r, FX_T_STR) || is(r, FX_T_NAME) || is(r, FX_T_PATH)) {
         note = r->token.name;
@@ -448,16 +422,14 @@ static fx_name *parse_annotation(fx_reader *r)
 
 /* --- statements --- */
 
-static fx_stmt *stmt_new(fx_reader *r, fx_stmt_kind kind, uint32_t at, int line)
-{
+static fx_stmt *stmt_new(fx_reader *r, fx_stmt_kind kind, uint32_t at, int line) {
     fx_stmt *s = fx_take(r, sizeof *s);
     *s = (fx_stmt){ .kind = (uint8_t)kind, .at = at, .line = line };
     return s;
 }
 
 /* `x[3]` of a call's result: the call learns of it. */
-static void note_element(fx_reader *r, fx_stmt *s)
-{
+static void note_element(fx_reader *r, fx_stmt *s) {
     const fx_ast *v = s->value;
     if (v->kind != FX_A_INDEX || v->first->kind != FX_A_NAME)
         return;
@@ -471,16 +443,14 @@ static void note_element(fx_reader *r, fx_stmt *s)
     base->made->elements = e;
 }
 
-static void remember(fx_reader *r, fx_stmt *s)
-{
+static void remember(fx_reader *r, fx_stmt *s) {
     fx_name *name = s->target;
     name->made_scope = r->scope;
     name->made = s->value->kind == FX_A_CALL && !s->note ? s : NULL;
 }
 
 /* After `target [: note] =`; more targets may follow. */
-static fx_stmt *parse_assigned(fx_reader *r, fx_ast *target, fx_name *note, int line)
-{
+static fx_stmt *parse_assigned(fx_reader *r, fx_ast *target, fx_name *note, int line) {
     fx_ast *value = parse_expr(r), *last = target;
     while (is(r, '=') && !r->status) { /* a = b = ... */
         if (value->kind != FX_A_NAME) {
@@ -516,8 +486,7 @@ static fx_stmt *parse_assigned(fx_reader *r, fx_ast *target, fx_name *note, int 
     return first;
 }
 
-static fx_stmt *parse_return(fx_reader *r, uint32_t at, int line)
-{
+static fx_stmt *parse_return(fx_reader *r, uint32_t at, int line) {
     fx_next(r);
     fx_stmt *s = stmt_new(r, FX_S_RETURN, at, line);
     if (is(r, FX_T_NEWLINE) || is(r, FX_T_END) || is(r, ';'))
@@ -527,8 +496,7 @@ static fx_stmt *parse_return(fx_reader *r, uint32_t at, int line)
     return s;
 }
 
-static fx_stmt *parse_del(fx_reader *r, uint32_t at, int line)
-{
+static fx_stmt *parse_del(fx_reader *r, uint32_t at, int line) {
     fx_stmt *s = stmt_new(r, FX_S_FREE, at, line);
     fx_ast **tail = &s->place;
     do {
@@ -545,8 +513,7 @@ static fx_stmt *parse_del(fx_reader *r, uint32_t at, int line)
 }
 
 /* A statement that does not begin `NAME =` or `NAME :`, or what comes after such a beginning. */
-static fx_stmt *parse_other(fx_reader *r, fx_ast *e, int line)
-{
+static fx_stmt *parse_other(fx_reader *r, fx_ast *e, int line) {
     if (is(r, FX_T_AUG)) {
         fx_stmt *s = stmt_new(r, FX_S_AUG, e->at, line);
         s->op = r->token.op;
@@ -571,8 +538,7 @@ static fx_stmt *parse_other(fx_reader *r, fx_ast *e, int line)
     return s;
 }
 
-static fx_stmt *parse_simple(fx_reader *r)
-{
+static fx_stmt *parse_simple(fx_reader *r) {
     const uint32_t at = r->token.at;
     const int line = r->line;
     if (!is(r, FX_T_NAME))
@@ -610,8 +576,7 @@ static fx_stmt *parse_simple(fx_reader *r)
     return parse_other(r, e, line);
 }
 
-static void parse_body(fx_reader *r, fx_class *c)
-{
+static void parse_body(fx_reader *r, fx_class *c) {
     fx_stmt **tail = &c->body;
     for (;;) {
         while (is(r, FX_T_NEWLINE) || is(r, ';'))
@@ -634,8 +599,7 @@ static void parse_body(fx_reader *r, fx_class *c)
 
 /* --- classes --- */
 
-static void parse_params(fx_reader *r, fx_class *c)
-{
+static void parse_params(fx_reader *r, fx_class *c) {
     fx_param **tail = &c->params;
     bool first = true;
     while (!is(r, ')') && !r->status) {
@@ -663,8 +627,7 @@ static void parse_params(fx_reader *r, fx_class *c)
     want(r, ')', "')'");
 }
 
-static void parse_def(fx_reader *r, fx_class *c)
-{
+static void parse_def(fx_reader *r, fx_class *c) {
     if (!is_keyword(r, FX_KW_DEF)) {
         expected(r, "'def forward(...)'");
         return;
@@ -687,8 +650,7 @@ static void parse_def(fx_reader *r, fx_class *c)
         expected(r, "a return before the end of the class");
 }
 
-fx_class *fx_parse_class(fx_reader *r)
-{
+fx_class *fx_parse_class(fx_reader *r) {
     fx_class *c = fx_take(r, sizeof *c);
     *c = (fx_class){ .at = r->token.at, .line = r->line };
     c->column = (uint32_t)(r->text + r->token.at - r->line_start);
@@ -716,8 +678,7 @@ fx_class *fx_parse_class(fx_reader *r)
     return c;
 }
 
-void fx_parse_prologue(fx_reader *r)
-{
+void fx_parse_prologue(fx_reader *r) {
     fx_next(r);
     while (!r->status) {
         if (is(r, FX_T_NEWLINE))

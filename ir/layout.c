@@ -27,14 +27,12 @@ typedef struct lay {
 
 /* ---- root parameters ----------------------------------------------------------------------------------------- */
 
-static bool is_tensor(const jc_value *v)
-{
+static bool is_tensor(const jc_value *v) {
     return v->type.kind == JC_TENSOR;
 }
 
 /* STRIDES, or NULL where they mean contiguous: those of dims of one element do not count. */
-static const jc_expr *const *normal_strides(jc_graph *g, const jc_type *t, const jc_expr *const *strides)
-{
+static const jc_expr *const *normal_strides(jc_graph *g, const jc_type *t, const jc_expr *const *strides) {
     if (!strides)
         return NULL;
     const jc_expr **plain = jc_type_row_major(g->exprs, g->arena, t->dims, t->rank);
@@ -44,8 +42,7 @@ static const jc_expr *const *normal_strides(jc_graph *g, const jc_type *t, const
     return NULL;
 }
 
-static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e, jc_error *err)
-{
+static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e, jc_error *err) {
     if (!p || !is_tensor(p))
         return jc_fail_at(err, JITC_E_INPUT, g->file, g->root->line, 0, NULL,
                           "Strides are given for '%s', but the graph has no tensor parameter of that name.", e->param);
@@ -59,8 +56,7 @@ static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e,
     return JITC_OK;
 }
 
-static jitc_status set_entries(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err)
-{
+static jitc_status set_entries(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err) {
     if (!n)
         return JITC_OK;
     jc_map *params = jc_map_new(g->arena);
@@ -83,8 +79,7 @@ typedef struct translation {
     uint32_t n;
 } translation;
 
-static void translate_pair(lay *l, translation *t, const jc_expr *from, const jc_expr *to)
-{
+static void translate_pair(lay *l, translation *t, const jc_expr *from, const jc_expr *to) {
     if (from == to || from->kind != JC_EX_SYM)
         return;
     if (!t->map) {
@@ -95,8 +90,7 @@ static void translate_pair(lay *l, translation *t, const jc_expr *from, const jc
         t->map[from->sym] = to;
 }
 
-static void translate_type(lay *l, translation *t, const jc_type *from, const jc_type *to)
-{
+static void translate_type(lay *l, translation *t, const jc_type *from, const jc_type *to) {
     if (from->kind != to->kind || from->rank != to->rank)
         return;
     if (from->kind == JC_SYMINT)
@@ -105,8 +99,7 @@ static void translate_type(lay *l, translation *t, const jc_type *from, const jc
         translate_pair(l, t, from->dims[d], to->dims[d]);
 }
 
-static const jc_expr *const *translated(lay *l, const translation *t, const jc_expr *const *at, int n)
-{
+static const jc_expr *const *translated(lay *l, const translation *t, const jc_expr *const *at, int n) {
     if (!at || !t->map)
         return at;
     const jc_expr **out = JC_NEWN(l->g->arena, const jc_expr *, (size_t)n);
@@ -117,8 +110,7 @@ static const jc_expr *const *translated(lay *l, const translation *t, const jc_e
 
 /* ---- one call ------------------------------------------------------------------------------------------------ */
 
-static bool same_strides(const jc_type *t, const jc_expr *const *a, const jc_expr *const *b)
-{
+static bool same_strides(const jc_type *t, const jc_expr *const *a, const jc_expr *const *b) {
     if (!a || !b)
         return a == b;
     for (int i = 0; i < t->rank; i++)
@@ -127,16 +119,14 @@ static bool same_strides(const jc_type *t, const jc_expr *const *a, const jc_exp
     return true;
 }
 
-static const jc_type *arg_type(const jc_arg *a, jc_type *room)
-{
+static const jc_type *arg_type(const jc_arg *a, jc_type *room) {
     if (a->kind == JC_ARG_VALUE)
         return &a->value->type;
     *room = (jc_type){ .kind = JC_SYMINT, .expr = a->expr };
     return a->kind == JC_ARG_EXPR ? room : NULL;
 }
 
-static translation into_piece(lay *l, const jc_node *call)
-{
+static translation into_piece(lay *l, const jc_node *call) {
     translation t = { 0 };
     for (uint32_t i = 0; i < call->nargs; i++) {
         jc_type room;
@@ -147,8 +137,7 @@ static translation into_piece(lay *l, const jc_node *call)
     return t;
 }
 
-static jitc_status pass_strides(lay *l, const jc_node *call, bool again)
-{
+static jitc_status pass_strides(lay *l, const jc_node *call, bool again) {
     jc_func *f = call->callee;
     const translation t = into_piece(l, call);
     for (uint32_t i = 0; i < call->nargs; i++) {
@@ -173,8 +162,7 @@ typedef struct written {
     bool *params; /* by index: written */
 } written;
 
-static void see_write(void *user, jc_value *v)
-{
+static void see_write(void *user, jc_value *v) {
     written *w = user;
     if (!is_tensor(v))
         return;
@@ -183,15 +171,13 @@ static void see_write(void *user, jc_value *v)
         w->params[owner->index] = true;
 }
 
-static uint32_t arg_token(const lay *l, const jc_node *call, uint32_t i)
-{
+static uint32_t arg_token(const lay *l, const jc_node *call, uint32_t i) {
     const jc_arg *a = &call->args[i];
     return a->kind == JC_ARG_VALUE && is_tensor(a->value) ? l->token[a->value->id] : 0;
 }
 
 /* Which parameters does the piece write?  False: none. */
-static bool written_params(const jc_func *f, bool *params)
-{
+static bool written_params(const jc_func *f, bool *params) {
     bool any = false;
     for (size_t i = 0; i < f->nodes.n; i++)
         if (jc_ops[f->nodes.at[i]->op].traits & JC_EFFECT) {
@@ -204,8 +190,7 @@ static bool written_params(const jc_func *f, bool *params)
 }
 
 /* ALIAS gets numbers for parameters whose storage is shared, if any that shares it is written. */
-static void find_aliases(lay *l, const jc_node *call, uint32_t *alias)
-{
+static void find_aliases(lay *l, const jc_node *call, uint32_t *alias) {
     jc_arena *arena = l->g->arena;
     const uint32_t n = call->nargs;
     bool *params = JC_NEWN(arena, bool, n);
@@ -240,8 +225,7 @@ static void find_aliases(lay *l, const jc_node *call, uint32_t *alias)
     }
 }
 
-static jitc_status set_aliases(lay *l, const jc_node *call, bool again)
-{
+static jitc_status set_aliases(lay *l, const jc_node *call, bool again) {
     jc_func *f = call->callee;
     uint32_t *alias = JC_NEWN(l->g->arena, uint32_t, call->nargs);
     find_aliases(l, call, alias);
@@ -263,8 +247,7 @@ typedef struct results {
     uint32_t *made; /* by value id of the piece: token of the storage that it owns */
 } results;
 
-static uint32_t output_token(results *r, jc_value *v)
-{
+static uint32_t output_token(results *r, jc_value *v) {
     const jc_value *owner = jc_storage(v);
     if (!owner->def)
         return arg_token(r->l, r->call, owner->index);
@@ -273,8 +256,7 @@ static uint32_t output_token(results *r, jc_value *v)
     return r->made[owner->id];
 }
 
-static void take_results(results *r, const jc_arg *at, uint32_t n)
-{
+static void take_results(results *r, const jc_arg *at, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (at[i].kind == JC_ARG_LIST) {
             take_results(r, at[i].list.at, at[i].list.n);
@@ -288,8 +270,7 @@ static void take_results(results *r, const jc_arg *at, uint32_t n)
     }
 }
 
-static jitc_status lay_call(lay *l, jc_node *call)
-{
+static jitc_status lay_call(lay *l, jc_node *call) {
     const bool again = jc_map_get(l->seen, &call->callee, sizeof call->callee) != NULL;
     if (!again)
         jc_map_set(l->seen, &call->callee, sizeof call->callee, call->callee);
@@ -301,8 +282,7 @@ static jitc_status lay_call(lay *l, jc_node *call)
     return JITC_OK;
 }
 
-jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err)
-{
+jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err) {
     JC_TRY(set_entries(g, entries, n, err));
     lay l = { .g = g,
               .err = err,

@@ -47,8 +47,7 @@ static const char *const default_ops[] = {
     "hpc_rope_norm_forward",
 };
 
-bool jc_is_splitting(const jc_node *n, const jc_split_options *options)
-{
+bool jc_is_splitting(const jc_node *n, const jc_split_options *options) {
     if (n->op != JC_OP_custom)
         return false;
     const char *name = strstr(n->target, "::");
@@ -63,8 +62,7 @@ bool jc_is_splitting(const jc_node *n, const jc_split_options *options)
     return false;
 }
 
-bool jc_piece_is_splitting(const jc_func *piece, const jc_split_options *options)
-{
+bool jc_piece_is_splitting(const jc_func *piece, const jc_split_options *options) {
     for (size_t i = 0; i < piece->nodes.n; i++)
         if (jc_is_splitting(piece->nodes.at[i], options))
             return true;
@@ -78,20 +76,17 @@ typedef struct known {
     bool all;
 } known;
 
-static void see_known(void *user, uint32_t sym)
-{
+static void see_known(void *user, uint32_t sym) {
     known *k = user;
     k->all = k->all && k->sym[sym];
 }
 
-static void see_mark(void *user, uint32_t sym)
-{
+static void see_mark(void *user, uint32_t sym) {
     ((bool *)user)[sym] = true;
 }
 
 /* The symbols that the root's parameters determine, or at least mention. */
-static bool *root_symbols(const jc_graph *g)
-{
+static bool *root_symbols(const jc_graph *g) {
     bool *sym = JC_NEWN(g->arena, bool, jc_sym_count(g->exprs));
     for (uint32_t i = 0; i < g->root->nparams; i++) {
         const jc_type *t = &g->root->params[i]->type;
@@ -103,16 +98,14 @@ static bool *root_symbols(const jc_graph *g)
     return sym;
 }
 
-static const jc_expr *symint_of(const jc_arg *a)
-{
+static const jc_expr *symint_of(const jc_arg *a) {
     if (a->kind == JC_ARG_EXPR)
         return a->expr;
     return a->kind == JC_ARG_VALUE && a->value->type.kind == JC_SYMINT ? a->value->type.expr : NULL;
 }
 
 /* Can output A go, because everybody knows it anyway? */
-static bool known_symint(const jc_arg *a, const bool *sym)
-{
+static bool known_symint(const jc_arg *a, const bool *sym) {
     const jc_expr *e = symint_of(a);
     if (!e)
         return false;
@@ -122,8 +115,7 @@ static bool known_symint(const jc_arg *a, const bool *sym)
 }
 
 /* Only plain tuples lose outputs: a nested one has a shape that callers may rely on. */
-static bool may_drop(const jc_func *f)
-{
+static bool may_drop(const jc_func *f) {
     for (uint32_t i = 0; i < f->noutputs; i++)
         if (f->outputs[i].kind == JC_ARG_LIST)
             return false;
@@ -131,8 +123,7 @@ static bool may_drop(const jc_func *f)
 }
 
 /* Of a call, the results that stand for outputs that go. */
-static void drop_results(jc_node *call, const bool *sym)
-{
+static void drop_results(jc_node *call, const bool *sym) {
     const jc_func *f = call->callee;
     uint32_t from = 0, to = 0;
     for (uint32_t i = 0; i < f->noutputs; i++) {
@@ -147,8 +138,7 @@ static void drop_results(jc_node *call, const bool *sym)
     call->nresults = to;
 }
 
-static void drop_outputs(jc_func *f, const bool *sym)
-{
+static void drop_outputs(jc_func *f, const bool *sym) {
     uint32_t to = 0;
     for (uint32_t i = 0; i < f->noutputs; i++)
         if (!known_symint(&f->outputs[i], sym))
@@ -157,8 +147,7 @@ static void drop_outputs(jc_func *f, const bool *sym)
 }
 
 /* Symbolic results as expressions, wherever the root mentions them. */
-static void inline_symints(jc_arg *at, uint32_t n)
-{
+static void inline_symints(jc_arg *at, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         const jc_expr *e = at[i].kind == JC_ARG_VALUE && at[i].value->def ? symint_of(&at[i]) : NULL;
         if (e)
@@ -168,16 +157,14 @@ static void inline_symints(jc_arg *at, uint32_t n)
     }
 }
 
-static void renumber(jc_func *f)
-{
+static void renumber(jc_func *f) {
     f->nvalues = f->nparams;
     for (size_t i = 0; i < f->nodes.n; i++)
         for (uint32_t k = 0; k < f->nodes.at[i]->nresults; k++)
             f->nodes.at[i]->results[k]->id = f->nvalues++;
 }
 
-static jitc_status accept_cut(jc_graph *g, jc_error *err)
-{
+static jitc_status accept_cut(jc_graph *g, jc_error *err) {
     jc_func *root = g->root;
     for (size_t i = 0; i < root->nodes.n; i++) {
         const jc_node *n = root->nodes.at[i];
@@ -202,8 +189,7 @@ static jitc_status accept_cut(jc_graph *g, jc_error *err)
 
 /* ---- a graph that stays whole -------------------------------------------------------------------------------- */
 
-static jc_arg results_as(jc_graph *g, const jc_arg *output, const jc_node *call, uint32_t *next)
-{
+static jc_arg results_as(jc_graph *g, const jc_arg *output, const jc_node *call, uint32_t *next) {
     if (output->kind == JC_ARG_LIST) {
         jc_arg *at = JC_NEWN(g->arena, jc_arg, output->list.n);
         for (uint32_t i = 0; i < output->list.n; i++)
@@ -216,8 +202,7 @@ static jc_arg results_as(jc_graph *g, const jc_arg *output, const jc_node *call,
     return v->type.kind == JC_SYMINT ? jc_arg_expr(v->type.expr) : jc_arg_value(v);
 }
 
-static jc_func *root_like(jc_graph *g, const jc_func *old)
-{
+static jc_func *root_like(jc_graph *g, const jc_func *old) {
     jc_func *root = jc_func_new(g, old->name);
     root->line = old->line;
     root->tuple = old->tuple;
@@ -232,8 +217,7 @@ static jc_func *root_like(jc_graph *g, const jc_func *old)
 }
 
 /* The old root becomes the piece, as it is. */
-static void make_whole(jc_graph *g)
-{
+static void make_whole(jc_graph *g) {
     jc_func *piece = g->root, *root = root_like(g, piece);
     jc_arg *args = JC_NEWN(g->arena, jc_arg, piece->nparams);
     for (uint32_t i = 0; i < piece->nparams; i++)
@@ -271,21 +255,18 @@ typedef struct cut {
     jc_value **in_root;  /* its copy in the new root */
 } cut;
 
-static part *part_at(cut *c, uint32_t i)
-{
+static part *part_at(cut *c, uint32_t i) {
     while (c->parts.n <= i)
         jc_push(c->g->arena, &c->parts, ((part){ .only_empty = true }));
     return &c->parts.at[i];
 }
 
-static bool same_line(const jc_node *a, const jc_node *b)
-{
+static bool same_line(const jc_node *a, const jc_node *b) {
     return a->line == b->line && a->line;
 }
 
 /* Node I is a slice with a sibling of the same operand on its line: part of a split or a chunk. */
-static bool has_sibling(const jc_func *f, size_t i)
-{
+static bool has_sibling(const jc_func *f, size_t i) {
     const jc_node *n = f->nodes.at[i];
     for (size_t k = i; k-- > 0 && same_line(f->nodes.at[k], n);)
         if (f->nodes.at[k]->op == JC_OP_slice && f->nodes.at[k]->args[0].value == n->args[0].value)
@@ -297,8 +278,7 @@ static bool has_sibling(const jc_func *f, size_t i)
 }
 
 /* Node I makes the destination of a setitem on its line. */
-static bool is_destination(const jc_func *f, size_t i)
-{
+static bool is_destination(const jc_func *f, size_t i) {
     const jc_node *n = f->nodes.at[i];
     for (size_t k = i + 1; k < f->nodes.n && same_line(f->nodes.at[k], n); k++)
         if (f->nodes.at[k]->op == JC_OP_copy_ && jc_storage(f->nodes.at[k]->args[0].value) == jc_storage(n->results[0]))
@@ -307,8 +287,7 @@ static bool is_destination(const jc_func *f, size_t i)
 }
 
 /* The part that node I, which shows part of an earlier result, goes back to; else NOW. */
-static uint32_t producers_part(const cut *c, size_t i, uint32_t now)
-{
+static uint32_t producers_part(const cut *c, size_t i, uint32_t now) {
     const jc_node *n = c->flat->nodes.at[i];
     if (n->op != JC_OP_slice && n->op != JC_OP_reshape)
         return now;
@@ -321,8 +300,7 @@ static uint32_t producers_part(const cut *c, size_t i, uint32_t now)
     return has_sibling(c->flat, i) || is_destination(c->flat, i) ? now : producer;
 }
 
-static uint32_t next_part(cut *c, const jc_node *n, uint32_t now, bool *after)
-{
+static uint32_t next_part(cut *c, const jc_node *n, uint32_t now, bool *after) {
     const bool splits = jc_is_splitting(n, c->options);
     now += splits ? !*after : *after;
     *after = splits;
@@ -332,8 +310,7 @@ static uint32_t next_part(cut *c, const jc_node *n, uint32_t now, bool *after)
     return now;
 }
 
-static void assign(cut *c)
-{
+static void assign(cut *c) {
     uint32_t now = 0;
     bool after = false; /* the node before was a splitting one */
     for (size_t i = 0; i < c->flat->nodes.n; i++) {
@@ -353,8 +330,7 @@ static void assign(cut *c)
 }
 
 /* Allocations that stand between two splitting pieces go back to the last piece that is none. */
-static void merge_empty(cut *c)
-{
+static void merge_empty(cut *c) {
     uint32_t *into = JC_NEWN(c->g->arena, uint32_t, c->parts.n), last = NO_PART;
     bool *used = JC_NEWN(c->g->arena, bool, c->parts.n);
     for (size_t i = 0; i < c->where.n; i++)
@@ -380,8 +356,7 @@ static void merge_empty(cut *c)
 
 /* ---- inputs and outputs -------------------------------------------------------------------------------------- */
 
-static void see_use(void *user, jc_value *v)
-{
+static void see_use(void *user, jc_value *v) {
     cut *c = user;
     const uint32_t from = c->part_of[v->id];
     if (from == NO_PART || from == c->at || c->leaves[v->id])
@@ -390,8 +365,7 @@ static void see_use(void *user, jc_value *v)
     jc_push(c->g->arena, &c->parts.at[from].outputs, v);
 }
 
-static void see_outputs(cut *c, const jc_arg *at, uint32_t n)
-{
+static void see_outputs(cut *c, const jc_arg *at, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         if (at[i].kind == JC_ARG_LIST)
             see_outputs(c, at[i].list.at, at[i].list.n);
@@ -400,8 +374,7 @@ static void see_outputs(cut *c, const jc_arg *at, uint32_t n)
     }
 }
 
-static void find_outputs(cut *c)
-{
+static void find_outputs(cut *c) {
     for (size_t i = 0; i < c->where.n; i++) {
         c->at = c->where.at[i];
         jc_node_operands(c->flat->nodes.at[i], see_use, c);
@@ -411,8 +384,7 @@ static void find_outputs(cut *c)
 }
 
 /* Makes V a parameter of the piece at work, unless it is one or is defined there. */
-static void see_input(void *user, jc_value *v)
-{
+static void see_input(void *user, jc_value *v) {
     cut *c = user;
     if (c->part_of[v->id] == c->at || c->copied_in[v->id] == c->at + 1 || v->type.kind == JC_SYMINT)
         return;
@@ -426,8 +398,7 @@ static void see_input(void *user, jc_value *v)
 
 /* ---- copying ------------------------------------------------------------------------------------------------- */
 
-static jc_arg copy_arg(cut *c, const jc_arg *a)
-{
+static jc_arg copy_arg(cut *c, const jc_arg *a) {
     jc_arg out = *a;
     if (a->kind == JC_ARG_VALUE && a->value->type.kind == JC_SYMINT) {
         out = jc_arg_expr(a->value->type.expr);
@@ -442,14 +413,12 @@ static jc_arg copy_arg(cut *c, const jc_arg *a)
     return out;
 }
 
-static const jc_expr *offset_of(jc_exprs *t, const jc_value *v)
-{
+static const jc_expr *offset_of(jc_exprs *t, const jc_value *v) {
     return v->offset ? v->offset : jc_ex_int(t, 0);
 }
 
 /* Places COPY, of the view OLD of operand FROM: FROM's copy may be a parameter, and then it owns its storage. */
-static void place_copy(cut *c, const jc_value *old, const jc_value *from, jc_value *copy)
-{
+static void place_copy(cut *c, const jc_value *old, const jc_value *from, jc_value *copy) {
     jc_exprs *t = c->g->exprs;
     jc_value *from_copy = c->in_piece[from->id];
     const jc_expr *inside = jc_ex_sub(t, offset_of(t, old), offset_of(t, from));
@@ -457,8 +426,7 @@ static void place_copy(cut *c, const jc_value *old, const jc_value *from, jc_val
     copy->offset = jc_ex_add(t, offset_of(t, from_copy), inside);
 }
 
-static void copy_node(cut *c, const jc_node *n)
-{
+static void copy_node(cut *c, const jc_node *n) {
     jc_func *f = c->parts.at[c->at].f;
     jc_arena *arena = c->g->arena;
     jc_node *m = JC_NEW(arena, jc_node);
@@ -481,8 +449,7 @@ static void copy_node(cut *c, const jc_node *n)
     jc_push(arena, &f->nodes, m);
 }
 
-static void make_piece(cut *c, uint32_t at)
-{
+static void make_piece(cut *c, uint32_t at) {
     part *p = &c->parts.at[at];
     jc_arena *arena = c->g->arena;
     c->at = at;
@@ -500,8 +467,7 @@ static void make_piece(cut *c, uint32_t at)
     jc_push(arena, &c->g->pieces, p->f);
 }
 
-static void call_piece(cut *c, const part *p, jc_func *root)
-{
+static void call_piece(cut *c, const part *p, jc_func *root) {
     jc_arg *args = JC_NEWN(c->g->arena, jc_arg, p->inputs.n);
     for (size_t i = 0; i < p->inputs.n; i++)
         args[i] = jc_arg_value(c->in_root[p->inputs.at[i]->id]);
@@ -512,8 +478,7 @@ static void call_piece(cut *c, const part *p, jc_func *root)
     }
 }
 
-static jc_arg root_output(cut *c, const jc_arg *a)
-{
+static jc_arg root_output(cut *c, const jc_arg *a) {
     if (a->kind == JC_ARG_LIST) {
         jc_arg *at = JC_NEWN(c->g->arena, jc_arg, a->list.n);
         for (uint32_t i = 0; i < a->list.n; i++)
@@ -527,8 +492,7 @@ static jc_arg root_output(cut *c, const jc_arg *a)
     return jc_arg_value(c->in_root[a->value->id]);
 }
 
-static void make_cut(jc_graph *g, const jc_split_options *options)
-{
+static void make_cut(jc_graph *g, const jc_split_options *options) {
     jc_func *flat = g->root, *root = root_like(g, flat);
     const uint32_t n = flat->nvalues;
     cut c = { .g = g,
@@ -557,8 +521,7 @@ static void make_cut(jc_graph *g, const jc_split_options *options)
     g->root = root;
 }
 
-jitc_status jc_split(jc_graph *g, const jc_split_options *options, jc_error *err)
-{
+jitc_status jc_split(jc_graph *g, const jc_split_options *options, jc_error *err) {
     if (g->pieces.n)
         return accept_cut(g, err);
     if (jc_piece_is_splitting(g->root, options))

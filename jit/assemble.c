@@ -18,8 +18,7 @@
 static const jc_assembler_kind *const kinds[] = { &jc_assembler_nvjitlink, &jc_assembler_driver, &jc_assembler_ptxas };
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
-char *jc_assembler_file(jc_arena *arena, const char *path)
-{
+char *jc_assembler_file(jc_arena *arena, const char *path) {
     char *real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
     if (!real)
         return NULL;
@@ -28,8 +27,7 @@ char *jc_assembler_file(jc_arena *arena, const char *path)
     return out;
 }
 
-char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file)
-{
+char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file) {
     while (list && *list) {
         size_t n = strcspn(list, ":");
         char *found = n ? jc_assembler_file(arena, jc_arena_printf(arena, "%.*s/%s", (int)n, list, file)) : NULL;
@@ -40,8 +38,7 @@ char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file)
     return NULL;
 }
 
-bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log)
-{
+bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log) {
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!handle) {
         jc_put_text(log, "%s", dlerror());
@@ -58,8 +55,7 @@ bool jc_assembler_open(const char *path, const char *const *names, size_t n, voi
     return true;
 }
 
-static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err)
-{
+static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err) {
     jc_bytes tried = JC_BYTES(arena);
     const char *named = secure_getenv("JITC_ASSEMBLER");
     if (named && *named) {
@@ -81,8 +77,7 @@ static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err
     return NULL;
 }
 
-jitc_status jc_assembler_find(jc_arena *arena, jc_assembler *out, jc_error *err)
-{
+jitc_status jc_assembler_find(jc_arena *arena, jc_assembler *out, jc_error *err) {
     char *path = NULL;
     struct stat st;
     const jc_assembler_kind *kind = find(arena, &path, err);
@@ -102,8 +97,7 @@ jitc_status jc_assembler_find(jc_arena *arena, jc_assembler *out, jc_error *err)
 }
 
 /* Advisories C7500 to C7599: wgmma serialised or repaired, register targets missed. */
-static const char *find_advisory(const char *log)
-{
+static const char *find_advisory(const char *log) {
     for (const char *at = log; (at = strstr(at, "C75")); at++)
         if (at[3] >= '0' && at[3] <= '9' && at[4] >= '0' && at[4] <= '9')
             return at;
@@ -111,8 +105,7 @@ static const char *find_advisory(const char *log)
 }
 
 jitc_status jc_assemble(const char *ptx, size_t n, const jc_target *target, jc_arena *arena, const uint8_t **cubin,
-                        size_t *ncubin, jc_error *err)
-{
+                        size_t *ncubin, jc_error *err) {
     char *path = NULL, arch[16], suffix[2] = { target->suffix, 0 };
     const jc_assembler_kind *kind = find(arena, &path, err);
     if (!kind)

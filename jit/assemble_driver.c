@@ -10,8 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static char *find(jc_arena *arena, jc_bytes *tried)
-{
+static char *find(jc_arena *arena, jc_bytes *tried) {
     static const char folders[] = "/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/lib:/usr/lib/wsl/lib:/usr/local/nvidia/lib64";
     char *found = NULL;
     if (access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0) {
@@ -44,8 +43,7 @@ enum { INPUT_PTX = 1 };
 enum { JIT_INFO_LOG = 3, JIT_INFO_LOG_SIZE, JIT_ERROR_LOG, JIT_ERROR_LOG_SIZE, JIT_LEVEL, JIT_TARGET = 9 };
 enum { TARGET_ACCELERATED = 0x10000 };
 
-static bool load(const char *path, api *a, jc_bytes *log)
-{
+static bool load(const char *path, api *a, jc_bytes *log) {
     static const char *const names[] = {
         "cuInit", "cuDeviceGet", "cuCtxGetCurrent", "cuCtxPushCurrent_v2", "cuCtxPopCurrent_v2", "cuDevicePrimaryCtxRetain",
         "cuDevicePrimaryCtxRelease_v2", "cuLinkCreate_v2", "cuLinkAddData_v2", "cuLinkComplete", "cuLinkDestroy",
@@ -56,8 +54,7 @@ static bool load(const char *path, api *a, jc_bytes *log)
 
 /* Links; the cubin is malloc()ed. */
 static bool link_ptx(const api *a, const char *ptx, size_t n, const char *arch, char *info, char *error, uint8_t **cubin,
-                     size_t *size)
-{
+                     size_t *size) {
     char *end;
     long sm = strtol(arch + 3, &end, 10);
     uintptr_t target = (uintptr_t)sm | (*end == 'a' ? TARGET_ACCELERATED : 0);
@@ -76,8 +73,7 @@ static bool link_ptx(const api *a, const char *ptx, size_t n, const char *arch, 
 }
 
 static bool assemble(const char *path, const char *ptx, size_t n, const char *arch, jc_arena *arena,
-                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log)
-{
+                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log) {
     api a;
     void *context = NULL, *popped;
     int device = -1;

@@ -15,8 +15,7 @@ static const char *const sonames[] = { "libnvJitLink.so.13", "libnvJitLink.so.12
 static const char folders[] = "/usr/local/cuda/lib64:/usr/local/cuda/targets/x86_64-linux/lib:/opt/cuda/lib64:"
                               "/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/lib";
 
-static char *in_packages(jc_arena *arena, const char *root, const char *soname)
-{
+static char *in_packages(jc_arena *arena, const char *root, const char *soname) {
     static const char *const kinds[] = { "site", "dist" };
     char *found = NULL;
     for (size_t i = 0; root && *root && i < 2 && !found; i++) {
@@ -31,8 +30,7 @@ static char *in_packages(jc_arena *arena, const char *root, const char *soname)
     return found;
 }
 
-static char *find(jc_arena *arena, jc_bytes *tried)
-{
+static char *find(jc_arena *arena, jc_bytes *tried) {
     const char *home = getenv("HOME");
     const char *roots[] = { getenv("VIRTUAL_ENV"), getenv("CONDA_PREFIX"),
                             home ? jc_arena_printf(arena, "%s/.local", home) : NULL, "/usr/local", "/usr" };
@@ -65,8 +63,7 @@ typedef struct api {
 
 enum { INPUT_PTX = 2 };
 
-static bool load(const char *path, api *a, jc_bytes *log)
-{
+static bool load(const char *path, api *a, jc_bytes *log) {
     static const char *const names[] = {
         "nvJitLinkCreate", "nvJitLinkDestroy", "nvJitLinkAddData", "nvJitLinkComplete", "nvJitLinkGetLinkedCubinSize",
         "nvJitLinkGetLinkedCubin", "nvJitLinkGetErrorLogSize", "nvJitLinkGetErrorLog", "nvJitLinkGetInfoLogSize",
@@ -77,8 +74,7 @@ static bool load(const char *path, api *a, jc_bytes *log)
 }
 
 static void take_log(void *handle, int (*size_of)(void *, size_t *), int (*get)(void *, char *), jc_arena *arena,
-                     jc_bytes *log)
-{
+                     jc_bytes *log) {
     size_t n = 0;
     if (size_of(handle, &n) != 0 || n <= 1)
         return;
@@ -88,8 +84,7 @@ static void take_log(void *handle, int (*size_of)(void *, size_t *), int (*get)(
 }
 
 static bool assemble(const char *path, const char *ptx, size_t n, const char *arch, jc_arena *arena,
-                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log)
-{
+                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log) {
     api a;
     void **handle = jc_arena_alloc(arena, sizeof *handle); /* not a local: it is read after a jump */
     const char *options[] = { jc_arena_printf(arena, "-arch=%s", arch), "-O3" };

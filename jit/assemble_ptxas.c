@@ -16,8 +16,7 @@
 
 extern char **environ;
 
-static char *find(jc_arena *arena, jc_bytes *tried)
-{
+static char *find(jc_arena *arena, jc_bytes *tried) {
     char *found = jc_assembler_in_list(arena, getenv("PATH"), "ptxas");
     if (!found)
         found = jc_assembler_in_list(arena, "/usr/local/cuda/bin:/opt/cuda/bin", "ptxas");
@@ -26,8 +25,7 @@ static char *find(jc_arena *arena, jc_bytes *tried)
     return found;
 }
 
-static bool write_file(const char *path, const char *data, size_t n)
-{
+static bool write_file(const char *path, const char *data, size_t n) {
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return false;
@@ -42,8 +40,7 @@ static bool write_file(const char *path, const char *data, size_t n)
 }
 
 /* A file's bytes, malloc()ed and terminated; NULL when it cannot be read. */
-static char *read_file(const char *path, size_t *n)
-{
+static char *read_file(const char *path, size_t *n) {
     struct stat st;
     char *data = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -64,8 +61,7 @@ static char *read_file(const char *path, size_t *n)
 }
 
 /* Runs ARGV with its output in the file LOG; its exit status, or -1. */
-static int run(const char *path, char *const *argv, const char *log)
-{
+static int run(const char *path, char *const *argv, const char *log) {
     posix_spawn_file_actions_t actions;
     pid_t pid;
     int status = -1;
@@ -85,8 +81,7 @@ static int run(const char *path, char *const *argv, const char *log)
 }
 
 static bool assemble(const char *path, const char *ptx, size_t n, const char *arch, jc_arena *arena,
-                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log)
-{
+                     const uint8_t **cubin, size_t *ncubin, jc_bytes *log) {
     const char *tmp = getenv("TMPDIR");
     char *dir = jc_arena_printf(arena, "%s/jitc-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     char *in = jc_arena_alloc(arena, strlen(dir) + 16), *out = jc_arena_alloc(arena, strlen(dir) + 16);

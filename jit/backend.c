@@ -28,14 +28,12 @@ typedef struct search {
     bool wrong;      /* a module was there, but of another build */
 } search;
 
-static void note(search *s, const char *path, const char *why)
-{
+static void note(search *s, const char *path, const char *why) {
     int n = snprintf(s->tried + s->n, sizeof s->tried - s->n, "%s%s (%s)", s->n ? "; " : "", path, why);
     s->n = n < 0 ? s->n : s->n + (size_t)n < sizeof s->tried ? s->n + (size_t)n : sizeof s->tried - 1;
 }
 
-static const jc_backend *open_one(search *s, const char *path)
-{
+static const jc_backend *open_one(search *s, const char *path) {
     if (access(path, R_OK) != 0)
         return NULL;
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -55,8 +53,7 @@ static const jc_backend *open_one(search *s, const char *path)
 }
 
 /* In the places around FILE, a path that need not be resolved. */
-static const jc_backend *open_near(search *s, const char *file)
-{
+static const jc_backend *open_near(search *s, const char *file) {
     char real[4096], path[4200];
     if (!file || !realpath(file, real))
         return NULL;
@@ -74,8 +71,7 @@ static const jc_backend *open_near(search *s, const char *file)
     return b;
 }
 
-static const jc_backend *find(search *s)
-{
+static const jc_backend *find(search *s) {
     const char *named = getenv("JITC_LLVM_LIBRARY");
     if (named && *named) {
         if (access(named, R_OK) != 0)
@@ -95,8 +91,7 @@ static const jc_backend *find(search *s)
     return open_one(s, JC_LLVM_MODULE_DIR "/" MODULE);
 }
 
-jitc_status jc_backend_open(const jc_backend **out, jc_error *err)
-{
+jitc_status jc_backend_open(const jc_backend **out, jc_error *err) {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static const jc_backend *open; /* one for the process, as LLVM is */
     search s = { .n = 0 };

@@ -3,8 +3,7 @@
  */
 #include "kernels/dialect.h"
 
-LLVMValueRef jc_shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask)
-{
+LLVMValueRef jc_shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask) {
     LLVMTypeRef type = LLVMTypeOf(v);
     if (type == e->t.i32)
         return e->d->shuffle_xor(e, v, mask);
@@ -17,8 +16,7 @@ LLVMValueRef jc_shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask)
     return LLVMBuildBitCast(e->b, out, type, "");
 }
 
-LLVMValueRef jc_per_lane(jc_emit *e, jc_lane_fn fn, LLVMValueRef *args, unsigned nargs)
-{
+LLVMValueRef jc_per_lane(jc_emit *e, jc_lane_fn fn, LLVMValueRef *args, unsigned nargs) {
     unsigned w = jc_width_of(LLVMTypeOf(args[0]));
     LLVMValueRef one[4], out = NULL;
     if (w == 1)

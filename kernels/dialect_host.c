@@ -10,16 +10,14 @@
 
 #include "kernels/dialect.h"
 
-static LLVMValueRef load_arg(jc_emit *e, LLVMValueRef args, unsigned i)
-{
+static LLVMValueRef load_arg(jc_emit *e, LLVMValueRef args, unsigned i) {
     LLVMTypeRef types[] = { [JC_KARG_PTR] = e->t.ptr, [JC_KARG_I64] = e->t.i64, [JC_KARG_F64] = e->t.f64 };
     LLVMValueRef at = jc_gep(e, e->t.ptr, args, jc_i64(e, i));
     at = LLVMBuildLoad2(e->b, e->t.ptr, at, "");
     return LLVMBuildLoad2(e->b, types[e->k->args[i].kind], at, "");
 }
 
-static void make_scopes(jc_emit *e)
-{
+static void make_scopes(jc_emit *e) {
     unsigned n = e->k->nargs, nothers;
     e->scope = JC_NEWN(e->arena, LLVMMetadataRef, n);
     e->others = JC_NEWN(e->arena, LLVMMetadataRef, n);
@@ -41,8 +39,7 @@ static void make_scopes(jc_emit *e)
     }
 }
 
-static void declare(jc_emit *e)
-{
+static void declare(jc_emit *e) {
     LLVMTypeRef params[3] = { e->t.ptr, e->t.i64, e->t.i64 };
     e->fn = LLVMAddFunction(e->m, e->name, LLVMFunctionType(e->t.nothing, params, 3, false));
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, e->fn, "entry"));
@@ -54,8 +51,7 @@ static void declare(jc_emit *e)
     make_scopes(e);
 }
 
-static void mark(jc_emit *e, unsigned arg, LLVMValueRef access)
-{
+static void mark(jc_emit *e, unsigned arg, LLVMValueRef access) {
     static const char scope[] = "alias.scope", other[] = "noalias";
     if (arg == JC_SHARED)
         return;
@@ -66,16 +62,14 @@ static void mark(jc_emit *e, unsigned arg, LLVMValueRef access)
                         LLVMMetadataAsValue(e->c, e->others[arg]));
 }
 
-static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRef at, unsigned align)
-{
+static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRef at, unsigned align) {
     LLVMValueRef v = LLVMBuildLoad2(e->b, type, at, "");
     LLVMSetAlignment(v, align);
     mark(e, arg, v);
     return v;
 }
 
-static void store(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align)
-{
+static void store(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align) {
     LLVMValueRef s = LLVMBuildStore(e->b, v, at);
     LLVMSetAlignment(s, align);
     mark(e, arg, s);

@@ -14,14 +14,12 @@ enum { PTX_KERNEL = 71, STATIC_SHARED = 48 * 1024 };
 
 /* ---- the function --------------------------------------------------------------------------------------------- */
 
-static void add_text_attribute(jc_emit *e, const char *key, const char *value)
-{
+static void add_text_attribute(jc_emit *e, const char *key, const char *value) {
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,
                             LLVMCreateStringAttribute(e->c, key, (unsigned)strlen(key), value, (unsigned)strlen(value)));
 }
 
-static void declare(jc_emit *e)
-{
+static void declare(jc_emit *e) {
     LLVMTypeRef *params = JC_NEWN(e->arena, LLVMTypeRef, e->k->nargs);
     LLVMTypeRef types[] = { [JC_KARG_PTR] = e->t.gptr, [JC_KARG_I64] = e->t.i64, [JC_KARG_F64] = e->t.f64 };
     for (unsigned i = 0; i < e->k->nargs; i++)
@@ -44,32 +42,27 @@ static void declare(jc_emit *e)
 
 /* ---- threads -------------------------------------------------------------------------------------------------- */
 
-static LLVMValueRef block(jc_emit *e)
-{
+static LLVMValueRef block(jc_emit *e) {
     return jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.ctaid.x", NULL, 0, NULL, 0);
 }
 
-static LLVMValueRef thread(jc_emit *e)
-{
+static LLVMValueRef thread(jc_emit *e) {
     return jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.tid.x", NULL, 0, NULL, 0);
 }
 
-static void barrier(jc_emit *e)
-{
+static void barrier(jc_emit *e) {
     unsigned id = jc_compat_intrinsic(jc_compat_barrier);
     LLVMTypeRef type = LLVMIntrinsicGetType(e->c, id, NULL, 0);
     LLVMValueRef zero = jc_i32(e, 0);
     LLVMBuildCall2(e->b, type, LLVMGetIntrinsicDeclaration(e->m, id, NULL, 0), &zero, LLVMCountParamTypes(type), "");
 }
 
-static void warp_sync(jc_emit *e)
-{
+static void warp_sync(jc_emit *e) {
     LLVMValueRef all = jc_i32(e, -1);
     jc_call_intrinsic(e, "llvm.nvvm.bar.warp.sync", NULL, 0, &all, 1);
 }
 
-static LLVMValueRef shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask)
-{
+static LLVMValueRef shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask) {
     LLVMValueRef args[4] = { jc_i32(e, -1), v, jc_i32(e, mask), jc_i32(e, 31) };
     return jc_call_intrinsic(e, "llvm.nvvm.shfl.sync.bfly.i32", NULL, 0, args, 4);
 }
@@ -77,8 +70,7 @@ static LLVMValueRef shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask)
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
 /* Above 48 KiB shared memory has to be dynamic: declared without a size, given at launch. */
-static LLVMValueRef shared(jc_emit *e, uint32_t size)
-{
+static LLVMValueRef shared(jc_emit *e, uint32_t size) {
     bool dynamic = size > STATIC_SHARED;
     LLVMTypeRef type = LLVMArrayType2(e->t.i8, dynamic ? 0 : size);
     LLVMValueRef g = LLVMAddGlobalInAddressSpace(e->m, type, "shared_memory", e->d->shared_space);
@@ -92,8 +84,7 @@ static LLVMValueRef shared(jc_emit *e, uint32_t size)
     return g;
 }
 
-static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRef at, unsigned align)
-{
+static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRef at, unsigned align) {
     static const char invariant[] = "invariant.load";
     LLVMValueRef v = LLVMBuildLoad2(e->b, type, at, "");
     LLVMSetAlignment(v, align);
@@ -104,8 +95,7 @@ static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRe
 }
 
 /* Four bytes to a word by shifts: a bitcast would be looked through. */
-static LLVMValueRef pack_bytes(jc_emit *e, LLVMValueRef v)
-{
+static LLVMValueRef pack_bytes(jc_emit *e, LLVMValueRef v) {
     unsigned n = jc_width_of(LLVMTypeOf(v)) / 4;
     LLVMValueRef words = jc_undef(jc_vec_of(e->t.i32, n)), word = NULL;
     for (unsigned i = 0; i < 4 * n; i++) {
@@ -117,43 +107,37 @@ static LLVMValueRef pack_bytes(jc_emit *e, LLVMValueRef v)
     return words;
 }
 
-static void store(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align)
-{
+static void store(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align) {
     (void)arg;
     if (jc_compat_splits_bytes && jc_scalar_of(LLVMTypeOf(v)) == e->t.i8 && jc_width_of(LLVMTypeOf(v)) % 4 == 0)
         v = pack_bytes(e, v);
     LLVMSetAlignment(LLVMBuildStore(e->b, v, at), align);
 }
 
-static void cp_async(jc_emit *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef valid)
-{
+static void cp_async(jc_emit *e, LLVMValueRef to, LLVMValueRef from, LLVMValueRef valid) {
     LLVMValueRef args[3] = { to, from, valid };
     jc_call_intrinsic(e, "llvm.nvvm.cp.async.cg.shared.global.16.s", NULL, 0, args, 3);
 }
 
-static void cp_commit(jc_emit *e)
-{
+static void cp_commit(jc_emit *e) {
     jc_call_intrinsic(e, "llvm.nvvm.cp.async.commit.group", NULL, 0, NULL, 0);
 }
 
-static void cp_wait(jc_emit *e, unsigned pending)
-{
+static void cp_wait(jc_emit *e, unsigned pending) {
     LLVMValueRef n = jc_i32(e, pending);
     jc_call_intrinsic(e, "llvm.nvvm.cp.async.wait.group", NULL, 0, &n, 1);
 }
 
 /* ---- tensor cores --------------------------------------------------------------------------------------------- */
 
-static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, LLVMValueRef out[4])
-{
+static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, LLVMValueRef out[4]) {
     LLVMTypeRef type = LLVMTypeOf(at);
     LLVMValueRef r = jc_call_intrinsic(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", &type, 1, &at, 1);
     for (unsigned i = 0; i < 4; i++)
         out[i] = LLVMBuildExtractValue(e->b, r, i, "");
 }
 
-static void mma_16816(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueRef const b[2], LLVMValueRef c[4])
-{
+static void mma_16816(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueRef const b[2], LLVMValueRef c[4]) {
     LLVMTypeRef pair = LLVMVectorType(e->t.f16, 2);
     LLVMValueRef args[10];
     for (unsigned i = 0; i < 6; i++) {
@@ -170,8 +154,7 @@ static void mma_16816(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueR
 /* ---- approximations of f32 ------------------------------------------------------------------------------------ */
 
 /* One instruction without side effects. */
-static LLVMValueRef instruction(jc_emit *e, const char *text, LLVMValueRef *args, unsigned n)
-{
+static LLVMValueRef instruction(jc_emit *e, const char *text, LLVMValueRef *args, unsigned n) {
     LLVMTypeRef params[2] = { e->t.f32, e->t.f32 }, type = LLVMFunctionType(e->t.f32, params, n, false);
     const char *constraints = n == 1 ? "=f,f" : "=f,f,f";
     LLVMValueRef fn = LLVMGetInlineAsm(type, text, strlen(text), constraints, strlen(constraints), false, false,
@@ -191,8 +174,7 @@ static LLVMValueRef fast_exp2(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e
 static LLVMValueRef fast_reciprocal(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, reciprocal_lane, &x, 1); }
 static LLVMValueRef fast_rsqrt(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, rsqrt_lane, &x, 1); }
 static LLVMValueRef fast_sqrt(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, sqrt_lane, &x, 1); }
-static LLVMValueRef fast_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef fast_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     LLVMValueRef args[2] = { a, b };
     return jc_per_lane(e, divide_lane, args, 2);
 }

@@ -28,21 +28,18 @@ typedef struct dot {
     LLVMValueRef tile;                 /* host: all sums, in memory */
 } dot;
 
-static bool unit(const jc_operand *o)
-{
+static bool unit(const jc_operand *o) {
     return jc_ex_is(o->kstride, 1);
 }
 
-static uint8_t sum_type(const jc_kernel *k)
-{
+static uint8_t sum_type(const jc_kernel *k) {
     jc_ct a = jc_compute_type(k->args[k->a.arg].dtype), b = jc_compute_type(k->args[k->b.arg].dtype);
     if (a == JC_CT_F64 || b == JC_CT_F64)
         return JC_CT_F64;
     return a == JC_CT_F32 || b == JC_CT_F32 ? JC_CT_F32 : JC_CT_I64;
 }
 
-static void find_rows(dot *d)
-{
+static void find_rows(dot *d) {
     jc_emit *e = d->e;
     LLVMValueRef last_m = LLVMBuildSub(e->b, d->p.m, jc_int_of(LLVMTypeOf(d->p.m), 1), "");
     LLVMValueRef last_n = LLVMBuildSub(e->b, d->p.n, jc_int_of(LLVMTypeOf(d->p.n), 1), "");
@@ -61,8 +58,7 @@ static void find_rows(dot *d)
 }
 
 /* W elements of a row from K on, as sums are computed. */
-static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef k, unsigned w)
-{
+static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef k, unsigned w) {
     jc_emit *e = d->e;
     const jc_operand *o = second ? &d->k->b : &d->k->a;
     uint8_t from = jc_compute_type(d->k->args[o->arg].dtype);
@@ -82,16 +78,14 @@ static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef 
     return jc_emit_convert(e, d->ct, from, v);
 }
 
-static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
-{
+static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
     if (d->ct == JC_CT_I64)
         return LLVMBuildAdd(d->e->b, c, LLVMBuildMul(d->e->b, a, b, ""), "");
     return jc_fused(d->e, a, b, c);
 }
 
 /* All products of W elements from K on, added to SLOTS of vectors (host) or single values. */
-static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots)
-{
+static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots) {
     jc_emit *e = d->e;
     LLVMValueRef a[MAX_TILE], b[MAX_TILE];
     for (unsigned j = 0; j < d->nn; j++)
@@ -112,8 +106,7 @@ static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots)
         }
 }
 
-static void make_slots(dot *d, LLVMValueRef *slots, unsigned w)
-{
+static void make_slots(dot *d, LLVMValueRef *slots, unsigned w) {
     LLVMTypeRef type = jc_vec_of(d->type, w);
     for (unsigned i = 0; i < d->nm * d->nn; i++) {
         slots[i] = jc_alloca(d->e, type, 1, 0);
@@ -121,8 +114,7 @@ static void make_slots(dot *d, LLVMValueRef *slots, unsigned w)
     }
 }
 
-static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b) {
     return d->ct == JC_CT_I64 ? LLVMBuildAdd(d->e->b, a, b, "") : LLVMBuildFAdd(d->e->b, a, b, "");
 }
 
@@ -130,8 +122,7 @@ static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b)
  * Host: the vectors' sums into the tile.  By way of memory and a loop: joined to the loop over k, the instructions that add
  * up within a vector would keep accumulators in the lower half of the register file, where they do not fit.
  */
-static void fold_vectors(dot *d)
-{
+static void fold_vectors(dot *d) {
     jc_emit *e = d->e;
     unsigned count = d->nm * d->nn;
     LLVMTypeRef vector = jc_vec_of(d->type, d->w);
@@ -147,8 +138,7 @@ static void fold_vectors(dot *d)
 }
 
 /* Host: adds the sums of the rest of k to the tile. */
-static void add_singles(dot *d)
-{
+static void add_singles(dot *d) {
     jc_emit *e = d->e;
     for (unsigned i = 0; i < d->nm * d->nn; i++) {
         LLVMValueRef at = jc_gep(e, d->type, d->tile, jc_i64(e, i)), v = LLVMBuildLoad2(e->b, d->type, at, "");
@@ -156,8 +146,7 @@ static void add_singles(dot *d)
     }
 }
 
-static void sum_over_k(dot *d)
-{
+static void sum_over_k(dot *d) {
     jc_emit *e = d->e;
     LLVMValueRef k = jc_widen_int(e, d->p.k, e->t.i64, true), whole = k;
     bool rest = jc_ex_divisor(d->k->ex, d->k->k) % d->w != 0;
@@ -183,15 +172,13 @@ static void sum_over_k(dot *d)
         add_singles(d);
 }
 
-static uint8_t acc_ct(const dot *d)
-{
+static uint8_t acc_ct(const dot *d) {
     return d->ct == JC_CT_F64 ? JC_CT_F64 : JC_CT_F32;
 }
 
 /* ---- GPU ------------------------------------------------------------------------------------------------------ */
 
-static void gpu_outputs(dot *d)
-{
+static void gpu_outputs(dot *d) {
     jc_emit *e = d->e;
     const jc_kernel *k = d->k;
     unsigned count = d->nm * d->nn;
@@ -231,8 +218,7 @@ static void gpu_outputs(dot *d)
  * hoists the constants of the epilogue's polynomials over the loop along k, whose accumulators then lose their registers:
  * half the speed.
  */
-static LLVMValueRef sums_function(dot *d, LLVMTypeRef *type)
-{
+static LLVMValueRef sums_function(dot *d, LLVMTypeRef *type) {
     jc_emit *e = d->e;
     enum { FIXED = 6 };
     LLVMTypeRef params[FIXED + 2 * MAX_TILE] = { e->t.ptr, e->t.ptr, e->t.ptr };
@@ -266,8 +252,7 @@ static LLVMValueRef sums_function(dot *d, LLVMTypeRef *type)
     return fn;
 }
 
-static void call_sums(dot *d, LLVMValueRef fn, LLVMTypeRef type)
-{
+static void call_sums(dot *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_emit *e = d->e;
     LLVMValueRef args[6 + 2 * MAX_TILE] = { e->args[d->k->a.arg], e->args[d->k->b.arg], d->tile,
                                             jc_widen_int(e, d->p.k, e->t.i64, true), d->step_a, d->step_b };
@@ -279,8 +264,7 @@ static void call_sums(dot *d, LLVMValueRef fn, LLVMTypeRef type)
     LLVMBuildCall2(e->b, type, fn, args, n, "");
 }
 
-static void outputs(dot *d, jc_tape *t, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j)
-{
+static void outputs(dot *d, jc_tape *t, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j) {
     jc_emit *e = d->e;
     jc_env env;
     jc_env_init(&env, e, t, &d->p.base);
@@ -294,8 +278,7 @@ static void outputs(dot *d, jc_tape *t, LLVMValueRef m, LLVMValueRef i, LLVMValu
     jc_emit_rest(&env, NULL);
 }
 
-static void host_outputs(dot *d)
-{
+static void host_outputs(dot *d) {
     jc_emit *e = d->e;
     jc_tape single, vector;
     jc_tape_init(&single, e, 1);
@@ -321,8 +304,7 @@ static void host_outputs(dot *d)
 
 /* ---- both ----------------------------------------------------------------------------------------------------- */
 
-void jc_kernel_dot(jc_emit *e)
-{
+void jc_kernel_dot(jc_emit *e) {
     const jc_kernel *k = e->k;
     if (k->tile_m > MAX_TILE || k->tile_n > MAX_TILE) {
         jc_emit_fail(e, "A dot kernel's tile of %u x %u is larger than %d x %d.", k->tile_m, k->tile_n, MAX_TILE, MAX_TILE);

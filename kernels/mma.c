@@ -41,23 +41,20 @@ typedef struct mma {
 } mma;
 
 static LLVMValueRef i32_add(mma *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWAdd(g->e->b, a, b, ""); }
-static LLVMValueRef i32_mul(mma *g, LLVMValueRef a, unsigned b)
-{
+static LLVMValueRef i32_mul(mma *g, LLVMValueRef a, unsigned b) {
     return LLVMBuildNSWMul(g->e->b, a, jc_i32(g->e, b), "");
 }
 static LLVMValueRef i32_and(mma *g, LLVMValueRef a, unsigned b) { return LLVMBuildAnd(g->e->b, a, jc_i32(g->e, b), ""); }
 static LLVMValueRef i32_shr(mma *g, LLVMValueRef a, unsigned b) { return LLVMBuildLShr(g->e->b, a, jc_i32(g->e, b), ""); }
 
-static LLVMValueRef shared_at(mma *g, LLVMValueRef byte)
-{
+static LLVMValueRef shared_at(mma *g, LLVMValueRef byte) {
     return jc_gep(g->e, g->e->t.i8, g->e->shared_at, byte);
 }
 
 /* ---- the layout in shared memory ------------------------------------------------------------------------------ */
 
 /* Byte of CHUNK of ROW: eight neighbouring rows take eight different 16-byte columns of 128. */
-static LLVMValueRef place(mma *g, LLVMValueRef row, LLVMValueRef chunk)
-{
+static LLVMValueRef place(mma *g, LLVMValueRef row, LLVMValueRef chunk) {
     unsigned c = g->chunks;
     if (!(c & (c - 1))) {
         unsigned shift = c >= 8 ? 0 : c == 4 ? 1 : 2, mask = c >= 8 ? 7 : c - 1;
@@ -69,8 +66,7 @@ static LLVMValueRef place(mma *g, LLVMValueRef row, LLVMValueRef chunk)
 
 /* ---- copying -------------------------------------------------------------------------------------------------- */
 
-static void find_copies(mma *g, copies *c, bool second)
-{
+static void find_copies(mma *g, copies *c, bool second) {
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
     unsigned rows = second ? k->tile_n : k->tile_m, total = rows * g->chunks;
@@ -98,8 +94,7 @@ static void find_copies(mma *g, copies *c, bool second)
     }
 }
 
-static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMValueRef stage)
-{
+static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMValueRef stage) {
     jc_emit *e = g->e;
     unsigned arg = second ? g->k->b.arg : g->k->a.arg;
     LLVMTypeRef element = jc_memory_type(e, g->k->args[arg].dtype);
@@ -123,8 +118,7 @@ static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMVal
 }
 
 /* The copy of round NEXT, unless there is no such round; a group in any case. */
-static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds)
-{
+static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds) {
     jc_emit *e = g->e;
     jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, rounds, ""));
     LLVMValueRef stage = i32_mul(g, LLVMBuildURem(e->b, next, jc_i32(e, g->k->stages), ""), g->stage_bytes);
@@ -137,8 +131,7 @@ static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds)
 
 /* ---- multiplying ---------------------------------------------------------------------------------------------- */
 
-static void find_fragments(mma *g)
-{
+static void find_fragments(mma *g) {
     jc_emit *e = g->e;
     LLVMValueRef row_a = i32_and(g, g->lane, 15), half_a = i32_shr(g, g->lane, 4);
     LLVMValueRef low = i32_and(g, g->lane, 7), half_b = i32_and(g, i32_shr(g, g->lane, 3), 1);
@@ -160,8 +153,7 @@ static void find_fragments(mma *g)
             }
 }
 
-static void multiply(mma *g, LLVMValueRef stage)
-{
+static void multiply(mma *g, LLVMValueRef stage) {
     jc_emit *e = g->e;
     unsigned row_bytes = g->chunks * 16;
     LLVMValueRef a[MAX_FRAGMENTS][4], b[MAX_FRAGMENTS + 1][2], r[4], c[4];
@@ -187,8 +179,7 @@ static void multiply(mma *g, LLVMValueRef stage)
     }
 }
 
-static void main_loop(mma *g)
-{
+static void main_loop(mma *g) {
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
     LLVMValueRef size = jc_widen_int(e, g->p.k, e->t.i32, true);
@@ -220,8 +211,7 @@ typedef struct epilogue {
     LLVMValueRef region;       /* the warp's, a byte of shared memory */
 } epilogue;
 
-static bool find_epilogue(mma *g, epilogue *x)
-{
+static bool find_epilogue(mma *g, epilogue *x) {
     const jc_kernel *k = g->k;
     unsigned warps = k->threads / 32u, room = jc_kernel_shared(k) / warps / 16u / 4u; /* f32 a row */
     x->w = jc_power_dividing(g->e, k->extent[k->rank - 1], EPILOGUE_VECTOR);
@@ -239,14 +229,12 @@ static bool find_epilogue(mma *g, epilogue *x)
     return true;
 }
 
-static LLVMValueRef region_at(mma *g, epilogue *x, LLVMValueRef row, LLVMValueRef column)
-{
+static LLVMValueRef region_at(mma *g, epilogue *x, LLVMValueRef row, LLVMValueRef column) {
     LLVMValueRef index = i32_add(g, i32_mul(g, row, x->pitch), column);
     return shared_at(g, i32_add(g, x->region, i32_mul(g, index, 4)));
 }
 
-static void put_down(mma *g, epilogue *x, unsigned i, unsigned group)
-{
+static void put_down(mma *g, epilogue *x, unsigned i, unsigned group) {
     jc_emit *e = g->e;
     LLVMValueRef row = i32_shr(g, g->lane, 2), column = i32_mul(g, i32_and(g, g->lane, 3), 2);
     unsigned n = g->ni / x->groups;
@@ -264,8 +252,7 @@ static void put_down(mma *g, epilogue *x, unsigned i, unsigned group)
 }
 
 /* The tape for the 16 rows from M0 on and the columns put down, from N0 on. */
-static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValueRef n0)
-{
+static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValueRef n0) {
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
     unsigned per_row = x->columns / x->w;
@@ -297,8 +284,7 @@ static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValue
     jc_for_end(e, &loop);
 }
 
-static void outputs(mma *g)
-{
+static void outputs(mma *g) {
     jc_emit *e = g->e;
     epilogue x;
     jc_tape t;
@@ -325,8 +311,7 @@ static void outputs(mma *g)
     jc_for_end(e, &loop);
 }
 
-void jc_kernel_mma(jc_emit *e)
-{
+void jc_kernel_mma(jc_emit *e) {
     const jc_kernel *k = e->k;
     mma *g = JC_NEW(e->arena, mma);
     *g = (mma){ .e = e, .k = k, .chunks = k->tile_k / 8u, .bf16 = k->args[k->a.arg].dtype == JC_BF16 };

@@ -11,13 +11,11 @@
  */
 #include "kernels/dialect.h"
 
-static const jc_expr *product(jc_emit *e, unsigned first, unsigned last)
-{
+static const jc_expr *product(jc_emit *e, unsigned first, unsigned last) {
     return jc_ex_product(e->k->ex, e->k->extent + first, last - first);
 }
 
-static bool below(jc_emit *e, const jc_expr *x, int64_t limit)
-{
+static bool below(jc_emit *e, const jc_expr *x, int64_t limit) {
     int64_t lo, hi;
     return jc_ex_range(e->k->ex, x, &lo, &hi) && hi < limit;
 }
@@ -34,8 +32,7 @@ typedef struct place {
     bool full;            /* the space is a whole number of blocks */
 } place;
 
-static void find_place(jc_emit *e, place *p)
-{
+static void find_place(jc_emit *e, place *p) {
     const jc_kernel *k = e->k;
     int64_t per_block = (int64_t)k->threads * k->vec * k->unroll, limit = (int64_t)1 << 31;
     const jc_expr *all = product(e, 0, k->rank);
@@ -61,8 +58,7 @@ static void find_place(jc_emit *e, place *p)
 }
 
 /* The loop variables of the point LOCAL (i32) points into the block. */
-static void locate(jc_env *env, place *p, LLVMValueRef local)
-{
+static void locate(jc_env *env, place *p, LLVMValueRef local) {
     jc_emit *e = env->e;
     const jc_kernel *k = e->k;
     LLVMTypeRef wide = LLVMTypeOf(p->start);
@@ -89,8 +85,7 @@ static void locate(jc_env *env, place *p, LLVMValueRef local)
     jc_emit_split_index(env, q, 0, p->split);
 }
 
-static void gpu_point(jc_emit *e)
-{
+static void gpu_point(jc_emit *e) {
     const jc_kernel *k = e->k;
     jc_tape t;
     place p;
@@ -109,8 +104,7 @@ static void gpu_point(jc_emit *e)
 
 /* ---- host ----------------------------------------------------------------------------------------------------- */
 
-static void columns(jc_emit *e, jc_tape *t, jc_env *row, LLVMValueRef *from, LLVMValueRef to)
-{
+static void columns(jc_emit *e, jc_tape *t, jc_env *row, LLVMValueRef *from, LLVMValueRef to) {
     LLVMValueRef limit = LLVMBuildNSWSub(e->b, to, jc_i64(e, (int64_t)t->w - 1), "");
     jc_for loop = jc_for_begin(e, *from, limit, jc_i64(e, t->w));
     jc_env env;
@@ -122,8 +116,7 @@ static void columns(jc_emit *e, jc_tape *t, jc_env *row, LLVMValueRef *from, LLV
     *from = loop.i;
 }
 
-static void host_point(jc_emit *e)
-{
+static void host_point(jc_emit *e) {
     const jc_kernel *k = e->k;
     int64_t per_block = (int64_t)k->threads * k->vec * k->unroll;
     unsigned w = k->vec > 1 ? k->vec : e->host_width;
@@ -162,8 +155,7 @@ static void host_point(jc_emit *e)
     jc_for_end(e, &rows);
 }
 
-void jc_kernel_point(jc_emit *e)
-{
+void jc_kernel_point(jc_emit *e) {
     if (jc_on_host(e))
         host_point(e);
     else

@@ -3,8 +3,7 @@
  */
 #include "kernels/product.h"
 
-void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t tile_m, int64_t tile_n)
-{
+void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t tile_m, int64_t tile_n) {
     const jc_kernel *k = e->k;
     jc_exprs *ex = k->ex;
     const jc_expr *m = k->extent[k->rank - 2], *n = k->extent[k->rank - 1];
@@ -30,19 +29,16 @@ void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t til
     p->n0 = LLVMBuildNSWMul(e->b, bn, jc_int_of(LLVMTypeOf(bn), tile_n), "");
 }
 
-LLVMValueRef jc_product_offset(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef jc_product_offset(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildAdd(e->b, a, jc_widen_int(e, b, LLVMTypeOf(a), true), "");
 }
 
-LLVMValueRef jc_product_below(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef jc_product_below(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     jc_same_int(e, &a, &b);
     return LLVMBuildICmp(e->b, LLVMIntSLT, a, b, "");
 }
 
-LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index)
-{
+LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index) {
     jc_emit *e = p->base.e;
     const jc_kernel *k = e->k;
     jc_env env;
@@ -51,8 +47,7 @@ LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index)
     return jc_emit_expr64(&env, second ? k->b.row : k->a.row);
 }
 
-unsigned jc_power_dividing(jc_emit *e, const jc_expr *x, unsigned most)
-{
+unsigned jc_power_dividing(jc_emit *e, const jc_expr *x, unsigned most) {
     int64_t d = jc_ex_divisor(e->k->ex, x);
     unsigned p = 1;
     while (p < most && d % (2 * (int64_t)p) == 0)

@@ -42,8 +42,7 @@ typedef struct row {
 
 /* ---- phases --------------------------------------------------------------------------------------------------- */
 
-static void find_phases(row *r)
-{
+static void find_phases(row *r) {
     const jc_kernel *k = r->k;
     r->phase = JC_NEWN(r->e->arena, unsigned, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs; i++) {
@@ -61,8 +60,7 @@ static void find_phases(row *r)
 }
 
 /* What pass P over the columns evaluates. False when there is nothing. */
-static bool find_pass(row *r, unsigned p)
-{
+static bool find_pass(row *r, unsigned p) {
     const jc_kernel *k = r->k;
     bool any = false;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
@@ -83,15 +81,13 @@ static bool find_pass(row *r, unsigned p)
     return any;
 }
 
-static bool is_reduced_in(const row *r, uint32_t i, unsigned p)
-{
+static bool is_reduced_in(const row *r, uint32_t i, unsigned p) {
     return jc_is_reduction(r->k->tape[i].op) && r->phase[i] == p + 1 && r->take[i];
 }
 
 /* ---- reductions ----------------------------------------------------------------------------------------------- */
 
-static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, LLVMValueRef b) {
     bool is_int = ct == JC_CT_I64;
     switch (op) {
     case JC_T_RED_SUM:
@@ -104,8 +100,7 @@ static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, 
     }
 }
 
-static LLVMValueRef neutral(uint8_t op, LLVMTypeRef type, bool is_int)
-{
+static LLVMValueRef neutral(uint8_t op, LLVMTypeRef type, bool is_int) {
     if (op == JC_T_RED_SUM)
         return LLVMConstNull(type);
     if (is_int)
@@ -113,54 +108,46 @@ static LLVMValueRef neutral(uint8_t op, LLVMTypeRef type, bool is_int)
     return jc_real_of(type, op == JC_T_RED_MAX ? -INFINITY : INFINITY);
 }
 
-static LLVMTypeRef acc_type(row *r, uint32_t i, unsigned w)
-{
+static LLVMTypeRef acc_type(row *r, uint32_t i, unsigned w) {
     return jc_vec_of(jc_ct_type(r->e, r->k->tape[i].ct), w);
 }
 
-static LLVMValueRef neutral_of(row *r, uint32_t i, unsigned w)
-{
+static LLVMValueRef neutral_of(row *r, uint32_t i, unsigned w) {
     const jc_instr *in = &r->k->tape[i];
     return neutral(in->op, acc_type(r, i, w), in->ct == JC_CT_I64);
 }
 
-static LLVMValueRef combine_of(row *r, uint32_t i, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef combine_of(row *r, uint32_t i, LLVMValueRef a, LLVMValueRef b) {
     return combine(r->e, r->k->tape[i].op, r->k->tape[i].ct, a, b);
 }
 
-static LLVMValueRef across_vector(row *r, uint32_t i, LLVMValueRef v)
-{
+static LLVMValueRef across_vector(row *r, uint32_t i, LLVMValueRef v) {
     for (unsigned w = jc_width_of(LLVMTypeOf(v)); w > 1; w /= 2)
         v = combine_of(r, i, jc_slice(r->e, v, 0, w / 2), jc_slice(r->e, v, w / 2, w / 2));
     return v;
 }
 
-static LLVMValueRef across_lanes(row *r, uint32_t i, LLVMValueRef v, unsigned lanes)
-{
+static LLVMValueRef across_lanes(row *r, uint32_t i, LLVMValueRef v, unsigned lanes) {
     for (unsigned mask = lanes / 2; mask > 0; mask /= 2)
         v = combine_of(r, i, v, jc_shuffle_xor(r->e, v, mask));
     return v;
 }
 
 /* Shared memory of reduction number N of the tape, warp WARP of the block. */
-static LLVMValueRef slot_at(row *r, unsigned n, LLVMValueRef warp)
-{
+static LLVMValueRef slot_at(row *r, unsigned n, LLVMValueRef warp) {
     jc_emit *e = r->e;
     LLVMValueRef index = LLVMBuildNSWAdd(e->b, warp, jc_i32(e, (int64_t)n * (r->k->threads / 32)), "");
     return jc_gep(e, e->t.i64, e->shared_at, index);
 }
 
-static unsigned number_of(row *r, uint32_t i)
-{
+static unsigned number_of(row *r, uint32_t i) {
     unsigned n = 0;
     for (uint32_t j = 0; j < i; j++)
         n += jc_is_reduction(r->k->tape[j].op);
     return n;
 }
 
-static void to_shared(row *r, uint32_t i, LLVMValueRef v)
-{
+static void to_shared(row *r, uint32_t i, LLVMValueRef v) {
     jc_emit *e = r->e;
     LLVMValueRef first = LLVMBuildAnd(e->b, r->lane, jc_i32(e, 31), "");
     unsigned align = r->k->tape[i].ct == JC_CT_F32 ? 4 : 8;
@@ -170,8 +157,7 @@ static void to_shared(row *r, uint32_t i, LLVMValueRef v)
 }
 
 /* Few warps are read one by one; of many each lane takes one. */
-static LLVMValueRef from_shared(row *r, uint32_t i)
-{
+static LLVMValueRef from_shared(row *r, uint32_t i) {
     jc_emit *e = r->e;
     unsigned warps = r->k->lanes / 32, align = r->k->tape[i].ct == JC_CT_F32 ? 4 : 8, n = number_of(r, i);
     LLVMTypeRef type = acc_type(r, i, 1);
@@ -196,8 +182,7 @@ static LLVMValueRef from_shared(row *r, uint32_t i)
 }
 
 /* The results of pass P, from each thread's partial values V[i], into the row's environment. */
-static void finish_reductions(row *r, unsigned p, LLVMValueRef *v)
-{
+static void finish_reductions(row *r, unsigned p, LLVMValueRef *v) {
     unsigned lanes = r->k->lanes;
     bool any = false;
     for (uint32_t i = 0; i < r->k->ninstrs; i++) {
@@ -220,8 +205,7 @@ static void finish_reductions(row *r, unsigned p, LLVMValueRef *v)
 
 /* ---- passes in registers -------------------------------------------------------------------------------------- */
 
-static void make_chunks(row *r)
-{
+static void make_chunks(row *r) {
     jc_emit *e = r->e;
     const jc_kernel *k = r->k;
     int64_t width = (int64_t)k->lanes * k->vec, lo, hi;
@@ -245,8 +229,7 @@ static void make_chunks(row *r)
     }
 }
 
-static void register_pass(row *r, unsigned p)
-{
+static void register_pass(row *r, unsigned p) {
     jc_emit *e = r->e;
     LLVMValueRef *v = JC_NEWN(e->arena, LLVMValueRef, r->k->ninstrs);
     for (unsigned s = 0; s < r->k->steps; s++)
@@ -267,8 +250,7 @@ static void register_pass(row *r, unsigned p)
 
 /* ---- passes in loops ------------------------------------------------------------------------------------------ */
 
-static void make_slots(row *r, unsigned p)
-{
+static void make_slots(row *r, unsigned p) {
     jc_emit *e = r->e;
     for (uint32_t i = 0; i < r->k->ninstrs; i++) {
         if (!is_reduced_in(r, i, p))
@@ -285,8 +267,7 @@ static void make_slots(row *r, unsigned p)
     }
 }
 
-static void accumulate(row *r, unsigned p, jc_env *env, LLVMValueRef *slots, unsigned stride)
-{
+static void accumulate(row *r, unsigned p, jc_env *env, LLVMValueRef *slots, unsigned stride) {
     for (uint32_t i = 0; i < r->k->ninstrs; i++) {
         if (!is_reduced_in(r, i, p))
             continue;
@@ -297,8 +278,7 @@ static void accumulate(row *r, unsigned p, jc_env *env, LLVMValueRef *slots, uns
 }
 
 /* Columns from FROM, CHUNKS vectors of tape T at a time, while all of them are left. */
-static void column_loop(row *r, unsigned p, jc_tape *t, unsigned chunks, LLVMValueRef *from)
-{
+static void column_loop(row *r, unsigned p, jc_tape *t, unsigned chunks, LLVMValueRef *from) {
     jc_emit *e = r->e;
     LLVMTypeRef type = LLVMTypeOf(*from);
     int64_t width = (int64_t)r->k->lanes * t->w;
@@ -322,8 +302,7 @@ static void column_loop(row *r, unsigned p, jc_tape *t, unsigned chunks, LLVMVal
     *from = loop.i;
 }
 
-static void loop_pass(row *r, unsigned p)
-{
+static void loop_pass(row *r, unsigned p) {
     jc_emit *e = r->e;
     const jc_kernel *k = r->k;
     bool reduces = false;
@@ -359,22 +338,19 @@ static void loop_pass(row *r, unsigned p)
 
 /* ---- the row -------------------------------------------------------------------------------------------------- */
 
-static bool is_row_level(const row *r, uint32_t i, unsigned p)
-{
+static bool is_row_level(const row *r, uint32_t i, unsigned p) {
     return !r->vector.column[i] && r->phase[i] == p && !jc_is_reduction(r->k->tape[i].op);
 }
 
 /* Values of phase P that are the same in all columns. */
-static void row_values(row *r, unsigned p)
-{
+static void row_values(row *r, unsigned p) {
     for (uint32_t i = 0; i < r->k->ninstrs; i++)
         if (is_row_level(r, i, p) && r->k->tape[i].op != JC_T_STORE)
             jc_emit_instr(&r->env, i);
 }
 
 /* Stores of phase P that do not depend on the column: by the first lane. */
-static void row_stores(row *r, unsigned p)
-{
+static void row_stores(row *r, unsigned p) {
     jc_emit *e = r->e;
     const jc_kernel *k = r->k;
     bool any = false;
@@ -394,8 +370,7 @@ static void row_stores(row *r, unsigned p)
             jc_emit_store(&one, i);
 }
 
-static void emit_row(row *r, LLVMValueRef number)
-{
+static void emit_row(row *r, LLVMValueRef number) {
     jc_env_init(&r->env, r->e, &r->vector, &r->base);
     r->env.store_if = r->row_valid;
     if (r->k->rank > 1)
@@ -414,8 +389,7 @@ static void emit_row(row *r, LLVMValueRef number)
     }
 }
 
-static void init(row *r, jc_emit *e)
-{
+static void init(row *r, jc_emit *e) {
     const jc_kernel *k = e->k;
     bool host = jc_on_host(e);
     *r = (row){ .e = e, .k = k, .phases = 1 };
@@ -433,8 +407,7 @@ static void init(row *r, jc_emit *e)
     find_phases(r);
 }
 
-static void host_row(row *r, const jc_expr *rows)
-{
+static void host_row(row *r, const jc_expr *rows) {
     jc_emit *e = r->e;
     unsigned per_block = r->k->threads / r->k->lanes;
     LLVMValueRef n = jc_emit_expr64(&r->base, rows), from = e->first, to = e->last;
@@ -453,8 +426,7 @@ static void host_row(row *r, const jc_expr *rows)
     jc_for_end(e, &loop);
 }
 
-static void gpu_row(row *r, const jc_expr *rows)
-{
+static void gpu_row(row *r, const jc_expr *rows) {
     jc_emit *e = r->e;
     const jc_kernel *k = r->k;
     int64_t per_block = k->threads / k->lanes, lo, hi;
@@ -481,8 +453,7 @@ static void gpu_row(row *r, const jc_expr *rows)
     emit_row(r, number);
 }
 
-void jc_kernel_row(jc_emit *e)
-{
+void jc_kernel_row(jc_emit *e) {
     row r;
     init(&r, e);
     const jc_expr *rows = jc_ex_product(e->k->ex, e->k->extent, e->k->rank - 1u);

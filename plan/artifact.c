@@ -15,8 +15,7 @@
 
 static const uint8_t magic[4] = { 'J', 'C', 'A', '1' };
 
-void jc_artifact_encode(const jc_artifact *a, jc_bytes *out)
-{
+void jc_artifact_encode(const jc_artifact *a, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     jc_target_encode(&a->target, out);
     jc_put_blob(out, a->plan, a->nplan);
@@ -29,13 +28,11 @@ void jc_artifact_encode(const jc_artifact *a, jc_bytes *out)
 }
 
 /* Host and sim run objects; nvptx has cubins, or PTX where there was no assembler. */
-static bool kind_fits(uint8_t kind, uint8_t dialect)
-{
+static bool kind_fits(uint8_t kind, uint8_t dialect) {
     return dialect == JC_DIALECT_NVPTX ? kind == JC_CODE_CUBIN || kind == JC_CODE_PTX : kind == JC_CODE_OBJECT;
 }
 
-jitc_status jc_artifact_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_artifact *out, jc_error *err)
-{
+jitc_status jc_artifact_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_artifact *out, jc_error *err) {
     jc_reader r = JC_READER(bytes, n);
     jc_artifact a = { 0 };
     const uint8_t *head = jc_get(&r, sizeof magic);

@@ -41,8 +41,7 @@ static const uint8_t carried[JC_T_COUNT] = {
     [JC_T_ROUND] = HAS_DTYPE,
 };
 
-jc_ct jc_compute_type(jc_dtype dtype)
-{
+jc_ct jc_compute_type(jc_dtype dtype) {
     if (dtype == JC_F64)
         return JC_CT_F64;
     switch (jc_dtypes[dtype].cls) {
@@ -55,13 +54,11 @@ jc_ct jc_compute_type(jc_dtype dtype)
     }
 }
 
-static const jc_expr *ceil_by(jc_exprs *ex, const jc_expr *e, int64_t by)
-{
+static const jc_expr *ceil_by(jc_exprs *ex, const jc_expr *e, int64_t by) {
     return jc_ex_cdiv(ex, e, jc_ex_int(ex, by));
 }
 
-const jc_expr *jc_kernel_blocks(jc_kernel *k)
-{
+const jc_expr *jc_kernel_blocks(jc_kernel *k) {
     jc_exprs *ex = k->ex;
     uint32_t warps = k->threads >= 32 ? k->threads / 32u : 1;
     switch (k->family) {
@@ -78,8 +75,7 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k)
     }
 }
 
-uint32_t jc_kernel_shared(const jc_kernel *k)
-{
+uint32_t jc_kernel_shared(const jc_kernel *k) {
     if (k->family == JC_K_MMA)
         return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
     if (k->family != JC_K_ROW || k->lanes <= 32)
@@ -94,8 +90,7 @@ uint32_t jc_kernel_shared(const jc_kernel *k)
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-static void put_sym(const jc_kernel *k, uint32_t s, jc_bytes *out)
-{
+static void put_sym(const jc_kernel *k, uint32_t s, jc_bytes *out) {
     const jc_sym *facts = jc_sym_at(k->ex, s);
     jc_put_u8(out, k->syms[s].kind);
     jc_put_var(out, k->syms[s].index);
@@ -104,8 +99,7 @@ static void put_sym(const jc_kernel *k, uint32_t s, jc_bytes *out)
     jc_put_svar(out, facts->divisor);
 }
 
-static void put_arg(const jc_karg *a, jc_bytes *out)
-{
+static void put_arg(const jc_karg *a, jc_bytes *out) {
     jc_put_u8(out, a->kind);
     jc_put_u8(out, a->kind == JC_KARG_PTR ? a->dtype : 0);
     jc_put_u8(out, (uint8_t)(a->written | a->weight << 1));
@@ -113,8 +107,7 @@ static void put_arg(const jc_karg *a, jc_bytes *out)
         jc_put_var(out, a->sym);
 }
 
-static void put_instr(const jc_instr *in, jc_bytes *out)
-{
+static void put_instr(const jc_instr *in, jc_bytes *out) {
     unsigned has = carried[in->op], operands = jc_tape_ops[in->op].operands;
     jc_put_u8(out, in->op);
     jc_put_u8(out, in->ct);
@@ -133,20 +126,17 @@ static void put_instr(const jc_instr *in, jc_bytes *out)
         jc_put_svar(out, in->i);
 }
 
-static void put_operand(const jc_operand *o, jc_bytes *out)
-{
+static void put_operand(const jc_operand *o, jc_bytes *out) {
     jc_put_var(out, o->arg);
     jc_ex_encode(o->row, out);
     jc_ex_encode(o->kstride, out);
 }
 
-static bool is_product(uint8_t family)
-{
+static bool is_product(uint8_t family) {
     return family == JC_K_DOT || family == JC_K_MMA;
 }
 
-void jc_kernel_encode(const jc_kernel *k, jc_bytes *out)
-{
+void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     jc_put_u8(out, k->family);
     jc_put_u8(out, k->rank);
@@ -175,8 +165,7 @@ void jc_kernel_encode(const jc_kernel *k, jc_bytes *out)
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
 /* A number of at most MAX. */
-static uint32_t get_upto(jc_reader *r, uint32_t max)
-{
+static uint32_t get_upto(jc_reader *r, uint32_t max) {
     uint64_t x = jc_get_var(r);
     if (x > max) {
         r->bad = true;
@@ -185,8 +174,7 @@ static uint32_t get_upto(jc_reader *r, uint32_t max)
     return (uint32_t)x;
 }
 
-static uint8_t get_byte_below(jc_reader *r, unsigned limit)
-{
+static uint8_t get_byte_below(jc_reader *r, unsigned limit) {
     uint8_t x = jc_get_u8(r);
     if (x >= limit) {
         r->bad = true;
@@ -195,8 +183,7 @@ static uint8_t get_byte_below(jc_reader *r, unsigned limit)
     return x;
 }
 
-static void get_syms(jc_reader *r, jc_kernel *k, jc_arena *arena)
-{
+static void get_syms(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     static const char letter[] = { [JC_KSYM_LOOP] = 'i', [JC_KSYM_ARG] = 'n', [JC_KSYM_TAPE] = 'v' };
     k->nsyms = (uint32_t)jc_get_count(r, 5);
     k->syms = JC_NEWN(arena, jc_ksym, k->nsyms);
@@ -223,8 +210,7 @@ static void get_syms(jc_reader *r, jc_kernel *k, jc_arena *arena)
     }
 }
 
-static void get_args(jc_reader *r, jc_kernel *k, jc_arena *arena)
-{
+static void get_args(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->nargs = (uint32_t)jc_get_count(r, 3);
     k->args = JC_NEWN(arena, jc_karg, k->nargs);
     for (uint32_t i = 0; i < k->nargs && !r->bad; i++) {
@@ -239,8 +225,7 @@ static void get_args(jc_reader *r, jc_kernel *k, jc_arena *arena)
     }
 }
 
-static void get_instr(jc_reader *r, jc_kernel *k, jc_instr *in)
-{
+static void get_instr(jc_reader *r, jc_kernel *k, jc_instr *in) {
     in->op = get_byte_below(r, JC_T_COUNT);
     in->ct = get_byte_below(r, JC_CT_NONE + 1);
     unsigned has = carried[in->op], operands = jc_tape_ops[in->op].operands;
@@ -259,15 +244,13 @@ static void get_instr(jc_reader *r, jc_kernel *k, jc_instr *in)
         in->i = jc_get_svar(r);
 }
 
-static void get_operand(jc_reader *r, jc_kernel *k, jc_operand *o)
-{
+static void get_operand(jc_reader *r, jc_kernel *k, jc_operand *o) {
     o->arg = (uint16_t)get_upto(r, UINT16_MAX);
     o->row = jc_ex_decode(k->ex, r, k->nsyms);
     o->kstride = jc_ex_decode(k->ex, r, k->nsyms);
 }
 
-static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena)
-{
+static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->family = get_byte_below(r, JC_FAMILY_COUNT);
     k->rank = get_byte_below(r, JC_KERNEL_MAX_RANK + 1);
     get_syms(r, k, arena);
@@ -289,8 +272,7 @@ static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena)
         *schedule[i] = (uint16_t)get_upto(r, UINT16_MAX);
 }
 
-jitc_status jc_kernel_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_kernel **out, jc_error *err)
-{
+jitc_status jc_kernel_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_kernel **out, jc_error *err) {
     jc_reader r = JC_READER(bytes, n);
     const uint8_t *head = jc_get(&r, sizeof magic);
     if (!head || memcmp(head, magic, sizeof magic) != 0)

@@ -13,8 +13,7 @@ static const char *const ct_names[] = { "f32", "f64", "i64", "b1", "none" };
 static const char arg_letter[] = { [JC_KARG_PTR] = 'p', [JC_KARG_I64] = 'n', [JC_KARG_F64] = 'x' };
 
 /* A table with the positional names under the same numbers, to print with. */
-static jc_exprs *named_table(const jc_kernel *k, jc_arena *arena)
-{
+static jc_exprs *named_table(const jc_kernel *k, jc_arena *arena) {
     static const char letter[] = { [JC_KSYM_LOOP] = 'i', [JC_KSYM_ARG] = 'n', [JC_KSYM_TAPE] = 'v' };
     jc_exprs *names = jc_exprs_new(arena);
     for (uint32_t s = 0; s < k->nsyms; s++)
@@ -22,8 +21,7 @@ static jc_exprs *named_table(const jc_kernel *k, jc_arena *arena)
     return names;
 }
 
-static void print_args(const jc_kernel *k, jc_bytes *out)
-{
+static void print_args(const jc_kernel *k, jc_bytes *out) {
     for (uint32_t i = 0; i < k->nargs; i++) {
         const jc_karg *a = &k->args[i];
         jc_put_text(out, "  %c%u: ", arg_letter[a->kind], i);
@@ -42,8 +40,7 @@ static void print_args(const jc_kernel *k, jc_bytes *out)
     }
 }
 
-static void print_float(double f, jc_bytes *out)
-{
+static void print_float(double f, jc_bytes *out) {
     if (isnan(f))
         jc_put_text(out, "nan");
     else if (isinf(f))
@@ -52,21 +49,18 @@ static void print_float(double f, jc_bytes *out)
         jc_put_text(out, "%.17g", f);
 }
 
-static void print_op_name(const jc_instr *in, jc_bytes *out)
-{
+static void print_op_name(const jc_instr *in, jc_bytes *out) {
     for (const char *at = jc_tape_ops[in->op].name; *at; at++)
         jc_put_u8(out, (uint8_t)tolower((unsigned char)*at));
 }
 
-static void print_place(const jc_exprs *names, const jc_instr *in, jc_bytes *out)
-{
+static void print_place(const jc_exprs *names, const jc_instr *in, jc_bytes *out) {
     jc_put_text(out, " p%u[", in->arg);
     jc_ex_print(names, in->index, out);
     jc_put_text(out, "]");
 }
 
-static void print_instr(const jc_kernel *k, const jc_exprs *names, uint32_t i, jc_bytes *out)
-{
+static void print_instr(const jc_kernel *k, const jc_exprs *names, uint32_t i, jc_bytes *out) {
     const jc_instr *in = &k->tape[i];
     const uint32_t operand[3] = { in->a, in->b, in->c };
     if (in->op == JC_T_STORE)
@@ -96,8 +90,7 @@ static void print_instr(const jc_kernel *k, const jc_exprs *names, uint32_t i, j
     jc_put_text(out, "\n");
 }
 
-static void print_operand(const jc_exprs *names, const jc_operand *o, const char *what, jc_bytes *out)
-{
+static void print_operand(const jc_exprs *names, const jc_operand *o, const char *what, jc_bytes *out) {
     jc_put_text(out, "  %s = p%u[", what, o->arg);
     jc_ex_print(names, o->row, out);
     if (jc_ex_is(o->kstride, 1)) {
@@ -109,8 +102,7 @@ static void print_operand(const jc_exprs *names, const jc_operand *o, const char
     jc_put_text(out, ")*k]\n");
 }
 
-static void print_schedule(const jc_kernel *k, jc_bytes *out)
-{
+static void print_schedule(const jc_kernel *k, jc_bytes *out) {
     const struct {
         const char *name;
         uint16_t value;
@@ -124,8 +116,7 @@ static void print_schedule(const jc_kernel *k, jc_bytes *out)
             jc_put_text(out, " %s=%u", parts[i].name, parts[i].value);
 }
 
-void jc_kernel_print(const jc_kernel *k, jc_bytes *out)
-{
+void jc_kernel_print(const jc_kernel *k, jc_bytes *out) {
     jc_exprs *names = named_table(k, out->arena);
     jc_put_text(out, "%s [", jc_families[k->family]);
     for (unsigned d = 0; d < k->rank; d++) {

@@ -13,8 +13,7 @@ static const char *const ct_names[] = { "f32", "f64", "i64", "b1", "none" };
 
 /* ---- symbols and arguments ------------------------------------------------------------------------------------ */
 
-static jitc_status check_sym(const jc_kernel *k, uint32_t s, jc_error *err)
-{
+static jitc_status check_sym(const jc_kernel *k, uint32_t s, jc_error *err) {
     const jc_ksym *sym = &k->syms[s];
     const jc_sym *facts = jc_sym_at(k->ex, s);
     if (facts->lo > facts->hi || facts->divisor < 1)
@@ -38,8 +37,7 @@ static jitc_status check_sym(const jc_kernel *k, uint32_t s, jc_error *err)
     }
 }
 
-static jitc_status check_args(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_args(const jc_kernel *k, jc_error *err) {
     if (k->nargs > JC_KERNEL_MAX_ARGS)
         return BAD("A kernel has %u arguments; %d is the most.", k->nargs, JC_KERNEL_MAX_ARGS);
     for (uint32_t i = 0; i < k->nargs; i++) {
@@ -69,8 +67,7 @@ typedef struct scope {
     uint32_t bad;   /* the first symbol that is not allowed, or UINT32_MAX */
 } scope;
 
-static void see_symbol(void *user, uint32_t sym)
-{
+static void see_symbol(void *user, uint32_t sym) {
     scope *s = user;
     bool good = false;
     if (sym < s->k->nsyms) {
@@ -83,8 +80,7 @@ static void see_symbol(void *user, uint32_t sym)
 }
 
 static jitc_status check_expr(const jc_kernel *k, const jc_expr *e, uint32_t loops, uint32_t tape, const char *what,
-                              uint32_t where, jc_error *err)
-{
+                              uint32_t where, jc_error *err) {
     scope s = { .k = k, .loops = loops, .tape = tape, .bad = UINT32_MAX };
     if (!e)
         return BAD("The %s %u of a kernel has no expression.", what, where);
@@ -126,18 +122,15 @@ static const struct rule {
     [JC_T_RED_MAX] = { FL | I64, R_SAME }, [JC_T_RED_MIN] = { FL | I64, R_SAME },
 };
 
-static jc_ct acc_type(const jc_kernel *k)
-{
+static jc_ct acc_type(const jc_kernel *k) {
     return k->args[k->a.arg].dtype == JC_F64 || k->args[k->b.arg].dtype == JC_F64 ? JC_CT_F64 : JC_CT_F32;
 }
 
-static bool is_product(const jc_kernel *k)
-{
+static bool is_product(const jc_kernel *k) {
     return k->family == JC_K_DOT || k->family == JC_K_MMA;
 }
 
-static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err)
-{
+static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     bool store = in->op == JC_T_STORE;
     if (in->arg >= k->nargs || k->args[in->arg].kind != JC_KARG_PTR)
@@ -154,8 +147,7 @@ static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err)
 }
 
 /* Instructions with a rule of their own. */
-static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err)
-{
+static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     bool good = true;
     switch (in->op) {
@@ -193,8 +185,7 @@ static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err)
                       jc_tape_ops[in->op].name, ct_names[in->ct]);
 }
 
-static jitc_status check_round(const jc_kernel *k, uint32_t i, jc_error *err)
-{
+static jitc_status check_round(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     if (in->dtype >= JC_DTYPE_COUNT)
         return BAD("Instruction %u of a kernel rounds to unknown dtype %u.", i, in->dtype);
@@ -204,8 +195,7 @@ static jitc_status check_round(const jc_kernel *k, uint32_t i, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err)
-{
+static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     if (in->op >= JC_T_COUNT || in->ct > JC_CT_NONE)
         return BAD("Instruction %u of a kernel is unknown (op %u, type %u).", i, in->op, in->ct);
@@ -232,8 +222,7 @@ static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err)
     return in->op == JC_T_ROUND ? check_round(k, i, err) : JITC_OK;
 }
 
-static jitc_status check_tape(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_tape(const jc_kernel *k, jc_error *err) {
     uint32_t stores = 0;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         JC_TRY(check_instr(k, i, err));
@@ -245,8 +234,7 @@ static jitc_status check_tape(const jc_kernel *k, jc_error *err)
 /* ---- operands of products ------------------------------------------------------------------------------------- */
 
 static jitc_status check_operand(const jc_kernel *k, const jc_operand *o, unsigned other, const char *what,
-                                 jc_error *err)
-{
+                                 jc_error *err) {
     uint32_t loops = ((1u << k->rank) - 1) & ~(1u << other);
     if (o->arg >= k->nargs || k->args[o->arg].kind != JC_KARG_PTR)
         return BAD("Operand %s of a product kernel is argument %u, which is no pointer.", what, o->arg);
@@ -254,8 +242,7 @@ static jitc_status check_operand(const jc_kernel *k, const jc_operand *o, unsign
     return check_expr(k, o->kstride, 0, 0, "kstride of operand in argument", o->arg, err);
 }
 
-static jitc_status check_product(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_product(const jc_kernel *k, jc_error *err) {
     JC_TRY(check_operand(k, &k->a, k->rank - 1u, "A", err));
     JC_TRY(check_operand(k, &k->b, k->rank - 2u, "B", err));
     return check_expr(k, k->k, 0, 0, "length of the sum at rank", k->rank, err);
@@ -263,23 +250,19 @@ static jitc_status check_product(const jc_kernel *k, jc_error *err)
 
 /* ---- the schedule --------------------------------------------------------------------------------------------- */
 
-static bool power_of_two(unsigned x)
-{
+static bool power_of_two(unsigned x) {
     return x && !(x & (x - 1));
 }
 
-static bool divides(const jc_kernel *k, int64_t by, const jc_expr *e)
-{
+static bool divides(const jc_kernel *k, int64_t by, const jc_expr *e) {
     return jc_ex_divisor(k->ex, e) % by == 0;
 }
 
-static jitc_status check_point(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_point(const jc_kernel *k, jc_error *err) {
     return k->unroll ? JITC_OK : BAD("A point kernel takes each thread's points `unroll` times, at least once.");
 }
 
-static jitc_status check_row(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_row(const jc_kernel *k, jc_error *err) {
     if (!k->lanes || k->threads % k->lanes)
         return BAD("A row kernel has %u threads, which %u lanes a row do not divide.", k->threads, k->lanes);
     if (k->lanes > 1 && k->threads % 32)
@@ -294,8 +277,7 @@ static jitc_status check_row(const jc_kernel *k, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status check_dot(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_dot(const jc_kernel *k, jc_error *err) {
     if (!k->tile_m || !k->tile_n)
         return BAD("A dot kernel has a tile of %u x %u outputs.", k->tile_m, k->tile_n);
     if (k->threads != 1 && k->threads % 32)
@@ -303,8 +285,7 @@ static jitc_status check_dot(const jc_kernel *k, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc_error *err)
-{
+static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc_error *err) {
     uint8_t dtype = k->args[o->arg].dtype;
     if ((dtype != JC_F16 && dtype != JC_BF16) || dtype != k->args[k->a.arg].dtype)
         return BAD("An mma kernel multiplies f16 with f16 or bf16 with bf16; argument %u is %s.", o->arg,
@@ -314,8 +295,7 @@ static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc
     return JITC_OK;
 }
 
-static jitc_status check_mma(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_mma(const jc_kernel *k, jc_error *err) {
     JC_TRY(check_mma_operand(k, &k->a, err));
     JC_TRY(check_mma_operand(k, &k->b, err));
     if (!divides(k, 8, k->k))
@@ -333,8 +313,7 @@ static jitc_status check_mma(const jc_kernel *k, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status check_schedule(const jc_kernel *k, jc_error *err)
-{
+static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
         [JC_K_POINT] = check_point, [JC_K_ROW] = check_row, [JC_K_DOT] = check_dot, [JC_K_MMA] = check_mma,
     };
@@ -353,8 +332,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err)
     return JITC_OK;
 }
 
-jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err)
-{
+jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
     if (k->family >= JC_FAMILY_COUNT)
         return BAD("A kernel is of unknown family %u.", k->family);
     unsigned least = is_product(k) ? 2 : 1;

@@ -25,8 +25,7 @@
 
 static const uint8_t magic[4] = { 'J', 'C', 'P', '1' };
 
-void jc_plan_kernel_name(uint8_t family, const jc_hash *key, char out[32])
-{
+void jc_plan_kernel_name(uint8_t family, const jc_hash *key, char out[32]) {
     char hex[2 * JC_HASH_SIZE + 1];
     jc_hash_hex(key, hex);
     snprintf(out, 32, "%s_%.12s", jc_families[family], hex);
@@ -34,15 +33,13 @@ void jc_plan_kernel_name(uint8_t family, const jc_hash *key, char out[32])
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
 
-static void put_opt_expr(const jc_expr *e, jc_bytes *out)
-{
+static void put_opt_expr(const jc_expr *e, jc_bytes *out) {
     jc_put_u8(out, e != NULL);
     if (e)
         jc_ex_encode(e, out);
 }
 
-static void put_type(const jc_type *t, jc_bytes *out)
-{
+static void put_type(const jc_type *t, jc_bytes *out) {
     jc_put_u8(out, t->kind);
     if (t->kind == JC_SYMINT)
         jc_ex_encode(t->expr, out);
@@ -58,13 +55,11 @@ static void put_type(const jc_type *t, jc_bytes *out)
 }
 
 /* A number that may be JC_PLAN_NONE. */
-static void put_opt(uint32_t x, jc_bytes *out)
-{
+static void put_opt(uint32_t x, jc_bytes *out) {
     jc_put_var(out, x == JC_PLAN_NONE ? 0 : (uint64_t)x + 1);
 }
 
-static uint8_t family_of(const jc_plan_kernel *k)
-{
+static uint8_t family_of(const jc_plan_kernel *k) {
     for (uint8_t f = 0; f < JC_FAMILY_COUNT; f++) {
         size_t n = strlen(jc_families[f]);
         if (strncmp(k->name, jc_families[f], n) == 0 && k->name[n] == '_')
@@ -73,8 +68,7 @@ static uint8_t family_of(const jc_plan_kernel *k)
     return JC_FAMILY_COUNT;
 }
 
-static void put_karg(const jc_plan_karg *a, jc_bytes *out)
-{
+static void put_karg(const jc_plan_karg *a, jc_bytes *out) {
     jc_put_u8(out, a->kind);
     if (a->kind == JC_KARG_PTR) {
         jc_put_var(out, a->tensor);
@@ -89,8 +83,7 @@ static void put_karg(const jc_plan_karg *a, jc_bytes *out)
         jc_put_f64(out, a->f);
 }
 
-static void put_launch(const jc_plan_step *s, jc_bytes *out)
-{
+static void put_launch(const jc_plan_step *s, jc_bytes *out) {
     jc_put_var(out, s->kernel);
     jc_ex_encode(s->blocks, out);
     put_opt_expr(s->guard, out);
@@ -103,8 +96,7 @@ static void put_launch(const jc_plan_step *s, jc_bytes *out)
         put_karg(&s->kargs[i], out);
 }
 
-static void put_args(const jc_plan_arg *at, uint32_t n, jc_bytes *out)
-{
+static void put_args(const jc_plan_arg *at, uint32_t n, jc_bytes *out) {
     jc_put_var(out, n);
     for (uint32_t i = 0; i < n; i++) {
         const jc_plan_arg *a = &at[i];
@@ -130,8 +122,7 @@ static void put_args(const jc_plan_arg *at, uint32_t n, jc_bytes *out)
     }
 }
 
-static void put_step(const jc_plan_step *s, jc_bytes *out)
-{
+static void put_step(const jc_plan_step *s, jc_bytes *out) {
     jc_put_u8(out, s->kind);
     jc_put_var(out, (uint64_t)s->line);
     if (s->kind == JC_STEP_LAUNCH) {
@@ -146,8 +137,7 @@ static void put_step(const jc_plan_step *s, jc_bytes *out)
     jc_put_var(out, s->writes);
 }
 
-static void put_syms(const jc_plan *p, jc_bytes *out)
-{
+static void put_syms(const jc_plan *p, jc_bytes *out) {
     jc_put_var(out, p->nsyms);
     for (uint32_t s = 0; s < p->nsyms; s++) {
         const jc_sym *facts = jc_sym_at(p->ex, s);
@@ -157,8 +147,7 @@ static void put_syms(const jc_plan *p, jc_bytes *out)
     }
 }
 
-static void put_memory(const jc_plan *p, jc_bytes *out)
-{
+static void put_memory(const jc_plan *p, jc_bytes *out) {
     jc_put_var(out, p->nslots);
     jc_put_var(out, p->nescapes);
     jc_put_var(out, p->ninputs);
@@ -181,8 +170,7 @@ static void put_memory(const jc_plan *p, jc_bytes *out)
     }
 }
 
-void jc_plan_encode(const jc_plan *p, jc_bytes *out)
-{
+void jc_plan_encode(const jc_plan *p, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     put_syms(p, out);
     put_memory(p, out);
@@ -216,8 +204,7 @@ typedef struct source {
     jc_plan *p;
 } source;
 
-static uint32_t get_upto(source *s, uint32_t max)
-{
+static uint32_t get_upto(source *s, uint32_t max) {
     uint64_t x = jc_get_var(&s->r);
     if (x > max) {
         s->r.bad = true;
@@ -226,8 +213,7 @@ static uint32_t get_upto(source *s, uint32_t max)
     return (uint32_t)x;
 }
 
-static uint8_t get_byte_below(source *s, unsigned limit)
-{
+static uint8_t get_byte_below(source *s, unsigned limit) {
     uint8_t x = jc_get_u8(&s->r);
     if (x >= limit) {
         s->r.bad = true;
@@ -236,33 +222,28 @@ static uint8_t get_byte_below(source *s, unsigned limit)
     return x;
 }
 
-static uint32_t get_n(source *s, size_t min)
-{
+static uint32_t get_n(source *s, size_t min) {
     return (uint32_t)jc_get_count(&s->r, min);
 }
 
-static uint32_t get_opt(source *s)
-{
+static uint32_t get_opt(source *s) {
     uint64_t x = jc_get_var(&s->r);
     s->r.bad |= x > UINT32_MAX;
     return x == 0 || s->r.bad ? JC_PLAN_NONE : (uint32_t)(x - 1);
 }
 
-static const jc_expr *get_expr(source *s)
-{
+static const jc_expr *get_expr(source *s) {
     return jc_ex_decode(s->p->ex, &s->r, s->p->nsyms);
 }
 
-static const jc_expr *const *get_exprs(source *s, unsigned n)
-{
+static const jc_expr *const *get_exprs(source *s, unsigned n) {
     const jc_expr **at = JC_NEWN(s->arena, const jc_expr *, n);
     for (unsigned d = 0; d < n; d++)
         at[d] = get_expr(s);
     return at;
 }
 
-static void get_type(source *s, jc_type *t)
-{
+static void get_type(source *s, jc_type *t) {
     t->kind = get_byte_below(s, JC_BOOL + 1);
     if (t->kind == JC_SYMINT)
         t->expr = get_expr(s);
@@ -276,8 +257,7 @@ static void get_type(source *s, jc_type *t)
         t->strides = get_exprs(s, t->rank);
 }
 
-static void get_syms(source *s)
-{
+static void get_syms(source *s) {
     s->p->nsyms = get_n(s, 3);
     for (uint32_t i = 0; i < s->p->nsyms && !s->r.bad; i++) {
         char name[16];
@@ -294,8 +274,7 @@ static void get_syms(source *s)
     }
 }
 
-static void get_memory(source *s)
-{
+static void get_memory(source *s) {
     jc_plan *p = s->p;
     p->nslots = get_upto(s, UINT32_MAX);
     p->nescapes = get_upto(s, UINT32_MAX);
@@ -322,8 +301,7 @@ static void get_memory(source *s)
     }
 }
 
-static void get_kernels(source *s)
-{
+static void get_kernels(source *s) {
     jc_plan *p = s->p;
     p->nkernels = get_n(s, JC_HASH_SIZE + 3);
     p->kernels = JC_NEWN(s->arena, jc_plan_kernel, p->nkernels);
@@ -338,8 +316,7 @@ static void get_kernels(source *s)
     }
 }
 
-static void get_karg(source *s, jc_plan_karg *a)
-{
+static void get_karg(source *s, jc_plan_karg *a) {
     a->input = JC_PLAN_NONE;
     a->kind = get_byte_below(s, JC_KARG_F64 + 1);
     if (a->kind == JC_KARG_PTR) {
@@ -355,8 +332,7 @@ static void get_karg(source *s, jc_plan_karg *a)
         a->f = jc_get_f64(&s->r);
 }
 
-static void get_launch(source *s, jc_plan_step *st)
-{
+static void get_launch(source *s, jc_plan_step *st) {
     st->kernel = get_upto(s, UINT32_MAX);
     st->blocks = get_expr(s);
     if (get_byte_below(s, 2)) {
@@ -372,8 +348,7 @@ static void get_launch(source *s, jc_plan_step *st)
 
 static jc_plan_arg *get_args(source *s, unsigned depth, uint32_t *n);
 
-static void get_arg(source *s, unsigned depth, jc_plan_arg *a)
-{
+static void get_arg(source *s, unsigned depth, jc_plan_arg *a) {
     a->kind = get_byte_below(s, JITC_DICT + 1);
     a->from_input = get_byte_below(s, 2);
     if (get_byte_below(s, 2))
@@ -394,8 +369,7 @@ static void get_arg(source *s, unsigned depth, jc_plan_arg *a)
         a->list.at = get_args(s, depth + 1, &a->list.n);
 }
 
-static jc_plan_arg *get_args(source *s, unsigned depth, uint32_t *n)
-{
+static jc_plan_arg *get_args(source *s, unsigned depth, uint32_t *n) {
     *n = 0;
     if (depth > JC_PLAN_MAX_DEPTH)
         s->r.bad = true;
@@ -407,8 +381,7 @@ static jc_plan_arg *get_args(source *s, unsigned depth, uint32_t *n)
     return at;
 }
 
-static void get_call(source *s, jc_plan_step *st)
-{
+static void get_call(source *s, jc_plan_step *st) {
     st->op = jc_get_str(&s->r, s->arena);
     st->args = get_args(s, 0, &st->nargs);
     st->nresults = get_n(s, 1);
@@ -418,8 +391,7 @@ static void get_call(source *s, jc_plan_step *st)
     st->writes = jc_get_var(&s->r);
 }
 
-static void get_steps(source *s)
-{
+static void get_steps(source *s) {
     jc_plan *p = s->p;
     p->nsteps = get_n(s, 5);
     p->steps = JC_NEWN(s->arena, jc_plan_step, p->nsteps);
@@ -433,8 +405,7 @@ static void get_steps(source *s)
     }
 }
 
-static void get_outputs(source *s)
-{
+static void get_outputs(source *s) {
     jc_plan *p = s->p;
     p->noutputs = get_n(s, 3);
     p->outputs = JC_NEWN(s->arena, jc_plan_output, p->noutputs);
@@ -447,8 +418,7 @@ static void get_outputs(source *s)
     }
 }
 
-jitc_status jc_plan_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_plan **out, jc_error *err)
-{
+jitc_status jc_plan_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_plan **out, jc_error *err) {
     source s = { .r = JC_READER(bytes, n), .arena = arena, .p = JC_NEW(arena, jc_plan) };
     const uint8_t *head = jc_get(&s.r, sizeof magic);
     if (!head || memcmp(head, magic, sizeof magic) != 0)

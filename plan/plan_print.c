@@ -10,8 +10,7 @@
 #include "plan/kernel.h"
 
 /* A table with the positional names under the same numbers, to print with. */
-static jc_exprs *named_table(const jc_plan *p, jc_arena *arena)
-{
+static jc_exprs *named_table(const jc_plan *p, jc_arena *arena) {
     jc_exprs *names = jc_exprs_new(arena);
     for (uint32_t s = 0; s < p->nsyms; s++)
         jc_sym_add(names, jc_arena_printf(arena, "s%u", s));
@@ -24,13 +23,11 @@ typedef struct printer {
     jc_bytes *out;
 } printer;
 
-static void print_expr(printer *pr, const jc_expr *e)
-{
+static void print_expr(printer *pr, const jc_expr *e) {
     jc_ex_print(pr->names, e, pr->out);
 }
 
-static void print_float(printer *pr, double f)
-{
+static void print_float(printer *pr, double f) {
     if (isnan(f))
         jc_put_text(pr->out, "nan");
     else if (isinf(f))
@@ -39,8 +36,7 @@ static void print_float(printer *pr, double f)
         jc_put_text(pr->out, "%.17g", f);
 }
 
-static void print_memory(printer *pr)
-{
+static void print_memory(printer *pr) {
     const jc_plan *p = pr->p;
     jc_bytes *out = pr->out;
     for (uint32_t i = 0; i < p->nsyms; i++) {
@@ -81,8 +77,7 @@ static void print_memory(printer *pr)
     }
 }
 
-static void print_launch(printer *pr, const jc_plan_step *s)
-{
+static void print_launch(printer *pr, const jc_plan_step *s) {
     jc_bytes *out = pr->out;
     jc_put_text(out, "launch k%u [", s->kernel);
     print_expr(pr, s->blocks);
@@ -109,8 +104,7 @@ static void print_launch(printer *pr, const jc_plan_step *s)
 
 static void print_args(printer *pr, const jc_plan_arg *at, uint32_t n);
 
-static void print_arg(printer *pr, const jc_plan_arg *a)
-{
+static void print_arg(printer *pr, const jc_plan_arg *a) {
     jc_bytes *out = pr->out;
     if (a->key)
         jc_put_text(out, "%s=", a->key);
@@ -146,16 +140,14 @@ static void print_arg(printer *pr, const jc_plan_arg *a)
     }
 }
 
-static void print_args(printer *pr, const jc_plan_arg *at, uint32_t n)
-{
+static void print_args(printer *pr, const jc_plan_arg *at, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         jc_put_text(pr->out, i ? ", " : "");
         print_arg(pr, &at[i]);
     }
 }
 
-static void print_call(printer *pr, const jc_plan_step *s)
-{
+static void print_call(printer *pr, const jc_plan_step *s) {
     jc_bytes *out = pr->out;
     jc_put_text(out, "call %s(", s->op);
     print_args(pr, s->args, s->nargs);
@@ -167,8 +159,7 @@ static void print_call(printer *pr, const jc_plan_step *s)
             jc_put_text(out, "%s%u", any++ ? ", " : " writes operand ", i);
 }
 
-static void print_outputs(printer *pr)
-{
+static void print_outputs(printer *pr) {
     jc_bytes *out = pr->out;
     jc_put_text(out, "return (");
     for (uint32_t i = 0; i < pr->p->noutputs; i++) {
@@ -186,8 +177,7 @@ static void print_outputs(printer *pr)
     jc_put_text(out, ")\n");
 }
 
-void jc_plan_print(const jc_plan *p, jc_bytes *out)
-{
+void jc_plan_print(const jc_plan *p, jc_bytes *out) {
     printer pr = { .p = p, .names = named_table(p, out->arena), .out = out };
     print_memory(&pr);
     for (uint32_t i = 0; i < p->nsteps; i++) {

@@ -18,15 +18,13 @@ typedef struct scope {
     uint32_t nsyms, bad;
 } scope;
 
-static void see_symbol(void *user, uint32_t sym)
-{
+static void see_symbol(void *user, uint32_t sym) {
     scope *s = user;
     if (sym >= s->nsyms && s->bad == UINT32_MAX)
         s->bad = sym;
 }
 
-static jitc_status check_expr(const jc_plan *p, const jc_expr *e, const char *what, uint32_t where, jc_error *err)
-{
+static jitc_status check_expr(const jc_plan *p, const jc_expr *e, const char *what, uint32_t where, jc_error *err) {
     scope s = { p->nsyms, UINT32_MAX };
     if (!e)
         return BAD("The %s %u of a plan has no expression.", what, where);
@@ -39,22 +37,19 @@ static jitc_status check_expr(const jc_plan *p, const jc_expr *e, const char *wh
 }
 
 /* Is E negative for all values of the symbols? */
-static bool always_negative(const jc_plan *p, const jc_expr *e)
-{
+static bool always_negative(const jc_plan *p, const jc_expr *e) {
     int64_t lo, hi;
     return jc_ex_range(p->ex, e, &lo, &hi) && hi < 0;
 }
 
-static jitc_status check_size(const jc_plan *p, const jc_expr *e, const char *what, uint32_t where, jc_error *err)
-{
+static jitc_status check_size(const jc_plan *p, const jc_expr *e, const char *what, uint32_t where, jc_error *err) {
     JC_TRY(check_expr(p, e, what, where, err));
     if (always_negative(p, e))
         return BAD("The %s %u of a plan is negative.", what, where);
     return JITC_OK;
 }
 
-static jitc_status check_type(const jc_plan *p, const jc_type *t, const char *what, uint32_t where, jc_error *err)
-{
+static jitc_status check_type(const jc_plan *p, const jc_type *t, const char *what, uint32_t where, jc_error *err) {
     if (t->kind > JC_BOOL)
         return BAD("The %s %u of a plan is of unknown kind %u.", what, where, t->kind);
     if (t->kind == JC_SYMINT)
@@ -74,8 +69,7 @@ static jitc_status check_type(const jc_plan *p, const jc_type *t, const char *wh
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static jitc_status check_buffers(const jc_plan *p, jc_error *err)
-{
+static jitc_status check_buffers(const jc_plan *p, jc_error *err) {
     uint32_t escapes = 0;
     for (uint32_t i = 0; i < p->nbuffers; i++) {
         const jc_plan_buffer *b = &p->buffers[i];
@@ -95,8 +89,7 @@ static jitc_status check_buffers(const jc_plan *p, jc_error *err)
 }
 
 /* Elements from offset 0 to behind the last one of T at OFFSET; NULL where a dim is 0: then none is touched. */
-static const jc_expr *reach(const jc_plan *p, const jc_type *t, const jc_expr *offset)
-{
+static const jc_expr *reach(const jc_plan *p, const jc_type *t, const jc_expr *offset) {
     jc_exprs *ex = p->ex;
     const jc_expr *one = jc_ex_int(ex, 1), *end = jc_ex_add(ex, offset, one), *stride = one;
     for (unsigned d = t->rank; d-- > 0;) {
@@ -109,8 +102,7 @@ static const jc_expr *reach(const jc_plan *p, const jc_type *t, const jc_expr *o
     return end;
 }
 
-static jitc_status check_tensor(const jc_plan *p, uint32_t i, jc_error *err)
-{
+static jitc_status check_tensor(const jc_plan *p, uint32_t i, jc_error *err) {
     const jc_plan_tensor *t = &p->tensors[i];
     bool input = t->home == JC_HOME_INPUT;
     if (t->home > JC_HOME_BUFFER || t->index >= (input ? p->ninputs : p->nbuffers))
@@ -140,8 +132,7 @@ static jitc_status check_tensor(const jc_plan *p, uint32_t i, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status check_memory(const jc_plan *p, jc_error *err)
-{
+static jitc_status check_memory(const jc_plan *p, jc_error *err) {
     for (uint32_t i = 0; i < p->ninputs; i++) {
         JC_TRY(check_type(p, &p->inputs[i].type, "input", i, err));
         if (p->inputs[i].written && p->inputs[i].type.kind != JC_TENSOR)
@@ -155,8 +146,7 @@ static jitc_status check_memory(const jc_plan *p, jc_error *err)
 
 /* ---- kernels and launches --------------------------------------------------------------------------------------- */
 
-static jitc_status check_kernel(const jc_plan *p, uint32_t i, jc_error *err)
-{
+static jitc_status check_kernel(const jc_plan *p, uint32_t i, jc_error *err) {
     const jc_plan_kernel *k = &p->kernels[i];
     bool named = false;
     for (uint8_t f = 0; f < JC_FAMILY_COUNT && !named; f++) {
@@ -172,13 +162,11 @@ static jitc_status check_kernel(const jc_plan *p, uint32_t i, jc_error *err)
     return JITC_OK;
 }
 
-static bool is_input_of(const jc_plan *p, uint32_t input, unsigned kinds)
-{
+static bool is_input_of(const jc_plan *p, uint32_t input, unsigned kinds) {
     return input < p->ninputs && (kinds >> p->inputs[input].type.kind & 1);
 }
 
-static jitc_status check_karg(const jc_plan *p, const jc_plan_karg *a, uint32_t step, uint32_t i, jc_error *err)
-{
+static jitc_status check_karg(const jc_plan *p, const jc_plan_karg *a, uint32_t step, uint32_t i, jc_error *err) {
     switch (a->kind) {
     case JC_KARG_PTR:
         if (a->tensor < p->ntensors)
@@ -200,8 +188,7 @@ static jitc_status check_karg(const jc_plan *p, const jc_plan_karg *a, uint32_t 
     return BAD("Step %u of a plan launches a kernel with argument %u, which does not exist or does not fit.", step, i);
 }
 
-static jitc_status check_launch(const jc_plan *p, uint32_t step, jc_error *err)
-{
+static jitc_status check_launch(const jc_plan *p, uint32_t step, jc_error *err) {
     const jc_plan_step *s = &p->steps[step];
     if (s->kernel >= p->nkernels)
         return BAD("Step %u of a plan launches kernel %u of %u.", step, s->kernel, p->nkernels);
@@ -230,8 +217,7 @@ typedef struct call {
     jc_error *err;
 } call;
 
-static bool printable(const char *text, size_t most)
-{
+static bool printable(const char *text, size_t most) {
     size_t n = text ? strnlen(text, most + 1) : 0;
     for (size_t i = 0; i < n; i++)
         if (text[i] <= ' ' || text[i] > '~')
@@ -239,8 +225,7 @@ static bool printable(const char *text, size_t most)
     return n > 0 && n <= most;
 }
 
-static jitc_status check_operand(call *c, uint32_t tensor)
-{
+static jitc_status check_operand(call *c, uint32_t tensor) {
     jc_error *err = c->err;
     if (tensor >= c->p->ntensors)
         return BAD("Step %u of a plan passes tensor %u of %u.", c->step, tensor, c->p->ntensors);
@@ -252,8 +237,7 @@ static jitc_status check_operand(call *c, uint32_t tensor)
     return JITC_OK;
 }
 
-static jitc_status check_arg(call *c, const jc_plan_arg *a, unsigned depth)
-{
+static jitc_status check_arg(call *c, const jc_plan_arg *a, unsigned depth) {
     static const uint8_t from_input[] = {
         [JITC_INT] = 1u << JC_INT | 1u << JC_SYMINT,
         [JITC_FLOAT] = 1u << JC_FLOAT,
@@ -289,8 +273,7 @@ static jitc_status check_arg(call *c, const jc_plan_arg *a, unsigned depth)
     return JITC_OK;
 }
 
-static jitc_status check_call(const jc_plan *p, uint32_t step, jc_error *err)
-{
+static jitc_status check_call(const jc_plan *p, uint32_t step, jc_error *err) {
     const jc_plan_step *s = &p->steps[step];
     call c = { .p = p, .step = step, .writes = s->writes, .err = err };
     if (!printable(s->op, 255) || !strstr(s->op, "::"))
@@ -308,8 +291,7 @@ static jitc_status check_call(const jc_plan *p, uint32_t step, jc_error *err)
 
 /* ---- the plan ---------------------------------------------------------------------------------------------------- */
 
-static jitc_status check_steps(const jc_plan *p, jc_error *err)
-{
+static jitc_status check_steps(const jc_plan *p, jc_error *err) {
     for (uint32_t i = 0; i < p->nsteps; i++) {
         if (p->steps[i].kind == JC_STEP_CALL)
             JC_TRY(check_call(p, i, err));
@@ -322,8 +304,7 @@ static jitc_status check_steps(const jc_plan *p, jc_error *err)
 }
 
 /* All launches of a kernel pass arguments alike.  FIRST[k]: the first step that launches kernel k. */
-static jitc_status check_same_args(const jc_plan *p, uint32_t *first, jc_error *err)
-{
+static jitc_status check_same_args(const jc_plan *p, uint32_t *first, jc_error *err) {
     for (uint32_t i = 0; i < p->nsteps; i++) {
         const jc_plan_step *s = &p->steps[i];
         if (s->kind != JC_STEP_LAUNCH)
@@ -342,8 +323,7 @@ static jitc_status check_same_args(const jc_plan *p, uint32_t *first, jc_error *
 }
 
 /* No two buffers escape under one number; as there are as many as numbers, none is missing. */
-static jitc_status check_escapes(const jc_plan *p, uint32_t *first, jc_error *err)
-{
+static jitc_status check_escapes(const jc_plan *p, uint32_t *first, jc_error *err) {
     for (uint32_t i = 0; i < p->nbuffers; i++) {
         uint32_t escape = p->buffers[i].escape;
         if (escape == JC_PLAN_NONE)
@@ -356,8 +336,7 @@ static jitc_status check_escapes(const jc_plan *p, uint32_t *first, jc_error *er
 }
 
 /* The two checks that need room.  No expression is built here: running out of arena memory would lose the room. */
-static jitc_status check_unique(const jc_plan *p, jc_error *err)
-{
+static jitc_status check_unique(const jc_plan *p, jc_error *err) {
     const jc_alloc *a = &jc_alloc_libc;
     size_t n = (size_t)p->nkernels + p->nescapes, size = (n + 1) * sizeof(uint32_t);
     uint32_t *first = a->alloc(a->user, size);
@@ -371,8 +350,7 @@ static jitc_status check_unique(const jc_plan *p, jc_error *err)
     return status;
 }
 
-static jitc_status check_output(const jc_plan *p, uint32_t i, jc_error *err)
-{
+static jitc_status check_output(const jc_plan *p, uint32_t i, jc_error *err) {
     const jc_plan_output *o = &p->outputs[i];
     if (o->undefined && o->kind != JC_OUT_TENSOR)
         return BAD("Output %u of a plan is no tensor, so it cannot be undefined.", i);
@@ -396,8 +374,7 @@ static jitc_status check_output(const jc_plan *p, uint32_t i, jc_error *err)
     }
 }
 
-jitc_status jc_plan_verify(const jc_plan *p, jc_error *err)
-{
+jitc_status jc_plan_verify(const jc_plan *p, jc_error *err) {
     if (p->nsyms > jc_sym_count(p->ex))
         return BAD("A plan lists %u symbols of %u.", p->nsyms, jc_sym_count(p->ex));
     JC_TRY(check_memory(p, err));

@@ -35,8 +35,7 @@ static const feature level4[] = {
     { 7, EBX, 31 /* vl */ },
 };
 
-static bool has_all(const feature *at, size_t n)
-{
+static bool has_all(const feature *at, size_t n) {
     for (size_t i = 0; i < n; i++) {
         unsigned r[4];
         if (!__get_cpuid_count(at[i].leaf, 0, &r[EAX], &r[EBX], &r[ECX], &r[EDX]) || !(r[at[i].reg] >> at[i].bit & 1))
@@ -47,15 +46,13 @@ static bool has_all(const feature *at, size_t n)
 #define HAS_ALL(list) has_all((list), sizeof(list) / sizeof *(list))
 
 /* The register sets that the operating system saves. Only where OSXSAVE is set. */
-static uint32_t saved_state(void)
-{
+static uint32_t saved_state(void) {
     uint32_t lo, hi;
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return lo;
 }
 
-static const char *this_cpu(void)
-{
+static const char *this_cpu(void) {
     if (!HAS_ALL(level2))
         return "x86-64";
     if (!HAS_ALL(level3) || (saved_state() & 0x06) != 0x06) /* xmm, ymm */
@@ -65,8 +62,7 @@ static const char *this_cpu(void)
     return "x86-64-v4";
 }
 #else
-static const char *this_cpu(void)
-{
+static const char *this_cpu(void) {
     return "generic";
 }
 #endif
@@ -81,8 +77,7 @@ static const struct arch {
 };
 #define KNOWN "host, sim, sim:ARCH, and the architectures sm_80, 86, 87, 89, 90, 90a, 100, 100a, 103, 103a, 120, 120a"
 
-static bool known_arch(unsigned sm, char suffix)
-{
+static bool known_arch(unsigned sm, char suffix) {
     for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
         if (archs[i].sm == sm && archs[i].suffix == suffix)
             return true;
@@ -90,8 +85,7 @@ static bool known_arch(unsigned sm, char suffix)
 }
 
 /* "sm_90a" */
-static bool parse_arch(const char *text, jc_target *t)
-{
+static bool parse_arch(const char *text, jc_target *t) {
     unsigned sm = 0;
     if (strncmp(text, "sm_", 3) != 0)
         return false;
@@ -102,8 +96,7 @@ static bool parse_arch(const char *text, jc_target *t)
     return !*text && known_arch(sm, t->suffix);
 }
 
-jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err)
-{
+jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err) {
     jc_target t = { .dialect = JC_DIALECT_NVPTX };
     const char *arch = text;
     if (strcmp(text, "host") == 0) {
@@ -124,8 +117,7 @@ jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err)
     return JITC_OK;
 }
 
-void jc_target_text(const jc_target *t, char out[64])
-{
+void jc_target_text(const jc_target *t, char out[64]) {
     char suffix[2] = { t->suffix, 0 };
     switch (t->dialect) {
     case JC_DIALECT_HOST:
@@ -140,8 +132,7 @@ void jc_target_text(const jc_target *t, char out[64])
     }
 }
 
-void jc_target_encode(const jc_target *t, jc_bytes *out)
-{
+void jc_target_encode(const jc_target *t, jc_bytes *out) {
     bool has_sm = t->dialect != JC_DIALECT_HOST, has_cpu = t->dialect != JC_DIALECT_NVPTX;
     jc_put_u8(out, t->dialect);
     jc_put_var(out, has_sm ? t->sm : 0);
@@ -149,13 +140,11 @@ void jc_target_encode(const jc_target *t, jc_bytes *out)
     jc_put_str(out, has_cpu ? t->cpu : "");
 }
 
-static bool cpu_is_sane(const char *cpu)
-{
+static bool cpu_is_sane(const char *cpu) {
     return *cpu && strspn(cpu, "abcdefghijklmnopqrstuvwxyz0123456789-_.") == strlen(cpu);
 }
 
-jitc_status jc_target_decode(jc_reader *r, jc_target *out)
-{
+jitc_status jc_target_decode(jc_reader *r, jc_target *out) {
     jc_target t = { .dialect = jc_get_u8(r) };
     uint64_t sm = jc_get_var(r);
     uint8_t suffix = jc_get_u8(r);

@@ -22,8 +22,7 @@ static const struct {
 /* Containers and WSL put the driver where the linker does not look. */
 static const char *const places[] = { "libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1" };
 
-static jitc_status open_library(void **out, jc_error *err)
-{
+static jitc_status open_library(void **out, jc_error *err) {
     char first[512] = "";
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         *out = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
@@ -38,8 +37,7 @@ static jitc_status open_library(void **out, jc_error *err)
                    "host device.", places[0], places[1], places[2], first);
 }
 
-jitc_status jc_cuda_load(jc_cuda *out, jc_error *err)
-{
+jitc_status jc_cuda_load(jc_cuda *out, jc_error *err) {
     *out = (jc_cuda){ 0 };
     JC_TRY(open_library(&out->library, err));
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
@@ -54,8 +52,7 @@ jitc_status jc_cuda_load(jc_cuda *out, jc_error *err)
     return JITC_OK;
 }
 
-void jc_cuda_unload(jc_cuda *c)
-{
+void jc_cuda_unload(jc_cuda *c) {
     if (c->library)
         dlclose(c->library);
     *c = (jc_cuda){ 0 };

@@ -7,8 +7,7 @@
 #include <string.h>
 
 /* "cuda" or "cuda:N": N, or -1. */
-static int cuda_ordinal(const char *name)
-{
+static int cuda_ordinal(const char *name) {
     if (strncmp(name, "cuda", 4) != 0)
         return -1;
     if (!name[4])
@@ -21,8 +20,7 @@ static int cuda_ordinal(const char *name)
 }
 
 jitc_status jc_device_open(const char *name, const jc_device_options *options, const jc_alloc *alloc, const jc_log *log,
-                           jc_device **out, jc_error *err)
-{
+                           jc_device **out, jc_error *err) {
     *out = NULL;
     if (!alloc)
         alloc = &jc_alloc_libc;
@@ -36,8 +34,7 @@ jitc_status jc_device_open(const char *name, const jc_device_options *options, c
     return jc_fail(err, JITC_E_DEVICE, "There is no device '%s': there are host, sim, cuda and cuda:N.", name);
 }
 
-void jc_device_close(jc_device *d)
-{
+void jc_device_close(jc_device *d) {
     if (d)
         d->ops->close(d);
 }

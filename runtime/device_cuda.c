@@ -42,15 +42,13 @@ struct jc_module {
     char name[32];
 };
 
-static cuda_device *cuda_of(jc_device *d)
-{
+static cuda_device *cuda_of(jc_device *d) {
     return (cuda_device *)d;
 }
 
 /* ---- errors ---------------------------------------------------------------------------------------------------- */
 
-static bool is_sticky(jc_cu_result r)
-{
+static bool is_sticky(jc_cu_result r) {
     static const int sticky[] = {
         JC_CU_DEINITIALIZED, JC_CU_ECC,   JC_CU_NVLINK,      JC_CU_ILLEGAL_ADDRESS, JC_CU_TIMEOUT,
         JC_CU_DESTROYED,     JC_CU_ASSERT, JC_CU_STACK,      JC_CU_INSTRUCTION,     JC_CU_MISALIGNED,
@@ -62,8 +60,7 @@ static bool is_sticky(jc_cu_result r)
     return false;
 }
 
-static const char *result_text(const jc_cuda *cu, jc_cu_result r, char out[160])
-{
+static const char *result_text(const jc_cuda *cu, jc_cu_result r, char out[160]) {
     const char *name = NULL, *text = NULL;
     cu->error_name(r, &name);
     cu->error_text(r, &text);
@@ -71,8 +68,7 @@ static const char *result_text(const jc_cuda *cu, jc_cu_result r, char out[160])
     return out;
 }
 
-static jitc_status lose(cuda_device *c, jc_cu_result r, const char *doing, jc_error *err)
-{
+static jitc_status lose(cuda_device *c, jc_cu_result r, const char *doing, jc_error *err) {
     char text[160], kernel[32] = "none";
     pthread_mutex_lock(&c->lock);
     const jc_module *last = atomic_load(&c->last);
@@ -86,8 +82,7 @@ static jitc_status lose(cuda_device *c, jc_cu_result r, const char *doing, jc_er
                    c->name, doing, result_text(&c->cu, r, text), kernel);
 }
 
-static jitc_status result(cuda_device *c, jc_cu_result r, const char *doing, jc_error *err)
-{
+static jitc_status result(cuda_device *c, jc_cu_result r, const char *doing, jc_error *err) {
     char text[160];
     if ((int)r == JC_CU_SUCCESS)
         return JITC_OK;
@@ -100,8 +95,7 @@ static jitc_status result(cuda_device *c, jc_cu_result r, const char *doing, jc_
 /* ---- entering and leaving the context -------------------------------------------------------------------------- */
 
 /* *PUSHED: leave() has to pop. */
-static jitc_status enter(cuda_device *c, bool *pushed, jc_error *err)
-{
+static jitc_status enter(cuda_device *c, bool *pushed, jc_error *err) {
     *pushed = false;
     if (getpid() != c->pid)
         return jc_fail(err, JITC_E_FORKED, "The CUDA device %s was opened before fork(), which CUDA does not survive: open it "
@@ -117,20 +111,17 @@ static jitc_status enter(cuda_device *c, bool *pushed, jc_error *err)
     return JITC_OK;
 }
 
-static void leave(const cuda_device *c, bool pushed)
-{
+static void leave(const cuda_device *c, bool pushed) {
     jc_cu_context ours;
     if (pushed)
         c->cu.ctx_pop(&ours);
 }
 
-static jitc_status cuda_enter(jc_device *d, bool *pushed, jc_error *err)
-{
+static jitc_status cuda_enter(jc_device *d, bool *pushed, jc_error *err) {
     return enter(cuda_of(d), pushed, err);
 }
 
-static void cuda_leave(jc_device *d, bool pushed)
-{
+static void cuda_leave(jc_device *d, bool pushed) {
     leave(cuda_of(d), pushed);
 }
 
@@ -146,13 +137,11 @@ static void cuda_leave(jc_device *d, bool pushed)
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static jc_cu_ptr address(const void *p)
-{
+static jc_cu_ptr address(const void *p) {
     return (jc_cu_ptr)(uintptr_t)p;
 }
 
-static jitc_status cuda_alloc(jc_device *d, size_t size, void **out, jc_error *err)
-{
+static jitc_status cuda_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
     cuda_device *c = cuda_of(d);
     bool pushed;
     jc_cu_ptr at = 0;
@@ -171,8 +160,7 @@ static jitc_status cuda_alloc(jc_device *d, size_t size, void **out, jc_error *e
     return JITC_OK;
 }
 
-static void cuda_free(jc_device *d, void *block)
-{
+static void cuda_free(jc_device *d, void *block) {
     cuda_device *c = cuda_of(d);
     jc_error ignored = JC_ERROR_INIT; /* nothing can be done, and what the context held is gone with it */
     bool pushed;
@@ -182,43 +170,37 @@ static void cuda_free(jc_device *d, void *block)
     leave(c, pushed);
 }
 
-static jitc_status cuda_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err)
-{
+static jitc_status cuda_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err) {
     if (!size)
         return JITC_OK;
     WITHIN(cuda_of(d), err, "copying to the GPU", cuda_of(d)->cu.copy_in(address(dst), host, size, stream));
 }
 
-static jitc_status cuda_copy_out(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err)
-{
+static jitc_status cuda_copy_out(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err) {
     if (!size)
         return JITC_OK;
     WITHIN(cuda_of(d), err, "copying from the GPU", cuda_of(d)->cu.copy_out(host, address(src), size, stream));
 }
 
-static jitc_status cuda_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err)
-{
+static jitc_status cuda_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err) {
     if (!size)
         return JITC_OK;
     WITHIN(cuda_of(d), err, "copying", cuda_of(d)->cu.copy(address(dst), address(src), size, stream));
 }
 
-static jitc_status cuda_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err)
-{
+static jitc_status cuda_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err) {
     if (!size)
         return JITC_OK;
     WITHIN(cuda_of(d), err, "filling memory", cuda_of(d)->cu.fill(address(dst), (unsigned char)byte, size, stream));
 }
 
-static jitc_status cuda_sync(jc_device *d, void *stream, jc_error *err)
-{
+static jitc_status cuda_sync(jc_device *d, void *stream, jc_error *err) {
     WITHIN(cuda_of(d), err, "waiting for the stream", cuda_of(d)->cu.stream_sync(stream));
 }
 
 /* ---- modules --------------------------------------------------------------------------------------------------- */
 
-static jitc_status load_code(cuda_device *c, const jc_code *code, jc_module *m, jc_error *err)
-{
+static jitc_status load_code(cuda_device *c, const jc_code *code, jc_module *m, jc_error *err) {
     char log[512] = "";
     jc_cu_jit_option options[] = { JC_CU_JIT_LOG, JC_CU_JIT_LOG_SIZE };
     void *values[] = { log, (void *)(uintptr_t)(sizeof log - 1) };
@@ -237,8 +219,7 @@ static jitc_status load_code(cuda_device *c, const jc_code *code, jc_module *m, 
 }
 
 /* Fetches the function and has the driver load it now. */
-static jitc_status prepare_function(cuda_device *c, jc_module *m, unsigned shared, jc_error *err)
-{
+static jitc_status prepare_function(cuda_device *c, jc_module *m, unsigned shared, jc_error *err) {
     int fixed = 0, most = 0;
     JC_TRY(result(c, c->cu.module_function(&m->function, m->module, m->name), "looking up a kernel", err));
     if (c->cu.func_load)
@@ -259,8 +240,7 @@ static jitc_status prepare_function(cuda_device *c, jc_module *m, unsigned share
     return JITC_OK;
 }
 
-static void cuda_module_free(jc_device *d, jc_module *m)
-{
+static void cuda_module_free(jc_device *d, jc_module *m) {
     cuda_device *c = cuda_of(d);
     jc_error ignored = JC_ERROR_INIT;
     bool pushed;
@@ -278,8 +258,7 @@ static void cuda_module_free(jc_device *d, jc_module *m)
 }
 
 static jitc_status cuda_module_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out,
-                                    jc_error *err)
-{
+                                    jc_error *err) {
     cuda_device *c = cuda_of(d);
     bool pushed;
     *out = NULL;
@@ -307,8 +286,7 @@ static jitc_status cuda_module_load(jc_device *d, const jc_code *code, const jc_
     return status;
 }
 
-static jitc_status cuda_launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err)
-{
+static jitc_status cuda_launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err) {
     cuda_device *c = cuda_of(d);
     if (blocks > INT32_MAX)
         return jc_fail(err, JITC_E_INPUT, "Kernel %s would need %lld blocks; a grid has at most 2147483647.", m->name,
@@ -320,8 +298,7 @@ static jitc_status cuda_launch(jc_device *d, jc_module *m, int64_t blocks, void 
 
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
-static void cuda_close(jc_device *d)
-{
+static void cuda_close(jc_device *d) {
     cuda_device *c = cuda_of(d);
     if (c->retained && getpid() == c->pid)
         c->cu.primary_release(c->handle);
@@ -348,8 +325,7 @@ static const jc_device_ops cuda_ops = {
     .close = cuda_close,
 };
 
-static jitc_status find_device(cuda_device *c, int ordinal, jc_error *err)
-{
+static jitc_status find_device(cuda_device *c, int ordinal, jc_error *err) {
     int count = 0;
     char text[160];
     jc_cu_result r = c->cu.init(0);
@@ -369,8 +345,7 @@ static jitc_status find_device(cuda_device *c, int ordinal, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status read_target(cuda_device *c, jc_error *err)
-{
+static jitc_status read_target(cuda_device *c, jc_error *err) {
     int major = 0, minor = 0;
     JC_TRY(result(c, c->cu.device_attribute(&major, JC_CU_CC_MAJOR, c->handle), "asking for the architecture", err));
     JC_TRY(result(c, c->cu.device_attribute(&minor, JC_CU_CC_MINOR, c->handle), "asking for the architecture", err));
@@ -383,8 +358,7 @@ static jitc_status read_target(cuda_device *c, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status choose_context(cuda_device *c, jc_error *err)
-{
+static jitc_status choose_context(cuda_device *c, jc_error *err) {
     jc_cu_context current = NULL;
     jc_cu_device device = 0;
     if ((int)c->cu.ctx_current(&current) == JC_CU_SUCCESS && current &&
@@ -397,8 +371,7 @@ static jitc_status choose_context(cuda_device *c, jc_error *err)
     return JITC_OK;
 }
 
-jitc_status jc_device_open_cuda(int ordinal, const jc_alloc *a, const jc_log *log, jc_device **out, jc_error *err)
-{
+jitc_status jc_device_open_cuda(int ordinal, const jc_alloc *a, const jc_log *log, jc_device **out, jc_error *err) {
     cuda_device *c = a->alloc(a->user, sizeof *c);
     if (!c)
         return jc_fail(err, JITC_E_NOMEM, "Out of memory while opening cuda:%d.", ordinal);

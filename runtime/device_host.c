@@ -25,8 +25,7 @@ struct jc_module {
 };
 
 static jitc_status module_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out,
-                               jc_error *err)
-{
+                               jc_error *err) {
     *out = NULL;
     if (code->kind != JC_CODE_OBJECT)
         return jc_fail(err, JITC_E_UNSUPPORTED, "Kernel %s holds no object code, so it cannot run on the host.", kernel->name);
@@ -51,8 +50,7 @@ static jitc_status module_load(jc_device *d, const jc_code *code, const jc_plan_
     return JITC_OK;
 }
 
-static void module_free(jc_device *d, jc_module *m)
-{
+static void module_free(jc_device *d, jc_module *m) {
     if (!m)
         return;
     jc_loaded_free(m->code);
@@ -65,16 +63,14 @@ typedef struct rest {
     int64_t first, blocks, share;
 } rest;
 
-static void run_share(void *user, size_t index)
-{
+static void run_share(void *user, size_t index) {
     const rest *r = user;
     int64_t from = r->first + (int64_t)index * r->share;
     int64_t to = r->blocks - from < r->share ? r->blocks : from + r->share;
     r->run(r->args, from, to);
 }
 
-static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err)
-{
+static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err) {
     (void)stream, (void)err;
     unsigned threads = ((host_device *)d)->threads;
     if (threads <= 1 || blocks < 2 * (int64_t)threads) {
@@ -101,8 +97,7 @@ static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *cons
     return JITC_OK;
 }
 
-static void host_close(jc_device *d)
-{
+static void host_close(jc_device *d) {
     d->alloc->free(d->alloc->user, d, sizeof(host_device));
 }
 
@@ -122,8 +117,7 @@ static const jc_device_ops host_ops = {
 };
 
 jitc_status jc_device_open_host(const jc_device_options *o, const jc_alloc *a, const jc_log *log, jc_device **out,
-                                jc_error *err)
-{
+                                jc_error *err) {
     host_device *h = jc_mem_object(a, sizeof *h);
     if (!h)
         return jc_fail(err, JITC_E_NOMEM, "Out of memory while opening the host device.");

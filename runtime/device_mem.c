@@ -13,8 +13,7 @@ typedef struct head {
     size_t size;
 } head;
 
-jitc_status jc_mem_alloc(jc_device *d, size_t size, void **out, jc_error *err)
-{
+jitc_status jc_mem_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
     *out = NULL;
     size_t whole = size + JC_MEM_ALIGN + sizeof(head);
     uint8_t *start = size < PTRDIFF_MAX / 2 ? d->alloc->alloc(d->alloc->user, whole) : NULL;
@@ -27,8 +26,7 @@ jitc_status jc_mem_alloc(jc_device *d, size_t size, void **out, jc_error *err)
     return JITC_OK;
 }
 
-void jc_mem_free(jc_device *d, void *block)
-{
+void jc_mem_free(jc_device *d, void *block) {
     if (!block)
         return;
     head h;
@@ -36,40 +34,34 @@ void jc_mem_free(jc_device *d, void *block)
     d->alloc->free(d->alloc->user, h.start, h.size);
 }
 
-jitc_status jc_mem_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err)
-{
+jitc_status jc_mem_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err) {
     (void)d, (void)stream, (void)err;
     if (size)
         memmove(dst, src, size);
     return JITC_OK;
 }
 
-jitc_status jc_mem_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err)
-{
+jitc_status jc_mem_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err) {
     return jc_mem_copy(d, dst, host, size, stream, err);
 }
 
-jitc_status jc_mem_copy_out(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err)
-{
+jitc_status jc_mem_copy_out(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err) {
     return jc_mem_copy(d, host, src, size, stream, err);
 }
 
-jitc_status jc_mem_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err)
-{
+jitc_status jc_mem_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err) {
     (void)d, (void)stream, (void)err;
     if (size)
         memset(dst, byte, size);
     return JITC_OK;
 }
 
-jitc_status jc_mem_sync(jc_device *d, void *stream, jc_error *err)
-{
+jitc_status jc_mem_sync(jc_device *d, void *stream, jc_error *err) {
     (void)d, (void)stream, (void)err;
     return JITC_OK;
 }
 
-void *jc_mem_object(const jc_alloc *alloc, size_t size)
-{
+void *jc_mem_object(const jc_alloc *alloc, size_t size) {
     void *at = alloc->alloc(alloc->user, size);
     return at ? memset(at, 0, size) : NULL;
 }

@@ -34,8 +34,7 @@ struct jc_module {
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static jitc_status sim_alloc(jc_device *d, size_t size, void **out, jc_error *err)
-{
+static jitc_status sim_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
     sim_device *s = (sim_device *)d;
     JC_TRY(jc_mem_alloc(d, size, out, err));
     block *b = jc_mem_object(d->alloc, sizeof *b);
@@ -52,8 +51,7 @@ static jitc_status sim_alloc(jc_device *d, size_t size, void **out, jc_error *er
     return JITC_OK;
 }
 
-static void sim_free(jc_device *d, void *at)
-{
+static void sim_free(jc_device *d, void *at) {
     sim_device *s = (sim_device *)d;
     block *found = NULL;
     pthread_mutex_lock(&s->lock);
@@ -71,8 +69,7 @@ static void sim_free(jc_device *d, void *at)
 
 /* ---- modules --------------------------------------------------------------------------------------------------- */
 
-static void module_free(jc_device *d, jc_module *m)
-{
+static void module_free(jc_device *d, jc_module *m) {
     if (!m)
         return;
     jc_loaded_free(m->code);
@@ -80,8 +77,7 @@ static void module_free(jc_device *d, jc_module *m)
 }
 
 static jitc_status module_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out,
-                               jc_error *err)
-{
+                               jc_error *err) {
     *out = NULL;
     if (code->kind != JC_CODE_OBJECT)
         return jc_fail(err, JITC_E_UNSUPPORTED, "Kernel %s holds no object code, so it cannot run on sim.", kernel->name);
@@ -111,8 +107,7 @@ static jitc_status module_load(jc_device *d, const jc_code *code, const jc_plan_
 /* ---- launches -------------------------------------------------------------------------------------------------- */
 
 static jitc_status run(const sim_device *s, const jc_module *m, int64_t blocks, void *const *args,
-                       const jc_sim_range *ranges, uint32_t nranges, jc_error *err)
-{
+                       const jc_sim_range *ranges, uint32_t nranges, jc_error *err) {
     jc_sim_launch l = { .name = m->kernel.name, .kernel = m->run, .args = args, .blocks = blocks,
                         .threads = m->kernel.threads, .shared = m->kernel.shared, .seed = s->seed, .ranges = ranges,
                         .nranges = nranges };
@@ -120,8 +115,7 @@ static jitc_status run(const sim_device *s, const jc_module *m, int64_t blocks, 
 }
 
 static jitc_status launch_checked(jc_device *d, jc_module *m, int64_t blocks, void *const *args,
-                                  const jc_device_range *given, uint32_t n, void *stream, jc_error *err)
-{
+                                  const jc_device_range *given, uint32_t n, void *stream, jc_error *err) {
     (void)stream;
     size_t size = (n ? n : 1) * sizeof(jc_sim_range);
     jc_sim_range *ranges = jc_mem_object(d->alloc, size);
@@ -134,8 +128,7 @@ static jitc_status launch_checked(jc_device *d, jc_module *m, int64_t blocks, vo
     return status;
 }
 
-static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err)
-{
+static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err) {
     (void)stream;
     sim_device *s = (sim_device *)d;
     pthread_mutex_lock(&s->lock);
@@ -152,8 +145,7 @@ static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *cons
     return status;
 }
 
-static void sim_close(jc_device *d)
-{
+static void sim_close(jc_device *d) {
     sim_device *s = (sim_device *)d;
     while (s->blocks)
         sim_free(d, s->blocks->at);
@@ -178,8 +170,7 @@ static const jc_device_ops sim_ops = {
 };
 
 jitc_status jc_device_open_sim(const jc_device_options *o, const jc_alloc *a, const jc_log *log, jc_device **out,
-                               jc_error *err)
-{
+                               jc_error *err) {
     char target[64] = "sim";
     if (o && o->sim_arch)
         snprintf(target, sizeof target, "sim:%s", o->sim_arch);

@@ -13,8 +13,7 @@
 /* ---- loading --------------------------------------------------------------------------------------------------- */
 
 /* How much of x86-64 a psABI level covers; -1 when it is no level. */
-static int cpu_level(const char *cpu)
-{
+static int cpu_level(const char *cpu) {
     static const char *const levels[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4" };
     for (int i = 0; i < 4; i++)
         if (!strcmp(cpu, levels[i]))
@@ -23,8 +22,7 @@ static int cpu_level(const char *cpu)
 }
 
 /* Can code for A run on D? */
-static bool fits(const jc_target *a, const jc_target *d, bool ptx)
-{
+static bool fits(const jc_target *a, const jc_target *d, bool ptx) {
     if (a->dialect != d->dialect)
         return false;
     if (a->dialect != JC_DIALECT_NVPTX)
@@ -34,8 +32,7 @@ static bool fits(const jc_target *a, const jc_target *d, bool ptx)
     return a->sm <= d->sm && (ptx || a->sm / 10 == d->sm / 10);
 }
 
-static jitc_status check_artifact(const jc_exec *e, const jc_artifact *a, jc_error *err)
-{
+static jitc_status check_artifact(const jc_exec *e, const jc_artifact *a, jc_error *err) {
     bool ptx = true;
     for (uint32_t i = 0; i < a->ncodes; i++)
         ptx &= a->codes[i].kind == JC_CODE_PTX;
@@ -57,8 +54,7 @@ static jitc_status check_artifact(const jc_exec *e, const jc_artifact *a, jc_err
 }
 
 /* Allocates from the arena: under a guard. */
-static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *err)
-{
+static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *err) {
     jc_artifact a;
     JC_TRY(jc_artifact_decode(bytes, n, e->arena, &a, err));
     JC_TRY(jc_plan_decode(a.plan, a.nplan, e->arena, &e->plan, err));
@@ -73,8 +69,7 @@ static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *er
     return JITC_OK;
 }
 
-jitc_status jc_exec_load(jc_device *device, const uint8_t *artifact, size_t n, jc_exec **out, jc_error *err)
-{
+jitc_status jc_exec_load(jc_device *device, const uint8_t *artifact, size_t n, jc_exec **out, jc_error *err) {
     *out = NULL;
     const jc_alloc *alloc = device->alloc;
     jc_arena *arena = jc_arena_new(alloc);
@@ -101,8 +96,7 @@ jitc_status jc_exec_load(jc_device *device, const uint8_t *artifact, size_t n, j
     return status;
 }
 
-void jc_exec_free(jc_exec *e)
-{
+void jc_exec_free(jc_exec *e) {
     if (!e)
         return;
     const jc_alloc *alloc = e->d->alloc;
@@ -118,15 +112,13 @@ void jc_exec_free(jc_exec *e)
     alloc->free(alloc->user, e, sizeof *e);
 }
 
-const jc_plan *jc_exec_plan(const jc_exec *e)
-{
+const jc_plan *jc_exec_plan(const jc_exec *e) {
     return e->plan;
 }
 
 /* ---- operators ------------------------------------------------------------------------------------------------- */
 
-static jitc_status bind_step(jc_run *r, uint32_t i, const jc_registry *ops, const jc_op_entry **out, jc_error *err)
-{
+static jitc_status bind_step(jc_run *r, uint32_t i, const jc_registry *ops, const jc_op_entry **out, jc_error *err) {
     const jc_plan_step *step = &r->e->plan->steps[i];
     if (step->kind != JC_STEP_CALL)
         return JITC_OK;
@@ -148,16 +140,14 @@ static jitc_status bind_step(jc_run *r, uint32_t i, const jc_registry *ops, cons
     return status;
 }
 
-static jc_binding *find_binding(const jc_exec *e, const jc_registry *ops)
-{
+static jc_binding *find_binding(const jc_exec *e, const jc_registry *ops) {
     jc_binding *b = atomic_load_explicit(&e->bindings, memory_order_acquire);
     while (b && b->ops != ops)
         b = b->next;
     return b;
 }
 
-static jitc_status add_binding(jc_exec *e, const jc_registry *ops, jc_error *err)
-{
+static jitc_status add_binding(jc_exec *e, const jc_registry *ops, jc_error *err) {
     const jc_alloc *alloc = e->d->alloc;
     size_t size = sizeof(jc_binding) + e->plan->nsteps * sizeof(const jc_op_entry *);
     jc_binding *b = alloc->alloc(alloc->user, size);
@@ -185,8 +175,7 @@ static jitc_status add_binding(jc_exec *e, const jc_registry *ops, jc_error *err
     return JITC_OK;
 }
 
-jitc_status jc_exec_bind_ops(jc_exec *e, const jc_registry *ops, jc_error *err)
-{
+jitc_status jc_exec_bind_ops(jc_exec *e, const jc_registry *ops, jc_error *err) {
     if (find_binding(e, ops))
         return JITC_OK;
     pthread_mutex_lock(&e->lock);
@@ -197,8 +186,7 @@ jitc_status jc_exec_bind_ops(jc_exec *e, const jc_registry *ops, jc_error *err)
 
 /* ---- frames ---------------------------------------------------------------------------------------------------- */
 
-jitc_status jc_frame_new(jc_device *device, jc_frame **out, jc_error *err)
-{
+jitc_status jc_frame_new(jc_device *device, jc_frame **out, jc_error *err) {
     jc_frame *f = device->alloc->alloc(device->alloc->user, sizeof *f);
     if (!f)
         return jc_fail(err, JITC_E_NOMEM, "Out of memory while preparing a call.");
@@ -207,8 +195,7 @@ jitc_status jc_frame_new(jc_device *device, jc_frame **out, jc_error *err)
     return JITC_OK;
 }
 
-static jitc_status reserve_scratch(jc_frame *f, size_t want, jc_error *err)
-{
+static jitc_status reserve_scratch(jc_frame *f, size_t want, jc_error *err) {
     const jc_alloc *alloc = f->d->alloc;
     if (want <= f->scratch_bytes)
         return JITC_OK;
@@ -222,8 +209,7 @@ static jitc_status reserve_scratch(jc_frame *f, size_t want, jc_error *err)
     return JITC_OK;
 }
 
-void jc_frame_free(jc_frame *f)
-{
+void jc_frame_free(jc_frame *f) {
     if (!f)
         return;
     const jc_alloc *alloc = f->d->alloc;
@@ -236,8 +222,7 @@ void jc_frame_free(jc_frame *f)
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
-static jc_device_range range_of(const jc_run *r, uint32_t tensor)
-{
+static jc_device_range range_of(const jc_run *r, uint32_t tensor) {
     const jc_plan_tensor *t = &r->e->plan->tensors[tensor];
     const uint8_t *home = jc_run_home(r, tensor);
     if (t->home == JC_HOME_BUFFER)
@@ -247,8 +232,7 @@ static jc_device_range range_of(const jc_run *r, uint32_t tensor)
                               r->e->plan->inputs[t->index].written };
 }
 
-static jitc_status run_launch(jc_run *r, uint32_t i, jc_error *err)
-{
+static jitc_status run_launch(jc_run *r, uint32_t i, jc_error *err) {
     const jc_plan_step *step = &r->e->plan->steps[i];
     jc_device *d = r->e->d;
     int64_t blocks = r->s->blocks[i];
@@ -277,8 +261,7 @@ static jitc_status run_launch(jc_run *r, uint32_t i, jc_error *err)
     return d->ops->launch(d, m, blocks, r->kargs, r->call->stream, err);
 }
 
-static const jitc_layer_name *first_name(const jitc_value *v, uint32_t n)
-{
+static const jitc_layer_name *first_name(const jitc_value *v, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         const jitc_layer_name *name = v[i].tag == JITC_NAME ? v[i].name : NULL;
         if (v[i].tag == JITC_LIST)
@@ -292,8 +275,7 @@ static const jitc_layer_name *first_name(const jitc_value *v, uint32_t n)
 }
 
 /* The results lie where the plan put them, so an operator that asks for other sizes cannot be served. */
-static jitc_status check_results(const jc_run *r, const jc_plan_step *step, jc_error *err)
-{
+static jitc_status check_results(const jc_run *r, const jc_plan_step *step, jc_error *err) {
     for (uint32_t i = 0; i < step->nresults; i++) {
         const DLTensor *got = &r->results[i];
         const jc_shaped *s = &r->s->tensors[step->results[i]];
@@ -310,8 +292,7 @@ static jitc_status check_results(const jc_run *r, const jc_plan_step *step, jc_e
     return JITC_OK;
 }
 
-static jitc_status call_operator(jc_run *r, uint32_t i, const jc_op_entry *op, jc_error *err)
-{
+static jitc_status call_operator(jc_run *r, uint32_t i, const jc_op_entry *op, jc_error *err) {
     const jc_plan_step *step = &r->e->plan->steps[i];
     DLDevice dl = r->e->d->dl;
     jc_run_args(r, i);
@@ -327,8 +308,7 @@ static jitc_status call_operator(jc_run *r, uint32_t i, const jc_op_entry *op, j
     return jc_op_call(op, dl, r->call->stream, r->values, r->keys, step->nargs, r->result_at, step->nresults, err);
 }
 
-static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error *err)
-{
+static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error *err) {
     if (r->e->plan->steps[i].kind == JC_STEP_LAUNCH)
         return run_launch(r, i, err);
     jitc_status status = call_operator(r, i, b->steps[i], err);
@@ -339,8 +319,7 @@ static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error
 
 /* ---- a call ---------------------------------------------------------------------------------------------------- */
 
-static jitc_status place_buffers(jc_run *r, jc_error *err)
-{
+static jitc_status place_buffers(jc_run *r, jc_error *err) {
     const jc_plan *p = r->e->plan;
     JC_TRY(jc_frame_reserve(r->f, &r->f->arena, &r->f->arena_bytes, r->s->arena, err));
     for (uint32_t i = 0; i < p->nescapes; i++)
@@ -357,8 +336,7 @@ static jitc_status place_buffers(jc_run *r, jc_error *err)
 }
 
 /* The caller's tensor, strides written out. */
-static void pass_through(const jc_run *r, uint32_t input, DLTensor *out, int64_t *dims)
-{
+static void pass_through(const jc_run *r, uint32_t input, DLTensor *out, int64_t *dims) {
     const DLTensor *t = r->call->in[input].tensor;
     const jc_shaped *s = &r->s->inputs[input];
     *out = *t;
@@ -368,8 +346,7 @@ static void pass_through(const jc_run *r, uint32_t input, DLTensor *out, int64_t
     out->strides = dims + JC_MAX_RANK;
 }
 
-static void fill_tensor_output(jc_run *r, uint32_t i)
-{
+static void fill_tensor_output(jc_run *r, uint32_t i) {
     const jc_plan_tensor *t = &r->e->plan->tensors[r->e->plan->outputs[i].index];
     DLTensor *out = &r->call->out_tensors[i];
     jc_run_tensor(r, r->e->plan->outputs[i].index, out, r->call->out_dims[i]);
@@ -382,8 +359,7 @@ static void fill_tensor_output(jc_run *r, uint32_t i)
     r->call->out[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = out };
 }
 
-static void fill_outputs(jc_run *r)
-{
+static void fill_outputs(jc_run *r) {
     for (uint32_t i = 0; i < r->e->plan->noutputs; i++) {
         const jc_plan_output *o = &r->e->plan->outputs[i];
         jitc_value *out = &r->call->out[i];
@@ -403,8 +379,7 @@ static void fill_outputs(jc_run *r)
     }
 }
 
-static jitc_status run_steps(jc_run *r, const jc_binding *b, jc_error *err)
-{
+static jitc_status run_steps(jc_run *r, const jc_binding *b, jc_error *err) {
     JC_TRY(jc_run_inputs(r, err));
     JC_TRY(place_buffers(r, err));
     for (uint32_t i = 0; i < r->e->plan->nsteps; i++)
@@ -414,8 +389,7 @@ static jitc_status run_steps(jc_run *r, const jc_binding *b, jc_error *err)
     return JITC_OK;
 }
 
-jitc_status jc_exec_run(jc_exec *e, jc_frame *f, const jc_exec_call *call, jc_error *err)
-{
+jitc_status jc_exec_run(jc_exec *e, jc_frame *f, const jc_exec_call *call, jc_error *err) {
     JC_TRY(jc_exec_bind_ops(e, call->ops, err));
     const jc_binding *b = find_binding(e, call->ops);
     JC_TRY(reserve_scratch(f, e->scratch, err));

@@ -15,8 +15,7 @@
 
 /* ---- counting and carving -------------------------------------------------------------------------------------- */
 
-static void count_args(const jc_plan_arg *args, uint32_t n, jc_exec_step *out)
-{
+static void count_args(const jc_plan_arg *args, uint32_t n, jc_exec_step *out) {
     for (uint32_t i = 0; i < n; i++) {
         out->nints++;
         out->ntensors += args[i].kind == JITC_TENSOR;
@@ -27,13 +26,11 @@ static void count_args(const jc_plan_arg *args, uint32_t n, jc_exec_step *out)
     }
 }
 
-static void at_least(uint32_t *a, uint32_t b)
-{
+static void at_least(uint32_t *a, uint32_t b) {
     *a = *a < b ? b : *a;
 }
 
-uint32_t jc_exec_count(jc_exec *e)
-{
+uint32_t jc_exec_count(jc_exec *e) {
     const jc_plan *p = e->plan;
     for (uint32_t i = 0; i < p->nsteps; i++) {
         const jc_plan_step *step = &p->steps[i];
@@ -59,15 +56,13 @@ uint32_t jc_exec_count(jc_exec *e)
     return e->nints;
 }
 
-static void *carve(size_t *at, void *block, size_t n, size_t size)
-{
+static void *carve(size_t *at, void *block, size_t n, size_t size) {
     void *result = block ? (uint8_t *)block + *at : NULL;
     *at += (n * size + 15) / 16 * 16;
     return result;
 }
 
-size_t jc_run_carve(const jc_exec *e, void *scratch, jc_run *r)
-{
+size_t jc_run_carve(const jc_exec *e, void *scratch, jc_run *r) {
     const jc_plan *p = e->plan;
     size_t at = 0;
     r->in = carve(&at, scratch, p->ninputs, sizeof *r->in);
@@ -86,8 +81,7 @@ size_t jc_run_carve(const jc_exec *e, void *scratch, jc_run *r)
     return at;
 }
 
-jitc_status jc_frame_reserve(jc_frame *f, void **block, size_t *have, size_t want, jc_error *err)
-{
+jitc_status jc_frame_reserve(jc_frame *f, void **block, size_t *have, size_t want, jc_error *err) {
     if (want <= *have)
         return JITC_OK;
     f->d->ops->free(f->d, *block); /* first, since what is in it is not needed and memory may be short */
@@ -100,8 +94,7 @@ jitc_status jc_frame_reserve(jc_frame *f, void **block, size_t *have, size_t wan
 
 /* ---- checking inputs ------------------------------------------------------------------------------------------- */
 
-static const char *dtype_name(DLDataType t, char out[32])
-{
+static const char *dtype_name(DLDataType t, char out[32]) {
     for (int i = 0; i < JC_DTYPE_COUNT; i++)
         if (jc_dtypes[i].dl_code == t.code && jc_dtypes[i].dl_bits == t.bits && t.lanes == 1)
             return jc_dtypes[i].name;
@@ -109,8 +102,7 @@ static const char *dtype_name(DLDataType t, char out[32])
     return out;
 }
 
-static size_t put_ints(char *out, size_t n, size_t size, const int64_t *at, int32_t count)
-{
+static size_t put_ints(char *out, size_t n, size_t size, const int64_t *at, int32_t count) {
     for (int32_t i = 0; i < count && n < size; i++) {
         int length = snprintf(out + n, size - n, "%s%lld", i ? ", " : "", (long long)at[i]);
         n += length > 0 ? (size_t)length : 0;
@@ -118,8 +110,7 @@ static size_t put_ints(char *out, size_t n, size_t size, const int64_t *at, int3
     return n < size ? n : size - 1;
 }
 
-const char *jc_run_describe(const DLTensor *t, bool strides, char out[320])
-{
+const char *jc_run_describe(const DLTensor *t, bool strides, char out[320]) {
     char name[32];
     size_t n = (size_t)snprintf(out, 320, "%s[", dtype_name(t->dtype, name));
     int32_t rank = t->ndim < 0 || t->ndim > JC_MAX_RANK ? 0 : t->ndim;
@@ -133,29 +124,25 @@ const char *jc_run_describe(const DLTensor *t, bool strides, char out[320])
     return out;
 }
 
-bool jc_run_same_shape(const DLTensor *a, int32_t ndim, const int64_t *dims)
-{
+bool jc_run_same_shape(const DLTensor *a, int32_t ndim, const int64_t *dims) {
     return a->ndim == ndim && (ndim == 0 || memcmp(a->shape, dims, (size_t)ndim * sizeof *dims) == 0);
 }
 
-static DLTensor expected_tensor(const jc_run *r, uint32_t i)
-{
+static DLTensor expected_tensor(const jc_run *r, uint32_t i) {
     const jc_type *t = &r->e->plan->inputs[i].type;
     const jc_shaped *s = &r->s->inputs[i];
     return (DLTensor){ .device = r->e->d->dl, .ndim = t->rank, .shape = s->dims, .strides = s->strides,
                        .dtype = { jc_dtypes[t->dtype].dl_code, jc_dtypes[t->dtype].dl_bits, 1 } };
 }
 
-static jitc_status wrong_tensor(const jc_run *r, uint32_t i, const DLTensor *got, bool strides, jc_error *err)
-{
+static jitc_status wrong_tensor(const jc_run *r, uint32_t i, const DLTensor *got, bool strides, jc_error *err) {
     char a[320], b[320];
     DLTensor want = expected_tensor(r, i);
     return jc_fail(err, JITC_E_INPUT, "Input %u is %s%s, but %s is expected.", i, jc_run_describe(got, strides, a),
                    strides && !got->strides ? " (row-major)" : "", jc_run_describe(&want, strides, b));
 }
 
-static bool same_strides(const DLTensor *t, const jc_shaped *s)
-{
+static bool same_strides(const DLTensor *t, const jc_shaped *s) {
     int64_t stride = 1;
     for (int32_t d = t->ndim; d-- > 0;) {
         if (t->shape[d] > 1 && (t->strides ? t->strides[d] : stride) != s->strides[d])
@@ -165,15 +152,13 @@ static bool same_strides(const DLTensor *t, const jc_shaped *s)
     return true;
 }
 
-static bool on_device(const jc_device *d, DLDevice at)
-{
+static bool on_device(const jc_device *d, DLDevice at) {
     if (d->dl.device_type == kDLCPU)
         return at.device_type == kDLCPU || at.device_type == kDLCUDAHost;
     return at.device_type == kDLCUDAManaged || (at.device_type == d->dl.device_type && at.device_id == d->dl.device_id);
 }
 
-static jitc_status check_tensor(jc_run *r, uint32_t i, const DLTensor *t, jc_error *err)
-{
+static jitc_status check_tensor(jc_run *r, uint32_t i, const DLTensor *t, jc_error *err) {
     const jc_type *type = &r->e->plan->inputs[i].type;
     const jc_shaped *s = &r->s->inputs[i];
     const jc_dtype_info *dtype = &jc_dtypes[type->dtype];
@@ -192,8 +177,7 @@ static jitc_status check_tensor(jc_run *r, uint32_t i, const DLTensor *t, jc_err
     return JITC_OK;
 }
 
-static jitc_status check_input(jc_run *r, uint32_t i, jc_error *err)
-{
+static jitc_status check_input(jc_run *r, uint32_t i, jc_error *err) {
     static const struct {
         uint8_t tag;
         const char *what;
@@ -223,21 +207,18 @@ static jitc_status check_input(jc_run *r, uint32_t i, jc_error *err)
 
 /* ---- alignment ------------------------------------------------------------------------------------------------- */
 
-static bool unaligned(const jc_run *r, uint32_t i)
-{
+static bool unaligned(const jc_run *r, uint32_t i) {
     return r->e->plan->inputs[i].type.kind == JC_TENSOR && r->s->inputs[i].hi &&
            (uintptr_t)r->in[i] % JC_EXEC_VEC_ALIGN != 0;
 }
 
 /* Bytes of input I's copy: room before the first element (strides may be negative), then the rest. */
-static size_t copy_bytes(const jc_shaped *s, size_t *before)
-{
+static size_t copy_bytes(const jc_shaped *s, size_t *before) {
     *before = ((size_t)-s->lo + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
     return *before + ((size_t)s->hi + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
 }
 
-static jitc_status align_inputs(jc_run *r, jc_error *err)
-{
+static jitc_status align_inputs(jc_run *r, jc_error *err) {
     const jc_device *d = r->e->d;
     size_t total = 0, before;
     for (uint32_t i = 0; i < r->e->plan->ninputs; i++)
@@ -259,16 +240,14 @@ static jitc_status align_inputs(jc_run *r, jc_error *err)
     return JITC_OK;
 }
 
-jitc_status jc_run_inputs(jc_run *r, jc_error *err)
-{
+jitc_status jc_run_inputs(jc_run *r, jc_error *err) {
     for (uint32_t i = 0; i < r->e->plan->ninputs; i++)
         JC_TRY(check_input(r, i, err));
     return align_inputs(r, err);
 }
 
 /* Copies elements one run of adjacent ones at a time, so that what lies between them stays as it is. */
-static jitc_status copy_elements(const jc_run *r, uint32_t i, uint8_t *to, const uint8_t *from, jc_error *err)
-{
+static jitc_status copy_elements(const jc_run *r, uint32_t i, uint8_t *to, const uint8_t *from, jc_error *err) {
     const jc_type *t = &r->e->plan->inputs[i].type;
     const jc_shaped *s = &r->s->inputs[i];
     int64_t size = jc_dtypes[t->dtype].size, run = size, index[JC_MAX_RANK] = { 0 };
@@ -288,8 +267,7 @@ static jitc_status copy_elements(const jc_run *r, uint32_t i, uint8_t *to, const
     }
 }
 
-jitc_status jc_run_copy_back(jc_run *r, jc_error *err)
-{
+jitc_status jc_run_copy_back(jc_run *r, jc_error *err) {
     for (uint32_t i = 0; i < r->e->plan->ninputs; i++) {
         const jc_plan_input *in = &r->e->plan->inputs[i];
         if (!in->written || in->type.kind != JC_TENSOR || !r->s->inputs[i].hi)
@@ -304,14 +282,12 @@ jitc_status jc_run_copy_back(jc_run *r, jc_error *err)
 
 /* ---- arguments of custom operators ----------------------------------------------------------------------------- */
 
-uint8_t *jc_run_home(const jc_run *r, uint32_t tensor)
-{
+uint8_t *jc_run_home(const jc_run *r, uint32_t tensor) {
     const jc_plan_tensor *t = &r->e->plan->tensors[tensor];
     return t->home == JC_HOME_INPUT ? r->in[t->index] : r->buffers[t->index];
 }
 
-void jc_run_tensor(jc_run *r, uint32_t tensor, DLTensor *out, int64_t *dims)
-{
+void jc_run_tensor(jc_run *r, uint32_t tensor, DLTensor *out, int64_t *dims) {
     const jc_type *t = &r->e->plan->tensors[tensor].type;
     const jc_shaped *s = &r->s->tensors[tensor];
     uint8_t *home = jc_run_home(r, tensor);
@@ -333,8 +309,7 @@ typedef struct cursor {
 
 static void put_list(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out);
 
-static void put_arg(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out)
-{
+static void put_arg(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out) {
     const int64_t *number = c->ints++;
     *out = (jitc_value){ .tag = a->kind };
     if (a->kind == JITC_LIST || a->kind == JITC_DICT) {
@@ -360,8 +335,7 @@ static void put_arg(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out)
     }
 }
 
-static void put_list(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out)
-{
+static void put_list(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out) {
     uint32_t n = a->list.n;
     out->n = n;
     if (a->kind == JITC_LIST) {
@@ -381,8 +355,7 @@ static void put_list(jc_run *r, cursor *c, const jc_plan_arg *a, jitc_value *out
     }
 }
 
-void jc_run_args(jc_run *r, uint32_t step)
-{
+void jc_run_args(jc_run *r, uint32_t step) {
     static const int64_t none[1];
     const jc_plan_step *s = &r->e->plan->steps[step];
     cursor c = { .values = s->nargs, .ints = r->s ? r->s->ints + r->e->steps[step].first_int : none };

@@ -24,8 +24,7 @@ typedef struct builder {
 } builder;
 
 /* "s0=17, s1=4" */
-static const char *symbols_text(const builder *b, char out[256])
-{
+static const char *symbols_text(const builder *b, char out[256]) {
     size_t n = 0;
     out[0] = '\0';
     for (uint32_t i = 0; i < b->p->nsyms && n < 200; i++) {
@@ -37,15 +36,13 @@ static const char *symbols_text(const builder *b, char out[256])
     return b->p->nsyms ? out : "no symbols";
 }
 
-static jitc_status too_large(const builder *b, const char *what, uint32_t which)
-{
+static jitc_status too_large(const builder *b, const char *what, uint32_t which) {
     char text[256];
     return jc_fail(b->err, JITC_E_INPUT, "The %s %u is negative or too large for memory with %s.", what, which,
                    symbols_text(b, text));
 }
 
-static jitc_status eval(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out)
-{
+static jitc_status eval(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out) {
     if (jc_ex_eval(e, b->syms, b->p->nsyms, out))
         return JITC_OK;
     char text[256];
@@ -53,8 +50,7 @@ static jitc_status eval(const builder *b, const jc_expr *e, const char *what, ui
                    what, which, symbols_text(b, text));
 }
 
-static jitc_status eval_size(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out)
-{
+static jitc_status eval_size(const builder *b, const jc_expr *e, const char *what, uint32_t which, int64_t *out) {
     JC_TRY(eval(b, e, what, which, out));
     return *out < 0 ? too_large(b, what, which) : JITC_OK;
 }
@@ -62,8 +58,7 @@ static jitc_status eval_size(const builder *b, const jc_expr *e, const char *wha
 /* ---- symbols --------------------------------------------------------------------------------------------------- */
 
 /* The code relies on the range it was compiled for; only 0, which makes every tensor of that dim empty, is let through. */
-static jitc_status check_symbols(const builder *b)
-{
+static jitc_status check_symbols(const builder *b) {
     for (uint32_t i = 0; i < b->p->nsyms; i++) {
         const jc_sym *sym = jc_sym_at(b->p->ex, i);
         int64_t v = b->syms[i];
@@ -81,8 +76,7 @@ static jitc_status check_symbols(const builder *b)
 /* ---- tensors --------------------------------------------------------------------------------------------------- */
 
 /* Dims, strides and the bytes from the first element that the tensor touches. */
-static jitc_status shape_type(builder *b, const jc_type *t, const char *what, uint32_t which, jc_shaped *out)
-{
+static jitc_status shape_type(builder *b, const jc_type *t, const char *what, uint32_t which, jc_shaped *out) {
     int64_t size = jc_dtypes[t->dtype].size, lo = 0, hi = 0, stride = 1, room = size, numel = 1;
     out->dims = b->dims;
     out->strides = b->dims + t->rank;
@@ -109,8 +103,7 @@ static jitc_status shape_type(builder *b, const jc_type *t, const char *what, ui
     return JITC_OK;
 }
 
-static jitc_status shape_inputs(builder *b)
-{
+static jitc_status shape_inputs(builder *b) {
     for (uint32_t i = 0; i < b->p->ninputs; i++) {
         const jc_type *t = &b->p->inputs[i].type;
         if (t->kind == JC_TENSOR)
@@ -121,8 +114,7 @@ static jitc_status shape_inputs(builder *b)
     return JITC_OK;
 }
 
-static jitc_status shape_tensor(builder *b, uint32_t i)
-{
+static jitc_status shape_tensor(builder *b, uint32_t i) {
     const jc_plan_tensor *t = &b->p->tensors[i];
     jc_shaped *out = &b->s->tensors[i];
     int64_t from = 0, to, offset;
@@ -151,13 +143,11 @@ static jitc_status shape_tensor(builder *b, uint32_t i)
 
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
-static size_t round_up(size_t n)
-{
+static size_t round_up(size_t n) {
     return (n + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
 }
 
-static jitc_status shape_memory(builder *b)
-{
+static jitc_status shape_memory(builder *b) {
     const jc_plan *p = b->p;
     jc_shape *s = b->s;
     for (uint32_t i = 0; i < p->nbuffers; i++) {
@@ -182,8 +172,7 @@ static jitc_status shape_memory(builder *b)
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
 
-static jitc_status shape_launch(builder *b, uint32_t i)
-{
+static jitc_status shape_launch(builder *b, uint32_t i) {
     const jc_plan_step *step = &b->p->steps[i];
     int64_t guard = step->lo, *ints = b->s->ints + b->e->steps[i].first_int;
     if (step->guard)
@@ -198,8 +187,7 @@ static jitc_status shape_launch(builder *b, uint32_t i)
 }
 
 /* In the order of jc_run_args. */
-static jitc_status shape_args(builder *b, uint32_t step, const jc_plan_arg *args, uint32_t n, int64_t **ints)
-{
+static jitc_status shape_args(builder *b, uint32_t step, const jc_plan_arg *args, uint32_t n, int64_t **ints) {
     for (uint32_t i = 0; i < n; i++) {
         const jc_plan_arg *a = &args[i];
         int64_t *at = (*ints)++;
@@ -211,8 +199,7 @@ static jitc_status shape_args(builder *b, uint32_t step, const jc_plan_arg *args
     return JITC_OK;
 }
 
-static jitc_status shape_steps(builder *b)
-{
+static jitc_status shape_steps(builder *b) {
     for (uint32_t i = 0; i < b->p->nsteps; i++) {
         const jc_plan_step *step = &b->p->steps[i];
         int64_t *ints = b->s->ints + b->e->steps[i].first_int;
@@ -224,8 +211,7 @@ static jitc_status shape_steps(builder *b)
     return JITC_OK;
 }
 
-static jitc_status shape_outputs(builder *b)
-{
+static jitc_status shape_outputs(builder *b) {
     for (uint32_t i = 0; i < b->p->noutputs; i++)
         if (b->p->outputs[i].kind == JC_OUT_EXPR)
             JC_TRY(eval(b, b->p->outputs[i].expr, "value of output", i, &b->s->outs[i]));
@@ -234,16 +220,14 @@ static jitc_status shape_outputs(builder *b)
 
 /* ---- building -------------------------------------------------------------------------------------------------- */
 
-static void *carve(size_t *at, void *block, size_t n, size_t size)
-{
+static void *carve(size_t *at, void *block, size_t n, size_t size) {
     void *result = block ? (uint8_t *)block + *at : NULL;
     *at += (n * size + 15) / 16 * 16;
     return result;
 }
 
 /* Sets the arrays within BLOCK; returns the bytes needed.  BLOCK NULL: only counts. */
-static size_t lay_out(const jc_exec *e, const int64_t *syms, void *block, builder *b)
-{
+static size_t lay_out(const jc_exec *e, const int64_t *syms, void *block, builder *b) {
     const jc_plan *p = e->plan;
     size_t at = 0;
     jc_shape none, *s = carve(&at, block, 1, sizeof *s);
@@ -268,8 +252,7 @@ static size_t lay_out(const jc_exec *e, const int64_t *syms, void *block, builde
     return at;
 }
 
-static jitc_status build(const jc_exec *e, const int64_t *syms, jc_shape **out, jc_error *err)
-{
+static jitc_status build(const jc_exec *e, const int64_t *syms, jc_shape **out, jc_error *err) {
     builder b = { .e = e, .p = e->plan, .syms = syms, .err = err };
     const jc_alloc *alloc = e->d->alloc;
     size_t bytes = lay_out(e, syms, NULL, &b);
@@ -299,8 +282,7 @@ static jitc_status build(const jc_exec *e, const int64_t *syms, jc_shape **out, 
 
 /* ---- the cache ------------------------------------------------------------------------------------------------- */
 
-static void drop(jc_exec *e, jc_shape **link)
-{
+static void drop(jc_exec *e, jc_shape **link) {
     jc_shape *s = *link;
     *link = s->next;
     e->nshapes--;
@@ -308,8 +290,7 @@ static void drop(jc_exec *e, jc_shape **link)
 }
 
 /* Makes room for one more, if any can go. */
-static void evict(jc_exec *e)
-{
+static void evict(jc_exec *e) {
     jc_shape **oldest = NULL;
     if (e->nshapes < JC_EXEC_SHAPES)
         return;
@@ -321,16 +302,14 @@ static void evict(jc_exec *e)
         drop(e, oldest);
 }
 
-static jc_shape *find(const jc_exec *e, const int64_t *syms, uint64_t hash)
-{
+static jc_shape *find(const jc_exec *e, const int64_t *syms, uint64_t hash) {
     jc_shape *s = e->buckets[hash % JC_EXEC_BUCKETS];
     while (s && (s->hash != hash || (e->plan->nsyms && memcmp(s->syms, syms, e->plan->nsyms * sizeof *syms) != 0)))
         s = s->next;
     return s;
 }
 
-jitc_status jc_exec_shape(jc_exec *e, const int64_t *syms, const jc_shape **out, jc_error *err)
-{
+jitc_status jc_exec_shape(jc_exec *e, const int64_t *syms, const jc_shape **out, jc_error *err) {
     uint64_t hash = e->plan->nsyms ? jc_hash64(syms, e->plan->nsyms * sizeof *syms) : 0;
     jitc_status status = JITC_OK;
     pthread_mutex_lock(&e->lock);
@@ -354,25 +333,21 @@ jitc_status jc_exec_shape(jc_exec *e, const int64_t *syms, const jc_shape **out,
     return status;
 }
 
-void jc_shape_release(const jc_shape *s)
-{
+void jc_shape_release(const jc_shape *s) {
     if (s)
         atomic_fetch_sub_explicit(&((jc_shape *)s)->uses, 1, memory_order_release);
 }
 
-void jc_shapes_free(jc_exec *e)
-{
+void jc_shapes_free(jc_exec *e) {
     for (uint32_t i = 0; i < JC_EXEC_BUCKETS; i++)
         while (e->buckets[i])
             drop(e, &e->buckets[i]);
 }
 
-size_t jc_shape_escape_bytes(const jc_shape *s, uint32_t escape)
-{
+size_t jc_shape_escape_bytes(const jc_shape *s, uint32_t escape) {
     return s->escapes[escape];
 }
 
-size_t jc_shape_arena_bytes(const jc_shape *s)
-{
+size_t jc_shape_arena_bytes(const jc_shape *s) {
     return s->arena;
 }

@@ -81,29 +81,25 @@ typedef struct object {
 #define BAD(o, ...) jc_fail((o)->err, JITC_E_INPUT, __VA_ARGS__)
 
 /* COUNT elements of SIZE, zeroed; NULL when memory is out. */
-static void *take(const jc_alloc *a, size_t count, size_t size)
-{
+static void *take(const jc_alloc *a, size_t count, size_t size) {
     void *block = a->alloc(a->user, count * size + 1);
     if (block)
         memset(block, 0, count * size + 1);
     return block;
 }
 
-static void give(const jc_alloc *a, void *block, size_t count, size_t size)
-{
+static void give(const jc_alloc *a, void *block, size_t count, size_t size) {
     if (block)
         a->free(a->user, block, count * size + 1);
 }
 
 /* ---- reading the file ----------------------------------------------------------------------------------------- */
 
-static bool inside(const object *o, uint64_t at, uint64_t size)
-{
+static bool inside(const object *o, uint64_t at, uint64_t size) {
     return at <= o->n && size <= o->n - at;
 }
 
-static jitc_status read_header(object *o, Elf64_Ehdr *h)
-{
+static jitc_status read_header(object *o, Elf64_Ehdr *h) {
     if (o->n < sizeof *h)
         return BAD(o, "An object of %zu bytes is shorter than its header.", o->n);
     memcpy(h, o->bytes, sizeof *h);
@@ -116,16 +112,14 @@ static jitc_status read_header(object *o, Elf64_Ehdr *h)
     return JITC_OK;
 }
 
-static bool is_name(const object *o, const Elf64_Shdr *names, uint32_t at, const char *want)
-{
+static bool is_name(const object *o, const Elf64_Shdr *names, uint32_t at, const char *want) {
     size_t length = strlen(want) + 1;
     return at < names->sh_size && length <= names->sh_size - at &&
            memcmp(o->bytes + names->sh_offset + at, want, length) == 0;
 }
 
 /* Into which group a section goes; marks those that are not loaded. */
-static jitc_status sort_section(object *o, uint32_t i, const Elf64_Shdr *names)
-{
+static jitc_status sort_section(object *o, uint32_t i, const Elf64_Shdr *names) {
     section *s = &o->sections[i];
     const Elf64_Shdr *h = &s->h;
     bool unwind = h->sh_type == SHT_X86_64_UNWIND || (names && is_name(o, names, h->sh_name, ".eh_frame"));
@@ -150,8 +144,7 @@ static jitc_status sort_section(object *o, uint32_t i, const Elf64_Shdr *names)
     return JITC_OK;
 }
 
-static jitc_status read_sections(object *o)
-{
+static jitc_status read_sections(object *o) {
     Elf64_Ehdr h;
     JC_TRY(read_header(o, &h));
     o->sections = take(o->alloc, h.e_shnum, sizeof(section));
@@ -172,8 +165,7 @@ static jitc_status read_sections(object *o)
     return JITC_OK;
 }
 
-static jitc_status read_symbols(object *o)
-{
+static jitc_status read_symbols(object *o) {
     const Elf64_Shdr *table = NULL;
     for (uint32_t i = 0; i < o->nsections; i++) {
         if (o->sections[i].h.sh_type != SHT_SYMTAB)
@@ -225,8 +217,7 @@ static const struct kind {
     [R_X86_64_REX_GOTPCRELX] = { H_GOT, 4, true },
 };
 
-static const struct kind *kind_of(uint32_t type)
-{
+static const struct kind *kind_of(uint32_t type) {
     if (type >= sizeof kinds / sizeof *kinds || (!kinds[type].size && type != R_X86_64_NONE))
         return NULL;
     return &kinds[type];
@@ -234,8 +225,7 @@ static const struct kind *kind_of(uint32_t type)
 
 /* Runs SEE for every relocation of a loaded section. */
 static jitc_status each_relocation(object *o, jitc_status (*see)(object *, const section *, const Elf64_Rela *,
-                                                                 const struct kind *))
-{
+                                                                 const struct kind *)) {
     for (uint32_t i = 0; i < o->nsections; i++) {
         const Elf64_Shdr *h = &o->sections[i].h;
         if (h->sh_type != SHT_RELA && h->sh_type != SHT_REL)
@@ -262,14 +252,12 @@ static jitc_status each_relocation(object *o, jitc_status (*see)(object *, const
     return JITC_OK;
 }
 
-static bool is_external(const symbol *s)
-{
+static bool is_external(const symbol *s) {
     return s->s.st_shndx == SHN_UNDEF;
 }
 
 /* First walk: what lies within its section, and which symbols need a slot or a stub. */
-static jitc_status note_needs(object *o, const section *target, const Elf64_Rela *r, const struct kind *kind)
-{
+static jitc_status note_needs(object *o, const section *target, const Elf64_Rela *r, const struct kind *kind) {
     uint64_t index = ELF64_R_SYM(r->r_info);
     if (target->h.sh_type == SHT_NOBITS || r->r_offset > target->h.sh_size ||
         kind->size > target->h.sh_size - r->r_offset)
@@ -286,8 +274,7 @@ static jitc_status note_needs(object *o, const section *target, const Elf64_Rela
     return JITC_OK;
 }
 
-static void *find_external(const object *o, const char *name)
-{
+static void *find_external(const object *o, const char *name) {
     for (uint32_t i = 0; i < o->nextra; i++)
         if (strcmp(o->extra[i].name, name) == 0)
             return o->extra[i].address;
@@ -297,8 +284,7 @@ static void *find_external(const object *o, const char *name)
     return NULL;
 }
 
-static jitc_status address_of(object *o, const symbol *s, uint64_t *out)
-{
+static jitc_status address_of(object *o, const symbol *s, uint64_t *out) {
     const char *name = o->strings + s->s.st_name;
     unsigned type = ELF64_ST_TYPE(s->s.st_info);
     if (is_external(s)) {
@@ -322,8 +308,7 @@ static jitc_status address_of(object *o, const symbol *s, uint64_t *out)
 }
 
 /* Second walk: writes the values. */
-static jitc_status relocate(object *o, const section *target, const Elf64_Rela *r, const struct kind *kind)
-{
+static jitc_status relocate(object *o, const section *target, const Elf64_Rela *r, const struct kind *kind) {
     const symbol *s = &o->symbols[ELF64_R_SYM(r->r_info)];
     uint8_t *place = o->map + o->base[target->group] + target->at + r->r_offset;
     uint64_t value;
@@ -345,13 +330,11 @@ static jitc_status relocate(object *o, const section *target, const Elf64_Rela *
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
-static size_t round_up(size_t x, size_t to)
-{
+static size_t round_up(size_t x, size_t to) {
     return (x + to - 1) / to * to;
 }
 
-static jitc_status map_groups(object *o)
-{
+static jitc_status map_groups(object *o) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE), total = 0;
     size_t stubs = round_up(o->size[TEXT], 16), slots = round_up(o->size[RODATA], 16);
     o->size[TEXT] = stubs + (size_t)o->nstubs * STUB_SIZE;
@@ -374,8 +357,7 @@ static jitc_status map_groups(object *o)
     return JITC_OK;
 }
 
-static void copy_sections(object *o)
-{
+static void copy_sections(object *o) {
     for (uint32_t i = 0; i < o->nsections; i++) {
         const section *s = &o->sections[i];
         if (s->loaded && s->h.sh_type == SHT_PROGBITS && s->h.sh_size)
@@ -383,8 +365,7 @@ static void copy_sections(object *o)
     }
 }
 
-static jitc_status fill_slots(object *o)
-{
+static jitc_status fill_slots(object *o) {
     for (uint32_t i = 0; i < o->nsymbols; i++) {
         const symbol *s = &o->symbols[i];
         if (!s->slot)
@@ -404,8 +385,7 @@ static jitc_status fill_slots(object *o)
     return JITC_OK;
 }
 
-static jitc_status protect(object *o)
-{
+static jitc_status protect(object *o) {
     static const int protection[GROUPS] = { PROT_READ | PROT_EXEC, PROT_READ, PROT_READ | PROT_WRITE };
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     for (int g = 0; g < GROUPS; g++)
@@ -417,15 +397,13 @@ static jitc_status protect(object *o)
 
 /* ---- the result ----------------------------------------------------------------------------------------------- */
 
-static bool is_export(const object *o, const symbol *s)
-{
+static bool is_export(const object *o, const symbol *s) {
     unsigned type = ELF64_ST_TYPE(s->s.st_info);
     return ELF64_ST_BIND(s->s.st_info) != STB_LOCAL && s->s.st_shndx < o->nsections &&
            o->sections[s->s.st_shndx].loaded && (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE);
 }
 
-static jitc_status make_result(object *o, jc_loaded **out)
-{
+static jitc_status make_result(object *o, jc_loaded **out) {
     uint32_t n = 0;
     for (uint32_t i = 0; i < o->nsymbols; i++)
         n += is_export(o, &o->symbols[i]);
@@ -452,8 +430,7 @@ static jitc_status make_result(object *o, jc_loaded **out)
     return JITC_OK;
 }
 
-static jitc_status load(object *o, jc_loaded **out)
-{
+static jitc_status load(object *o, jc_loaded **out) {
     JC_TRY(read_sections(o));
     JC_TRY(read_symbols(o));
     JC_TRY(each_relocation(o, note_needs));
@@ -466,8 +443,7 @@ static jitc_status load(object *o, jc_loaded **out)
 }
 
 jitc_status jc_load_object(const uint8_t *bytes, size_t n, const jc_loader_symbol *extra, uint32_t nextra,
-                           const jc_alloc *alloc, jc_loaded **out, jc_error *err)
-{
+                           const jc_alloc *alloc, jc_loaded **out, jc_error *err) {
 #if !defined(__x86_64__)
     return jc_fail(err, JITC_E_UNSUPPORTED, "Objects are loaded on x86-64 only.");
 #endif
@@ -481,16 +457,14 @@ jitc_status jc_load_object(const uint8_t *bytes, size_t n, const jc_loader_symbo
     return status;
 }
 
-void *jc_loaded_symbol(const jc_loaded *l, const char *name)
-{
+void *jc_loaded_symbol(const jc_loaded *l, const char *name) {
     for (uint32_t i = 0; i < l->nexports; i++)
         if (strcmp(l->exports[i].name, name) == 0)
             return l->exports[i].address;
     return NULL;
 }
 
-void jc_loaded_free(jc_loaded *l)
-{
+void jc_loaded_free(jc_loaded *l) {
     if (!l)
         return;
     munmap(l->map, l->mapped);

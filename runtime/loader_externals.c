@@ -11,15 +11,13 @@
 #include <string.h>
 #include <strings.h>
 
-static float float_of_bits(uint32_t bits)
-{
+static float float_of_bits(uint32_t bits) {
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-static uint64_t bits_of_double(double x)
-{
+static uint64_t bits_of_double(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
     return bits;
@@ -29,8 +27,7 @@ static uint64_t bits_of_double(double x)
  * The bits of X rounded to a float of 16 bits with MAN mantissa bits, to nearest, ties to even.  Works on integers: the
  * mantissa is shifted to the target's last place and rounded there; a carry runs into the exponent, which is right.
  */
-static uint32_t narrow(double x, int man)
-{
+static uint32_t narrow(double x, int man) {
     uint64_t bits = bits_of_double(x);
     uint32_t sign = (uint32_t)(bits >> 63) << 15, inf = 0x7fff >> man << man;
     int field = (int)(bits >> 52 & 0x7ff), bias = (1 << (14 - man)) - 1;
@@ -48,8 +45,7 @@ static uint32_t narrow(double x, int man)
     return sign | (out > inf ? inf : (uint32_t)out);
 }
 
-float jc_helper_extendhfsf2(float half)
-{
+float jc_helper_extendhfsf2(float half) {
     uint32_t bits;
     memcpy(&bits, &half, sizeof bits);
     uint32_t sign = (bits & 0x8000) << 16, field = bits >> 10 & 0x1f, fraction = bits & 0x3ff;
@@ -61,23 +57,19 @@ float jc_helper_extendhfsf2(float half)
     return sign ? -x : x;
 }
 
-float jc_helper_truncdfhf2(double x)
-{
+float jc_helper_truncdfhf2(double x) {
     return float_of_bits(narrow(x, 10));
 }
 
-float jc_helper_truncsfhf2(float x)
-{
+float jc_helper_truncsfhf2(float x) {
     return jc_helper_truncdfhf2(x); /* widening is exact, so there is one rounding */
 }
 
-float jc_helper_truncdfbf2(double x)
-{
+float jc_helper_truncdfbf2(double x) {
     return float_of_bits(narrow(x, 7));
 }
 
-float jc_helper_truncsfbf2(float x)
-{
+float jc_helper_truncsfbf2(float x) {
     return jc_helper_truncdfbf2(x);
 }
 

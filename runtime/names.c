@@ -21,15 +21,13 @@ struct jc_names {
     jc_map *map;
 };
 
-static void names_free(void *handle)
-{
+static void names_free(void *handle) {
     jc_names *names = handle;
     pthread_mutex_destroy(&names->lock);
     jc_arena_free(names->arena);
 }
 
-jc_names *jc_names_new(jc_arena *arena)
-{
+jc_names *jc_names_new(jc_arena *arena) {
     jc_names *names = JC_NEW(arena, jc_names);
     jc_arena *own = jc_arena_new(jc_arena_allocator(arena));
     if (!own)
@@ -48,8 +46,7 @@ jc_names *jc_names_new(jc_arena *arena)
     return names;
 }
 
-static jitc_layer_name *find_or_add(jc_names *names, const char *text, size_t length)
-{
+static jitc_layer_name *find_or_add(jc_names *names, const char *text, size_t length) {
     jitc_layer_name *name = jc_map_get(names->map, text, length);
     if (name)
         return name;
@@ -59,8 +56,7 @@ static jitc_layer_name *find_or_add(jc_names *names, const char *text, size_t le
     return name;
 }
 
-const jitc_layer_name *jc_name_intern(jc_names *names, const char *text, void *user)
-{
+const jitc_layer_name *jc_name_intern(jc_names *names, const char *text, void *user) {
     jitc_layer_name *volatile name = NULL;
     pthread_mutex_lock(&names->lock);
     jc_guard guard;
@@ -74,18 +70,15 @@ const jitc_layer_name *jc_name_intern(jc_names *names, const char *text, void *u
     return name;
 }
 
-const char *jc_name_text(const jitc_layer_name *name)
-{
+const char *jc_name_text(const jitc_layer_name *name) {
     return name->text;
 }
 
-void *jc_name_user(const jitc_layer_name *name)
-{
+void *jc_name_user(const jitc_layer_name *name) {
     return atomic_load_explicit(&((jitc_layer_name *)name)->user, memory_order_acquire);
 }
 
-const jitc_layer_name *jc_name_private(jc_arena *arena, const char *text)
-{
+const jitc_layer_name *jc_name_private(jc_arena *arena, const char *text) {
     jitc_layer_name *name = JC_NEW(arena, jitc_layer_name);
     name->text = jc_arena_strdup(arena, text);
     return name;

@@ -17,8 +17,7 @@ static const char *const tag_words[] = {
     [JITC_DICT] = "a dict",
 };
 
-static const char *tag_word(const jitc_value *v)
-{
+static const char *tag_word(const jitc_value *v) {
     return v->tag <= JITC_DICT ? tag_words[v->tag] : "a value with an unknown tag";
 }
 
@@ -35,14 +34,12 @@ typedef struct match {
     jc_error *err;
 } match;
 
-static jitc_status wrong_type(const match *m, const jc_schema_arg *arg, const jitc_value *v)
-{
+static jitc_status wrong_type(const match *m, const jc_schema_arg *arg, const jitc_value *v) {
     return jc_fail(m->err, m->status, "Operator %s: argument '%s' is %s%s, but the call passes %s.", m->op->schema.name,
                    arg->name, type_words[arg->type], arg->optional ? " or None" : "", tag_word(v));
 }
 
-static bool is_tensor_list(const jitc_value *v)
-{
+static bool is_tensor_list(const jitc_value *v) {
     for (uint32_t i = 0; v->tag == JITC_LIST && i < v->n; i++)
         if (v->list[i].tag != JITC_TENSOR)
             return false;
@@ -50,8 +47,7 @@ static bool is_tensor_list(const jitc_value *v)
 }
 
 /* A string that was not lifted (the reference, --no-lift-names) is interned here.  A check looks at tags only. */
-static jitc_status as_name(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out)
-{
+static jitc_status as_name(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out) {
     if (v->tag == JITC_NAME)
         return JITC_OK;
     if (v->tag != JITC_STR || !m->op->names)
@@ -63,8 +59,7 @@ static jitc_status as_name(const match *m, const jc_schema_arg *arg, const jitc_
 }
 
 /* V as ARG wants it. */
-static jitc_status convert(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out)
-{
+static jitc_status convert(const match *m, const jc_schema_arg *arg, const jitc_value *v, jitc_value *out) {
     *out = *v;
     if (arg->type == JC_ST_ANY || (v->tag == JITC_NONE && arg->optional))
         return JITC_OK;
@@ -90,8 +85,7 @@ static jitc_status convert(const match *m, const jc_schema_arg *arg, const jitc_
 }
 
 /* The schema argument that KEY (NULL: the next positional one) means. */
-static jitc_status find_arg(const match *m, const char *key, uint32_t position, uint32_t *out)
-{
+static jitc_status find_arg(const match *m, const char *key, uint32_t position, uint32_t *out) {
     const jc_schema *s = &m->op->schema;
     if (!key) {
         if (position >= s->nargs || s->args[position].keyword_only)
@@ -111,8 +105,7 @@ static jitc_status find_arg(const match *m, const char *key, uint32_t position, 
 
 /* SOURCE[i]: which of the call's arguments schema argument i comes from, or UINT32_MAX for its default. */
 static jitc_status match_args(const match *m, const jitc_value *args, const char *const *keys, uint32_t nargs,
-                              jitc_value out[JC_OP_MAX_ARGS], uint32_t source[JC_OP_MAX_ARGS])
-{
+                              jitc_value out[JC_OP_MAX_ARGS], uint32_t source[JC_OP_MAX_ARGS]) {
     const jc_schema *s = &m->op->schema;
     uint64_t seen = 0;
     for (uint32_t i = 0; i < s->nargs; i++)
@@ -138,8 +131,7 @@ static jitc_status match_args(const match *m, const jitc_value *args, const char
     return JITC_OK;
 }
 
-static jitc_status match_results(const match *m, uint32_t nresults)
-{
+static jitc_status match_results(const match *m, uint32_t nresults) {
     uint32_t n = m->op->schema.nresults;
     if (n == JC_SCHEMA_ANY_RESULTS || n == nresults)
         return JITC_OK;
@@ -150,8 +142,7 @@ static jitc_status match_results(const match *m, uint32_t nresults)
 /* ---- checking -------------------------------------------------------------------------------------------------- */
 
 /* Tensor operands within V; sets *ALL to false when WRITES lacks one of those from OPERAND on. */
-static uint32_t see_tensors(const jitc_value *v, uint32_t operand, uint64_t writes, bool *all)
-{
+static uint32_t see_tensors(const jitc_value *v, uint32_t operand, uint64_t writes, bool *all) {
     uint32_t n = 0;
     if (v->tag == JITC_TENSOR) {
         *all &= operand >= 64 || (writes >> operand & 1);
@@ -165,8 +156,7 @@ static uint32_t see_tensors(const jitc_value *v, uint32_t operand, uint64_t writ
 }
 
 static jitc_status check_call(const match *m, const jitc_value *args, const char *const *keys, uint32_t nargs,
-                              uint32_t nresults, uint64_t writes)
-{
+                              uint32_t nresults, uint64_t writes) {
     const jc_schema *s = &m->op->schema;
     JC_TRY(match_results(m, nresults));
     if (s->any)
@@ -186,8 +176,7 @@ static jitc_status check_call(const match *m, const jitc_value *args, const char
 }
 
 jitc_status jc_op_check(const jc_op_entry *op, const jitc_value *args, const char *const *keys, uint32_t nargs,
-                        uint32_t nresults, uint64_t writes, jc_error *err)
-{
+                        uint32_t nresults, uint64_t writes, jc_error *err) {
     jc_error why = JC_ERROR_INIT;
     match m = { op, JITC_E_UNSUPPORTED, &why };
     jitc_status status = check_call(&m, args, keys, nargs, nresults, writes);
@@ -200,14 +189,12 @@ jitc_status jc_op_check(const jc_op_entry *op, const jitc_value *args, const cha
 
 /* ---- calling --------------------------------------------------------------------------------------------------- */
 
-static bool by_value_pointer(const jc_schema_arg *arg)
-{
+static bool by_value_pointer(const jc_schema_arg *arg) {
     return arg->type == JC_ST_ANY || arg->type == JC_ST_TENSORS ||
            (arg->optional && (arg->type == JC_ST_INT || arg->type == JC_ST_FLOAT || arg->type == JC_ST_BOOL));
 }
 
-static ffi_type *ffi_type_of(const jc_schema_arg *arg)
-{
+static ffi_type *ffi_type_of(const jc_schema_arg *arg) {
     if (by_value_pointer(arg))
         return &ffi_type_pointer;
     switch (arg->type) {
@@ -222,8 +209,7 @@ static ffi_type *ffi_type_of(const jc_schema_arg *arg)
     }
 }
 
-jitc_status jc_op_prepare(jc_op_entry *op, jc_arena *arena, jc_error *err)
-{
+jitc_status jc_op_prepare(jc_op_entry *op, jc_arena *arena, jc_error *err) {
     _Static_assert(sizeof(bool) == 1, "bool is passed as uint8");
     const jc_schema *s = &op->schema;
     if (s->any)
@@ -248,8 +234,7 @@ typedef union slot {
     uint8_t b;
 } slot;
 
-static slot slot_of(const jc_schema_arg *arg, const jitc_value *v)
-{
+static slot slot_of(const jc_schema_arg *arg, const jitc_value *v) {
     if (by_value_pointer(arg))
         return (slot){ .pointer = (void *)v };
     switch (arg->type) {
@@ -266,8 +251,7 @@ static slot slot_of(const jc_schema_arg *arg, const jitc_value *v)
     }
 }
 
-static int call_plain(const jc_op_entry *op, jitc_call *call)
-{
+static int call_plain(const jc_op_entry *op, jitc_call *call) {
     const jc_schema *s = &op->schema;
     slot slots[1 + 2 * JC_OP_MAX_ARGS];
     void *at[1 + 2 * JC_OP_MAX_ARGS];
@@ -295,8 +279,7 @@ typedef struct request {
 } request;
 
 /* Runs the operator, or its shape function. */
-static jitc_status invoke(const jc_op_entry *op, const request *r, bool shape, jc_error *err)
-{
+static jitc_status invoke(const jc_op_entry *op, const request *r, bool shape, jc_error *err) {
     const jc_schema *s = &op->schema;
     match m = { op, JITC_E_INPUT, err };
     jitc_value values[JC_OP_MAX_ARGS];
@@ -322,15 +305,13 @@ static jitc_status invoke(const jc_op_entry *op, const request *r, bool shape, j
 
 jitc_status jc_op_call(const jc_op_entry *op, DLDevice device, void *stream, const jitc_value *args,
                        const char *const *keys, uint32_t nargs, DLTensor *const *results, uint32_t nresults,
-                       jc_error *err)
-{
+                       jc_error *err) {
     request r = { device, stream, args, keys, nargs, results, nresults };
     return invoke(op, &r, false, err);
 }
 
 jitc_status jc_op_shape(const jc_op_entry *op, DLDevice device, const jitc_value *args, const char *const *keys,
-                        uint32_t nargs, DLTensor *const *results, uint32_t nresults, jc_error *err)
-{
+                        uint32_t nargs, DLTensor *const *results, uint32_t nresults, jc_error *err) {
     request r = { device, NULL, args, keys, nargs, results, nresults };
     return op->shape ? invoke(op, &r, true, err) : JITC_OK;
 }

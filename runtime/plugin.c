@@ -8,8 +8,7 @@
 #include <string.h>
 
 static jitc_status run_entry(const char *path, jitc_plugin_entry entry, jitc_context *ctx, const jitc_plugin_api *api,
-                             jc_error *err)
-{
+                             jc_error *err) {
     jitc_status status = entry(ctx, api);
     if (status == JITC_E_ABI)
         return jc_fail(err, status, "Plugin %s was built for another version of libjitc's plugin interface (this one is %u): "
@@ -20,8 +19,7 @@ static jitc_status run_entry(const char *path, jitc_plugin_entry entry, jitc_con
 }
 
 jitc_status jc_plugin_open(const char *path, jitc_context *ctx, const jitc_plugin_api *api, void **handle,
-                           jc_error *err)
-{
+                           jc_error *err) {
     char local[4096];
     *handle = NULL;
     /* dlopen searches the library path for a name without a slash; a plugin is a file. */

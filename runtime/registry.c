@@ -18,21 +18,18 @@ struct jc_registry {
     jc_names *names;
 };
 
-jc_registry *jc_ops_new(jc_arena *arena)
-{
+jc_registry *jc_ops_new(jc_arena *arena) {
     jc_registry *ops = JC_NEW(arena, jc_registry);
     ops->arena = arena;
     ops->map = jc_map_new(arena);
     return ops;
 }
 
-void jc_ops_set_names(jc_registry *ops, jc_names *names)
-{
+void jc_ops_set_names(jc_registry *ops, jc_names *names) {
     ops->names = names;
 }
 
-static jitc_status read_options(const jitc_op_options *given, jitc_op_options *out, jc_error *err)
-{
+static jitc_status read_options(const jitc_op_options *given, jitc_op_options *out, jc_error *err) {
     *out = (jitc_op_options){ .struct_size = sizeof *out };
     if (given) {
         size_t size = given->struct_size;
@@ -50,8 +47,7 @@ static jitc_status read_options(const jitc_op_options *given, jitc_op_options *o
 }
 
 /* Strings that stand for layer names become layer names. */
-static jitc_status intern_defaults(jc_registry *ops, jc_schema *schema, jc_error *err)
-{
+static jitc_status intern_defaults(jc_registry *ops, jc_schema *schema, jc_error *err) {
     for (uint32_t i = 0; i < schema->nargs; i++) {
         jitc_value *v = &schema->args[i].dflt;
         if (schema->args[i].type != JC_ST_NAME || v->tag != JITC_STR)
@@ -66,8 +62,7 @@ static jitc_status intern_defaults(jc_registry *ops, jc_schema *schema, jc_error
 }
 
 jitc_status jc_ops_register(jc_registry *ops, const char *schema, jitc_plain_function plain, jitc_frame_function frame,
-                            const jitc_op_options *options, jc_error *err)
-{
+                            const jitc_op_options *options, jc_error *err) {
     if (!schema || !plain == !frame)
         return jc_fail(err, JITC_E_USAGE, "Registering an operator takes a schema and one function.");
     jitc_op_options o;
@@ -91,8 +86,7 @@ jitc_status jc_ops_register(jc_registry *ops, const char *schema, jitc_plain_fun
     return JITC_OK;
 }
 
-const jc_op_entry *jc_ops_find(const jc_registry *ops, const char *target, DLDeviceType device)
-{
+const jc_op_entry *jc_ops_find(const jc_registry *ops, const char *target, DLDeviceType device) {
     static const char dflt[] = ".default";
     size_t length = strlen(target);
     if (length >= sizeof dflt && !strcmp(target + length - (sizeof dflt - 1), dflt))
@@ -103,8 +97,7 @@ const jc_op_entry *jc_ops_find(const jc_registry *ops, const char *target, DLDev
     return op;
 }
 
-const jc_schema *jc_op_schema(const jc_op_entry *op)
-{
+const jc_schema *jc_op_schema(const jc_op_entry *op) {
     return &op->schema;
 }
 
@@ -115,8 +108,7 @@ typedef struct text {
     size_t size, n;
 } text;
 
-static void put(text *t, const char *s)
-{
+static void put(text *t, const char *s) {
     if (t->n >= t->size)
         return;
     int length = snprintf(t->at + t->n, t->size - t->n, "%s", s);
@@ -124,8 +116,7 @@ static void put(text *t, const char *s)
 }
 
 /* Tensor operands within V, in order, lists and dicts included. */
-static uint32_t count_tensors(const jitc_value *v)
-{
+static uint32_t count_tensors(const jitc_value *v) {
     uint32_t n = v->tag == JITC_TENSOR;
     for (uint32_t i = 0; v->tag == JITC_LIST && i < v->n; i++)
         n += count_tensors(&v->list[i]);
@@ -134,16 +125,14 @@ static uint32_t count_tensors(const jitc_value *v)
     return n;
 }
 
-static bool all_tensors(const jitc_value *v)
-{
+static bool all_tensors(const jitc_value *v) {
     for (uint32_t i = 0; i < v->n; i++)
         if (v->list[i].tag != JITC_TENSOR)
             return false;
     return v->n > 0;
 }
 
-static void put_type(text *t, const jitc_value *v, uint32_t index, uint32_t operand, uint64_t writes)
-{
+static void put_type(text *t, const jitc_value *v, uint32_t index, uint32_t operand, uint64_t writes) {
     static const char *const types[] = {
         [JITC_NONE] = "Any", [JITC_TENSOR] = "Tensor", [JITC_INT] = "int",  [JITC_FLOAT] = "float", [JITC_BOOL] = "bool",
         [JITC_NAME] = "str", [JITC_STR] = "Any",       [JITC_LIST] = "Any", [JITC_DICT] = "Any",
@@ -163,8 +152,7 @@ static void put_type(text *t, const jitc_value *v, uint32_t index, uint32_t oper
 }
 
 const char *jc_op_infer(const char *op, const jitc_value *args, const char *const *keys, uint32_t nargs,
-                        uint32_t nresults, uint64_t writes, char *out, size_t size)
-{
+                        uint32_t nresults, uint64_t writes, char *out, size_t size) {
     text t = { out, size, 0 };
     if (size)
         out[0] = '\0';

@@ -46,25 +46,21 @@ static const struct {
 
 /* ---- characters ------------------------------------------------------------------------------------------------ */
 
-static bool is_alpha(char c)
-{
+static bool is_alpha(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool is_digit(char c)
-{
+static bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-static void skip(parser *p)
-{
+static void skip(parser *p) {
     while (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r')
         p->at++;
 }
 
 /* What stands at AT, short enough for a message. */
-static const char *shown(const parser *p, const char *at)
-{
+static const char *shown(const parser *p, const char *at) {
     if (!*at)
         return "the end";
     size_t length = strcspn(at, " \t\r\n");
@@ -73,21 +69,18 @@ static const char *shown(const parser *p, const char *at)
     return jc_arena_printf(p->arena, "'%.*s'", (int)(length ? length : 1), at);
 }
 
-static jitc_status expected(const parser *p, const char *at, const char *what)
-{
+static jitc_status expected(const parser *p, const char *at, const char *what) {
     return jc_fail(p->err, JITC_E_USAGE, "Operator schema, column %d: expected %s, found %s, in \"%.300s\".",
                    (int)(at - p->text) + 1, what, shown(p, at), p->text);
 }
 
-static jitc_status refused(const parser *p, const char *at, const char *sentence)
-{
+static jitc_status refused(const parser *p, const char *at, const char *sentence) {
     return jc_fail(p->err, JITC_E_USAGE, "Operator schema, column %d: %s, in \"%.300s\".", (int)(at - p->text) + 1,
                    sentence, p->text);
 }
 
 /* TOKEN, after blanks. */
-static bool take(parser *p, const char *token)
-{
+static bool take(parser *p, const char *token) {
     skip(p);
     size_t length = strlen(token);
     if (strncmp(p->at, token, length) != 0)
@@ -96,16 +89,14 @@ static bool take(parser *p, const char *token)
     return true;
 }
 
-static jitc_status need(parser *p, const char *token)
-{
+static jitc_status need(parser *p, const char *token) {
     if (take(p, token))
         return JITC_OK;
     return expected(p, p->at, jc_arena_printf(p->arena, "'%s'", token));
 }
 
 /* An identifier after blanks, or NULL. */
-static const char *word(parser *p)
-{
+static const char *word(parser *p) {
     skip(p);
     const char *start = p->at;
     if (!is_alpha(*start))
@@ -118,8 +109,7 @@ static const char *word(parser *p)
 /* ---- types ----------------------------------------------------------------------------------------------------- */
 
 /* "(a!)", "(a3!)", "(a -> *)", "(a|b)" */
-static jitc_status parse_alias(parser *p, type *t)
-{
+static jitc_status parse_alias(parser *p, type *t) {
     const char *start = p->at;
     for (; *p->at && *p->at != ')'; p->at++) {
         if (*p->at == '!')
@@ -134,16 +124,14 @@ static jitc_status parse_alias(parser *p, type *t)
 }
 
 /* "(str, Tensor)" of a Dict or Tuple, which nobody looks into. */
-static jitc_status skip_parens(parser *p)
-{
+static jitc_status skip_parens(parser *p) {
     int depth = 1;
     for (; *p->at && depth > 0; p->at++)
         depth += (*p->at == '(') - (*p->at == ')');
     return depth == 0 ? JITC_OK : expected(p, p->at, "')'");
 }
 
-static jitc_status parse_type(parser *p, type *t)
-{
+static jitc_status parse_type(parser *p, type *t) {
     skip(p);
     const char *start = p->at, *name = word(p);
     *t = (type){ .kind = UINT8_MAX };
@@ -173,8 +161,7 @@ static jitc_status parse_type(parser *p, type *t)
 
 /* ---- defaults -------------------------------------------------------------------------------------------------- */
 
-static jitc_status parse_number(parser *p, jitc_value *out)
-{
+static jitc_status parse_number(parser *p, jitc_value *out) {
     const char *start = p->at;
     char *end;
     bool real = false;
@@ -197,8 +184,7 @@ static jitc_status parse_number(parser *p, jitc_value *out)
     return JITC_OK;
 }
 
-static jitc_status parse_string(parser *p, jitc_value *out)
-{
+static jitc_status parse_string(parser *p, jitc_value *out) {
     char quote = *p->at++;
     const char *start = p->at;
     while (*p->at && *p->at != quote)
@@ -212,8 +198,7 @@ static jitc_status parse_string(parser *p, jitc_value *out)
 
 static jitc_status parse_value(parser *p, jitc_value *out, int depth);
 
-static jitc_status parse_list(parser *p, jitc_value *out, int depth)
-{
+static jitc_status parse_list(parser *p, jitc_value *out, int depth) {
     JC_VEC(jitc_value) items = { 0 };
     const char *start = p->at++;
     if (depth > 8)
@@ -230,8 +215,7 @@ static jitc_status parse_list(parser *p, jitc_value *out, int depth)
     return JITC_OK;
 }
 
-static jitc_status parse_value(parser *p, jitc_value *out, int depth)
-{
+static jitc_status parse_value(parser *p, jitc_value *out, int depth) {
     static const struct {
         const char *word;
         jitc_value value;
@@ -261,8 +245,7 @@ static jitc_status parse_value(parser *p, jitc_value *out, int depth)
 }
 
 /* Makes the default fit the type, or says that it does not. */
-static jitc_status fit_default(parser *p, const char *at, jc_schema_arg *arg)
-{
+static jitc_status fit_default(parser *p, const char *at, jc_schema_arg *arg) {
     jitc_value *v = &arg->dflt;
     if (v->tag == JITC_NONE && (arg->optional || arg->type == JC_ST_ANY))
         return JITC_OK;
@@ -288,8 +271,7 @@ static jitc_status fit_default(parser *p, const char *at, jc_schema_arg *arg)
 
 /* ---- arguments and results ------------------------------------------------------------------------------------- */
 
-static jitc_status parse_arg(parser *p, const jc_schema_arg *before, size_t nbefore, jc_schema_arg *out)
-{
+static jitc_status parse_arg(parser *p, const jc_schema_arg *before, size_t nbefore, jc_schema_arg *out) {
     type t;
     JC_TRY(parse_type(p, &t));
     skip(p);
@@ -313,8 +295,7 @@ static jitc_status parse_arg(parser *p, const jc_schema_arg *before, size_t nbef
     return fit_default(p, at, out);
 }
 
-static jitc_status parse_args(parser *p, jc_schema *out)
-{
+static jitc_status parse_args(parser *p, jc_schema *out) {
     JC_VEC(jc_schema_arg) args = { 0 };
     JC_TRY(need(p, "("));
     if (take(p, "...")) {
@@ -341,8 +322,7 @@ static jitc_status parse_args(parser *p, jc_schema *out)
     return need(p, ")");
 }
 
-static jitc_status parse_result(parser *p, jc_schema *out)
-{
+static jitc_status parse_result(parser *p, jc_schema *out) {
     skip(p);
     const char *at = p->at;
     type t;
@@ -362,8 +342,7 @@ static jitc_status parse_result(parser *p, jc_schema *out)
     return JITC_OK;
 }
 
-static jitc_status parse_results(parser *p, jc_schema *out)
-{
+static jitc_status parse_results(parser *p, jc_schema *out) {
     JC_TRY(need(p, "->"));
     if (take(p, "...")) {
         if (!out->any)
@@ -381,8 +360,7 @@ static jitc_status parse_results(parser *p, jc_schema *out)
     return need(p, ")");
 }
 
-static jitc_status parse_name(parser *p, jc_schema *out)
-{
+static jitc_status parse_name(parser *p, jc_schema *out) {
     skip(p);
     const char *start = p->at;
     size_t parts = 0;
@@ -406,8 +384,7 @@ static jitc_status parse_name(parser *p, jc_schema *out)
     return JITC_OK;
 }
 
-jitc_status jc_schema_parse(const char *text, jc_arena *arena, jc_schema *out, jc_error *err)
-{
+jitc_status jc_schema_parse(const char *text, jc_arena *arena, jc_schema *out, jc_error *err) {
     parser p = { .text = text, .at = text, .arena = arena, .err = err };
     *out = (jc_schema){ 0 };
     JC_TRY(parse_name(&p, out));

@@ -15,21 +15,18 @@
 /* ---- random numbers, faults -------------------------------------------------------------------------------------- */
 
 /* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014) */
-static uint64_t mix(uint64_t *state)
-{
+static uint64_t mix(uint64_t *state) {
     uint64_t z = (*state += 0x9e3779b97f4a7c15ull);
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
     return z ^ (z >> 31);
 }
 
-uint32_t jc_sim_random(jc_sim *s, uint32_t below)
-{
+uint32_t jc_sim_random(jc_sim *s, uint32_t below) {
     return (uint32_t)((mix(&s->random) >> 32) * below >> 32);
 }
 
-void jc_sim_fault(jc_sim_thread *t, const char *format, ...)
-{
+void jc_sim_fault(jc_sim_thread *t, const char *format, ...) {
     jc_sim *s = t->sim;
     if (s->faulted)
         return;
@@ -45,14 +42,12 @@ void jc_sim_fault(jc_sim_thread *t, const char *format, ...)
 
 /* ---- who runs ---------------------------------------------------------------------------------------------------- */
 
-void jc_sim_can_run(jc_sim_thread *t)
-{
+void jc_sim_can_run(jc_sim_thread *t) {
     t->state = JC_SIM_RUNS;
     t->sim->ready[t->sim->nready++] = t;
 }
 
-void jc_sim_next(jc_sim_thread *self)
-{
+void jc_sim_next(jc_sim_thread *self) {
     jc_sim *s = self->sim;
     if (jc_fiber_overflown(&self->fiber))
         jc_sim_fault(self, "its stack of %zu bytes has overflown.", JC_FIBER_STACK);
@@ -70,8 +65,7 @@ void jc_sim_next(jc_sim_thread *self)
     jc_fiber_switch(&s->fibers, to);
 }
 
-static void run_thread(void *arg)
-{
+static void run_thread(void *arg) {
     jc_sim_thread *self = arg;
     jc_sim *s = self->sim;
     jc_fiber_entered(&s->fibers);
@@ -84,23 +78,19 @@ static void run_thread(void *arg)
 
 /* ---- what threads ask for ---------------------------------------------------------------------------------------- */
 
-int32_t jc_sim_tid(jc_sim_thread *self)
-{
+int32_t jc_sim_tid(jc_sim_thread *self) {
     return (int32_t)self->tid;
 }
 
-int64_t jc_sim_block(jc_sim_thread *self)
-{
+int64_t jc_sim_block(jc_sim_thread *self) {
     return self->sim->block;
 }
 
-uint8_t *jc_sim_shared(jc_sim_thread *self)
-{
+uint8_t *jc_sim_shared(jc_sim_thread *self) {
     return self->sim->shared;
 }
 
-void jc_sim_barrier(jc_sim_thread *self)
-{
+void jc_sim_barrier(jc_sim_thread *self) {
     jc_sim *s = self->sim;
     self->state = JC_SIM_BARRIER;
     if (++s->at_barrier == s->nthreads) {
@@ -124,14 +114,12 @@ static const char *const waits_at[] = {
     [JC_SIM_ENDED] = "has ended",
 };
 
-static bool waits_for_warp(const jc_sim_thread *t)
-{
+static bool waits_for_warp(const jc_sim_thread *t) {
     return t->state >= JC_SIM_SYNC && t->state <= JC_SIM_MMA;
 }
 
 /* Nobody can go on: says who waits for whom. A warp that parted is named first, since it explains the rest. */
-static void report_deadlock(jc_sim *s)
-{
+static void report_deadlock(jc_sim *s) {
     jc_sim_thread *one = NULL, *other = NULL;
     for (uint32_t i = 0; i < s->nthreads && !other; i++) {
         jc_sim_thread *t = &s->threads[i];
@@ -168,14 +156,12 @@ static void report_deadlock(jc_sim *s)
 
 /* ---- launches ---------------------------------------------------------------------------------------------------- */
 
-uint32_t jc_sim_lanes(const jc_sim *s, uint32_t warp)
-{
+uint32_t jc_sim_lanes(const jc_sim *s, uint32_t warp) {
     uint32_t rest = s->nthreads - warp * JC_WARP;
     return rest < JC_WARP ? rest : JC_WARP;
 }
 
-static void run_block(jc_sim *s, int64_t block)
-{
+static void run_block(jc_sim *s, int64_t block) {
     s->block = block;
     s->nready = s->at_barrier = s->ended = 0;
     s->epoch = 1;
@@ -197,8 +183,7 @@ static void run_block(jc_sim *s, int64_t block)
         report_deadlock(s);
 }
 
-static uint64_t gcd(uint64_t a, uint64_t b)
-{
+static uint64_t gcd(uint64_t a, uint64_t b) {
     while (b) {
         uint64_t r = a % b;
         a = b;
@@ -208,8 +193,7 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 }
 
 /* All blocks, in an order that a random step through them gives. */
-static void run_blocks(jc_sim *s)
-{
+static void run_blocks(jc_sim *s) {
     uint64_t n = (uint64_t)s->launch->blocks, step = mix(&s->random) % n + 1, at = mix(&s->random) % n;
     while (gcd(step, n) != 1)
         step++;
@@ -219,8 +203,7 @@ static void run_blocks(jc_sim *s)
     }
 }
 
-static bool open_threads(jc_sim *s)
-{
+static bool open_threads(jc_sim *s) {
     s->threads = calloc(s->nthreads, sizeof *s->threads);
     s->each = calloc(s->nthreads, sizeof(jc_fiber *));
     s->ready = calloc(s->nthreads, sizeof(jc_sim_thread *));
@@ -239,8 +222,7 @@ static bool open_threads(jc_sim *s)
     return jc_fibers_open(&s->fibers, s->each, s->nthreads);
 }
 
-static void close_threads(jc_sim *s)
-{
+static void close_threads(jc_sim *s) {
     if (s->fibers.area)
         jc_fibers_close(&s->fibers, s->each, s->nthreads);
     for (uint32_t i = 0; s->threads && i < s->nthreads; i++)
@@ -252,8 +234,7 @@ static void close_threads(jc_sim *s)
     free(s->sync);
 }
 
-jitc_status jc_sim_run(const jc_sim_launch *l, jc_error *err)
-{
+jitc_status jc_sim_run(const jc_sim_launch *l, jc_error *err) {
     if (l->threads < 1 || l->threads > JC_SIM_MAX_THREADS)
         return jc_fail(err, JITC_E_DEVICE, "Kernel %s: a block of %u threads is not possible; 1 to %u are.", l->name,
                        l->threads, JC_SIM_MAX_THREADS);

@@ -21,14 +21,12 @@
 
 /* ---- opening and closing ----------------------------------------------------------------------------------------- */
 
-static int by_start(const void *a, const void *b)
-{
+static int by_start(const void *a, const void *b) {
     const jc_sim_place *x = a, *y = b;
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-bool jc_sim_memory_open(jc_sim *s)
-{
+bool jc_sim_memory_open(jc_sim *s) {
     const jc_sim_launch *l = s->launch;
     s->places = calloc(l->nranges + 1, sizeof *s->places);
     s->shared = aligned_alloc(1024, (l->shared + 1024u) / 1024u * 1024u);
@@ -48,34 +46,29 @@ bool jc_sim_memory_open(jc_sim *s)
     return true;
 }
 
-void jc_sim_memory_close(jc_sim *s)
-{
+void jc_sim_memory_close(jc_sim *s) {
     free(s->places);
     free(s->shared);
     free(s->shadow);
 }
 
-void jc_sim_memory_block(jc_sim *s)
-{
+void jc_sim_memory_block(jc_sim *s) {
     memset(s->shared, 0xff, s->launch->shared);
     memset(s->shadow, 0, s->launch->shared * sizeof *s->shadow);
 }
 
-bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size)
-{
+bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size) {
     uintptr_t at = (uintptr_t)address, from = (uintptr_t)s->shared;
     return at >= from && size <= s->launch->shared && at - from <= s->launch->shared - size;
 }
 
 /* ---- global memory ------------------------------------------------------------------------------------------------ */
 
-static bool holds(const jc_sim_place *p, uintptr_t at, uint32_t size, bool write)
-{
+static bool holds(const jc_sim_place *p, uintptr_t at, uint32_t size, bool write) {
     return at >= p->from && at < p->to && size <= p->to - at && (!write || p->written);
 }
 
-static bool in_global(jc_sim *s, uintptr_t at, uint32_t size, bool write)
-{
+static bool in_global(jc_sim *s, uintptr_t at, uint32_t size, bool write) {
     if (s->nplaces && holds(&s->places[s->last], at, size, write))
         return true;
     uint32_t lo = 0, hi = s->nplaces; /* places that start at or before AT: those below LO */
@@ -95,16 +88,14 @@ static bool in_global(jc_sim *s, uintptr_t at, uint32_t size, bool write)
 }
 
 /* How an access misses a range: the bytes between them (0 when they touch or overlap). */
-static uintptr_t gap(uintptr_t from, uintptr_t to, uintptr_t at, uint32_t size)
-{
+static uintptr_t gap(uintptr_t from, uintptr_t to, uintptr_t at, uint32_t size) {
     if (at >= to)
         return at - to;
     return at + size <= from ? from - (at + size) : 0;
 }
 
 /* Names the range that the access most likely meant: the nearest one. */
-static void report_outside(jc_sim_thread *t, const char *what, uintptr_t at, uint32_t size, bool write)
-{
+static void report_outside(jc_sim_thread *t, const char *what, uintptr_t at, uint32_t size, bool write) {
     jc_sim *s = t->sim;
     uintptr_t from = (uintptr_t)s->shared, to = from + s->launch->shared, best = UINTPTR_MAX;
     const jc_sim_place *place = NULL;
@@ -144,8 +135,7 @@ static void report_outside(jc_sim_thread *t, const char *what, uintptr_t at, uin
 /* ---- shared memory ------------------------------------------------------------------------------------------------ */
 
 /* Is what thread WHO (+1) did at EPOCH and SYNC before what T does now? */
-static bool ordered(const jc_sim_thread *t, uint32_t who, uint32_t epoch, uint32_t sync)
-{
+static bool ordered(const jc_sim_thread *t, uint32_t who, uint32_t epoch, uint32_t sync) {
     const jc_sim *s = t->sim;
     if (!who || epoch < s->epoch || who == t->tid + 1)
         return true;
@@ -155,8 +145,7 @@ static bool ordered(const jc_sim_thread *t, uint32_t who, uint32_t epoch, uint32
     return warp == t->warp && sync < s->sync[warp];
 }
 
-static void note_read(const jc_sim_thread *t, jc_shadow *b)
-{
+static void note_read(const jc_sim_thread *t, jc_shadow *b) {
     const jc_sim *s = t->sim;
     if (ordered(t, b->reader, b->read_epoch, b->read_sync))
         b->reader = (uint16_t)(t->tid + 1);
@@ -169,8 +158,7 @@ static void note_read(const jc_sim_thread *t, jc_shadow *b)
 }
 
 /* Why T may not read byte B (AT in shared memory); true when it may. */
-static bool may_read(jc_sim_thread *t, const jc_shadow *b, uint32_t at)
-{
+static bool may_read(jc_sim_thread *t, const jc_shadow *b, uint32_t at) {
     if (b->pending)
         jc_sim_fault(t, "reads byte %u of shared memory, to which thread %u's asynchronous copy has not been waited for.",
                      at, b->pending - 1u);
@@ -184,8 +172,7 @@ static bool may_read(jc_sim_thread *t, const jc_shadow *b, uint32_t at)
     return false;
 }
 
-static bool may_write(jc_sim_thread *t, const jc_shadow *b, uint32_t at)
-{
+static bool may_write(jc_sim_thread *t, const jc_shadow *b, uint32_t at) {
     if (b->pending)
         jc_sim_fault(t, "writes byte %u of shared memory, to which thread %u's asynchronous copy has not been waited for.",
                      at, b->pending - 1u);
@@ -203,8 +190,7 @@ static bool may_write(jc_sim_thread *t, const jc_shadow *b, uint32_t at)
     return false;
 }
 
-static void note_write(const jc_sim_thread *t, jc_shadow *b)
-{
+static void note_write(const jc_sim_thread *t, jc_shadow *b) {
     b->writer = (uint16_t)(t->tid + 1);
     b->write_epoch = t->sim->epoch;
     b->write_sync = t->sim->sync[t->warp];
@@ -212,8 +198,7 @@ static void note_write(const jc_sim_thread *t, jc_shadow *b)
     b->pending = 0;
 }
 
-static bool access_shared(jc_sim_thread *t, uint32_t at, uint32_t size, bool write)
-{
+static bool access_shared(jc_sim_thread *t, uint32_t at, uint32_t size, bool write) {
     jc_shadow *b = t->sim->shadow + at;
     for (uint32_t i = 0; i < size; i++) {
         if (!(write ? may_write(t, b + i, at + i) : may_read(t, b + i, at + i)))
@@ -230,8 +215,7 @@ static bool access_shared(jc_sim_thread *t, uint32_t at, uint32_t size, bool wri
 
 /* Is the access in order? Faults when it is not. */
 static bool check_access(jc_sim_thread *t, const char *what, const void *address, uint32_t size, uint32_t align,
-                         bool write)
-{
+                         bool write) {
     jc_sim *s = t->sim;
     uintptr_t at = (uintptr_t)address;
     if (s->faulted)
@@ -249,23 +233,20 @@ static bool check_access(jc_sim_thread *t, const char *what, const void *address
     return !shared || access_shared(t, (uint32_t)(at - (uintptr_t)s->shared), size, write);
 }
 
-const void *jc_sim_load(jc_sim_thread *self, const void *address, uint32_t size, uint32_t align)
-{
+const void *jc_sim_load(jc_sim_thread *self, const void *address, uint32_t size, uint32_t align) {
     if (check_access(self, "load", address, size, align, false))
         return address;
     memset(self->sim->scratch, 0, sizeof self->sim->scratch); /* zeros lead nowhere as indices */
     return self->sim->scratch;
 }
 
-void *jc_sim_store(jc_sim_thread *self, void *address, uint32_t size, uint32_t align)
-{
+void *jc_sim_store(jc_sim_thread *self, void *address, uint32_t size, uint32_t align) {
     return check_access(self, "store", address, size, align, true) ? address : self->sim->scratch;
 }
 
 /* ---- asynchronous copies ------------------------------------------------------------------------------------------ */
 
-static void land(jc_sim_thread *t, jc_sim_copy *c)
-{
+static void land(jc_sim_thread *t, jc_sim_copy *c) {
     if (c->landed)
         return;
     uint8_t *to = t->sim->shared + c->at;
@@ -275,15 +256,13 @@ static void land(jc_sim_thread *t, jc_sim_copy *c)
     c->landed = true;
 }
 
-void jc_sim_land_some(jc_sim_thread *t)
-{
+void jc_sim_land_some(jc_sim_thread *t) {
     for (uint32_t i = 0; i < t->ncopies; i++)
         if (!t->copies[i].landed && jc_sim_random(t->sim, 4) == 0)
             land(t, &t->copies[i]);
 }
 
-static jc_sim_copy *new_copy(jc_sim_thread *t)
-{
+static jc_sim_copy *new_copy(jc_sim_thread *t) {
     if (t->ncopies == t->copies_cap) {
         uint32_t cap = t->copies_cap ? 2 * t->copies_cap : 16;
         jc_sim_copy *moved = realloc(t->copies, cap * sizeof *moved);
@@ -297,8 +276,7 @@ static jc_sim_copy *new_copy(jc_sim_thread *t)
     return &t->copies[t->ncopies++];
 }
 
-void jc_sim_cp_async(jc_sim_thread *self, void *shared, const void *global, uint32_t size, uint32_t valid)
-{
+void jc_sim_cp_async(jc_sim_thread *self, void *shared, const void *global, uint32_t size, uint32_t valid) {
     jc_sim *s = self->sim;
     if (s->faulted)
         return;
@@ -335,13 +313,11 @@ void jc_sim_cp_async(jc_sim_thread *self, void *shared, const void *global, uint
         land(self, c);
 }
 
-void jc_sim_cp_commit(jc_sim_thread *self)
-{
+void jc_sim_cp_commit(jc_sim_thread *self) {
     self->committed++;
 }
 
-void jc_sim_cp_wait(jc_sim_thread *self, int32_t pending)
-{
+void jc_sim_cp_wait(jc_sim_thread *self, int32_t pending) {
     uint64_t left = pending < 0 ? 0 : (uint64_t)pending;
     uint64_t done = self->committed > left ? self->committed - left : 0; /* groups below this one */
     uint32_t n = 0;

@@ -40,8 +40,7 @@
 enum { RUNNING_ON_VALGRIND = 0x1001, STACK_REGISTER = 0x1501, STACK_DEREGISTER = 0x1502 };
 
 /* The rotations leave rdi as it was; only valgrind takes the sequence for a request. */
-static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b)
-{
+static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b) {
     volatile uintptr_t args[6] = { request, a, b, 0, 0, 0 };
     uintptr_t answer = 0;
     __asm__ volatile("rolq $3, %%rdi\n\trolq $13, %%rdi\n\trolq $61, %%rdi\n\trolq $51, %%rdi\n\t"
@@ -53,8 +52,7 @@ static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b)
 }
 #else
 enum { RUNNING_ON_VALGRIND, STACK_REGISTER, STACK_DEREGISTER };
-static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b)
-{
+static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b) {
     (void)request, (void)a, (void)b;
     return 0;
 }
@@ -62,8 +60,7 @@ static uintptr_t valgrind(uintptr_t request, uintptr_t a, uintptr_t b)
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
 
-bool jc_fibers_open(jc_fibers *fs, jc_fiber *const *each, uint32_t n)
-{
+bool jc_fibers_open(jc_fibers *fs, jc_fiber *const *each, uint32_t n) {
     size_t size = ((size_t)n + 2) * JC_FIBER_STACK;
     void *area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
@@ -84,8 +81,7 @@ bool jc_fibers_open(jc_fibers *fs, jc_fiber *const *each, uint32_t n)
     return true;
 }
 
-void jc_fibers_close(jc_fibers *fs, jc_fiber *const *each, uint32_t n)
-{
+void jc_fibers_close(jc_fibers *fs, jc_fiber *const *each, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         if (each[i]->registered)
             valgrind(STACK_DEREGISTER, each[i]->registered - 1, 0);
@@ -95,8 +91,7 @@ void jc_fibers_close(jc_fibers *fs, jc_fiber *const *each, uint32_t n)
     munmap(fs->area, fs->size);
 }
 
-bool jc_fiber_overflown(const jc_fiber *f)
-{
+bool jc_fiber_overflown(const jc_fiber *f) {
     for (int w = 0; w < CANARIES; w++)
         if (((const uint64_t *)f->stack)[w] != CANARY)
             return true;
@@ -140,8 +135,7 @@ __asm__(".text\n"
         "\tud2\n"
         ".size jc_fiber_begin, .-jc_fiber_begin\n");
 
-void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg)
-{
+void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg) {
 #if ASAN
     __asan_unpoison_memory_region(f->stack, f->size); /* what was cut off may have left its red zones */
 #endif
@@ -157,20 +151,17 @@ void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg)
     f->sp = top;
 }
 
-static void swap(jc_fiber *from, jc_fiber *to)
-{
+static void swap(jc_fiber *from, jc_fiber *to) {
     jc_fiber_swap(&from->sp, to->sp);
 }
 #else
 /* makecontext passes ints: the pointers go in halves. */
-static void begin(unsigned f1, unsigned f0, unsigned a1, unsigned a0)
-{
+static void begin(unsigned f1, unsigned f0, unsigned a1, unsigned a0) {
     uintptr_t entry = (uintptr_t)((uint64_t)f1 << 32 | f0), arg = (uintptr_t)((uint64_t)a1 << 32 | a0);
     ((void (*)(void *))entry)((void *)arg);
 }
 
-void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg)
-{
+void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg) {
 #if ASAN
     __asan_unpoison_memory_region(f->stack, f->size);
 #endif
@@ -185,15 +176,13 @@ void jc_fiber_prepare(jc_fiber *f, void (*entry)(void *arg), void *arg)
                 (unsigned)a);
 }
 
-static void swap(jc_fiber *from, jc_fiber *to)
-{
+static void swap(jc_fiber *from, jc_fiber *to) {
     swapcontext(&from->context, &to->context);
 }
 #endif
 
 /* The sanitizer learns here where the previous stack lies: so it knows the main one, when we go back to it. */
-static void arrived(jc_fibers *fs, void *fake)
-{
+static void arrived(jc_fibers *fs, void *fake) {
 #if ASAN
     const void *bottom;
     size_t size;
@@ -207,13 +196,11 @@ static void arrived(jc_fibers *fs, void *fake)
 #endif
 }
 
-void jc_fiber_entered(jc_fibers *fs)
-{
+void jc_fiber_entered(jc_fibers *fs) {
     arrived(fs, NULL);
 }
 
-void jc_fiber_switch(jc_fibers *fs, jc_fiber *to)
-{
+void jc_fiber_switch(jc_fibers *fs, jc_fiber *to) {
     jc_fiber *from = fs->running;
     fs->previous = from;
     fs->running = to;

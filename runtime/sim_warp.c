@@ -14,8 +14,7 @@
 
 typedef void work_fn(jc_sim_thread *lanes, uint32_t n);
 
-static void together(jc_sim_thread *self, jc_sim_state state, int32_t how, work_fn *work)
-{
+static void together(jc_sim_thread *self, jc_sim_state state, int32_t how, work_fn *work) {
     jc_sim *s = self->sim;
     uint32_t n = jc_sim_lanes(s, self->warp);
     jc_sim_thread *lanes = &s->threads[self->warp * JC_WARP];
@@ -35,27 +34,23 @@ static void together(jc_sim_thread *self, jc_sim_state state, int32_t how, work_
 }
 
 /* ldmatrix and mma need a whole warp. */
-static bool whole(jc_sim_thread *self, const char *what)
-{
+static bool whole(jc_sim_thread *self, const char *what) {
     uint32_t n = jc_sim_lanes(self->sim, self->warp);
     if (n != JC_WARP)
         jc_sim_fault(self, "%s in a warp of %u lanes; it needs 32.", what, n);
     return n == JC_WARP;
 }
 
-static void sync_lanes(jc_sim_thread *lanes, uint32_t n)
-{
+static void sync_lanes(jc_sim_thread *lanes, uint32_t n) {
     (void)n;
     lanes->sim->sync[lanes->warp]++;
 }
 
-void jc_sim_warp_sync(jc_sim_thread *self)
-{
+void jc_sim_warp_sync(jc_sim_thread *self) {
     together(self, JC_SIM_SYNC, 0, sync_lanes);
 }
 
-static void shuffle_lanes(jc_sim_thread *lanes, uint32_t n)
-{
+static void shuffle_lanes(jc_sim_thread *lanes, uint32_t n) {
     uint32_t value[JC_WARP], mask = (uint32_t)lanes->how;
     for (uint32_t i = 0; i < n; i++)
         value[i] = lanes[i].value;
@@ -68,8 +63,7 @@ static void shuffle_lanes(jc_sim_thread *lanes, uint32_t n)
     }
 }
 
-uint32_t jc_sim_shfl_xor(jc_sim_thread *self, uint32_t value, int32_t mask)
-{
+uint32_t jc_sim_shfl_xor(jc_sim_thread *self, uint32_t value, int32_t mask) {
     self->value = value;
     together(self, JC_SIM_SHUFFLE, mask, shuffle_lanes);
     return self->value;
@@ -79,8 +73,7 @@ uint32_t jc_sim_shfl_xor(jc_sim_thread *self, uint32_t value, int32_t mask)
 
 /* Lanes 8i to 8i + 7 name the rows of matrix i.  Lane l gets of each matrix row l/4, columns 2(l%4) and the next one, or
    with .trans column l/4, rows 2(l%4) and the next one. */
-static void ldmatrix_lanes(jc_sim_thread *lanes, uint32_t n)
-{
+static void ldmatrix_lanes(jc_sim_thread *lanes, uint32_t n) {
     bool trans = lanes->how;
     for (uint32_t matrix = 0; matrix < 4; matrix++) {
         uint16_t m[8][8];
@@ -95,8 +88,7 @@ static void ldmatrix_lanes(jc_sim_thread *lanes, uint32_t n)
     }
 }
 
-void jc_sim_ldmatrix_x4(jc_sim_thread *self, const void *address, uint32_t *out, int32_t trans)
-{
+void jc_sim_ldmatrix_x4(jc_sim_thread *self, const void *address, uint32_t *out, int32_t trans) {
     memset(out, 0, 4 * sizeof *out);
     if (!whole(self, "ldmatrix"))
         return;
@@ -111,16 +103,14 @@ void jc_sim_ldmatrix_x4(jc_sim_thread *self, const void *address, uint32_t *out,
 
 /* ---- mma ---------------------------------------------------------------------------------------------------------- */
 
-static float of_bf16(uint16_t x)
-{
+static float of_bf16(uint16_t x) {
     uint32_t bits = (uint32_t)x << 16;
     float f;
     memcpy(&f, &bits, sizeof f);
     return f;
 }
 
-static float of_f16(uint16_t x)
-{
+static float of_f16(uint16_t x) {
     uint32_t field = x >> 10 & 0x1f, fraction = x & 0x3ff, sign = (uint32_t)(x & 0x8000) << 16, bits;
     if (field == 0) {
         float f = (float)fraction * 0x1p-24f;
@@ -133,8 +123,7 @@ static float of_f16(uint16_t x)
 }
 
 /* The two elements of a register. */
-static void unpack(uint32_t reg, bool bf16, float out[2])
-{
+static void unpack(uint32_t reg, bool bf16, float out[2]) {
     for (int i = 0; i < 2; i++) {
         uint16_t half = (uint16_t)(reg >> 16 * i);
         out[i] = bf16 ? of_bf16(half) : of_f16(half);
@@ -148,8 +137,7 @@ static void unpack(uint32_t reg, bool bf16, float out[2])
  *   C (16 x 8)   floats 0..3: row g + 8*(i/2), column t + i%2
  * Products are exact in double; the sum is rounded once.
  */
-static void mma_lanes(jc_sim_thread *lanes, uint32_t n)
-{
+static void mma_lanes(jc_sim_thread *lanes, uint32_t n) {
     float a[16][16], b[8][16];
     bool bf16 = lanes->how;
     for (uint32_t l = 0; l < n; l++) {
@@ -169,8 +157,7 @@ static void mma_lanes(jc_sim_thread *lanes, uint32_t n)
         }
 }
 
-void jc_sim_mma_16816(jc_sim_thread *self, const uint32_t *a, const uint32_t *b, float *c, int32_t bf16)
-{
+void jc_sim_mma_16816(jc_sim_thread *self, const uint32_t *a, const uint32_t *b, float *c, int32_t bf16) {
     if (!whole(self, "mma"))
         return;
     self->a = a;

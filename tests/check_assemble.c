@@ -24,8 +24,7 @@ static const char *const forced[] = { NULL, "/usr/local/cuda/lib64/libnvJitLink.
 enum { NFORCED = sizeof forced / sizeof *forced };
 
 /* True when the test is to go on with assembler I. */
-static bool use(int i, jc_arena *arena)
-{
+static bool use(int i, jc_arena *arena) {
     jc_error err = JC_ERROR_INIT;
     jc_assembler a;
     if (!forced[i])
@@ -38,16 +37,14 @@ static bool use(int i, jc_arena *arena)
     return false;
 }
 
-static jc_target sm80(void)
-{
+static jc_target sm80(void) {
     jc_target t;
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_target_parse("sm_80", &t, &err), JITC_OK);
     return t;
 }
 
-START_TEST(test_assembles)
-{
+START_TEST(test_assembles) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     jc_target t = sm80();
@@ -62,8 +59,7 @@ START_TEST(test_assembles)
 }
 END_TEST
 
-START_TEST(test_says_what_is_wrong)
-{
+START_TEST(test_says_what_is_wrong) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     jc_target t = sm80();
@@ -78,8 +74,7 @@ START_TEST(test_says_what_is_wrong)
 }
 END_TEST
 
-START_TEST(test_identity)
-{
+START_TEST(test_identity) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     jc_assembler a[2];
@@ -94,8 +89,7 @@ START_TEST(test_identity)
 }
 END_TEST
 
-START_TEST(test_none)
-{
+START_TEST(test_none) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     jc_assembler a;
@@ -106,8 +100,7 @@ START_TEST(test_none)
 }
 END_TEST
 
-static void assemble_one(void *user, size_t i)
-{
+static void assemble_one(void *user, size_t i) {
     jitc_status *status = user;
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
@@ -118,8 +111,7 @@ static void assemble_one(void *user, size_t i)
     jc_arena_free(arena);
 }
 
-START_TEST(test_threads)
-{
+START_TEST(test_threads) {
     jc_arena *arena = jc_arena_new(NULL);
     jitc_status status[8];
     if (use(_i, arena)) {
@@ -133,8 +125,7 @@ END_TEST
 
 /* ---- the code generator --------------------------------------------------------------------------------------- */
 
-START_TEST(test_backend)
-{
+START_TEST(test_backend) {
     const jc_backend *b[2];
     jc_error err = JC_ERROR_INIT;
     for (int i = 0; i < 2; i++)
@@ -146,8 +137,7 @@ START_TEST(test_backend)
 }
 END_TEST
 
-START_TEST(test_backend_named)
-{
+START_TEST(test_backend_named) {
     const jc_backend *b;
     jc_error err = JC_ERROR_INIT;
     setenv("JITC_LLVM_LIBRARY", "/nowhere/libjitc-llvm.so", 1);
@@ -157,8 +147,7 @@ START_TEST(test_backend_named)
 }
 END_TEST
 
-static Suite *suite(void)
-{
+static Suite *suite(void) {
     Suite *s = suite_create("assemble");
     TCase *t = tcase_create("assemblers");
     tcase_set_timeout(t, 60);
@@ -175,8 +164,7 @@ static Suite *suite(void)
     return s;
 }
 
-int main(void)
-{
+int main(void) {
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

@@ -27,8 +27,7 @@ typedef struct counter {
     size_t fail_at; /* the call that gets NULL, from 1 up, and all after it; 0: none */
 } counter;
 
-static void *counted_alloc(void *user, size_t size)
-{
+static void *counted_alloc(void *user, size_t size) {
     counter *c = user;
     if (++c->calls >= c->fail_at && c->fail_at)
         return NULL;
@@ -40,8 +39,7 @@ static void *counted_alloc(void *user, size_t size)
     return at;
 }
 
-static void counted_free(void *user, void *at, size_t size)
-{
+static void counted_free(void *user, void *at, size_t size) {
     counter *c = user;
     memset(at, 0x5a, size);
     free(at);
@@ -49,20 +47,17 @@ static void counted_free(void *user, void *at, size_t size)
     c->bytes -= size;
 }
 
-static jc_alloc counted(counter *c)
-{
+static jc_alloc counted(counter *c) {
     return (jc_alloc){ counted_alloc, counted_free, c };
 }
 
 /* ---- arena ----------------------------------------------------------------------------------------------- */
 
-static bool all_bytes_are(const unsigned char *at, size_t size, unsigned char x)
-{
+static bool all_bytes_are(const unsigned char *at, size_t size, unsigned char x) {
     return size == 0 || (at[0] == x && memcmp(at, at + 1, size - 1) == 0);
 }
 
-START_TEST(arena_zeroed_aligned_distinct)
-{
+START_TEST(arena_zeroed_aligned_distinct) {
     counter c = { 0 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -89,8 +84,7 @@ START_TEST(arena_zeroed_aligned_distinct)
 END_TEST
 
 /* Many small allocations stay within twice what was asked for, and a few blocks. */
-START_TEST(arena_is_thrifty)
-{
+START_TEST(arena_is_thrifty) {
     counter c = { 0 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -106,8 +100,7 @@ START_TEST(arena_is_thrifty)
 }
 END_TEST
 
-START_TEST(arena_strings)
-{
+START_TEST(arena_strings) {
     jc_arena *arena = jc_arena_new(NULL);
     ck_assert_str_eq(jc_arena_strdup(arena, ""), "");
     ck_assert_str_eq(jc_arena_strdup(arena, "layer"), "layer");
@@ -138,8 +131,7 @@ static const struct {
     { (size_t)1 << 62, 1 },
 };
 
-START_TEST(arena_overflow_counts_as_no_memory)
-{
+START_TEST(arena_overflow_counts_as_no_memory) {
     counter c = { 0 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -156,8 +148,7 @@ START_TEST(arena_overflow_counts_as_no_memory)
 }
 END_TEST
 
-START_TEST(arena_array_of_nothing)
-{
+START_TEST(arena_array_of_nothing) {
     jc_arena *arena = jc_arena_new(NULL);
     ck_assert_ptr_nonnull(jc_arena_array(arena, 0, SIZE_MAX));
     ck_assert_ptr_nonnull(jc_arena_array(arena, SIZE_MAX, 0));
@@ -166,13 +157,11 @@ START_TEST(arena_array_of_nothing)
 END_TEST
 
 static int order[8], orders;
-static void note_order(void *handle)
-{
+static void note_order(void *handle) {
     order[orders++] = *(const int *)handle; /* lies in the arena: has to be there still */
 }
 
-START_TEST(defer_runs_in_reverse_before_memory_goes)
-{
+START_TEST(defer_runs_in_reverse_before_memory_goes) {
     counter c = { 0 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -192,8 +181,7 @@ START_TEST(defer_runs_in_reverse_before_memory_goes)
 }
 END_TEST
 
-START_TEST(defer_without_memory_gives_the_handle_back)
-{
+START_TEST(defer_without_memory_gives_the_handle_back) {
     counter c = { .fail_at = 2 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -213,8 +201,7 @@ START_TEST(defer_without_memory_gives_the_handle_back)
 }
 END_TEST
 
-START_TEST(guards_nest)
-{
+START_TEST(guards_nest) {
     counter c = { .fail_at = 2 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -239,8 +226,7 @@ START_TEST(guards_nest)
 }
 END_TEST
 
-START_TEST(guard_ended_is_left_alone)
-{
+START_TEST(guard_ended_is_left_alone) {
     counter c = { .fail_at = 2 };
     jc_alloc alloc = counted(&c);
     jc_arena *arena = jc_arena_new(&alloc);
@@ -261,8 +247,7 @@ START_TEST(guard_ended_is_left_alone)
 }
 END_TEST
 
-START_TEST(arena_new_without_memory)
-{
+START_TEST(arena_new_without_memory) {
     counter c = { .fail_at = 1 };
     jc_alloc alloc = counted(&c);
     ck_assert_ptr_null(jc_arena_new(&alloc));
@@ -270,8 +255,7 @@ START_TEST(arena_new_without_memory)
 END_TEST
 
 /* Uses everything that allocates; true when it ran to its end. */
-static bool use_all(jc_arena *arena)
-{
+static bool use_all(jc_arena *arena) {
     jc_guard guard;
     volatile bool done = false;
     if (!JC_GUARD(arena, &guard)) {
@@ -294,8 +278,7 @@ static bool use_all(jc_arena *arena)
     return done;
 }
 
-START_TEST(every_allocation_may_fail)
-{
+START_TEST(every_allocation_may_fail) {
     size_t failures = 0;
     for (size_t fail_at = 2;; fail_at++) {
         counter c = { .fail_at = fail_at };
@@ -315,8 +298,7 @@ END_TEST
 
 /* ---- vec and map ----------------------------------------------------------------------------------------- */
 
-START_TEST(vec_grows)
-{
+START_TEST(vec_grows) {
     jc_arena *arena = jc_arena_new(NULL);
     JC_VEC(double) v = { 0 };
     for (int i = 0; i < 10000; i++)
@@ -329,8 +311,7 @@ START_TEST(vec_grows)
 }
 END_TEST
 
-START_TEST(map_grows_and_keeps_order)
-{
+START_TEST(map_grows_and_keeps_order) {
     enum { N = 20000 };
     jc_arena *arena = jc_arena_new(NULL);
     jc_map *map = jc_map_new(arena);
@@ -361,8 +342,7 @@ START_TEST(map_grows_and_keeps_order)
 }
 END_TEST
 
-START_TEST(map_keys_are_byte_strings)
-{
+START_TEST(map_keys_are_byte_strings) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_map *map = jc_map_new(arena);
     int a, b, c, d;
@@ -382,8 +362,7 @@ START_TEST(map_keys_are_byte_strings)
 }
 END_TEST
 
-START_TEST(hash64_spreads)
-{
+START_TEST(hash64_spreads) {
     /* Neither one bit nor the length goes unnoticed, in the low bits that tables use. */
     unsigned buckets[256] = { 0 };
     for (unsigned i = 0; i < 65536; i++) {
@@ -403,8 +382,7 @@ END_TEST
 /* ---- bytes ----------------------------------------------------------------------------------------------- */
 
 /* The spelling is a file format: written out by hand. */
-START_TEST(bytes_are_spelt_so)
-{
+START_TEST(bytes_are_spelt_so) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_bytes b = JC_BYTES(arena);
     jc_put_u8(&b, 0xfe);
@@ -431,8 +409,7 @@ START_TEST(bytes_are_spelt_so)
 }
 END_TEST
 
-START_TEST(bytes_text_of_any_length)
-{
+START_TEST(bytes_text_of_any_length) {
     jc_arena *arena = jc_arena_new(NULL);
     for (int width = 1; width < 600; width += 7) {
         jc_bytes b = JC_BYTES(arena);
@@ -452,8 +429,7 @@ static const uint64_t numbers[] = {
 };
 static const size_t number_sizes[] = { 1, 1, 1, 2, 2, 3, 3, 4, 5, 5, 9, 10, 10, 10 };
 
-START_TEST(leb128_there_and_back)
-{
+START_TEST(leb128_there_and_back) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_bytes b = JC_BYTES(arena);
     jc_put_var(&b, numbers[_i]);
@@ -492,8 +468,7 @@ static const struct {
     { "two to the 63", "\x80\x80\x80\x80\x80\x80\x80\x80\x80\x01", 10, true, (uint64_t)1 << 63 },
 };
 
-START_TEST(leb128_limits)
-{
+START_TEST(leb128_limits) {
     jc_reader r = JC_READER(leb128_rows[_i].bytes, leb128_rows[_i].length);
     uint64_t got = jc_get_var(&r);
     ck_assert_msg(r.bad == !leb128_rows[_i].ok, "%s", leb128_rows[_i].name);
@@ -515,8 +490,7 @@ typedef struct record {
     const uint8_t *raw;
 } record;
 
-static record get_all(jc_reader *r, jc_arena *arena)
-{
+static record get_all(jc_reader *r, jc_arena *arena) {
     record x;
     x.u8 = jc_get_u8(r);
     x.u32 = jc_get_u32(r);
@@ -531,8 +505,7 @@ static record get_all(jc_reader *r, jc_arena *arena)
     return x;
 }
 
-START_TEST(reader_of_truncated_input)
-{
+START_TEST(reader_of_truncated_input) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_bytes b = JC_BYTES(arena);
     jc_put_u8(&b, 7);
@@ -577,8 +550,7 @@ START_TEST(reader_of_truncated_input)
 }
 END_TEST
 
-START_TEST(bad_reader_stays_bad)
-{
+START_TEST(bad_reader_stays_bad) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_reader r = JC_READER("\x01\x02", 2);
     ck_assert_uint_eq(jc_get_u32(&r), 0);
@@ -609,8 +581,7 @@ static const struct {
     { "NUL at the end", "\x02" "a\0", 3 },
 };
 
-START_TEST(bad_strings)
-{
+START_TEST(bad_strings) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_reader r = JC_READER(bad_blobs[_i].bytes, bad_blobs[_i].length);
     const char *text = jc_get_str(&r, arena);
@@ -636,8 +607,7 @@ static const struct {
     { "", 0, 1, false, 0 },
 };
 
-START_TEST(counts_must_fit)
-{
+START_TEST(counts_must_fit) {
     jc_reader r = JC_READER(counts[_i].bytes, counts[_i].length);
     size_t got = jc_get_count(&r, counts[_i].min);
     ck_assert_msg(r.bad == !counts[_i].ok, "row %d", _i);
@@ -645,8 +615,7 @@ START_TEST(counts_must_fit)
 }
 END_TEST
 
-START_TEST(doubles_keep_their_bits)
-{
+START_TEST(doubles_keep_their_bits) {
     static const uint64_t patterns[] = { 0, 0x8000000000000000, 0x7ff0000000000000, 0x7ff8000000000123,
                                          0xfff0000000000000, 1, 0x3ff0000000000001 };
     jc_arena *arena = jc_arena_new(NULL);
@@ -663,8 +632,7 @@ START_TEST(doubles_keep_their_bits)
 }
 END_TEST
 
-START_TEST(empty_reads_of_nothing)
-{
+START_TEST(empty_reads_of_nothing) {
     jc_reader r = { 0 };
     ck_assert_ptr_nonnull(jc_get(&r, 0));
     ck_assert(!r.bad);
@@ -686,8 +654,7 @@ static const struct {
       "01718cec35cd3d796dd00020e0bfecb473ad23457d063b75eff29c0ffa2e58a9" },
 };
 
-START_TEST(blake2b_vectors)
-{
+START_TEST(blake2b_vectors) {
     char hex[2 * JC_HASH_SIZE + 1];
     size_t length = strlen(vectors[_i].text);
     jc_hash hash = jc_hash_of(vectors[_i].text, length);
@@ -705,8 +672,7 @@ START_TEST(blake2b_vectors)
 }
 END_TEST
 
-START_TEST(hash_of_nothing_at_null)
-{
+START_TEST(hash_of_nothing_at_null) {
     jc_hash a = jc_hash_of(NULL, 0), b = jc_hash_of("", 0);
     ck_assert_mem_eq(a.b, b.b, JC_HASH_SIZE);
 }
@@ -720,8 +686,7 @@ typedef struct tally {
     pthread_t asked;
 } tally;
 
-static void count_run(void *user, size_t index)
-{
+static void count_run(void *user, size_t index) {
     tally *t = user;
     atomic_fetch_add(&t->runs[index], 1);
     if (pthread_equal(pthread_self(), t->asked))
@@ -733,8 +698,7 @@ static const struct {
     size_t count;
 } pools[] = { { 0, 0 }, { 0, 1 }, { 1, 1000 }, { 2, 1000 }, { 7, 3 }, { 16, 5000 }, { 0, 999 }, { 100000, 500 } };
 
-START_TEST(pool_runs_each_once)
-{
+START_TEST(pool_runs_each_once) {
     size_t count = pools[_i].count;
     tally t = { .runs = calloc(count + 1, sizeof *t.runs), .asked = pthread_self() };
     jc_pool_run(pools[_i].threads, count, count_run, &t);
@@ -748,14 +712,12 @@ START_TEST(pool_runs_each_once)
 END_TEST
 
 /* Two indices that wait for each other only end when two threads run them. */
-static void meet(void *user, size_t index)
-{
+static void meet(void *user, size_t index) {
     (void)index;
     pthread_barrier_wait(user);
 }
 
-START_TEST(pool_runs_at_the_same_time)
-{
+START_TEST(pool_runs_at_the_same_time) {
     pthread_barrier_t barrier;
     pthread_barrier_init(&barrier, NULL, 3);
     jc_pool_run(3, 3, meet, &barrier);
@@ -766,8 +728,7 @@ END_TEST
 
 /* ---- errors ---------------------------------------------------------------------------------------------- */
 
-static jitc_status forwards(jc_error *err, bool *went_on)
-{
+static jitc_status forwards(jc_error *err, bool *went_on) {
     *went_on = false;
     JC_TRY(JITC_OK);
     JC_TRY(jc_fail(err, JITC_E_IO, "The file '%s' could not be read.", "x"));
@@ -775,8 +736,7 @@ static jitc_status forwards(jc_error *err, bool *went_on)
     return JITC_OK;
 }
 
-START_TEST(error_first_one_stays)
-{
+START_TEST(error_first_one_stays) {
     jc_error err = JC_ERROR_INIT;
     bool went_on;
     ck_assert_int_eq(forwards(&err, &went_on), JITC_E_IO);
@@ -791,8 +751,7 @@ START_TEST(error_first_one_stays)
 }
 END_TEST
 
-START_TEST(error_place_is_added_once)
-{
+START_TEST(error_place_is_added_once) {
     jc_error err = JC_ERROR_INIT;
     jc_error_place(&err, "f.py", 1, 2, "n");
     ck_assert_str_eq(err.file, "");
@@ -822,8 +781,7 @@ static const struct {
     { NULL, 0, 0, "x", "Bad. (node x)" },
 };
 
-START_TEST(error_text)
-{
+START_TEST(error_text) {
     jc_error err = JC_ERROR_INIT;
     char out[200];
     jc_fail_at(&err, JITC_E_INPUT, texts[_i].file, texts[_i].line, texts[_i].column, texts[_i].node, "Bad.");
@@ -837,8 +795,7 @@ START_TEST(error_text)
 }
 END_TEST
 
-START_TEST(error_long_parts)
-{
+START_TEST(error_long_parts) {
     char path[600], name[3000];
     memset(path, 'd', sizeof path);
     strcpy(path + sizeof path - 6, "/f.py");
@@ -860,8 +817,7 @@ START_TEST(error_long_parts)
 }
 END_TEST
 
-START_TEST(status_words)
-{
+START_TEST(status_words) {
     ck_assert_str_eq(jitc_status_text(JITC_OK), "ok");
     ck_assert_str_eq(jitc_status_text(JITC_E_NOMEM), "out of memory");
     ck_assert_str_eq(jitc_status_text(JITC_E_FORKED), "used in a forked child after a device was opened");
@@ -895,8 +851,7 @@ static const struct {
     { "cache;pass", 0, "'cache;pass'" },
 };
 
-START_TEST(debug_flags)
-{
+START_TEST(debug_flags) {
     jc_error err = JC_ERROR_INIT;
     unsigned bits = 12345;
     jitc_status status = jc_debug_parse(words[_i].text, &bits, &err);
@@ -918,15 +873,13 @@ typedef struct lines {
     char last[3000];
 } lines;
 
-static void keep_line(void *user, const char *text)
-{
+static void keep_line(void *user, const char *text) {
     lines *l = user;
     l->n++;
     snprintf(l->last, sizeof l->last, "%s", text);
 }
 
-START_TEST(debug_lines)
-{
+START_TEST(debug_lines) {
     lines l = { 0 };
     jc_log log = { keep_line, &l, JC_DEBUG_CACHE };
     int evaluated = 0;
@@ -947,8 +900,7 @@ START_TEST(debug_lines)
 }
 END_TEST
 
-START_TEST(clock_goes_forward)
-{
+START_TEST(clock_goes_forward) {
     double a = jc_now_ms(), b = jc_now_ms();
     ck_assert(a > 0 && b >= a);
 }
@@ -958,8 +910,7 @@ END_TEST
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
 
-static void arena_tests(Suite *suite)
-{
+static void arena_tests(Suite *suite) {
     TCase *c = tcase_create("arena");
     suite_add_tcase(suite, c);
     tcase_add_test(c, arena_zeroed_aligned_distinct);
@@ -975,8 +926,7 @@ static void arena_tests(Suite *suite)
     tcase_add_test(c, every_allocation_may_fail);
 }
 
-static void container_tests(Suite *suite)
-{
+static void container_tests(Suite *suite) {
     TCase *c = tcase_create("vec and map");
     suite_add_tcase(suite, c);
     tcase_add_test(c, vec_grows);
@@ -985,8 +935,7 @@ static void container_tests(Suite *suite)
     tcase_add_test(c, hash64_spreads);
 }
 
-static void bytes_tests(Suite *suite)
-{
+static void bytes_tests(Suite *suite) {
     TCase *c = tcase_create("bytes");
     suite_add_tcase(suite, c);
     tcase_add_test(c, bytes_are_spelt_so);
@@ -1001,8 +950,7 @@ static void bytes_tests(Suite *suite)
     tcase_add_test(c, empty_reads_of_nothing);
 }
 
-static void other_tests(Suite *suite)
-{
+static void other_tests(Suite *suite) {
     TCase *c = tcase_create("hash, pool, error, debug");
     suite_add_tcase(suite, c);
     tcase_add_loop_test(c, blake2b_vectors, 0, ROWS(vectors));
@@ -1019,8 +967,7 @@ static void other_tests(Suite *suite)
     tcase_add_test(c, clock_goes_forward);
 }
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("base");
     arena_tests(suite);
     container_tests(suite);

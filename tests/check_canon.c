@@ -224,8 +224,7 @@ static const row rows[] = {
       B(S("a = x.exp()") S("o = torch.empty((s0, 8), dtype = torch.bfloat16)") S("return (a, o)")), true },
 };
 
-START_TEST(pairs)
-{
+START_TEST(pairs) {
     const row *r = &rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_canon a = form_of(arena, r->name, r->a, 0), b = form_of(arena, r->name, r->b, 0);
@@ -238,8 +237,7 @@ END_TEST
 
 /* ---- strides and aliases, which the text does not show ------------------------------------------------------------- */
 
-static jc_canon laid_out(jc_arena *arena, const char *text, const jc_stride_entry *entry)
-{
+static jc_canon laid_out(jc_arena *arena, const char *text, const jc_stride_entry *entry) {
     jc_error err = JC_ERROR_INIT;
     jc_graph *g = read_text(arena, "strides", text, strlen(text));
     ck_assert_int_eq(jc_split(g, NULL, &err), JITC_OK);
@@ -247,8 +245,7 @@ static jc_canon laid_out(jc_arena *arena, const char *text, const jc_stride_entr
     return canon_of(arena, "strides", g->pieces.at[0], 0);
 }
 
-START_TEST(strides_count)
-{
+START_TEST(strides_count) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *text = MODULE(P ", s7: \"Sym(s7)\", s8: \"Sym(s8)\"", S("a = x + 1") RET("a"));
     static const char *const strides[][2] = { { "8", "1" }, { "16", "1" }, { "1", "8" }, { "s7", "1" }, { "s8", "1" },
@@ -271,8 +268,7 @@ END_TEST
 
 /* A piece that writes one of two parameters which share storage is another than one where they do not; if it writes
    neither, sharing does not matter. */
-START_TEST(shared_storage_counts)
-{
+START_TEST(shared_storage_counts) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *text = MODULE("p: \"bf16[8]\", q: \"bf16[8]\"", S("a = q.exp()") S("p *= 2.0;  imul = p") S("b = q.sin()")
                                                                   S("return (a, b)"));
@@ -297,8 +293,7 @@ START_TEST(shared_storage_counts)
 END_TEST
 
 /* With shared storage a read of q after the write of p must stay there. */
-START_TEST(shared_storage_orders)
-{
+START_TEST(shared_storage_orders) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *texts[] = { MODULE("p: \"bf16[8]\", q: \"bf16[8]\"", S("a = q.exp()") S("p *= 2.0;  imul = p") RET("a")),
                             MODULE("p: \"bf16[8]\", q: \"bf16[8]\"", S("p *= 2.0;  imul = p") S("a = q.exp()") RET("a")) };
@@ -318,8 +313,7 @@ END_TEST
 
 /* ---- lifting and bindings -------------------------------------------------------------------------------------------- */
 
-START_TEST(binding_of_literals)
-{
+START_TEST(binding_of_literals) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *text = MODULE("l : LayerName, s0: \"Sym(s0)\", unused: \"f32[2]\", x: \"bf16[s0, 8]\"",
                               S("a: \"bf16[s0, 8]\" = torch.ops.ns.f(x, 3, 'p', True, 0.5, l, None, [7], s0, n = 'p')")
@@ -351,8 +345,7 @@ START_TEST(binding_of_literals)
 }
 END_TEST
 
-START_TEST(without_lifting)
-{
+START_TEST(without_lifting) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *a = B(S("a: \"bf16[8]\" = torch.ops.ns.f(x, 'p', 3)") RET("a")),
                *b = B(S("a: \"bf16[8]\" = torch.ops.ns.f(x, 'q', 3)") RET("a"));
@@ -371,8 +364,7 @@ END_TEST
 /* ---- a thousand ways to write one piece ----------------------------------------------------------------------------- */
 
 static uint32_t random_state;
-static uint32_t any(uint32_t below)
-{
+static uint32_t any(uint32_t below) {
     random_state = random_state * 1664525u + 1013904223u;
     return (uint32_t)(((uint64_t)random_state * below) >> 32);
 }
@@ -391,35 +383,30 @@ typedef struct module {
     uint32_t nsyms;
 } module;
 
-static bool word(char c)
-{
+static bool word(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
 }
 
-static size_t word_length(const char *at)
-{
+static size_t word_length(const char *at) {
     size_t n = 0;
     while (word(at[n]))
         n++;
     return n;
 }
 
-static uint32_t find(char *const *at, uint32_t n, const char *text, size_t length)
-{
+static uint32_t find(char *const *at, uint32_t n, const char *text, size_t length) {
     for (uint32_t i = 0; i < n; i++)
         if (strlen(at[i]) == length && !memcmp(at[i], text, length))
             return i;
     return UINT32_MAX;
 }
 
-static void add_name(module *m, const char *text, size_t length)
-{
+static void add_name(module *m, const char *text, size_t length) {
     if (find(m->names, m->nnames, text, length) == UINT32_MAX)
         m->names[m->nnames++] = jc_arena_strndup(m->arena, text, length);
 }
 
-static void take_params(module *m, const char *at)
-{
+static void take_params(module *m, const char *at) {
     at = strchr(at, ',') + 2; /* after self */
     while (*at && *at != ')') {
         const char *start = at;
@@ -431,8 +418,7 @@ static void take_params(module *m, const char *at)
     }
 }
 
-static void take_statement(module *m, const char *at, size_t length)
-{
+static void take_statement(module *m, const char *at, size_t length) {
     const char *tail = strstr(at, ";  ");
     if (tail && tail < at + length && !strncmp(tail + 3 + word_length(tail + 3), " = ", 3))
         length = (size_t)(tail - at);
@@ -444,8 +430,7 @@ static void take_statement(module *m, const char *at, size_t length)
     add_name(m, at, word_length(at));
 }
 
-static void take_module(module *m, const char *text)
-{
+static void take_module(module *m, const char *text) {
     const char *at = strstr(text, "def forward");
     take_params(m, at);
     while ((at = strchr(at, '\n')) && at[1]) {
@@ -461,8 +446,7 @@ static void take_module(module *m, const char *text)
     }
 }
 
-static void new_names(module *m, jc_arena *arena)
-{
+static void new_names(module *m, jc_arena *arena) {
     for (uint32_t i = 0; i < m->nnames; i++)
         m->renamed[i] = jc_arena_printf(arena, "%c%u_%u", "abtvxz"[any(6)], any(1000), i);
     const uint32_t shift = any(1000);
@@ -470,8 +454,7 @@ static void new_names(module *m, jc_arena *arena)
         m->resyms[i] = jc_arena_printf(arena, "s%u", shift + (any(2) ? i : m->nsyms - i + 40 * i));
 }
 
-static void put_renamed(const module *m, const char *at, jc_bytes *out)
-{
+static void put_renamed(const module *m, const char *at, jc_bytes *out) {
     char quote = 0, before = ' ';
     while (*at) {
         const size_t n = word_length(at);
@@ -491,8 +474,7 @@ static void put_renamed(const module *m, const char *at, jc_bytes *out)
 }
 
 /* "v: T = a + b" as "v: T = b + a", if it is that simple. */
-static const char *exchanged(const char *line, jc_arena *arena)
-{
+static const char *exchanged(const char *line, jc_arena *arena) {
     const char *eq = strstr(line, "\" = ");
     if (!eq)
         return line;
@@ -503,8 +485,7 @@ static const char *exchanged(const char *line, jc_arena *arena)
     return jc_arena_printf(arena, "%.*s%s%.3s%.*s", (int)(a - line), line, b, op, (int)(op - a), a);
 }
 
-static bool uses(const char *line, const char *name)
-{
+static bool uses(const char *line, const char *name) {
     const size_t n = strlen(name);
     const char *at = strchr(line, '=');
     for (char before = ' '; *at;) {
@@ -520,8 +501,7 @@ static bool uses(const char *line, const char *name)
 }
 
 /* A random order in which what is used comes first and effects keep theirs. */
-static void shuffle_lines(const module *m, uint32_t *order)
-{
+static void shuffle_lines(const module *m, uint32_t *order) {
     bool after[MAX_LINES][MAX_LINES] = { { false } }, done[MAX_LINES] = { false };
     for (uint32_t i = 0; i < m->nlines; i++)
         for (uint32_t k = 0; k < m->nlines; k++) {
@@ -544,8 +524,7 @@ static void shuffle_lines(const module *m, uint32_t *order)
     }
 }
 
-static const char *rewritten(module *m, jc_arena *arena, size_t *length)
-{
+static const char *rewritten(module *m, jc_arena *arena, size_t *length) {
     uint32_t order[MAX_LINES], params[MAX_LINES];
     jc_bytes out = JC_BYTES(arena);
     new_names(m, arena);
@@ -575,8 +554,7 @@ static const char *rewritten(module *m, jc_arena *arena, size_t *length)
 }
 
 /* Two texts that are one piece, each written in COUNT ways: one hash. */
-static void many_ways(const char *first, const char *second, uint32_t count)
-{
+static void many_ways(const char *first, const char *second, uint32_t count) {
     if (!graphs_there(first))
         return;
     jc_arena *arena = jc_arena_new(NULL);
@@ -626,15 +604,13 @@ typedef struct edits {
     JC_VEC(edit) at;
 } edits;
 
-static void add_edit(edits *e, void *at, const void *change, size_t size)
-{
+static void add_edit(edits *e, void *at, const void *change, size_t size) {
     edit x = { .at = at, .size = size };
     memcpy(x.change, change, size);
     jc_push(e->arena, &e->at, x);
 }
 
-static void edit_expr(edits *e, const jc_expr **at)
-{
+static void edit_expr(edits *e, const jc_expr **at) {
     static const int64_t by[] = { 1, 2, 5, 11, 64 };
     for (int i = 0; i < 5; i++) {
         const jc_expr *x = jc_ex_add(e->g->exprs, *at, jc_ex_int(e->g->exprs, by[i]));
@@ -648,8 +624,7 @@ typedef struct pool {
     const jc_func *f;
 } pool;
 
-static bool in_pool(const pool *p, const jc_value *v)
-{
+static bool in_pool(const pool *p, const jc_value *v) {
     if (!v->def)
         return v->type.kind == JC_TENSOR;
     for (uint32_t i = 0; i < p->c->nnodes; i++)
@@ -660,8 +635,7 @@ static bool in_pool(const pool *p, const jc_value *v)
 
 /* By a new parameter of the same type.  Not by any other value: that can be an edit of the node before, said in another
    way.  And not of a parameter, which may be used here alone: then a new one is the same. */
-static void edit_operand(edits *e, const pool *p, const jc_node *n, jc_arg *a)
-{
+static void edit_operand(edits *e, const pool *p, const jc_node *n, jc_arg *a) {
     if (a->value->type.kind != JC_TENSOR || !a->value->def || !in_pool(p, a->value))
         return;
     if (n->nargs > 1 && a == &n->args[1] && n->args[0].kind == JC_ARG_VALUE && n->args[0].value == a->value)
@@ -677,8 +651,7 @@ static void edit_operand(edits *e, const pool *p, const jc_node *n, jc_arg *a)
     add_edit(e, &a->value, &fresh, sizeof fresh);
 }
 
-static void edit_arg(edits *e, const pool *p, const jc_node *n, jc_arg *a)
-{
+static void edit_arg(edits *e, const pool *p, const jc_node *n, jc_arg *a) {
     if (a->kind == JC_ARG_VALUE) {
         edit_operand(e, p, n, a);
     } else if (a->kind == JC_ARG_EXPR) {
@@ -701,8 +674,7 @@ static void edit_arg(edits *e, const pool *p, const jc_node *n, jc_arg *a)
     }
 }
 
-static void edit_op(edits *e, jc_node *n)
-{
+static void edit_op(edits *e, jc_node *n) {
     const unsigned keep = JC_VIEW | JC_EFFECT | JC_ALLOCATES;
     for (uint16_t op = 0; op < JC_OP_custom; op++)
         if (op != n->op && !strcmp(jc_ops[op].sig, jc_ops[n->op].sig) &&
@@ -710,8 +682,7 @@ static void edit_op(edits *e, jc_node *n)
             add_edit(e, &n->op, &op, sizeof op);
 }
 
-static void edit_params(edits *e, const pool *p)
-{
+static void edit_params(edits *e, const pool *p) {
     for (uint32_t i = 0; i < p->c->ninputs; i++) {
         if (p->c->inputs[i].kind != JC_BIND_PARAM)
             continue;
@@ -728,8 +699,7 @@ static void edit_params(edits *e, const pool *p)
     }
 }
 
-static void edit_outputs(edits *e, const pool *p)
-{
+static void edit_outputs(edits *e, const pool *p) {
     jc_func *f = (jc_func *)p->f;
     for (uint32_t i = 0; i < f->noutputs; i++) {
         for (size_t k = 0; k < f->nodes.n; k++) {
@@ -744,14 +714,12 @@ static void edit_outputs(edits *e, const pool *p)
     add_edit(e, &f->noutputs, &fewer, sizeof fewer);
 }
 
-static int by_hash(const void *a, const void *b)
-{
+static int by_hash(const void *a, const void *b) {
     return memcmp(a, b, sizeof(jc_hash));
 }
 
 /* Edits go straight into the graph, which is as it was after each. */
-START_TEST(a_thousand_edits)
-{
+START_TEST(a_thousand_edits) {
     if (!graphs_there("llama_block"))
         return;
     jc_arena *arena = jc_arena_new(NULL);
@@ -796,8 +764,7 @@ END_TEST
 /* ---- and back --------------------------------------------------------------------------------------------------------- */
 
 /* Decoding and canonicalising again gives the same bytes. */
-static void goes_round(const char *name, const jc_func *piece, unsigned flags)
-{
+static void goes_round(const char *name, const jc_func *piece, unsigned flags) {
     jc_arena *arena = jc_arena_new(NULL);
     const jc_canon c = canon_of(arena, name, piece, flags);
     jc_error err = JC_ERROR_INIT;
@@ -816,8 +783,7 @@ static void goes_round(const char *name, const jc_func *piece, unsigned flags)
     jc_arena_free(arena);
 }
 
-START_TEST(rows_go_round)
-{
+START_TEST(rows_go_round) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *const texts[] = { rows[_i].a, rows[_i].b };
     for (int i = 0; i < 2; i++) {
@@ -842,8 +808,7 @@ static const char *const round_files[][2] = {
     { "llama_block", "piece.py" },            { "seed", "qwen3_5_layer13.py" },
 };
 
-START_TEST(models_go_round)
-{
+START_TEST(models_go_round) {
     const char *const *file = round_files[_i];
     if (!graphs_there(file[0]))
         return;
@@ -866,8 +831,7 @@ static const char everything[] =
                            S("n = torch.ops.aten.sym_size.int(d, 0)") S("return (b, e, n, x, None)"));
 
 /* Whatever is done to the bytes, decoding answers, and what it accepts has a form. */
-static void survives(const uint8_t *bytes, size_t n)
-{
+static void survives(const uint8_t *bytes, size_t n) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     jc_graph *g = NULL;
@@ -883,8 +847,7 @@ static void survives(const uint8_t *bytes, size_t n)
     jc_arena_free(arena);
 }
 
-START_TEST(cut_short)
-{
+START_TEST(cut_short) {
     jc_arena *arena = jc_arena_new(NULL);
     const jc_canon c = form_of(arena, "everything", everything, JC_CANON_NO_LIFT);
     for (size_t n = 0; n < c.nbytes; n++) {
@@ -897,8 +860,7 @@ START_TEST(cut_short)
 }
 END_TEST
 
-START_TEST(mutated)
-{
+START_TEST(mutated) {
     jc_arena *arena = jc_arena_new(NULL);
     const jc_canon c = form_of(arena, "everything", everything, _i ? JC_CANON_NO_LIFT : 0);
     uint8_t *bytes = jc_arena_memdup(arena, c.bytes, c.nbytes);
@@ -928,22 +890,19 @@ END_TEST
 /* Random programs with views and writes on 4 x 4 floats: their forms, decoded, compute the same (by the reference), and
    any legal order of their nodes has the same form. */
 
-static jc_value *add_node(jc_func *f, jc_op op, const jc_arg *args, uint32_t n)
-{
+static jc_value *add_node(jc_func *f, jc_op op, const jc_arg *args, uint32_t n) {
     jc_error err = JC_ERROR_INIT;
     jc_node *node = NULL;
     ck_assert_msg(jc_func_add(f, op, args, n, 0, &node, &err) == JITC_OK, "%s", err.message);
     return node->results[0];
 }
 
-static bool whole(const jc_value *v)
-{
+static bool whole(const jc_value *v) {
     return jc_ex_is(v->type.dims[0], 4);
 }
 
 /* One more node; operands among the COUNT values AT. */
-static jc_value *random_node(jc_func *f, jc_value *const *at, uint32_t count)
-{
+static jc_value *random_node(jc_func *f, jc_value *const *at, uint32_t count) {
     static const jc_op unary[] = { JC_OP_sin, JC_OP_neg, JC_OP_tanh, JC_OP_clone, JC_OP_contiguous };
     static const jc_op binary[] = { JC_OP_add, JC_OP_mul, JC_OP_sub, JC_OP_maximum };
     jc_graph *g = f->graph;
@@ -979,8 +938,7 @@ static jc_value *random_node(jc_func *f, jc_value *const *at, uint32_t count)
     }
 }
 
-static jc_func *program(jc_arena *arena, uint32_t seed)
-{
+static jc_func *program(jc_arena *arena, uint32_t seed) {
     random_state = seed * 2654435761u + 1;
     jc_graph *g = jc_graph_new(arena, "program");
     jc_func *f = jc_func_new(g, "program");
@@ -1000,8 +958,7 @@ static jc_func *program(jc_arena *arena, uint32_t seed)
     return f;
 }
 
-static const jc_eval_out *computed(jc_arena *arena, const char *name, const jc_func *f, const jc_canon *form, float (*data)[16])
-{
+static const jc_eval_out *computed(jc_arena *arena, const char *name, const jc_func *f, const jc_canon *form, float (*data)[16]) {
     static int64_t shape[] = { 4, 4 };
     jc_error err = JC_ERROR_INIT;
     jitc_value *in = JC_NEWN(arena, jitc_value, f->nparams);
@@ -1018,8 +975,7 @@ static const jc_eval_out *computed(jc_arena *arena, const char *name, const jc_f
     return out;
 }
 
-static void same_numbers(const char *name, const jc_func *f, const jc_eval_out *a, const jc_eval_out *b)
-{
+static void same_numbers(const char *name, const jc_func *f, const jc_eval_out *a, const jc_eval_out *b) {
     for (uint32_t i = 0; i < f->noutputs; i++) {
         const int64_t n = a[i].dims[0] * a[i].dims[1];
         ck_assert_int_eq(a[i].dims[0], b[i].dims[0]);
@@ -1028,14 +984,12 @@ static void same_numbers(const char *name, const jc_func *f, const jc_eval_out *
     }
 }
 
-static const jc_value *storage_of(const jc_arg *a)
-{
+static const jc_value *storage_of(const jc_arg *a) {
     return a->kind == JC_ARG_VALUE ? jc_storage(a->value) : NULL;
 }
 
 /* Must node A of the text stay before node B? */
-static bool ordered(const jc_node *a, const jc_node *b)
-{
+static bool ordered(const jc_node *a, const jc_node *b) {
     const bool wa = a->op == JC_OP_copy_, wb = b->op == JC_OP_copy_;
     if (wa && wb)
         return true;
@@ -1052,8 +1006,7 @@ static bool ordered(const jc_node *a, const jc_node *b)
 }
 
 /* F with its nodes in another legal order. */
-static jc_func *reordered(const jc_func *f)
-{
+static jc_func *reordered(const jc_func *f) {
     jc_func *to = jc_func_new(f->graph, "reordered");
     jc_value *copy[64];
     bool done[64] = { false };
@@ -1092,8 +1045,7 @@ static jc_func *reordered(const jc_func *f)
     return to;
 }
 
-START_TEST(programs)
-{
+START_TEST(programs) {
     float data[3][16];
     for (int i = 0; i < 48; i++)
         data[i / 16][i % 16] = (float)(i * 37 % 23) / 8 - 1;
@@ -1156,8 +1108,7 @@ static const explain_row explain_rows[] = {
       "1 outputs in a tuple", "1 outputs", 3, 3 },
 };
 
-START_TEST(explains)
-{
+START_TEST(explains) {
     const explain_row *r = &explain_rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_graph *ga = cut_text(arena, r->name, r->a), *gb = cut_text(arena, r->name, r->b);
@@ -1180,8 +1131,7 @@ START_TEST(explains)
 END_TEST
 
 /* Every pair of rows that differs has a difference to tell, in node, text or lines. */
-START_TEST(explains_every_row)
-{
+START_TEST(explains_every_row) {
     const row *r = &rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_canon a = form_of(arena, r->name, r->a, 0), b = form_of(arena, r->name, r->b, 0);
@@ -1196,8 +1146,7 @@ START_TEST(explains_every_row)
 END_TEST
 
 /* The two pieces of the seed: one class; without lifting, the layer's name in line 8 of both. */
-START_TEST(seed)
-{
+START_TEST(seed) {
     if (!graphs_there("seed"))
         return;
     jc_arena *arena = jc_arena_new(NULL);
@@ -1221,8 +1170,7 @@ START_TEST(seed)
 END_TEST
 
 /* A chain as long as a model: no recursion along it, and time that grows with it. */
-START_TEST(deep)
-{
+START_TEST(deep) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_graph *g = jc_graph_new(arena, "deep");
     jc_func *f = jc_func_new(g, "deep");
@@ -1247,8 +1195,7 @@ END_TEST
 
 #define COUNT(x) (int)(sizeof(x) / sizeof *(x))
 
-static Suite *suite(void)
-{
+static Suite *suite(void) {
     Suite *s = suite_create("canon");
     TCase *t = tcase_create("pairs");
     tcase_add_loop_test(t, pairs, 0, COUNT(rows));
@@ -1283,8 +1230,7 @@ static Suite *suite(void)
     return s;
 }
 
-int main(void)
-{
+int main(void) {
     SRunner *sr = srunner_create(suite());
     srunner_run_all(sr, CK_NORMAL);
     const int failed = srunner_ntests_failed(sr);

@@ -15,21 +15,18 @@
 static const char *const targets[] = { "host", "sim" };
 enum { HOST, SIM, NTARGETS };
 
-static void *room(kb *b, jc_dtype dtype, int64_t n)
-{
+static void *room(kb *b, jc_dtype dtype, int64_t n) {
     size_t size = (size_t)n * jc_dtypes[dtype].size;
     uint8_t *at = jc_arena_alloc(b->arena, size + 64);
     return (void *)(((uintptr_t)at + 63) & ~(uintptr_t)63);
 }
 
-static size_t bytes(jc_dtype dtype, int64_t n)
-{
+static size_t bytes(jc_dtype dtype, int64_t n) {
     return (size_t)n * jc_dtypes[dtype].size;
 }
 
 /* Relative to the largest of what is compared, as a sum's error is. */
-static void close_to(double got, double want, double tolerance, double magnitude, const char *what, int64_t i)
-{
+static void close_to(double got, double want, double tolerance, double magnitude, const char *what, int64_t i) {
     if (isnan(want) || isinf(want)) {
         ck_assert_msg(isnan(want) ? isnan(got) : got == want, "%s, element %lld: %.9g instead of %.9g", what, (long long)i,
                       got, want);
@@ -39,8 +36,7 @@ static void close_to(double got, double want, double tolerance, double magnitude
                   (long long)i, got, want);
 }
 
-static double tolerance_of(jc_dtype dtype)
-{
+static double tolerance_of(jc_dtype dtype) {
     switch (dtype) {
     case JC_BF16: return 0x1p-8;
     case JC_F16: return 0x1p-11;
@@ -75,8 +71,7 @@ static const struct point_row {
     { "four", 4, { 2, 3, 4, 7 }, { 84, 28, 7, 1 }, { 1, 2, 6, 24 }, JC_F32, 1, 2, 32, 0 },
 };
 
-static void point_case(const struct point_row *r, int t)
-{
+static void point_case(const struct point_row *r, int t) {
     kb *b = kb_new(JC_K_POINT, r->rank);
     int64_t n = 1, y_strides[4], at[4] = { 0 };
     for (unsigned d = r->rank; d-- > 0; n *= r->dims[d]) {
@@ -117,15 +112,13 @@ static void point_case(const struct point_row *r, int t)
     kb_free(b);
 }
 
-START_TEST(test_point)
-{
+START_TEST(test_point) {
     point_case(&points[_i / NTARGETS], _i % NTARGETS);
 }
 END_TEST
 
 /* Sizes known at run time only, too many for 32 bits as far as the kernel knows. */
-START_TEST(test_point_symbolic)
-{
+START_TEST(test_point_symbolic) {
     int t = _i;
     kb *b = kb_new(JC_K_POINT, 3);
     const jc_expr *n = kb_int(b, 1, JC_SYM_MAX, 1);
@@ -154,8 +147,7 @@ START_TEST(test_point_symbolic)
 END_TEST
 
 /* y[i, j] = table[ids[i], j]: uniform index, a run; and z[i, j] = x[i, perm[j]]: an index per lane. */
-START_TEST(test_point_gather)
-{
+START_TEST(test_point_gather) {
     int t = _i;
     kb *b = kb_new(JC_K_POINT, 2);
     kb_extent(b, 0, 9);
@@ -190,8 +182,7 @@ START_TEST(test_point_gather)
 END_TEST
 
 /* x[i, j] += x[i, j] * 2 in place, and heads: an index with // and % that end inside of the row. */
-START_TEST(test_point_in_place)
-{
+START_TEST(test_point_in_place) {
     int t = _i;
     kb *b = kb_new(JC_K_POINT, 2);
     kb_extent(b, 0, 5);
@@ -235,8 +226,7 @@ static double specials[] = { 0.0, -0.0, 1, -1, 0.5, 2.5, 3.5, -2.5, 0x1p-149, 0x
 enum { NSPECIALS = sizeof specials / sizeof *specials };
 
 /* From each dtype to each: load, convert between compute types, store. */
-START_TEST(test_casts)
-{
+START_TEST(test_casts) {
     int t = _i % NTARGETS;
     jc_dtype from = (jc_dtype)(_i / NTARGETS);
     for (int to = 0; to < JC_DTYPE_COUNT; to++) {
@@ -322,14 +312,12 @@ static const struct real_row {
 };
 enum { NREALS = sizeof reals / sizeof *reals };
 
-static double ulp_of(jc_dtype dtype, double x)
-{
+static double ulp_of(jc_dtype dtype, double x) {
     int e = ilogb(fabs(x) > 1e-300 ? x : 1e-300), least = dtype == JC_F64 ? -1022 : -126;
     return ldexp(1, (e < least ? least : e) - (dtype == JC_F64 ? 52 : 23));
 }
 
-static void real_case(const struct real_row *r, jc_dtype dtype, int t)
-{
+static void real_case(const struct real_row *r, jc_dtype dtype, int t) {
     kb *b = kb_new(JC_K_POINT, 1);
     int64_t n = NSPECIALS * NSPECIALS + 28 + 4096;
     kb_extent(b, 0, n);
@@ -366,15 +354,13 @@ static void real_case(const struct real_row *r, jc_dtype dtype, int t)
     kb_free(b);
 }
 
-START_TEST(test_reals)
-{
+START_TEST(test_reals) {
     real_case(&reals[_i / 2], JC_F32, _i % 2);
     real_case(&reals[_i / 2], JC_F64, _i % 2);
 }
 END_TEST
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
+static int64_t floor_div(int64_t a, int64_t b) {
     if (b == 0)
         return 0;
     if (b == -1)
@@ -384,8 +370,7 @@ static int64_t floor_div(int64_t a, int64_t b)
 static int64_t whole_shl(int64_t a, int64_t b) { return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a << b); }
 static int64_t whole_shr(int64_t a, int64_t b) { return b < 0 || b > 63 ? (a < 0 ? -1 : 0) : a >> b; }
 
-static int64_t whole_op(jc_tape_op op, int64_t a, int64_t b)
-{
+static int64_t whole_op(jc_tape_op op, int64_t a, int64_t b) {
     uint64_t ua = (uint64_t)a, ub = (uint64_t)b;
     switch (op) {
     case JC_T_NEG: return (int64_t)(0 - ua);
@@ -415,8 +400,7 @@ static const jc_tape_op wholes[] = { JC_T_NEG, JC_T_ABS, JC_T_NOT, JC_T_ADD, JC_
                                      JC_T_EQ, JC_T_NE, JC_T_LT, JC_T_LE };
 enum { NWHOLES = sizeof wholes / sizeof *wholes };
 
-START_TEST(test_wholes)
-{
+START_TEST(test_wholes) {
     static const int64_t edge[] = { 0, 1, -1, 2, -2, 3, 7, -7, 63, 64, 65, -64, 1000003, INT32_MAX, INT32_MIN, INT64_MAX, INT64_MIN };
     enum { E = sizeof edge / sizeof *edge };
     jc_tape_op op = wholes[_i / 2];
@@ -447,8 +431,7 @@ START_TEST(test_wholes)
 END_TEST
 
 /* Comparisons with NaN, select, float remainder, rounding of floats and integers, logical operations. */
-START_TEST(test_mixed)
-{
+START_TEST(test_mixed) {
     int t = _i;
     kb *b = kb_new(JC_K_POINT, 1);
     int64_t n = NSPECIALS * NSPECIALS;
@@ -520,8 +503,7 @@ static const struct row_row {
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
-static void shape_row(kb *b, const struct row_row *r, int t)
-{
+static void shape_row(kb *b, const struct row_row *r, int t) {
     b->k.threads = t == HOST ? 1 : (uint16_t)r->threads;
     b->k.lanes = t == HOST ? 1 : (uint16_t)r->lanes;
     b->k.vec = (uint16_t)(t == HOST ? r->host_vec : r->vec);
@@ -529,8 +511,7 @@ static void shape_row(kb *b, const struct row_row *r, int t)
 }
 
 /* residual += x, in place; y = rms_norm(residual) * w; two phases and a store in the first. */
-START_TEST(test_rms_norm)
-{
+START_TEST(test_rms_norm) {
     const struct row_row *r = &rows[_i / 2];
     int t = _i % 2;
     int64_t n = r->rows * r->columns;
@@ -581,8 +562,7 @@ START_TEST(test_rms_norm)
 END_TEST
 
 /* Softmax (three phases), with the row's minimum of indices as well; one row has a NaN. */
-START_TEST(test_softmax)
-{
+START_TEST(test_softmax) {
     const struct row_row *r = &rows[_i / 2];
     int t = _i % 2;
     int64_t n = r->rows * r->columns;
@@ -624,8 +604,7 @@ START_TEST(test_softmax)
 END_TEST
 
 /* A row of unknown length, in f64, over two outer dims; and rows that may be empty. */
-START_TEST(test_row_symbolic)
-{
+START_TEST(test_row_symbolic) {
     int t = _i % 2;
     int64_t columns = _i / 2 == 0 ? 0 : _i / 2 == 1 ? 5 : 777, outer = 6;
     kb *b = kb_new(JC_K_ROW, 3);
@@ -678,13 +657,11 @@ static const struct product_row {
 };
 enum { NPRODUCTS = sizeof products / sizeof *products };
 
-static jc_operand operand_of(kb *b, unsigned arg, const jc_expr *row, int64_t kstride)
-{
+static jc_operand operand_of(kb *b, unsigned arg, const jc_expr *row, int64_t kstride) {
     return (jc_operand){ .arg = (uint16_t)arg, .row = row, .kstride = kb_const(b, kstride) };
 }
 
-START_TEST(test_dot)
-{
+START_TEST(test_dot) {
     const struct product_row *r = &products[_i / 2];
     int t = _i % 2;
     unsigned rank = r->batch ? 3 : 2;
@@ -753,8 +730,7 @@ static const struct mma_row {
 };
 enum { NMMAS = sizeof mmas / sizeof *mmas };
 
-static void build_mma(kb *b, const struct mma_row *r)
-{
+static void build_mma(kb *b, const struct mma_row *r) {
     const jc_expr *mm = kb_int(b, 1, 100000, 1), *m = kb_loop(b, 0), *n = kb_loop(b, 1);
     kb_extent_of(b, 0, mm, 100000);
     kb_extent(b, 1, r->n);
@@ -774,8 +750,7 @@ static void build_mma(kb *b, const struct mma_row *r)
     b->k.stages = (uint16_t)r->stages, b->k.warps_m = (uint16_t)r->warps_m, b->k.warps_n = (uint16_t)r->warps_n;
 }
 
-START_TEST(test_mma)
-{
+START_TEST(test_mma) {
     const struct mma_row *r = &mmas[_i];
     kb *b = kb_new(JC_K_MMA, 2);
     build_mma(b, r);
@@ -801,8 +776,7 @@ END_TEST
 
 /* ---- the same bytes twice ------------------------------------------------------------------------------------- */
 
-START_TEST(test_deterministic)
-{
+START_TEST(test_deterministic) {
     static const char *const all[] = { "host", "sim", "sm_80", "sm_90a" };
     const uint8_t *code[2];
     size_t n[2];
@@ -827,14 +801,12 @@ START_TEST(test_deterministic)
 }
 END_TEST
 
-START_TEST(test_times)
-{
+START_TEST(test_times) {
     kb_print_times();
 }
 END_TEST
 
-static Suite *suite(void)
-{
+static Suite *suite(void) {
     Suite *s = suite_create("codegen");
     TCase *t = tcase_create("kernels");
     tcase_set_timeout(t, 60);
@@ -857,8 +829,7 @@ static Suite *suite(void)
     return s;
 }
 
-int main(void)
-{
+int main(void) {
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

@@ -43,8 +43,7 @@ _Static_assert(__builtin_types_compatible_p(CUstream, jc_cu_stream), "CUstream")
 #endif
 #include "runtime/device.h"
 
-START_TEST(declarations_match_cuda_h)
-{
+START_TEST(declarations_match_cuda_h) {
 #ifndef HAVE_CUDA_H
     puts("SKIP: no cuda.h was found, so the driver declarations were not compared with one");
 #endif
@@ -52,8 +51,7 @@ START_TEST(declarations_match_cuda_h)
 }
 END_TEST
 
-START_TEST(missing_driver_says_what_was_tried)
-{
+START_TEST(missing_driver_says_what_was_tried) {
     jc_cuda cu;
     jc_error err = JC_ERROR_INIT;
     if (jc_cuda_load(&cu, &err) == JITC_OK) {
@@ -72,8 +70,7 @@ START_TEST(missing_driver_says_what_was_tried)
 }
 END_TEST
 
-START_TEST(unknown_devices)
-{
+START_TEST(unknown_devices) {
     static const char *const names[] = { "", "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:99999", "Host", "cpu" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         jc_device *d = NULL;
@@ -85,8 +82,7 @@ START_TEST(unknown_devices)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("cuda_api");
     TCase *tc = tcase_create("cuda_api");
     tcase_add_test(tc, declarations_match_cuda_h);

@@ -42,32 +42,27 @@ static const char shared[] =
 static jc_device *d;
 static jc_error err;
 
-static void setup(void)
-{
+static void setup(void) {
     err = (jc_error)JC_ERROR_INIT;
     jitc_status status = jc_device_open("cuda", NULL, NULL, NULL, &d, &err);
     ck_assert_msg(status == JITC_OK, "%s", err.message);
 }
 
-static void teardown(void)
-{
+static void teardown(void) {
     jc_device_close(d);
 }
 
-static jc_code ptx(const char *text)
-{
+static jc_code ptx(const char *text) {
     return (jc_code){ .kind = JC_CODE_PTX, .bytes = (const uint8_t *)text, .nbytes = strlen(text) + 1 };
 }
 
-static jc_plan_kernel kernel(unsigned shared_bytes)
-{
+static jc_plan_kernel kernel(unsigned shared_bytes) {
     jc_plan_kernel k = { .threads = 64, .shared = shared_bytes };
     jc_plan_kernel_name(JC_K_POINT, &k.key, k.name);
     return k;
 }
 
-static jc_module *load(const char *text, unsigned shared_bytes)
-{
+static jc_module *load(const char *text, unsigned shared_bytes) {
     jc_code code = ptx(text);
     jc_plan_kernel k = kernel(shared_bytes);
     jc_module *m = NULL;
@@ -76,8 +71,7 @@ static jc_module *load(const char *text, unsigned shared_bytes)
     return m;
 }
 
-static void *alloc(size_t size)
-{
+static void *alloc(size_t size) {
     void *at = NULL;
     jitc_status status = d->ops->alloc(d, size, &at, &err);
     ck_assert_msg(status == JITC_OK, "%s", err.message);
@@ -85,8 +79,7 @@ static void *alloc(size_t size)
     return at;
 }
 
-START_TEST(target_is_the_gpu)
-{
+START_TEST(target_is_the_gpu) {
     char text[64];
     jc_target parsed;
     jc_target_text(&d->target, text);
@@ -98,8 +91,7 @@ START_TEST(target_is_the_gpu)
 }
 END_TEST
 
-START_TEST(memory_and_launch)
-{
+START_TEST(memory_and_launch) {
     static float data[1000], got[1000];
     for (int i = 0; i < 1000; i++)
         data[i] = (float)i;
@@ -126,8 +118,7 @@ END_TEST
 
 static const unsigned shared_sizes[] = { 64, 48 * 1024, 96 * 1024 };
 
-START_TEST(dynamic_shared_memory)
-{
+START_TEST(dynamic_shared_memory) {
     unsigned got = 0;
     void *out = alloc(4);
     jc_module *m = load(shared, shared_sizes[_i]);
@@ -156,8 +147,7 @@ static const struct {
     { TOO_NEW, JITC_E_DEVICE, "could not be loaded" },
 };
 
-START_TEST(modules_refused)
-{
+START_TEST(modules_refused) {
     jc_code code = ptx(twice);
     jc_plan_kernel k = kernel(0);
     jc_module *m = NULL;
@@ -188,8 +178,7 @@ START_TEST(modules_refused)
 }
 END_TEST
 
-START_TEST(too_many_blocks)
-{
+START_TEST(too_many_blocks) {
     jc_module *m = load(twice, 0);
     void *a = alloc(4);
     int64_t n = 0;
@@ -200,8 +189,7 @@ START_TEST(too_many_blocks)
 }
 END_TEST
 
-START_TEST(out_of_gpu_memory)
-{
+START_TEST(out_of_gpu_memory) {
     void *at = d;
     ck_assert_int_eq(d->ops->alloc(d, (size_t)1 << 45, &at, &err), JITC_E_NOMEM);
     ck_assert_ptr_null(at);
@@ -213,8 +201,7 @@ START_TEST(out_of_gpu_memory)
 END_TEST
 
 /* A kernel writes where nothing is: the error is kept, names the kernel, and nothing crashes afterwards. */
-START_TEST(sticky_error)
-{
+START_TEST(sticky_error) {
     jc_module *m = load(twice, 0);
     void *a = alloc(256), *wild = (void *)(uintptr_t)0x10;
     int64_t n = 64;
@@ -234,8 +221,7 @@ START_TEST(sticky_error)
 }
 END_TEST
 
-START_TEST(forked_child)
-{
+START_TEST(forked_child) {
     jc_module *m = load(twice, 0);
     void *a = alloc(256);
     pid_t child = fork();
@@ -255,8 +241,7 @@ START_TEST(forked_child)
 }
 END_TEST
 
-START_TEST(no_such_gpu)
-{
+START_TEST(no_such_gpu) {
     jc_device *other = NULL;
     ck_assert_int_eq(jc_device_open("cuda:77", NULL, NULL, NULL, &other, &err), JITC_E_DEVICE);
     ck_assert_msg(strstr(err.message, "no device cuda:77") != NULL, "%s", err.message);
@@ -274,8 +259,7 @@ static jc_cu_result (*capture_end)(jc_cu_stream, void **);
 static jc_cu_result (*graph_instantiate)(void **, void *, unsigned long long);
 static jc_cu_result (*graph_launch)(void *, jc_cu_stream);
 
-static void open_driver(void)
-{
+static void open_driver(void) {
     ck_assert_int_eq(jc_cuda_load(&cu, &err), JITC_OK);
     *(void **)&ctx_create = dlsym(cu.library, "cuCtxCreate_v2");
     *(void **)&stream_create = dlsym(cu.library, "cuStreamCreate");
@@ -287,8 +271,7 @@ static void open_driver(void)
 }
 
 /* No context of the caller's: none is left behind.  One of the caller's: it is used, and still current. */
-START_TEST(contexts_left_alone)
-{
+START_TEST(contexts_left_alone) {
     jc_cu_context current = NULL, own = NULL, popped;
     jc_cu_device gpu = 0;
     open_driver();
@@ -328,8 +311,7 @@ START_TEST(contexts_left_alone)
 END_TEST
 
 /* A whole executable: input and output on the GPU, an input that is not aligned, and a run under stream capture. */
-START_TEST(executable_captured)
-{
+START_TEST(executable_captured) {
     open_driver();
     jc_arena *arena = jc_arena_new(NULL);
     jc_exprs *ex = jc_exprs_new(arena);
@@ -403,8 +385,7 @@ START_TEST(executable_captured)
 }
 END_TEST
 
-static bool no_gpu(void)
-{
+static bool no_gpu(void) {
     pid_t child = fork(); /* this process stays clear of CUDA */
     if (child == 0) {
         jitc_status status = jc_device_open("cuda", NULL, NULL, NULL, &d, &err);
@@ -417,8 +398,7 @@ static bool no_gpu(void)
     return waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
 }
 
-int main(void)
-{
+int main(void) {
     if (no_gpu())
         return 77;
     Suite *suite = suite_create("cuda_device");

@@ -12,16 +12,14 @@ static jc_arena *arena;
 static jc_graph *graph;
 static jc_func *func;
 
-static void set_up(void)
-{
+static void set_up(void) {
     arena = jc_arena_new(NULL);
     graph = jc_graph_new(arena, "test");
     func = jc_func_new(graph, "f");
     graph->root = func;
 }
 
-static void tear_down(void)
-{
+static void tear_down(void) {
     jc_arena_free(arena);
 }
 
@@ -29,16 +27,14 @@ static void tear_down(void)
 
 #define DIMS(...) (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
 
-static jc_type type_of(jc_dtype dtype, int rank, const int64_t *dims)
-{
+static jc_type type_of(jc_dtype dtype, int rank, const int64_t *dims) {
     const jc_expr **at = JC_NEWN(arena, const jc_expr *, (size_t)rank);
     for (int d = 0; d < rank; d++)
         at[d] = jc_ex_int(graph->exprs, dims[d]);
     return (jc_type){ .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = at };
 }
 
-static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims)
-{
+static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims) {
     DLTensor *t = JC_NEW(arena, DLTensor);
     int64_t n = 1;
     *t = (DLTensor){ .ndim = rank, .device = { .device_type = kDLCPU },
@@ -50,8 +46,7 @@ static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims)
     return t;
 }
 
-static void put(jc_dtype dtype, void *data, int64_t k, double x)
-{
+static void put(jc_dtype dtype, void *data, int64_t k, double x) {
     void *at = (char *)data + k * jc_dtypes[dtype].size;
     if (jc_dtypes[dtype].cls == 'f')
         jc_store_float(dtype, at, x);
@@ -62,8 +57,7 @@ static void put(jc_dtype dtype, void *data, int64_t k, double x)
 static jitc_value inputs[8];
 
 /* A parameter with its argument. */
-static jc_arg param(jc_dtype dtype, const double *at, int rank, const int64_t *dims)
-{
+static jc_arg param(jc_dtype dtype, const double *at, int rank, const int64_t *dims) {
     jc_type type = type_of(dtype, rank, dims);
     DLTensor *t = new_tensor(dtype, rank, dims);
     int64_t n = 1;
@@ -76,21 +70,18 @@ static jc_arg param(jc_dtype dtype, const double *at, int rank, const int64_t *d
     return jc_arg_value(v);
 }
 
-static jc_arg number(int64_t i)
-{
+static jc_arg number(int64_t i) {
     return jc_arg_int(graph, i);
 }
 
-static jc_arg ints(int n, const int64_t *at)
-{
+static jc_arg ints(int n, const int64_t *at) {
     jc_arg list[8];
     for (int k = 0; k < n; k++)
         list[k] = number(at[k]);
     return jc_arg_list(graph, list, (uint32_t)n);
 }
 
-static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n)
-{
+static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n) {
     jc_error err = JC_ERROR_INIT;
     jc_node *node = NULL;
     ck_assert_msg(jc_func_add(func, op, args, n, 1, &node, &err) == JITC_OK, "%s: %s", jc_ops[op].name, err.message);
@@ -100,21 +91,18 @@ static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n)
 #define ADD(op, ...)                                                                               \
     jc_arg_value(add_n(op, (jc_arg[]){ __VA_ARGS__ }, sizeof((jc_arg[]){ __VA_ARGS__ }) / sizeof(jc_arg))->results[0])
 
-static jitc_status eval_status(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out, jc_error *err)
-{
+static jitc_status eval_status(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out, jc_error *err) {
     func->outputs = jc_arena_memdup(arena, outputs, n * sizeof *outputs);
     func->noutputs = n;
     return jc_eval(func, NULL, 0, inputs, host, arena, out, err);
 }
 
-static void eval(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out)
-{
+static void eval(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out) {
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(eval_status(outputs, n, host, out, &err) == JITC_OK, "%s", err.message);
 }
 
-static int64_t numel(const jc_eval_out *out)
-{
+static int64_t numel(const jc_eval_out *out) {
     int64_t n = 1;
     for (int d = 0; d < out->rank; d++)
         n *= out->dims[d];
@@ -122,8 +110,7 @@ static int64_t numel(const jc_eval_out *out)
 }
 
 /* Equal to the last few bits of a double. */
-static void same(const char *name, const jc_eval_out *out, const double *expected, int64_t n)
-{
+static void same(const char *name, const jc_eval_out *out, const double *expected, int64_t n) {
     ck_assert_msg(!out->undefined, "%s: undefined", name);
     ck_assert_msg(numel(out) == n, "%s: %lld elements instead of %lld", name, (long long)numel(out), (long long)n);
     for (int64_t k = 0; k < n; k++) {
@@ -135,8 +122,7 @@ static void same(const char *name, const jc_eval_out *out, const double *expecte
     }
 }
 
-static void gives_n(const char *name, jc_arg value, const double *expected, int64_t n)
-{
+static void gives_n(const char *name, jc_arg value, const double *expected, int64_t n) {
     jc_eval_out out;
     eval(&value, 1, NULL, &out);
     same(name, &out, expected, n);
@@ -183,8 +169,7 @@ static const unary_row unary_rows[] = {
     { "bitwise_not bool", JC_OP_bitwise_not, JC_B8, JC_B8, 2, { 0, 1 }, { 1, 0 } },
 };
 
-START_TEST(unary)
-{
+START_TEST(unary) {
     const unary_row *r = &unary_rows[_i];
     jc_arg y = ADD(r->op, param(r->dtype, r->x, DIMS(r->n)));
     jc_eval_out out;
@@ -194,8 +179,7 @@ START_TEST(unary)
 }
 END_TEST
 
-START_TEST(unary_with_options)
-{
+START_TEST(unary_with_options) {
     jc_arg x = param(JC_F32, (double[]){ -1, 0, 1 }, DIMS(3));
     GIVES("gelu", ADD(JC_OP_gelu, x, jc_arg_bool(false)), -0.15865525393145707, 0, 0.8413447460685429);
     GIVES("gelu tanh", ADD(JC_OP_gelu, x, jc_arg_bool(true)), -0.15880800939172324, 0, 0.8411919906082768);
@@ -227,16 +211,14 @@ static const struct { const char *name; jc_dtype from, to; int n; double x[UP_TO
     { "bool to f32", JC_B8, JC_F32, 2, { 0, 1 }, { 0, 1 } },
 };
 
-START_TEST(cast)
-{
+START_TEST(cast) {
     jc_arg y = ADD(JC_OP_cast, param(casts[_i].from, casts[_i].x, DIMS(casts[_i].n)), jc_arg_dtype(casts[_i].to));
     gives_n(casts[_i].name, y, casts[_i].expected, casts[_i].n);
 }
 END_TEST
 
 /* 1/3 of dtype bf16 stays a third until a cast to something narrower: to f32 and back it is only rounded to bf16. */
-START_TEST(rounding_waits_for_casts)
-{
+START_TEST(rounding_waits_for_casts) {
     jc_arg third = ADD(JC_OP_reciprocal, param(JC_BF16, (double[]){ 3 }, DIMS(1)));
     jc_arg wide = ADD(JC_OP_cast, third, jc_arg_dtype(JC_F32));
     GIVES("bf16 to f32", wide, 1.0 / 3);
@@ -298,8 +280,7 @@ static const binary_row binary_rows[] = {
     { "ge", JC_OP_ge, JC_F32, JC_F32, JC_B8, 3, { 1, 2, NAN }, { 1, 3, 0 }, { 1, 0, 0 } },
 };
 
-START_TEST(binary)
-{
+START_TEST(binary) {
     const binary_row *r = &binary_rows[_i];
     jc_arg a = param(r->a_dtype, r->a, DIMS(r->n)), b = param(r->b_dtype, r->b, DIMS(r->n));
     jc_arg y = ADD(r->op, a, b);
@@ -310,8 +291,7 @@ START_TEST(binary)
 }
 END_TEST
 
-START_TEST(broadcast_and_numbers)
-{
+START_TEST(broadcast_and_numbers) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3)), b = param(JC_F32, (double[]){ 10, 20 }, DIMS(2, 1));
     jc_arg i = param(JC_I32, (double[]){ 7, 8 }, DIMS(2)), scalar = param(JC_F32, (double[]){ 100 }, 0, NULL);
     GIVES("column", ADD(JC_OP_add, a, b), 11, 12, 13, 24, 25, 26);
@@ -333,8 +313,7 @@ END_TEST
 
 /* ---- reductions ---- */
 
-START_TEST(reductions)
-{
+START_TEST(reductions) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3));
     jc_arg i = param(JC_I8, (double[]){ 100, 100, 3, 4 }, DIMS(2, 2)), b = param(JC_B8, (double[]){ 1, 1, 0 }, DIMS(3));
     jc_arg none = jc_arg_none(), keep = jc_arg_bool(true), drop = jc_arg_bool(false);
@@ -352,16 +331,14 @@ START_TEST(reductions)
 }
 END_TEST
 
-START_TEST(reductions_of_nothing)
-{
+START_TEST(reductions_of_nothing) {
     jc_arg empty = param(JC_F32, NULL, DIMS(2, 0)), keep = jc_arg_bool(false), none = jc_arg_none();
     GIVES("sum", ADD(JC_OP_sum, empty, ints(DIMS(1)), keep, none), 0, 0);
     GIVES("mean", ADD(JC_OP_mean, empty, ints(DIMS(1)), keep, none), NAN, NAN);
 }
 END_TEST
 
-START_TEST(composite_norms)
-{
+START_TEST(composite_norms) {
     jc_arg none = jc_arg_none();
     jc_arg x = param(JC_BF16, (double[]){ 3, -4 }, DIMS(1, 2)), w = param(JC_BF16, (double[]){ 2, 1 }, DIMS(2));
     jc_arg w32 = param(JC_F32, (double[]){ 2, 1 }, DIMS(2)), b = param(JC_BF16, (double[]){ 1, -1 }, DIMS(2));
@@ -380,8 +357,7 @@ START_TEST(composite_norms)
 END_TEST
 
 /* 256 + 1 is 256 in bf16; the norm sees 257. */
-START_TEST(composite_fused_add)
-{
+START_TEST(composite_fused_add) {
     jc_arg x = param(JC_BF16, (double[]){ 256, 0 }, DIMS(1, 2)), r = param(JC_BF16, (double[]){ 1, 100 }, DIMS(1, 2));
     jc_node *n = add_n(JC_OP_fused_add_rms_norm, (jc_arg[]){ x, r, jc_arg_none(), jc_arg_float(0), jc_arg_none() }, 5);
     jc_arg outputs[] = { jc_arg_value(n->results[0]), jc_arg_value(n->results[1]) };
@@ -393,8 +369,7 @@ START_TEST(composite_fused_add)
 }
 END_TEST
 
-START_TEST(composite_others)
-{
+START_TEST(composite_others) {
     double l2 = 0.6931471805599453;
     jc_arg x = param(JC_F32, (double[]){ 0, 1000, 0, 1000 }, DIMS(2, 2));
     GIVES("softmax does not overflow", ADD(JC_OP_softmax, x, number(1), jc_arg_none()), 0, 1, 0, 1);
@@ -414,8 +389,7 @@ static const struct { const char *name; jc_dtype dtype; double within; } as_deco
     { "f64", JC_F64, 1e-13 }, { "bf16", JC_BF16, 0 }, { "f32", JC_F32, 0 },
 };
 
-START_TEST(composites_as_decomposed)
-{
+START_TEST(composites_as_decomposed) {
     jc_dtype dtype = as_decomposed_rows[_i].dtype;
     double values[24], none_negative[6];
     for (int k = 0; k < 24; k++)
@@ -456,8 +430,7 @@ END_TEST
 
 /* ---- products ---- */
 
-START_TEST(products)
-{
+START_TEST(products) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4, 5, 6 }, DIMS(2, 3));
     jc_arg w = param(JC_F32, (double[]){ 1, 0, 1, 0, 2, 0 }, DIMS(2, 3)), bias = param(JC_F32, (double[]){ 10, 20 }, DIMS(2));
     GIVES("linear", ADD(JC_OP_linear, a, w, jc_arg_none()), 4, 4, 10, 10);
@@ -478,8 +451,7 @@ END_TEST
 
 /* ---- shapes ---- */
 
-START_TEST(views)
-{
+START_TEST(views) {
     jc_arg a = param(JC_F32, (double[]){ 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 }, DIMS(3, 4));
     GIVES("slice", ADD(JC_OP_slice, a, number(1), number(1), number(2), number(2)), 1, 3, 5, 7, 9, 11);
     gives_n("empty slice", ADD(JC_OP_slice, a, number(1), number(4), number(0), number(1)), NULL, 0);
@@ -496,8 +468,7 @@ START_TEST(views)
 }
 END_TEST
 
-START_TEST(bitcasts)
-{
+START_TEST(bitcasts) {
     jc_arg f = param(JC_F32, (double[]){ 1, -2 }, DIMS(2)), i = param(JC_I32, (double[]){ 0x3f804000 }, DIMS(1, 1));
     jc_arg h = param(JC_BF16, (double[]){ 0, 1, 0, 2 }, DIMS(2, 2)), e = param(JC_U8, (double[]){ 0x7e, 0x81 }, DIMS(2));
     GIVES("f32 as i32", ADD(JC_OP_bitcast, f, jc_arg_dtype(JC_I32)), 0x3f800000, -1073741824);
@@ -507,8 +478,7 @@ START_TEST(bitcasts)
 }
 END_TEST
 
-START_TEST(joins)
-{
+START_TEST(joins) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4 }, DIMS(2, 2)), b = param(JC_F32, (double[]){ 5, 6 }, DIMS(2, 1));
     jc_arg none = param(JC_F32, NULL, DIMS(2, 0));
     GIVES("cat", ADD(JC_OP_cat, jc_arg_list(graph, (jc_arg[]){ a, none, b }, 3), number(1)), 1, 2, 5, 3, 4, 6);
@@ -523,8 +493,7 @@ START_TEST(joins)
 }
 END_TEST
 
-START_TEST(fresh_buffers)
-{
+START_TEST(fresh_buffers) {
     GIVES("full", ADD(JC_OP_full, ints(DIMS(2)), jc_arg_float(0.5), jc_arg_dtype(JC_BF16)), 0.5, 0.5);
     GIVES("full of bools", ADD(JC_OP_full, ints(DIMS(2)), number(3), jc_arg_dtype(JC_B8)), 1, 1);
     GIVES("arange", ADD(JC_OP_arange, number(2), number(3), number(3), jc_arg_dtype(JC_I64)), 2, 5, 8);
@@ -545,8 +514,7 @@ END_TEST
 
 /* ---- writing ---- */
 
-START_TEST(writes_are_seen_through_views)
-{
+START_TEST(writes_are_seen_through_views) {
     jc_arg a = ADD(JC_OP_full, ints(DIMS(2, 3)), jc_arg_float(0), jc_arg_dtype(JC_F32));
     jc_arg flat = ADD(JC_OP_reshape, a, ints(DIMS(6))), t = ADD(JC_OP_permute, a, ints(DIMS(1, 0)));
     jc_arg column = ADD(JC_OP_slice, a, number(1), number(1), number(1), number(1));
@@ -560,8 +528,7 @@ START_TEST(writes_are_seen_through_views)
 }
 END_TEST
 
-START_TEST(writes_cast_and_broadcast)
-{
+START_TEST(writes_cast_and_broadcast) {
     jc_arg a = ADD(JC_OP_full, ints(DIMS(2, 2)), jc_arg_float(0), jc_arg_dtype(JC_BF16));
     ADD(JC_OP_copy_, a, param(JC_F32, (double[]){ 1.00390625, 3 }, DIMS(2)));
     GIVES("rounded to bf16", a, 1, 3, 1, 3);
@@ -572,8 +539,7 @@ START_TEST(writes_cast_and_broadcast)
 END_TEST
 
 /* Source and destination overlap: the source is read as it was. */
-START_TEST(writes_overlapping)
-{
+START_TEST(writes_overlapping) {
     jc_arg a = ADD(JC_OP_arange, number(0), number(1), number(5), jc_arg_dtype(JC_I64));
     jc_arg from = ADD(JC_OP_slice, a, number(0), number(0), number(4), number(1));
     ADD(JC_OP_copy_, ADD(JC_OP_slice, a, number(0), number(1), number(4), number(1)), from);
@@ -581,8 +547,7 @@ START_TEST(writes_overlapping)
 }
 END_TEST
 
-START_TEST(writes_through_bitcasts)
-{
+START_TEST(writes_through_bitcasts) {
     jc_arg bytes = ADD(JC_OP_full, ints(DIMS(4)), number(0), jc_arg_dtype(JC_U8));
     jc_arg floats = ADD(JC_OP_bitcast, bytes, jc_arg_dtype(JC_BF16));
     ADD(JC_OP_copy_, ADD(JC_OP_slice, floats, number(0), number(1), number(1), number(1)), jc_arg_float(1));
@@ -592,8 +557,7 @@ START_TEST(writes_through_bitcasts)
 }
 END_TEST
 
-START_TEST(inputs_are_not_written)
-{
+START_TEST(inputs_are_not_written) {
     jc_arg x = param(JC_F32, (double[]){ 1, 2 }, DIMS(2)), half = param(JC_F32, (double[]){ 0 }, DIMS(1));
     inputs[1].tensor->data = (float *)inputs[0].tensor->data + 1; /* the second is the first's last element */
     ADD(JC_OP_copy_, x, jc_arg_float(7));
@@ -602,8 +566,7 @@ START_TEST(inputs_are_not_written)
 }
 END_TEST
 
-START_TEST(inputs_with_strides)
-{
+START_TEST(inputs_with_strides) {
     jc_arg x = param(JC_I32, (double[]){ 0, 1, 2, 3, 4, 5 }, DIMS(2, 3));
     DLTensor *t = inputs[0].tensor;
     t->strides = (int64_t[]){ 1, 2 };
@@ -635,8 +598,7 @@ typedef struct seen {
 /* (view of bf16, out i64, 'name', 3, 0.5, [1, None], {'k': True}, dtype) -> f32[2]: negates the view's second element, leaves the
    first; the result is (first argument's two elements). */
 static jitc_status host_call(void *user, const char *target, const jitc_value *args, const char *const *keys,
-                             uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err)
-{
+                             uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
     (void)err;
     ((seen *)user)->calls++;
     EXPECT(!strcmp(target, "test::op") && nargs == 8 && nresults == 1 && line == 42);
@@ -658,8 +620,7 @@ static jitc_status host_call(void *user, const char *target, const jitc_value *a
     return JITC_OK;
 }
 
-START_TEST(custom_operators)
-{
+START_TEST(custom_operators) {
     /* [1/5, 1/3, 1/5, 1]: none but the last is a bf16 value */
     jc_arg base = ADD(JC_OP_reciprocal, param(JC_BF16, (double[]){ 5, 3, 5, 1 }, DIMS(4)));
     jc_arg view = ADD(JC_OP_slice, base, number(0), number(1), number(2), number(2));
@@ -690,8 +651,7 @@ END_TEST
 /* ---- calls ---- */
 
 /* A piece f(s, x[s]) -> (x as [s, 1], s) called with the caller's symbol; writes through its result reach the caller. */
-START_TEST(calls)
-{
+START_TEST(calls) {
     jc_func *piece = jc_func_new(graph, "piece");
     jc_func *root = func;
     const jc_expr *s = jc_ex_sym(graph->exprs, jc_sym_add(graph->exprs, "s0"));
@@ -739,8 +699,7 @@ bad_inputs[] = {
     { "other dim", JITC_TENSOR, kDLCPU, 2, 1, 3, "dim 0" },
 };
 
-START_TEST(bad_input)
-{
+START_TEST(bad_input) {
     jc_arg x = param(JC_F32, (double[]){ 1, 2 }, DIMS(2));
     inputs[0].tag = bad_inputs[_i].tag;
     inputs[0].tensor->device.device_type = bad_inputs[_i].device;
@@ -767,8 +726,7 @@ static const jc_op others[] = {
     JC_OP_take, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
 };
 
-START_TEST(every_operator_is_tested)
-{
+START_TEST(every_operator_is_tested) {
     bool tested[JC_OP_COUNT] = { 0 };
     for (size_t k = 0; k < sizeof unary_rows / sizeof *unary_rows; k++)
         tested[unary_rows[k].op] = true;
@@ -783,8 +741,7 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof table / sizeof *table)
 
-int main(void)
-{
+int main(void) {
     Suite *s = suite_create("eval");
     TCase *t = tcase_create("eval");
     tcase_add_checked_fixture(t, set_up, tear_down);

@@ -48,16 +48,14 @@ static const struct { const char *name; jc_dtype dtype; double x, expected; } ro
     { "NaN", JC_BF16, NAN, NAN },
 };
 
-START_TEST(rounding)
-{
+START_TEST(rounding) {
     double x = jc_round_to(roundings[_i].dtype, roundings[_i].x), expected = roundings[_i].expected;
     ck_assert_msg(x == expected || (isnan(x) && isnan(expected)), "%s: %a instead of %a", roundings[_i].name, x, expected);
 }
 END_TEST
 
 /* The machine's own conversion is independent of ours. */
-START_TEST(rounding_as_the_machine)
-{
+START_TEST(rounding_as_the_machine) {
     uint64_t state = 1;
     for (int k = 0; k < 200000; k++) {
         state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
@@ -70,8 +68,7 @@ START_TEST(rounding_as_the_machine)
 END_TEST
 
 /* Value of a pattern from its fields, with ldexp. */
-static double value_of(unsigned bits, int exponent, int mantissa, bool infinity)
-{
+static double value_of(unsigned bits, int exponent, int mantissa, bool infinity) {
     int e = (int)(bits >> mantissa) & ((1 << exponent) - 1), m = (int)bits & ((1 << mantissa) - 1);
     int bias = (1 << (exponent - 1)) - 1, top = (1 << exponent) - 1;
     double x = e ? ldexp(1 + ldexp(m, -mantissa), e - bias) : ldexp(m, 1 - bias - mantissa);
@@ -86,8 +83,7 @@ static const struct { jc_dtype dtype; int exponent, mantissa; bool infinity; } p
     { JC_F16, 5, 10, true }, { JC_BF16, 8, 7, true }, { JC_F8E4M3FN, 4, 3, false }, { JC_F8E5M2, 5, 2, true },
 };
 
-START_TEST(every_pattern)
-{
+START_TEST(every_pattern) {
     jc_dtype dtype = patterns[_i].dtype;
     unsigned count = 1u << (8 * jc_dtypes[dtype].size);
     for (unsigned bits = 0; bits < count; bits++) {
@@ -108,8 +104,7 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof table / sizeof *table)
 
-int main(void)
-{
+int main(void) {
     Suite *s = suite_create("eval_float");
     TCase *t = tcase_create("rounding");
     tcase_add_loop_test(t, rounding, 0, ROWS(roundings));

@@ -23,8 +23,7 @@ static struct {
     long calls, live, fail_at; /* fail_at: this call and all later ones; 0: none */
 } counts;
 
-static void *count_alloc(void *user, size_t size)
-{
+static void *count_alloc(void *user, size_t size) {
     (void)user;
     long call = __atomic_add_fetch(&counts.calls, 1, __ATOMIC_RELAXED);
     if (counts.fail_at && call >= counts.fail_at)
@@ -34,8 +33,7 @@ static void *count_alloc(void *user, size_t size)
     return memset(block, 0xa5, size);
 }
 
-static void count_free(void *user, void *block, size_t size)
-{
+static void count_free(void *user, void *block, size_t size) {
     (void)user;
     memset(block, 0x5a, size);
     free(block);
@@ -63,20 +61,17 @@ static struct {
 static float *f32_at(void *const *args, int i) { return *(float *const *)args[i]; }
 static int64_t i64_at(void *const *args, int i) { return *(const int64_t *)args[i]; }
 
-static void k_add(void *const *args) /* out, a, b, n */
-{
+static void k_add(void *const *args) { /* out, a, b, n */
     for (int64_t i = 0; i < i64_at(args, 3); i++)
         f32_at(args, 0)[i] = f32_at(args, 1)[i] + f32_at(args, 2)[i];
 }
 
-static void k_scale(void *const *args) /* out, a, n, factor, summand */
-{
+static void k_scale(void *const *args) { /* out, a, n, factor, summand */
     for (int64_t i = 0; i < i64_at(args, 2); i++)
         f32_at(args, 0)[i] = f32_at(args, 1)[i] * (float)*(const double *)args[3] + (float)i64_at(args, 4);
 }
 
-static void k_inc(void *const *args) /* x, rows, columns, row stride */
-{
+static void k_inc(void *const *args) { /* x, rows, columns, row stride */
     for (int64_t i = 0; i < i64_at(args, 1); i++)
         for (int64_t j = 0; j < i64_at(args, 2); j++)
             f32_at(args, 0)[i * i64_at(args, 3) + j] += 1;
@@ -85,8 +80,7 @@ static void k_inc(void *const *args) /* x, rows, columns, row stride */
 enum { ADD, SCALE, INC };
 static const fake_kernel kernels[] = { k_add, k_scale, k_inc };
 
-static jitc_status fake_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out, jc_error *err)
-{
+static jitc_status fake_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out, jc_error *err) {
     (void)kernel;
     if (code->bytes[0] >= ROWS(kernels))
         return jc_fail(err, JITC_E_DEVICE, "no such kernel");
@@ -97,14 +91,12 @@ static jitc_status fake_load(jc_device *d, const jc_code *code, const jc_plan_ke
     return JITC_OK;
 }
 
-static void fake_free(jc_device *d, jc_module *m)
-{
+static void fake_free(jc_device *d, jc_module *m) {
     if (m)
         d->alloc->free(d->alloc->user, m, sizeof *m);
 }
 
-static jitc_status fake_launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err)
-{
+static jitc_status fake_launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err) {
     (void)d, (void)stream, (void)err;
     int at = seen.launches++ % 16;
     seen.ids[at] = m->id;
@@ -115,23 +107,20 @@ static jitc_status fake_launch(jc_device *d, jc_module *m, int64_t blocks, void 
 }
 
 static jitc_status fake_launch_checked(jc_device *d, jc_module *m, int64_t blocks, void *const *args,
-                                       const jc_device_range *ranges, uint32_t n, void *stream, jc_error *err)
-{
+                                       const jc_device_range *ranges, uint32_t n, void *stream, jc_error *err) {
     memcpy(seen.ranges, ranges, n * sizeof *ranges);
     seen.nranges = n;
     return fake_launch(d, m, blocks, args, stream, err);
 }
 
 static jitc_status fake_quiet_launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream,
-                                     jc_error *err)
-{
+                                     jc_error *err) {
     (void)d, (void)blocks, (void)stream, (void)err;
     kernels[m->id](args);
     return JITC_OK;
 }
 
-static jitc_status fake_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err)
-{
+static jitc_status fake_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err) {
     seen.copies++;
     return jc_mem_copy(d, dst, src, size, stream, err);
 }
@@ -172,8 +161,7 @@ static struct {
 
 static const jc_expr *s0;
 
-static void setup(void)
-{
+static void setup(void) {
     arena = jc_arena_new(NULL);
     ex = jc_exprs_new(arena);
     ops = jc_ops_new(arena);
@@ -191,8 +179,7 @@ static void setup(void)
     ck_assert_int_eq(jc_frame_new(&fake, &frame, &err), JITC_OK);
 }
 
-static void teardown(void)
-{
+static void teardown(void) {
     jc_frame_free(frame);
     jc_arena_free(arena);
     ck_assert_int_eq(counts.live, 0);
@@ -200,16 +187,14 @@ static void teardown(void)
 
 static const jc_expr *n_(int64_t n) { return jc_ex_int(ex, n); }
 
-static jc_type type_(jc_dtype dtype, int rank, const jc_expr *d0, const jc_expr *d1)
-{
+static jc_type type_(jc_dtype dtype, int rank, const jc_expr *d0, const jc_expr *d1) {
     const jc_expr **dims = JC_NEWN(arena, const jc_expr *, 2);
     dims[0] = d0;
     dims[1] = d1;
     return (jc_type){ .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = dims };
 }
 
-static jc_type strided(jc_type t, const jc_expr *st0, const jc_expr *st1)
-{
+static jc_type strided(jc_type t, const jc_expr *st0, const jc_expr *st1) {
     const jc_expr **strides = JC_NEWN(arena, const jc_expr *, 2);
     strides[0] = st0;
     strides[1] = st1;
@@ -217,26 +202,22 @@ static jc_type strided(jc_type t, const jc_expr *st0, const jc_expr *st1)
     return t;
 }
 
-static uint32_t input(jc_type t, bool written)
-{
+static uint32_t input(jc_type t, bool written) {
     b.inputs[b.plan.ninputs] = (jc_plan_input){ t, written };
     return b.plan.ninputs++;
 }
 
-static uint32_t scalar(jc_kind kind, const jc_expr *e)
-{
+static uint32_t scalar(jc_kind kind, const jc_expr *e) {
     return input((jc_type){ .kind = (uint8_t)kind, .expr = e }, false);
 }
 
-static uint32_t tensor(uint8_t home, uint32_t index, int64_t offset, jc_type t)
-{
+static uint32_t tensor(uint8_t home, uint32_t index, int64_t offset, jc_type t) {
     b.tensors[b.plan.ntensors] = (jc_plan_tensor){ home, index, n_(offset), t };
     return b.plan.ntensors++;
 }
 
 /* SLOT NONE: it escapes. */
-static uint32_t buffer(const jc_expr *bytes, uint32_t slot)
-{
+static uint32_t buffer(const jc_expr *bytes, uint32_t slot) {
     b.buffers[b.plan.nbuffers] = (jc_plan_buffer){ bytes, slot, slot == NONE ? b.plan.nescapes++ : NONE };
     if (slot != NONE && slot >= b.plan.nslots)
         b.plan.nslots = slot + 1;
@@ -244,19 +225,16 @@ static uint32_t buffer(const jc_expr *bytes, uint32_t slot)
 }
 
 /* A contiguous tensor filling a buffer. */
-static uint32_t in_buffer(jc_type t, uint32_t slot)
-{
+static uint32_t in_buffer(jc_type t, uint32_t slot) {
     const jc_expr *bytes = jc_ex_mul(ex, jc_type_numel(ex, &t), n_(jc_dtypes[t.dtype].size));
     return tensor(JC_HOME_BUFFER, buffer(bytes, slot), 0, t);
 }
 
-static uint32_t in_input(uint32_t i)
-{
+static uint32_t in_input(uint32_t i) {
     return tensor(JC_HOME_INPUT, i, 0, b.inputs[i].type);
 }
 
-static uint32_t kernel(uint8_t id)
-{
+static uint32_t kernel(uint8_t id) {
     jc_plan_kernel *k = &b.kernels[b.plan.nkernels];
     k->key = (jc_hash){ { id, (uint8_t)b.plan.nkernels } };
     jc_plan_kernel_name(JC_K_POINT, &k->key, k->name);
@@ -274,16 +252,14 @@ static jc_plan_karg real_in(uint32_t i) { return (jc_plan_karg){ .kind = JC_KARG
 #define LAUNCH(k, blocks, ...)                                                                     \
     launch_((k), (blocks), (jc_plan_karg[]){ __VA_ARGS__ },                                        \
             sizeof((jc_plan_karg[]){ __VA_ARGS__ }) / sizeof(jc_plan_karg))
-static jc_plan_step *launch_(uint32_t k, const jc_expr *blocks, const jc_plan_karg *args, size_t n)
-{
+static jc_plan_step *launch_(uint32_t k, const jc_expr *blocks, const jc_plan_karg *args, size_t n) {
     jc_plan_step *step = &b.steps[b.plan.nsteps++];
     *step = (jc_plan_step){ .kind = JC_STEP_LAUNCH, .kernel = k, .blocks = blocks, .nkargs = (uint32_t)n,
                             .kargs = jc_arena_memdup(arena, args, n * sizeof *args) };
     return step;
 }
 
-static jc_plan_step *call_step(const char *op, const jc_plan_arg *args, uint32_t n, uint32_t result)
-{
+static jc_plan_step *call_step(const char *op, const jc_plan_arg *args, uint32_t n, uint32_t result) {
     jc_plan_step *step = &b.steps[b.plan.nsteps++];
     *step = (jc_plan_step){ .kind = JC_STEP_CALL, .op = op, .line = 17, .nargs = n,
                             .args = jc_arena_memdup(arena, args, n * sizeof *args) };
@@ -294,13 +270,11 @@ static jc_plan_step *call_step(const char *op, const jc_plan_arg *args, uint32_t
     return step;
 }
 
-static void output(jc_plan_out_kind kind, uint32_t index, const jc_expr *e)
-{
+static void output(jc_plan_out_kind kind, uint32_t index, const jc_expr *e) {
     b.outputs[b.plan.noutputs++] = (jc_plan_output){ .kind = (uint8_t)kind, .index = index, .expr = e };
 }
 
-static jc_bytes artifact_bytes(const jc_target *target)
-{
+static jc_bytes artifact_bytes(const jc_target *target) {
     jc_bytes plan = JC_BYTES(arena), out = JC_BYTES(arena);
     jc_code codes[4] = { 0 };
     jc_plan_encode(&b.plan, &plan);
@@ -312,8 +286,7 @@ static jc_bytes artifact_bytes(const jc_target *target)
     return out;
 }
 
-static jc_exec *load(void)
-{
+static jc_exec *load(void) {
     jc_bytes bytes = artifact_bytes(&fake.target);
     jc_exec *e = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -338,8 +311,7 @@ typedef struct run_result {
 static run_result result;
 static const jc_call_trace *trace;
 
-static jitc_status run_in(jc_exec *e, jc_frame *f, const int64_t *syms, const jitc_value *in, run_result *r)
-{
+static jitc_status run_in(jc_exec *e, jc_frame *f, const int64_t *syms, const jitc_value *in, run_result *r) {
     const jc_shape *shape = NULL;
     void *escapes[4] = { escape_memory[0], escape_memory[1], escape_memory[2], escape_memory[3] };
     memset(r, 0, sizeof *r);
@@ -353,8 +325,7 @@ static jitc_status run_in(jc_exec *e, jc_frame *f, const int64_t *syms, const ji
     return r->status;
 }
 
-static void run_ok(jc_exec *e, int64_t n, const jitc_value *in)
-{
+static void run_ok(jc_exec *e, int64_t n, const jitc_value *in) {
     run_in(e, frame, &n, in, &result);
     ck_assert_msg(result.status == JITC_OK, "s0=%lld: %s", (long long)n, result.err.message);
 }
@@ -364,8 +335,7 @@ typedef struct host_tensor {
     int64_t dims[2], strides[2];
 } host_tensor;
 
-static jitc_value t_(host_tensor *h, void *data, int rank, int64_t d0, int64_t d1)
-{
+static jitc_value t_(host_tensor *h, void *data, int rank, int64_t d0, int64_t d1) {
     h->dims[0] = d0;
     h->dims[1] = d1;
     h->t = (DLTensor){ .data = data, .device = { kDLCPU, 0 }, .ndim = rank, .dtype = { kDLFloat, 32, 1 }, .shape = h->dims };
@@ -375,8 +345,7 @@ static jitc_value t_(host_tensor *h, void *data, int rank, int64_t d0, int64_t d
 static jitc_value int_(int64_t i) { return (jitc_value){ .tag = JITC_INT, .i = i }; }
 
 /* out = x + y, over s0 elements. */
-static jc_exec *add_exec(void)
-{
+static jc_exec *add_exec(void) {
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), y = in_input(input(t, false)), out = in_buffer(t, NONE);
     LAUNCH(kernel(ADD), jc_ex_cdiv(ex, s0, n_(64)), ptr(out), ptr(x), ptr(y), num(s0));
@@ -386,16 +355,14 @@ static jc_exec *add_exec(void)
 
 static _Alignas(256) float xs[1024], ys[1024];
 
-static void fill_inputs(void)
-{
+static void fill_inputs(void) {
     for (int i = 0; i < 1024; i++) {
         xs[i] = (float)i;
         ys[i] = 1000.0f * (float)i;
     }
 }
 
-START_TEST(adds_at_several_sizes)
-{
+START_TEST(adds_at_several_sizes) {
     static const int64_t sizes[] = { 1, 63, 64, 65, 500, 1, 0 };
     jc_exec *e = add_exec();
     host_tensor x, y;
@@ -422,8 +389,7 @@ END_TEST
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 /* a = x*2 (slot 0), b = a*3 (slot 1), c = [b, b] (slot 0 again, twice the size), out = c*1 */
-START_TEST(slots_and_lifetimes)
-{
+START_TEST(slots_and_lifetimes) {
     jc_type t = type_(JC_F32, 1, s0, NULL), twice = type_(JC_F32, 1, jc_ex_mul(ex, n_(2), s0), NULL);
     uint32_t x = in_input(input(t, false)), a = in_buffer(t, 0), bb = in_buffer(t, 1), c = in_buffer(twice, 0);
     uint32_t out = in_buffer(twice, NONE), k = kernel(SCALE);
@@ -472,8 +438,7 @@ START_TEST(slots_and_lifetimes)
 }
 END_TEST
 
-START_TEST(steady_state_allocates_nothing)
-{
+START_TEST(steady_state_allocates_nothing) {
     jc_exec *e = add_exec();
     host_tensor x, y;
     jitc_value in[] = { t_(&x, xs, 1, 10, 0), t_(&y, ys + 1, 1, 10, 0) }; /* y is copied */
@@ -486,8 +451,7 @@ START_TEST(steady_state_allocates_nothing)
 }
 END_TEST
 
-START_TEST(outputs_of_every_kind)
-{
+START_TEST(outputs_of_every_kind) {
     jc_type t = type_(JC_F32, 2, s0, n_(4)), row = type_(JC_F32, 1, n_(4), NULL);
     uint32_t x = input(t, false), name = scalar(JC_NAME, NULL), n = scalar(JC_INT, NULL);
     uint32_t base = in_buffer(t, NONE);
@@ -535,8 +499,7 @@ static const struct {
     int launches, id;
 } guard_rows[] = { { 1, 1, SCALE }, { 8, 1, SCALE }, { 9, 1, ADD }, { 100, 1, ADD }, { 0, 0, 0 } };
 
-START_TEST(guards_choose)
-{
+START_TEST(guards_choose) {
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), out = in_buffer(t, NONE);
     jc_plan_step *small = LAUNCH(kernel(SCALE), s0, ptr(out), ptr(x), num(s0), real(2), num(n_(0)));
@@ -569,8 +532,7 @@ static const struct {
     { { .tag = JITC_INT, .i = 2 }, { .tag = JITC_INT, .i = -1 }, 5.0f }, /* an int where a float is wanted */
 };
 
-START_TEST(lifted_scalars_reach_kernels)
-{
+START_TEST(lifted_scalars_reach_kernels) {
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), factor = scalar(JC_FLOAT, NULL), summand = scalar(JC_INT, NULL);
     uint32_t size = scalar(JC_SYMINT, jc_ex_mul(ex, n_(48), s0)), out = in_buffer(t, NONE);
@@ -591,8 +553,7 @@ END_TEST
 /* ---- inputs that are not aligned -------------------------------------------------------------------------------- */
 
 /* x[s0, 3] with row stride 5 is incremented in place; the two columns between rows are not ours. */
-START_TEST(unaligned_written_input)
-{
+START_TEST(unaligned_written_input) {
     jc_type t = strided(type_(JC_F32, 2, s0, n_(3)), n_(5), n_(1));
     uint32_t x = in_input(input(t, true));
     LAUNCH(kernel(INC), n_(1), ptr(x), num(s0), num(n_(3)), num(n_(5)));
@@ -621,8 +582,7 @@ START_TEST(unaligned_written_input)
 }
 END_TEST
 
-START_TEST(unaligned_read_inputs)
-{
+START_TEST(unaligned_read_inputs) {
     jc_exec *e = add_exec();
     host_tensor x, y;
     fill_inputs();
@@ -664,8 +624,7 @@ static const struct {
     { BOOL_TAG, { "Input 3 must be a bool", "tag 2" } },
 };
 
-START_TEST(inputs_checked)
-{
+START_TEST(inputs_checked) {
     input(strided(type_(JC_F32, 2, s0, n_(4)), n_(8), n_(1)), false);
     scalar(JC_SYMINT, jc_ex_add(ex, s0, n_(1)));
     scalar(JC_NAME, NULL);
@@ -712,8 +671,7 @@ START_TEST(inputs_checked)
 }
 END_TEST
 
-START_TEST(escape_missing)
-{
+START_TEST(escape_missing) {
     jc_exec *e = add_exec();
     host_tensor x, y;
     jitc_value in[] = { t_(&x, xs, 1, 4, 0), t_(&y, ys, 1, 4, 0) };
@@ -758,8 +716,7 @@ static const struct {
     { DIV_ZERO, 4, JITC_E_INPUT, "divides by zero" },
 };
 
-START_TEST(shapes_checked)
-{
+START_TEST(shapes_checked) {
     jc_sym *sym = jc_sym_at(ex, 0);
     sym->hi = INT64_MAX;
     jc_type t = type_(JC_F32, 1, s0, NULL);
@@ -787,8 +744,7 @@ START_TEST(shapes_checked)
 }
 END_TEST
 
-START_TEST(shapes_remembered)
-{
+START_TEST(shapes_remembered) {
     jc_exec *e = add_exec();
     const jc_shape *first, *held, *again, *s;
     jc_error err = JC_ERROR_INIT;
@@ -824,8 +780,7 @@ static struct {
     char trace[128];
 } op_state;
 
-static int bias_op(jitc_call *call)
-{
+static int bias_op(jitc_call *call) {
     const jitc_value *a = call->args;
     op_state.calls++;
     if (op_state.fail) {
@@ -848,16 +803,14 @@ static int bias_op(jitc_call *call)
     return 0;
 }
 
-static int bias_shape(jitc_call *call)
-{
+static int bias_shape(jitc_call *call) {
     if (op_state.bigger)
         call->results[0]->shape[0] += 1;
     return 0;
 }
 
 /* y = bias(x, layer, 48*s0 (lifted: 96), 0.25, [s0+2, None, True], kwargs={mode: "fast", t: x}); out = y + y */
-static void op_plan(void)
-{
+static void op_plan(void) {
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), layer = scalar(JC_NAME, NULL), n = scalar(JC_INT, NULL);
     uint32_t y = in_buffer(t, 0), out = in_buffer(t, NONE);
@@ -878,14 +831,12 @@ static void op_plan(void)
     output(JC_OUT_TENSOR, out, NULL);
 }
 
-static void record(void *user, const char *op, const jitc_layer_name *name)
-{
+static void record(void *user, const char *op, const jitc_layer_name *name) {
     char *text = user;
     snprintf(text + strlen(text), 128 - strlen(text), "%s(%s);", op, name ? jc_name_text(name) : "-");
 }
 
-START_TEST(operator_called)
-{
+START_TEST(operator_called) {
     static float bias10 = 10, bias13 = 13;
     jitc_op_options o = { .struct_size = sizeof o, .shape = bias_shape };
     jc_call_trace t = { record, op_state.trace };
@@ -913,8 +864,7 @@ START_TEST(operator_called)
 }
 END_TEST
 
-START_TEST(operator_errors)
-{
+START_TEST(operator_errors) {
     jitc_op_options o = { .struct_size = sizeof o, .shape = bias_shape };
     jc_error err = JC_ERROR_INIT;
     static float bias = 1;
@@ -948,8 +898,7 @@ START_TEST(operator_errors)
 }
 END_TEST
 
-static int write_op(jitc_call *call, DLTensor *x, int64_t n)
-{
+static int write_op(jitc_call *call, DLTensor *x, int64_t n) {
     (void)call;
     ((float *)x->data)[n] = -1;
     return 0;
@@ -968,8 +917,7 @@ static const struct {
     { "ns::write(Tensor(a!) x, int n) -> Tensor", 1, JITC_E_UNSUPPORTED, "gives 1 results" },
 };
 
-START_TEST(operator_bound)
-{
+START_TEST(operator_bound) {
     uint32_t x = in_input(input(type_(JC_F32, 1, s0, NULL), true));
     jc_plan_arg args[] = { { .kind = JITC_TENSOR, .tensor = x }, { .kind = JITC_INT, .expr = jc_ex_sub(ex, s0, n_(1)) } };
     call_step("ns::write.default", args, 2, NONE)->writes = bind_rows[_i].writes;
@@ -993,8 +941,7 @@ END_TEST
 
 /* ---- launches of a device that checks ---------------------------------------------------------------------------- */
 
-START_TEST(ranges_of_homes)
-{
+START_TEST(ranges_of_homes) {
     jc_type t = strided(type_(JC_F32, 2, s0, n_(3)), n_(5), n_(1));
     uint32_t x = input(t, true), y = input(type_(JC_F32, 1, s0, NULL), false);
     uint32_t xt = in_input(x), yt = in_input(y), out = in_buffer(type_(JC_F32, 1, n_(100), NULL), 0);
@@ -1018,8 +965,7 @@ END_TEST
 
 /* ---- artifacts --------------------------------------------------------------------------------------------------- */
 
-START_TEST(artifact_refused)
-{
+START_TEST(artifact_refused) {
     jc_exec_free(add_exec());
     jc_exec *e = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1069,8 +1015,7 @@ static const struct {
 };
 
 /* Which code may run where. */
-START_TEST(targets_fit)
-{
+START_TEST(targets_fit) {
     jc_exec_free(add_exec());
     jc_target made;
     jc_error err = JC_ERROR_INIT;
@@ -1086,8 +1031,7 @@ START_TEST(targets_fit)
 END_TEST
 
 /* Memory runs out at each allocation in turn; the next try works. */
-START_TEST(out_of_memory)
-{
+START_TEST(out_of_memory) {
     jitc_op_options o = { .struct_size = sizeof o };
     jc_error err = JC_ERROR_INIT;
     op_plan();
@@ -1125,8 +1069,7 @@ END_TEST
 
 static jc_exec *shared_exec;
 
-static void run_many(void *user, size_t index)
-{
+static void run_many(void *user, size_t index) {
     int *bad = user;
     jc_frame *f = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1153,8 +1096,7 @@ static void run_many(void *user, size_t index)
     jc_frame_free(f);
 }
 
-START_TEST(many_threads_one_executable)
-{
+START_TEST(many_threads_one_executable) {
     int bad = 0;
     fake_ops.launch = fake_quiet_launch;
     fill_inputs();
@@ -1167,8 +1109,7 @@ END_TEST
 
 /* ---- the devices themselves -------------------------------------------------------------------------------------- */
 
-static uint8_t *read_whole(const char *path, size_t *n)
-{
+static uint8_t *read_whole(const char *path, size_t *n) {
     static uint8_t bytes[65536];
     FILE *f = fopen(path, "rb");
     ck_assert_msg(f != NULL, "%s is missing", path);
@@ -1179,8 +1120,7 @@ static uint8_t *read_whole(const char *path, size_t *n)
 }
 
 /* out = x * 2 by the object OBJECT on device D, N elements, the input and output from D's memory unless CALLERS. */
-static jitc_status run_object(jc_device *d, const char *object, int64_t n, bool callers, float **got, jc_error *err)
-{
+static jitc_status run_object(jc_device *d, const char *object, int64_t n, bool callers, float **got, jc_error *err) {
     static _Alignas(256) float in_memory[200000], out_memory[200000];
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), out = in_buffer(t, NONE);
@@ -1230,8 +1170,7 @@ static const struct {
 } host_rows[] = { { 0, false, 1 }, { 0, false, 1000 }, { 1, true, 1000 }, { 4, true, 63 }, { 4, true, 200000 },
                   { 0, true, 100000 } };
 
-START_TEST(host_device_runs)
-{
+START_TEST(host_device_runs) {
     jc_device_options o = { .threads = host_rows[_i].threads };
     jc_device *d = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1247,8 +1186,7 @@ START_TEST(host_device_runs)
 }
 END_TEST
 
-START_TEST(host_device_memory)
-{
+START_TEST(host_device_memory) {
     jc_device *d = NULL;
     jc_error err = JC_ERROR_INIT;
     void *blocks[4];
@@ -1271,8 +1209,7 @@ START_TEST(host_device_memory)
 }
 END_TEST
 
-START_TEST(host_module_errors)
-{
+START_TEST(host_module_errors) {
     jc_device *d = NULL;
     jc_module *m = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1304,8 +1241,7 @@ static const struct {
     { TEST_BUILDDIR "/tests/exec_fault.o", 130, true, true },
 };
 
-START_TEST(sim_device_runs)
-{
+START_TEST(sim_device_runs) {
     jc_device_options o = { .sim_seed = 5, .sim_arch = "sm_90a" };
     jc_device *d = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1323,8 +1259,7 @@ START_TEST(sim_device_runs)
 }
 END_TEST
 
-START_TEST(sim_arch_unknown)
-{
+START_TEST(sim_arch_unknown) {
     jc_device_options o = { .sim_arch = "sm_1" };
     jc_device *d = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -1336,8 +1271,7 @@ END_TEST
 /* ---- the suite --------------------------------------------------------------------------------------------------- */
 
 /* One process may run all tests (CK_FORK=no). */
-static void forget(void)
-{
+static void forget(void) {
     memset(&seen, 0, sizeof seen);
     memset(&op_state, 0, sizeof op_state);
     memset(&result, 0, sizeof result);
@@ -1345,8 +1279,7 @@ static void forget(void)
     fake_ops.launch = fake_launch;
 }
 
-static TCase *case_new(Suite *suite, const char *name)
-{
+static TCase *case_new(Suite *suite, const char *name) {
     TCase *c = tcase_create(name);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_checked_fixture(c, forget, NULL);
@@ -1355,8 +1288,7 @@ static TCase *case_new(Suite *suite, const char *name)
     return c;
 }
 
-static void plan_tests(Suite *suite)
-{
+static void plan_tests(Suite *suite) {
     TCase *c = case_new(suite, "plans");
     tcase_add_test(c, adds_at_several_sizes);
     tcase_add_test(c, slots_and_lifetimes);
@@ -1377,8 +1309,7 @@ static void plan_tests(Suite *suite)
     tcase_add_test(c, shapes_remembered);
 }
 
-static void other_tests(Suite *suite)
-{
+static void other_tests(Suite *suite) {
     TCase *c = case_new(suite, "operators");
     tcase_add_test(c, operator_called);
     tcase_add_test(c, operator_errors);
@@ -1394,8 +1325,7 @@ static void other_tests(Suite *suite)
     tcase_add_test(c, sim_arch_unknown);
 }
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("exec");
     plan_tests(suite);
     other_tests(suite);

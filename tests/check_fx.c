@@ -14,8 +14,7 @@
 
 /* --- files --- */
 
-static char *slurp(const char *path, size_t *length)
-{
+static char *slurp(const char *path, size_t *length) {
     FILE *f = fopen(path, "rb");
     if (!f)
         return NULL;
@@ -29,8 +28,7 @@ static char *slurp(const char *path, size_t *length)
     return text;
 }
 
-static const char *graphs_dir(void)
-{
+static const char *graphs_dir(void) {
     const char *dir = getenv("JITC_GRAPHS");
     return dir ? dir : TEST_SRCDIR "/../shared/graphs";
 }
@@ -42,8 +40,7 @@ typedef struct buffer {
     size_t n;
 } buffer;
 
-static void put(buffer *b, const char *text, size_t n)
-{
+static void put(buffer *b, const char *text, size_t n) {
     b->at = realloc(b->at, b->n + n + 1);
     ck_assert_ptr_nonnull(b->at);
     memcpy(b->at + b->n, text, n);
@@ -51,14 +48,12 @@ static void put(buffer *b, const char *text, size_t n)
     b->at[b->n] = '\0';
 }
 
-static void puts_(buffer *b, const char *text)
-{
+static void puts_(buffer *b, const char *text) {
     put(b, text, strlen(text));
 }
 
 /* A shortened case written out: the class, its parameters, its body. */
-static buffer whole_text(const char *text, size_t n)
-{
+static buffer whole_text(const char *text, size_t n) {
     buffer b = { 0 };
     if (!n || *text != '(') {
         put(&b, text, n);
@@ -81,8 +76,7 @@ static buffer whole_text(const char *text, size_t n)
 }
 
 /* What reading TEXT gives, as a golden says it. */
-static void outcome(const char *text, size_t n, buffer *out)
-{
+static void outcome(const char *text, size_t n, buffer *out) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_graph *g = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -104,8 +98,7 @@ static void outcome(const char *text, size_t n, buffer *out)
     jc_arena_free(arena);
 }
 
-START_TEST(goldens)
-{
+START_TEST(goldens) {
     const char *path = TEST_SRCDIR "/tests/golden/fx.txt";
     size_t n;
     char *file = slurp(path, &n);
@@ -146,8 +139,7 @@ END_TEST
 
 /* --- forms that must not matter --- */
 
-static buffer replace(const char *text, const char *from, const char *to)
-{
+static buffer replace(const char *text, const char *from, const char *to) {
     buffer b = { 0 };
     for (const char *hit; (hit = strstr(text, from)); text = hit + strlen(from)) {
         put(&b, text, (size_t)(hit - text));
@@ -175,8 +167,7 @@ static const struct {
     { "byte order mark", "from __future__", "\xEF\xBB\xBF""from __future__" },
 };
 
-START_TEST(forms_that_do_not_matter)
-{
+START_TEST(forms_that_do_not_matter) {
     size_t n;
     char *text = slurp(DATA "pieces.py", &n);
     ck_assert_ptr_nonnull(text);
@@ -195,8 +186,7 @@ END_TEST
 
 /* --- places, lines, names --- */
 
-START_TEST(lines_and_names_are_kept)
-{
+START_TEST(lines_and_names_are_kept) {
     static const char text[] = "class M(torch.nn.Module):\n"
                                "    def forward(self, x: \"f32[4]\"):\n"
                                "        # a comment\n"
@@ -226,8 +216,7 @@ START_TEST(lines_and_names_are_kept)
 }
 END_TEST
 
-START_TEST(text_is_borrowed_for_the_call_only)
-{
+START_TEST(text_is_borrowed_for_the_call_only) {
     size_t n;
     char *text = slurp(DATA "pieces.py", &n);
     ck_assert_ptr_nonnull(text);
@@ -254,8 +243,7 @@ END_TEST
 
 /* --- limits --- */
 
-static jitc_status status_of(const char *text, size_t n, char *message, size_t size)
-{
+static jitc_status status_of(const char *text, size_t n, char *message, size_t size) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_graph *g;
     jc_error err = JC_ERROR_INIT;
@@ -278,8 +266,7 @@ static const struct {
     { "index", "", "[0:4]", JITC_E_INPUT },
 };
 
-START_TEST(nesting_is_bounded)
-{
+START_TEST(nesting_is_bounded) {
     char message[2048];
     for (int k = 0; k < 2; k++) {
         const int depth = k ? 5000 : 25;
@@ -301,8 +288,7 @@ START_TEST(nesting_is_bounded)
 }
 END_TEST
 
-START_TEST(bytes_that_are_no_text)
-{
+START_TEST(bytes_that_are_no_text) {
     static const char nul[] = "class M:\n    def forward(self, x: \"f32[4]\"):\n # \0\n        return x\n";
     static const char latin[] = "class M:\n    def forward(self, x\xE9: \"f32[4]\"):\n        return x\n";
     static const char comment[] = "class M:\n    def forward(self, x: \"f32[4]\"):\n        # \xFF\xFE\n        return x\n";
@@ -323,8 +309,7 @@ END_TEST
 
 static const char *const small_files[] = { "qwen3_5_layer10.py", "pieces.py" };
 
-START_TEST(cut_at_every_byte)
-{
+START_TEST(cut_at_every_byte) {
     char path[512], message[2048];
     snprintf(path, sizeof path, DATA "%s", small_files[_i]);
     size_t n;
@@ -345,8 +330,7 @@ START_TEST(cut_at_every_byte)
 }
 END_TEST
 
-START_TEST(changed_at_every_byte)
-{
+START_TEST(changed_at_every_byte) {
     static const char put_in[] = { '\0', '\n', ' ', '(', ')', '\'', '9', ',', ':', '=', '-', 'x', '[', '\\', (char)0xFF };
     char path[512], message[2048];
     snprintf(path, sizeof path, DATA "%s", small_files[_i]);
@@ -373,8 +357,7 @@ typedef struct faulty {
     long live, made;
 } faulty;
 
-static void *faulty_alloc(void *user, size_t size)
-{
+static void *faulty_alloc(void *user, size_t size) {
     faulty *f = user;
     if (f->left == 0)
         return NULL;
@@ -384,15 +367,13 @@ static void *faulty_alloc(void *user, size_t size)
     return malloc(size);
 }
 
-static void faulty_free(void *user, void *block, size_t size)
-{
+static void faulty_free(void *user, void *block, size_t size) {
     (void)size;
     ((faulty *)user)->live--;
     free(block);
 }
 
-START_TEST(memory_runs_out_at_every_point)
-{
+START_TEST(memory_runs_out_at_every_point) {
     size_t n;
     char *text = slurp(DATA "llama_block_small.py", &n);
     ck_assert_ptr_nonnull(text);
@@ -421,8 +402,7 @@ END_TEST
 /* --- real graphs --- */
 
 /* "pieces": N of MODEL in EXPECTED.json; -1 where the model is not in it. */
-static int expected_pieces(const char *json, const char *model)
-{
+static int expected_pieces(const char *json, const char *model) {
     char key[256];
     snprintf(key, sizeof key, "\"%s\": {", model);
     const char *at = strstr(json, key), *pieces = at ? strstr(at, "\"pieces\":") : NULL;
@@ -434,8 +414,7 @@ typedef struct seen {
     char *json;
 } seen;
 
-static void read_real(const char *path, const char *dir, const char *file, seen *s)
-{
+static void read_real(const char *path, const char *dir, const char *file, seen *s) {
     size_t n;
     char *text = slurp(path, &n), message[2048];
     ck_assert_msg(text != NULL, "%s cannot be read", path);
@@ -461,8 +440,7 @@ static void read_real(const char *path, const char *dir, const char *file, seen 
     free(text);
 }
 
-static void walk(const char *path, const char *dir, seen *s)
-{
+static void walk(const char *path, const char *dir, seen *s) {
     DIR *d = opendir(path);
     ck_assert_msg(d != NULL, "%s cannot be opened", path);
     for (struct dirent *e; (e = readdir(d));) {
@@ -480,8 +458,7 @@ static void walk(const char *path, const char *dir, seen *s)
     closedir(d);
 }
 
-START_TEST(every_real_graph_reads)
-{
+START_TEST(every_real_graph_reads) {
     const char *dir = graphs_dir();
     char path[1024];
     size_t n;
@@ -503,8 +480,7 @@ END_TEST
 
 /* --- docs/operators.md --- */
 
-START_TEST(operators_page_is_current)
-{
+START_TEST(operators_page_is_current) {
     size_t n;
     const char *path = TEST_SRCDIR "/docs/operators.md";
     FILE *p = popen(TEST_BUILDDIR "/docs/gen_operators", "r");
@@ -523,8 +499,7 @@ END_TEST
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("fx");
     TCase *t = tcase_create("fx");
     tcase_set_timeout(t, 300);

@@ -47,22 +47,19 @@ static const char *graphs;
 static jc_arena *arena;
 static tiny_host host;
 
-static void set_up(void)
-{
+static void set_up(void) {
     jc_error err = JC_ERROR_INIT;
     arena = jc_arena_new(NULL);
     ck_assert_msg(tiny_host_open(arena, &host, &err) == JITC_OK, "the plugin: %s", err.message);
 }
 
-static void tear_down(void)
-{
+static void tear_down(void) {
     jc_arena_free(arena);
 }
 
 /* ---- files ---- */
 
-static const char *path_of(const struct row *r, const char *format, ...)
-{
+static const char *path_of(const struct row *r, const char *format, ...) {
     va_list args;
     va_start(args, format);
     const char *name = jc_arena_vprintf(arena, format, args);
@@ -70,13 +67,11 @@ static const char *path_of(const struct row *r, const char *format, ...)
     return jc_arena_printf(arena, "%s/%s/%s", graphs, r->dir, name);
 }
 
-static void drop_json(void *handle)
-{
+static void drop_json(void *handle) {
     json_decref(handle);
 }
 
-static json_t *json_of(const char *path)
-{
+static json_t *json_of(const char *path) {
     json_error_t why;
     json_t *json = json_load_file(path, 0, &why);
     ck_assert_msg(json != NULL, "%s: %s", path, why.text);
@@ -84,8 +79,7 @@ static json_t *json_of(const char *path)
     return json;
 }
 
-static jc_func *graph_of(const char *path)
-{
+static jc_func *graph_of(const char *path) {
     jc_graph *g = NULL;
     jc_error err = JC_ERROR_INIT;
     FILE *f = fopen(path, "rb");
@@ -100,8 +94,7 @@ static jc_func *graph_of(const char *path)
     return g->root;
 }
 
-static jc_st_file tensors_of(const char *path)
-{
+static jc_st_file tensors_of(const char *path) {
     jc_st_file file;
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(jc_st_read(arena, path, &file, &err) == JITC_OK, "%s: %s", path, err.message);
@@ -110,8 +103,7 @@ static jc_st_file tensors_of(const char *path)
 
 /* ---- running ---- */
 
-static jitc_value tensor_value(const jc_st_tensor *t)
-{
+static jitc_value tensor_value(const jc_st_tensor *t) {
     DLTensor *dl = JC_NEW(arena, DLTensor);
     *dl = (DLTensor){ .data = (void *)t->data, .ndim = t->rank, .device = { .device_type = kDLCPU },
                       .dtype = { jc_dtypes[t->dtype].dl_code, jc_dtypes[t->dtype].dl_bits, 1 } };
@@ -120,8 +112,7 @@ static jitc_value tensor_value(const jc_st_tensor *t)
 }
 
 /* Tensors by the parameters' names, strings by NAMES; symints are left to solving. */
-static jitc_value *values_of(const jc_func *f, const jc_st_file *inputs, const json_t *names)
-{
+static jitc_value *values_of(const jc_func *f, const jc_st_file *inputs, const json_t *names) {
     jitc_value *in = JC_NEWN(arena, jitc_value, f->nparams);
     for (uint32_t k = 0; k < f->nparams; k++) {
         const jc_value *p = f->params[k];
@@ -138,8 +129,7 @@ static jitc_value *values_of(const jc_func *f, const jc_st_file *inputs, const j
     return in;
 }
 
-static jc_eval_out *run(const jc_func *f, const jitc_value *in)
-{
+static jc_eval_out *run(const jc_func *f, const jitc_value *in) {
     jc_error err = JC_ERROR_INIT;
     uint32_t nsyms = jc_sym_count(f->graph->exprs);
     int64_t *syms = JC_NEWN(arena, int64_t, nsyms);
@@ -151,8 +141,7 @@ static jc_eval_out *run(const jc_func *f, const jitc_value *in)
 }
 
 /* ||a - b|| / ||b||; 0 where both are zero. */
-static double distance(const jc_eval_out *a, const jc_st_tensor *b)
-{
+static double distance(const jc_eval_out *a, const jc_st_tensor *b) {
     double apart = 0, size = 0;
     int64_t n = 1;
     ck_assert_int_eq(a->rank, b->rank);
@@ -168,8 +157,7 @@ static double distance(const jc_eval_out *a, const jc_st_tensor *b)
     return apart == 0 ? 0 : sqrt(apart / size);
 }
 
-static bool listed(const json_t *array, const char *text)
-{
+static bool listed(const json_t *array, const char *text) {
     size_t k;
     json_t *item;
     json_array_foreach((json_t *)array, k, item) {
@@ -185,8 +173,7 @@ typedef struct golden {
     const json_t *report;
 } golden;
 
-static golden golden_of(const struct row *r, int tokens)
-{
+static golden golden_of(const struct row *r, int tokens) {
     const char *v = r->variant;
     char text[16];
     snprintf(text, sizeof text, "%d", tokens);
@@ -198,8 +185,7 @@ static golden golden_of(const struct row *r, int tokens)
     };
 }
 
-static void compare(const struct row *r, int tokens, const jc_func *f, const jc_eval_out *out, const golden *g)
-{
+static void compare(const struct row *r, int tokens, const jc_func *f, const jc_eval_out *out, const golden *g) {
     uint32_t compared = 0;
     for (uint32_t k = 0; k < f->noutputs; k++) {
         const char *name = jc_arena_printf(arena, "out%u", k);
@@ -224,8 +210,7 @@ static void compare(const struct row *r, int tokens, const jc_func *f, const jc_
                   g->outputs.n);
 }
 
-START_TEST(models)
-{
+START_TEST(models) {
     const struct row *r = &rows[_i];
     const jc_func *f = graph_of(path_of(r, "%s", r->graph));
     json_t *names = r->names ? json_of(path_of(r, "%s", r->names)) : NULL;
@@ -237,8 +222,7 @@ START_TEST(models)
 END_TEST
 
 /* Two layers' names exchanged: far off, so the comparison would notice names taken in the wrong order. */
-START_TEST(exchanged_names_are_noticed)
-{
+START_TEST(exchanged_names_are_noticed) {
     const struct row *r = NULL;
     for (size_t k = 0; k < sizeof rows / sizeof *rows && !r; k++)
         r = strcmp(rows[k].dir, "tiny/qwen3_5") ? NULL : &rows[k];
@@ -260,8 +244,7 @@ START_TEST(exchanged_names_are_noticed)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     graphs = getenv("JITC_GRAPHS");
     if (!graphs)
         graphs = TEST_SRCDIR "/../shared/graphs";

@@ -17,8 +17,7 @@ typedef struct file {
     size_t n;
 } file;
 
-static file read_file(const char *name)
-{
+static file read_file(const char *name) {
     char path[4096];
     snprintf(path, sizeof path, SAMPLES "%s", name);
     FILE *f = fopen(path, "rb");
@@ -31,14 +30,12 @@ static file read_file(const char *name)
     return out;
 }
 
-static int extra_function(int x)
-{
+static int extra_function(int x) {
     return x * 100;
 }
 static const jc_loader_symbol extra[] = { { "extra_function", (void *)extra_function } };
 
-static jc_loaded *load(const file *f)
-{
+static jc_loaded *load(const file *f) {
     jc_loaded *l = NULL;
     jc_error err = JC_ERROR_INIT;
     jitc_status status = jc_load_object(f->at, f->n, extra, 1, NULL, &l, &err);
@@ -46,8 +43,7 @@ static jc_loaded *load(const file *f)
     return l;
 }
 
-static void *need(const jc_loaded *l, const char *name)
-{
+static void *need(const jc_loaded *l, const char *name) {
     void *at = jc_loaded_symbol(l, name);
     ck_assert_msg(at != NULL, "%s is not there", name);
     return at;
@@ -56,8 +52,7 @@ static void *need(const jc_loaded *l, const char *name)
 
 static const char *const samples[] = { "loader_pic.o", "loader_plain.o" };
 
-START_TEST(test_runs)
-{
+START_TEST(test_runs) {
     file f = read_file(samples[_i]);
     jc_loaded *l = load(&f);
     ck_assert_int_eq(FUNCTION(int (*)(int, int), "sample_add")(20, 22), 42);
@@ -80,8 +75,7 @@ START_TEST(test_runs)
 }
 END_TEST
 
-START_TEST(test_tables)
-{
+START_TEST(test_tables) {
     file f = read_file("loader_pic.o");
     jc_loaded *l = load(&f);
     ck_assert_int_eq(FUNCTION(int (*)(int), "sample_table")(0), 7);
@@ -95,8 +89,7 @@ START_TEST(test_tables)
 END_TEST
 
 /* Two loads of one object share nothing. */
-START_TEST(test_apart)
-{
+START_TEST(test_apart) {
     file f = read_file("loader_pic.o");
     jc_loaded *l = load(&f), *m = load(&f);
     ck_assert_int_eq(FUNCTION(int (*)(void), "sample_count")(), 41);
@@ -109,8 +102,7 @@ START_TEST(test_apart)
 END_TEST
 
 /* No page of an object may be written and executed. */
-START_TEST(test_protection)
-{
+START_TEST(test_protection) {
     file f = read_file("loader_pic.o");
     jc_loaded *l = load(&f);
     const struct {
@@ -134,8 +126,7 @@ START_TEST(test_protection)
 }
 END_TEST
 
-static jitc_status refuse(const file *f, uint32_t nextra, jc_error *err)
-{
+static jitc_status refuse(const file *f, uint32_t nextra, jc_error *err) {
     jc_loaded *l = NULL;
     *err = (jc_error)JC_ERROR_INIT;
     jitc_status status = jc_load_object(f->at, f->n, extra, nextra, NULL, &l, err);
@@ -146,8 +137,7 @@ static jitc_status refuse(const file *f, uint32_t nextra, jc_error *err)
     return status;
 }
 
-START_TEST(test_unknown_external)
-{
+START_TEST(test_unknown_external) {
     file f = read_file("loader_pic.o");
     jc_error err;
     ck_assert_int_eq(refuse(&f, 0, &err), JITC_E_INPUT);
@@ -157,8 +147,7 @@ START_TEST(test_unknown_external)
 END_TEST
 
 /* Absolute 32-bit addresses do not reach, unless the mapping came to lie that low (as valgrind places it). */
-START_TEST(test_absolute)
-{
+START_TEST(test_absolute) {
     file f = read_file("loader_absolute.o");
     jc_loaded *l = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -176,8 +165,7 @@ START_TEST(test_absolute)
 END_TEST
 
 /* Single fields of the header made wrong. */
-START_TEST(test_header)
-{
+START_TEST(test_header) {
     static const struct {
         const char *what;
         size_t at;
@@ -206,8 +194,7 @@ START_TEST(test_header)
 END_TEST
 
 /* Finds the first section of a type, to damage it. */
-static Elf64_Shdr *section_of(const file *f, uint32_t type, uint64_t flags)
-{
+static Elf64_Shdr *section_of(const file *f, uint32_t type, uint64_t flags) {
     Elf64_Ehdr *h = (Elf64_Ehdr *)f->at;
     Elf64_Shdr *s = (Elf64_Shdr *)(f->at + h->e_shoff);
     for (unsigned i = 0; i < h->e_shnum; i++)
@@ -216,8 +203,7 @@ static Elf64_Shdr *section_of(const file *f, uint32_t type, uint64_t flags)
     ck_abort_msg("no section of type %u", type);
 }
 
-START_TEST(test_sections)
-{
+START_TEST(test_sections) {
     file f = read_file("loader_pic.o");
     Elf64_Shdr *text = section_of(&f, SHT_PROGBITS, SHF_EXECINSTR), *bss = section_of(&f, SHT_NOBITS, SHF_ALLOC);
     Elf64_Shdr *rela = section_of(&f, SHT_RELA, 0), *symtab = section_of(&f, SHT_SYMTAB, 0);
@@ -256,8 +242,7 @@ START_TEST(test_sections)
 END_TEST
 
 /* Cut short anywhere, in memory that ends there; whether it loads or not, nothing is read beyond. */
-START_TEST(test_truncated)
-{
+START_TEST(test_truncated) {
     file f = read_file("loader_plain.o");
     for (size_t n = 0; n < f.n; n++) {
         file cut = { malloc(n + !n), n };
@@ -272,8 +257,7 @@ START_TEST(test_truncated)
 END_TEST
 
 /* Every byte changed in several ways: loaded, never run. */
-START_TEST(test_mutated)
-{
+START_TEST(test_mutated) {
     static const uint8_t flips[] = { 0x01, 0x80, 0xff, 0x10 };
     file f = read_file("loader_pic.o");
     unsigned refused = 0, loaded = 0;
@@ -299,8 +283,7 @@ typedef struct scarce {
     int left, out;
 } scarce;
 
-static void *scarce_alloc(void *user, size_t size)
-{
+static void *scarce_alloc(void *user, size_t size) {
     scarce *s = user;
     if (s->left-- <= 0)
         return NULL;
@@ -308,15 +291,13 @@ static void *scarce_alloc(void *user, size_t size)
     return malloc(size);
 }
 
-static void scarce_free(void *user, void *block, size_t size)
-{
+static void scarce_free(void *user, void *block, size_t size) {
     (void)size;
     ((scarce *)user)->out--;
     free(block);
 }
 
-START_TEST(test_no_memory)
-{
+START_TEST(test_no_memory) {
     file f = read_file("loader_pic.o");
     jitc_status status = JITC_E_NOMEM;
     int n = 0;
@@ -338,15 +319,13 @@ END_TEST
 
 /* ---- the helpers for narrow floats ---- */
 
-static uint32_t bits_of(float f)
-{
+static uint32_t bits_of(float f) {
     uint32_t b;
     memcpy(&b, &f, sizeof b);
     return b;
 }
 
-static float of_bits(uint32_t b)
-{
+static float of_bits(uint32_t b) {
     float f;
     memcpy(&f, &b, sizeof f);
     return f;
@@ -385,8 +364,7 @@ static const struct {
     { -INFINITY, 0xfc00, 0xff80 },
 };
 
-START_TEST(test_narrow)
-{
+START_TEST(test_narrow) {
     for (size_t i = 0; i < sizeof narrow_rows / sizeof *narrow_rows; i++) {
         double x = narrow_rows[i].x;
         ck_assert_msg(bits_of(jc_helper_truncdfhf2(x)) == narrow_rows[i].half, "%a to f16: %04x", x,
@@ -404,8 +382,7 @@ START_TEST(test_narrow)
 END_TEST
 
 /* Every half survives the way there and back; a few are known. */
-START_TEST(test_widen)
-{
+START_TEST(test_widen) {
     ck_assert_float_eq(jc_helper_extendhfsf2(of_bits(0x3555)), 0.333251953125f);
     ck_assert_float_eq(jc_helper_extendhfsf2(of_bits(0x0001)), 0x1p-24f);
     ck_assert_float_eq(jc_helper_extendhfsf2(of_bits(0x83ff)), -0x1.ff8p-15f);
@@ -419,8 +396,7 @@ START_TEST(test_widen)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("loader");
     TCase *tc = tcase_create("loader");
     tcase_set_timeout(tc, 120);

@@ -18,23 +18,20 @@ static jc_arena *arena;
 static jc_registry *ops;
 static jc_names *names;
 
-static void setup(void)
-{
+static void setup(void) {
     arena = jc_arena_new(NULL);
     ops = jc_ops_new(arena);
     names = jc_names_new(arena);
     jc_ops_set_names(ops, names);
 }
 
-static void teardown(void)
-{
+static void teardown(void) {
     jc_arena_free(arena);
 }
 
 /* ---- schemas --------------------------------------------------------------------------------------------------- */
 
-static void show_value(char *out, size_t size, const jitc_value *v)
-{
+static void show_value(char *out, size_t size, const jitc_value *v) {
     char item[64];
     switch (v->tag) {
     case JITC_NONE: snprintf(out, size, "None"); break;
@@ -56,8 +53,7 @@ static void show_value(char *out, size_t size, const jitc_value *v)
 }
 
 /* One letter per kind, then ? for optional, ! for written, * for keyword-only. */
-static void show_schema(char *out, size_t size, const jc_schema *s)
-{
+static void show_schema(char *out, size_t size, const jc_schema *s) {
     static const char kinds[] = "TIFBNLA";
     size_t n = (size_t)snprintf(out, size, "%s:", s->name);
     for (uint32_t i = 0; i < s->nargs; i++) {
@@ -101,8 +97,7 @@ static const struct {
     { "ns::f(Tensor x,\n      int y) -> Tensor", "ns::f: Tx= Iy= -> 1" },
 };
 
-START_TEST(schema_good)
-{
+START_TEST(schema_good) {
     jc_schema s;
     jc_error err = JC_ERROR_INIT;
     char shown[1024];
@@ -157,8 +152,7 @@ static const struct {
     { "ns::f(Any l=[[[[[[[[[[1]]]]]]]]]]) -> ()", 22, "nested too deeply" },
 };
 
-START_TEST(schema_bad)
-{
+START_TEST(schema_bad) {
     jc_schema s;
     jc_error err = JC_ERROR_INIT;
     char column[32];
@@ -170,8 +164,7 @@ START_TEST(schema_bad)
 END_TEST
 
 /* Every prefix of a long schema is refused and nothing is read beyond its end. */
-START_TEST(schema_truncated)
-{
+START_TEST(schema_truncated) {
     static const char whole[] = "ns::f.o(Tensor(a!)? x=None, *, int[2] n=[1, 2], str s='a', float e=1e-5) -> (Tensor, Tensor)";
     for (size_t n = 0; n < sizeof whole - 1; n++) {
         char *cut = malloc(n + 1);
@@ -185,8 +178,7 @@ START_TEST(schema_truncated)
 }
 END_TEST
 
-START_TEST(schema_too_many_arguments)
-{
+START_TEST(schema_too_many_arguments) {
     char text[2048] = "ns::f(";
     for (int i = 0; i < 65; i++)
         snprintf(text + strlen(text), sizeof text - strlen(text), "%sint a%d", i ? ", " : "", i);
@@ -200,8 +192,7 @@ END_TEST
 
 /* ---- calls ----------------------------------------------------------------------------------------------------- */
 
-static const jc_op_entry *add(const char *schema, void *plain, jitc_frame_function frame, const jitc_op_options *o)
-{
+static const jc_op_entry *add(const char *schema, void *plain, jitc_frame_function frame, const jitc_op_options *o) {
     jc_error err = JC_ERROR_INIT;
     char name[64];
     jitc_status status = jc_ops_register(ops, schema, (jitc_plain_function)plain, frame, o, &err);
@@ -228,8 +219,7 @@ static struct {
 /* One process may run all tests (CK_FORK=no). */
 static void forget(void) { memset(&seen, 0, sizeof seen); }
 
-static void note(const jitc_call *call)
-{
+static void note(const jitc_call *call) {
     seen.calls++;
     seen.stream = call->stream;
     seen.user = call->user;
@@ -241,8 +231,7 @@ static int twenty(jitc_call *call, const DLTensor *t0, int64_t i0, double f0, bo
                   const jitc_value *oi, const jitc_value *of, const jitc_value *ob, const DLTensor *ot,
                   const jitc_layer_name *on, const jitc_value *list, const jitc_value *any, int64_t i1, double f1,
                   bool b1, DLTensor *w, double f2, int64_t i2, bool b2, const jitc_value *ints, DLTensor *r0,
-                  DLTensor *r1)
-{
+                  DLTensor *r1) {
     note(call);
     bool ok = t0 && t0->ndim == 2 && i0 == INT64_MIN && f0 == 0.1 && b0 && !strcmp(jc_name_text(n0), "l.0") &&
               oi->tag == JITC_INT && oi->i == -5 && of->tag == JITC_NONE && ob->tag == JITC_BOOL && ob->i == 1 && !ot &&
@@ -259,8 +248,7 @@ static int twenty(jitc_call *call, const DLTensor *t0, int64_t i0, double f0, bo
     return 0;
 }
 
-START_TEST(call_every_type)
-{
+START_TEST(call_every_type) {
     float data[4] = { 0 };
     int64_t dims[2] = { 1, 1 };
     DLTensor t0 = { .ndim = 2, .shape = dims, .data = &data[0] }, w = { .ndim = 1, .shape = dims, .data = &data[1] };
@@ -297,30 +285,25 @@ START_TEST(call_every_type)
 END_TEST
 
 /* One of each kind alone and in every order of three kinds. */
-static int three(jitc_call *call, int64_t a, double b, bool c)
-{
+static int three(jitc_call *call, int64_t a, double b, bool c) {
     note(call);
     return !(a == 41 && b == 0.5 && c);
 }
-static int three_back(jitc_call *call, bool c, double b, int64_t a)
-{
+static int three_back(jitc_call *call, bool c, double b, int64_t a) {
     return three(call, a, b, c);
 }
 static int eight_floats(jitc_call *call, double a, double b, double c, double d, double e, double f, double g, double h,
-                        double i, int64_t j)
-{
+                        double i, int64_t j) {
     note(call);
     return !(a == 1 && b == 2 && c == 3 && d == 4 && e == 5 && f == 6 && g == 7 && h == 8 && i == 9 && j == 10);
 }
 static int eight_ints(jitc_call *call, bool a, int64_t b, bool c, int64_t d, bool e, int64_t f, bool g, int64_t h,
-                      bool i, double j)
-{
+                      bool i, double j) {
     note(call);
     return !(a && b == 2 && !c && d == 4 && e && f == 6 && !g && h == 8 && i && j == 10);
 }
 
-START_TEST(call_type_orders)
-{
+START_TEST(call_type_orders) {
     jc_error err = JC_ERROR_INIT;
     const jc_op_entry *a = add("ns::a(int a, float b, bool c) -> ()", (void *)three, NULL, NULL);
     const jc_op_entry *b = add("ns::b(bool c, float b, int a) -> ()", (void *)three_back, NULL, NULL);
@@ -351,8 +334,7 @@ static struct {
     bool b, has_tensor;
 } defaults;
 
-static int with_defaults(jitc_call *call, const DLTensor *x, int64_t n, double e, const jitc_layer_name *name, bool b)
-{
+static int with_defaults(jitc_call *call, const DLTensor *x, int64_t n, double e, const jitc_layer_name *name, bool b) {
     note(call);
     defaults.has_tensor = x;
     defaults.n = n;
@@ -376,8 +358,7 @@ static const struct {
     { "an int for a float", 1, { "e" }, 2, 3, 2.0 },
 };
 
-START_TEST(call_defaults)
-{
+START_TEST(call_defaults) {
     const jc_op_entry *op = add("ns::f(Tensor? x=None, int n=3, *, float e=1e-6, str name='auto', bool b=True) -> ()",
                                 (void *)with_defaults, NULL, NULL);
     jitc_value args[] = { i_(default_rows[_i].number) };
@@ -392,8 +373,7 @@ START_TEST(call_defaults)
 }
 END_TEST
 
-static int never(jitc_call *call)
-{
+static int never(jitc_call *call) {
     note(call);
     return 0;
 }
@@ -433,8 +413,7 @@ static const struct {
       { "'n'", "unknown tag" } },
 };
 
-START_TEST(call_refused)
-{
+START_TEST(call_refused) {
     const jc_op_entry *op = add("ns::f(Tensor x, int n=1, *, str? name=None, Tensor[] list=[]) -> Tensor", NULL, never,
                                 NULL);
     DLTensor result = { 0 }, *results[] = { &result };
@@ -454,16 +433,14 @@ START_TEST(call_refused)
 }
 END_TEST
 
-static int fails(jitc_call *call)
-{
+static int fails(jitc_call *call) {
     const char *text = call->user;
     if (text)
         snprintf(call->error, call->error_size, "%s", text);
     return -3;
 }
 
-START_TEST(call_operator_error)
-{
+START_TEST(call_operator_error) {
     jitc_op_options o = { .struct_size = sizeof o, .user = "the cache is full" };
     const jc_op_entry *said = add("ns::said() -> ()", NULL, fails, &o);
     const jc_op_entry *mute = add("ns::mute() -> ()", (void *)fails, NULL, NULL);
@@ -477,15 +454,13 @@ START_TEST(call_operator_error)
 END_TEST
 
 /* An open operator gets what the graph passes, keywords and all. */
-static int open_operator(jitc_call *call)
-{
+static int open_operator(jitc_call *call) {
     note(call);
     return !(call->nargs == 2 && call->args[0].i == 7 && !call->keys[0] && !strcmp(call->keys[1], "kwargs") &&
              call->args[1].tag == JITC_DICT && call->args[1].dict[0].value.f == 0.5 && call->nresults == 0);
 }
 
-START_TEST(call_open)
-{
+START_TEST(call_open) {
     const jitc_entry dict[] = { { "scale", f_(0.5) } };
     const char *const keys[] = { NULL, "kwargs" };
     jitc_value args[] = { i_(7), { .tag = JITC_DICT, .n = 1, .dict = dict } };
@@ -501,15 +476,13 @@ START_TEST(call_open)
 END_TEST
 
 /* A frame function gets the values in schema order, defaults filled in. */
-static int framed(jitc_call *call)
-{
+static int framed(jitc_call *call) {
     note(call);
     return !(call->nargs == 3 && !call->keys && call->args[0].i == 1 && call->args[1].tag == JITC_FLOAT &&
              call->args[1].f == 2.0 && call->args[2].i == 3 && call->struct_size == sizeof *call);
 }
 
-START_TEST(call_frame)
-{
+START_TEST(call_frame) {
     const jc_op_entry *op = add("ns::f(int a, float b, int c=3) -> ()", NULL, framed, NULL);
     const char *const keys[] = { "b", "a" };
     jitc_value args[] = { i_(2), i_(1) };
@@ -518,14 +491,12 @@ START_TEST(call_frame)
 }
 END_TEST
 
-static int double_rows(jitc_call *call)
-{
+static int double_rows(jitc_call *call) {
     call->results[0]->shape[0] *= call->args[0].i;
     return call->args[0].i < 0;
 }
 
-START_TEST(shape_function)
-{
+START_TEST(shape_function) {
     jitc_op_options o = { .struct_size = sizeof o, .shape = double_rows };
     const jc_op_entry *with = add("ns::with(int n) -> Tensor", NULL, never, &o);
     const jc_op_entry *without = add("ns::without(int n) -> Tensor", NULL, never, NULL);
@@ -563,8 +534,7 @@ static const struct {
     { "ns::f(...) -> ()", 0, true },
 };
 
-START_TEST(writes_checked)
-{
+START_TEST(writes_checked) {
     const jc_op_entry *op = add(write_rows[_i].schema, NULL, never, NULL);
     jitc_value args[] = { { .tag = JITC_TENSOR }, { .tag = JITC_LIST, .n = 2, .list = two_tensors },
                           { .tag = JITC_TENSOR } };
@@ -579,8 +549,7 @@ START_TEST(writes_checked)
 }
 END_TEST
 
-START_TEST(schema_inferred)
-{
+START_TEST(schema_inferred) {
     const jitc_value mixed[] = { { .tag = JITC_INT }, { .tag = JITC_TENSOR } };
     const jitc_value args[] = { { .tag = JITC_TENSOR }, { .tag = JITC_INT }, { .tag = JITC_FLOAT }, { .tag = JITC_BOOL },
                                 { .tag = JITC_NAME }, { .tag = JITC_NONE },
@@ -603,8 +572,7 @@ END_TEST
 
 /* ---- the registry ---------------------------------------------------------------------------------------------- */
 
-START_TEST(registry_names_and_devices)
-{
+START_TEST(registry_names_and_devices) {
     jitc_op_options host = { .struct_size = sizeof host, .devices = 1u << kDLCPU };
     jitc_op_options gpu = { .struct_size = sizeof gpu, .devices = 1u << kDLCUDA };
     jc_error err = JC_ERROR_INIT;
@@ -626,8 +594,7 @@ START_TEST(registry_names_and_devices)
 }
 END_TEST
 
-START_TEST(registry_usage)
-{
+START_TEST(registry_usage) {
     jitc_op_options small = { .struct_size = 3 }, odd = { .struct_size = sizeof odd, .devices = 1u << 9 };
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_ops_register(ops, "ns::f() -> ()", NULL, NULL, NULL, &err), JITC_E_USAGE);
@@ -651,8 +618,7 @@ START_TEST(registry_usage)
 END_TEST
 
 /* The text may go after registering. */
-START_TEST(registry_copies)
-{
+START_TEST(registry_copies) {
     char *text = strdup("ns::f(int n=5) -> ()");
     add(text, NULL, never, NULL);
     memset(text, 'x', strlen(text));
@@ -665,8 +631,7 @@ END_TEST
 
 /* ---- layer names ----------------------------------------------------------------------------------------------- */
 
-START_TEST(names_handles)
-{
+START_TEST(names_handles) {
     int state1, state2;
     char text[] = "model.layers.10.linear_attn";
     const jitc_layer_name *a = jc_name_intern(names, text, NULL);
@@ -689,8 +654,7 @@ END_TEST
 
 static const jitc_layer_name *handles[8][500];
 
-static void intern_all(void *user, size_t index)
-{
+static void intern_all(void *user, size_t index) {
     (void)user;
     for (int i = 0; i < 500; i++) {
         char text[32];
@@ -699,8 +663,7 @@ static void intern_all(void *user, size_t index)
     }
 }
 
-START_TEST(names_threads)
-{
+START_TEST(names_threads) {
     jc_pool_run(4, 8, intern_all, NULL);
     for (int i = 0; i < 500; i++) {
         char text[32];
@@ -712,21 +675,18 @@ START_TEST(names_threads)
 }
 END_TEST
 
-static void *fail_alloc(void *user, size_t size)
-{
+static void *fail_alloc(void *user, size_t size) {
     int *left = user;
     return (*left)-- > 0 ? malloc(size) : NULL;
 }
 
-static void fail_free(void *user, void *block, size_t size)
-{
+static void fail_free(void *user, void *block, size_t size) {
     (void)user, (void)size;
     free(block);
 }
 
 /* Memory runs out at each allocation in turn: no handle, no lock left behind. */
-START_TEST(names_out_of_memory)
-{
+START_TEST(names_out_of_memory) {
     int left = 1000;
     jc_alloc alloc = { fail_alloc, fail_free, &left };
     for (int n = 0, done = 0; !done; n++) {
@@ -750,16 +710,14 @@ END_TEST
 /* ---- plugins --------------------------------------------------------------------------------------------------- */
 
 /* The context of these tests is the registry itself. */
-static jitc_status api_register(jitc_context *ctx, const char *schema, jitc_plain_function f, const jitc_op_options *o)
-{
+static jitc_status api_register(jitc_context *ctx, const char *schema, jitc_plain_function f, const jitc_op_options *o) {
     jc_error err = JC_ERROR_INIT;
     return jc_ops_register((jc_registry *)ctx, schema, f, NULL, o, &err);
 }
 
 static const jitc_plugin_api api = { .struct_size = sizeof api, .abi = JITC_PLUGIN_ABI, .op_register = api_register };
 
-START_TEST(plugin_registers)
-{
+START_TEST(plugin_registers) {
     void *handle = NULL;
     jc_error err = JC_ERROR_INIT;
     jitc_status status = jc_plugin_open(TEST_BUILDDIR "/tests/plugin_ok.so", (jitc_context *)ops, &api, &handle, &err);
@@ -798,8 +756,7 @@ static const struct {
     { "", JITC_PLUGIN_ABI, JITC_E_IO, false, "could not be opened" },
 };
 
-START_TEST(plugin_refused)
-{
+START_TEST(plugin_refused) {
     void *handle = NULL;
     jc_error err = JC_ERROR_INIT;
     jitc_plugin_api other = api;
@@ -816,8 +773,7 @@ END_TEST
 
 /* ---- the suite ------------------------------------------------------------------------------------------------- */
 
-static TCase *case_new(Suite *suite, const char *name)
-{
+static TCase *case_new(Suite *suite, const char *name) {
     TCase *c = tcase_create(name);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_checked_fixture(c, forget, NULL);
@@ -825,8 +781,7 @@ static TCase *case_new(Suite *suite, const char *name)
     return c;
 }
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("ops");
     TCase *c = case_new(suite, "schema");
     tcase_add_loop_test(c, schema_good, 0, ROWS(good));

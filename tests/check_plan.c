@@ -11,20 +11,17 @@
 
 static jc_arena *arena;
 
-static void setup(void)
-{
+static void setup(void) {
     arena = jc_arena_new(NULL);
 }
 
-static void teardown(void)
-{
+static void teardown(void) {
     jc_arena_free(arena);
 }
 
 /* ---- sample kernels --------------------------------------------------------------------------------------------- */
 
-static uint32_t add_sym(jc_kernel *k, jc_ksym_kind kind, uint32_t index, int64_t lo, int64_t hi, int64_t divisor)
-{
+static uint32_t add_sym(jc_kernel *k, jc_ksym_kind kind, uint32_t index, int64_t lo, int64_t hi, int64_t divisor) {
     char name[16];
     snprintf(name, sizeof name, "any%u", k->nsyms); /* names must not matter */
     uint32_t s = jc_sym_add(k->ex, name);
@@ -33,8 +30,7 @@ static uint32_t add_sym(jc_kernel *k, jc_ksym_kind kind, uint32_t index, int64_t
     return s;
 }
 
-static jc_kernel *new_kernel(uint8_t family, uint8_t rank)
-{
+static jc_kernel *new_kernel(uint8_t family, uint8_t rank) {
     jc_kernel *k = JC_NEW(arena, jc_kernel);
     k->family = family;
     k->rank = rank;
@@ -45,8 +41,7 @@ static jc_kernel *new_kernel(uint8_t family, uint8_t rank)
     return k;
 }
 
-static uint32_t emit(jc_kernel *k, jc_instr in)
-{
+static uint32_t emit(jc_kernel *k, jc_instr in) {
     k->tape[k->ninstrs] = in;
     return k->ninstrs++;
 }
@@ -58,8 +53,7 @@ static uint32_t emit(jc_kernel *k, jc_instr in)
 #define PTR(i, dtype_, ...) (k->args[i] = (jc_karg){ .kind = JC_KARG_PTR, .dtype = dtype_, __VA_ARGS__ }, k->nargs = i + 1)
 
 /* A row of a table for each token, scaled: a gather. */
-static jc_kernel *sample_point(void)
-{
+static jc_kernel *sample_point(void) {
     jc_kernel *k = new_kernel(JC_K_POINT, 2);
     PTR(0, JC_I64, .written = false);
     PTR(1, JC_BF16, .weight = true);
@@ -90,8 +84,7 @@ static jc_kernel *sample_point(void)
 }
 
 /* x * rsqrt(mean(x^2) + eps), 1024 columns. */
-static jc_kernel *sample_row(void)
-{
+static jc_kernel *sample_row(void) {
     jc_kernel *k = new_kernel(JC_K_ROW, 2);
     PTR(0, JC_F16, .written = false);
     PTR(1, JC_F16, .written = true);
@@ -120,8 +113,7 @@ static jc_kernel *sample_row(void)
 }
 
 /* [2 batches, M, 512] = A[b, m, k] * B[b, n, k] */
-static jc_kernel *sample_product(uint8_t family)
-{
+static jc_kernel *sample_product(uint8_t family) {
     jc_kernel *k = new_kernel(family, 3);
     PTR(0, JC_BF16, .written = false);
     PTR(1, JC_BF16, .weight = true);
@@ -155,13 +147,11 @@ static jc_kernel *sample_product(uint8_t family)
     return k;
 }
 
-static jc_kernel *sample_dot(void)
-{
+static jc_kernel *sample_dot(void) {
     return sample_product(JC_K_DOT);
 }
 
-static jc_kernel *sample_mma(void)
-{
+static jc_kernel *sample_mma(void) {
     return sample_product(JC_K_MMA);
 }
 
@@ -231,23 +221,20 @@ static const struct kernel_row {
 };
 #define NKERNELS ((int)(sizeof kernels / sizeof *kernels))
 
-static const char *kernel_text(const jc_kernel *k)
-{
+static const char *kernel_text(const jc_kernel *k) {
     jc_bytes out = JC_BYTES(arena);
     jc_kernel_print(k, &out);
     jc_put_u8(&out, 0);
     return (const char *)out.at;
 }
 
-static jc_bytes kernel_bytes(const jc_kernel *k)
-{
+static jc_bytes kernel_bytes(const jc_kernel *k) {
     jc_bytes out = JC_BYTES(arena);
     jc_kernel_encode(k, &out);
     return out;
 }
 
-START_TEST(test_kernel)
-{
+START_TEST(test_kernel) {
     const struct kernel_row *row = &kernels[_i];
     jc_kernel *k = row->make();
     jc_error err = JC_ERROR_INIT;
@@ -274,8 +261,7 @@ START_TEST(test_kernel)
 END_TEST
 
 /* Symbols' names are no part of a kernel; every other field is. */
-START_TEST(test_kernel_bytes_differ)
-{
+START_TEST(test_kernel_bytes_differ) {
     jc_bytes a = kernel_bytes(sample_point());
     jc_kernel *k = sample_point();
     jc_sym_at(k->ex, 0)->name = "other";
@@ -438,8 +424,7 @@ static const struct {
     { bad_dot_threads, sample_dot, "48 threads" },
 };
 
-START_TEST(test_kernel_breakage)
-{
+START_TEST(test_kernel_breakage) {
     jc_kernel *k = kernel_breakages[_i].make();
     kernel_breakages[_i].break_it(k);
     jc_error err = JC_ERROR_INIT;
@@ -454,8 +439,7 @@ END_TEST
    encode. Returns the status. */
 typedef jitc_status decode_fn(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err);
 
-static jitc_status decode_kernel(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err)
-{
+static jitc_status decode_kernel(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err) {
     jc_kernel *k;
     JC_TRY(jc_kernel_decode(bytes, n, a, &k, err));
     ck_assert_int_eq(jc_kernel_verify(k, err), JITC_OK);
@@ -466,8 +450,7 @@ static jitc_status decode_kernel(const uint8_t *bytes, size_t n, jc_arena *a, jc
     return JITC_OK;
 }
 
-static jitc_status decode_plan(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err)
-{
+static jitc_status decode_plan(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err) {
     jc_plan *p;
     JC_TRY(jc_plan_decode(bytes, n, a, &p, err));
     ck_assert_int_eq(jc_plan_verify(p, err), JITC_OK);
@@ -477,8 +460,7 @@ static jitc_status decode_plan(const uint8_t *bytes, size_t n, jc_arena *a, jc_e
     return JITC_OK;
 }
 
-static jitc_status decode_artifact(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err)
-{
+static jitc_status decode_artifact(const uint8_t *bytes, size_t n, jc_arena *a, jc_error *err) {
     jc_artifact out;
     JC_TRY(jc_artifact_decode(bytes, n, a, &out, err));
     uint8_t sum = 0; /* all that it points to can be read */
@@ -491,8 +473,7 @@ static jitc_status decode_artifact(const uint8_t *bytes, size_t n, jc_arena *a, 
     return JITC_OK;
 }
 
-static jitc_status try_bytes(decode_fn *decode, const uint8_t *bytes, size_t n, const char *what, size_t where)
-{
+static jitc_status try_bytes(decode_fn *decode, const uint8_t *bytes, size_t n, const char *what, size_t where) {
     uint8_t *exact = malloc(n + !n);
     memcpy(exact, bytes, n);
     jc_arena *a = jc_arena_new(NULL);
@@ -509,8 +490,7 @@ static jitc_status try_bytes(decode_fn *decode, const uint8_t *bytes, size_t n, 
     return status;
 }
 
-static void damage(decode_fn *decode, jc_bytes bytes, const char *what)
-{
+static void damage(decode_fn *decode, jc_bytes bytes, const char *what) {
     ck_assert_int_eq(try_bytes(decode, bytes.at, bytes.n, what, 0), JITC_OK);
     for (size_t n = 0; n < bytes.n; n++)
         ck_assert_msg(try_bytes(decode, bytes.at, n, what, n) != JITC_OK, "%s cut to %zu bytes decodes", what, n);
@@ -524,8 +504,7 @@ static void damage(decode_fn *decode, jc_bytes bytes, const char *what)
     ck_assert_msg(try_bytes(decode, bytes.at, bytes.n, what, bytes.n) != JITC_OK, "%s with a byte more decodes", what);
 }
 
-START_TEST(test_kernel_damage)
-{
+START_TEST(test_kernel_damage) {
     damage(decode_kernel, kernel_bytes(kernels[_i].make()), kernels[_i].name);
 }
 END_TEST
@@ -535,16 +514,14 @@ END_TEST
 #define PINT(v) jc_ex_int(p->ex, v)
 #define PMUL(a, b) jc_ex_mul(p->ex, a, b)
 
-static jc_type tensor_type(uint8_t dtype, uint8_t rank, const jc_expr *d0, const jc_expr *d1)
-{
+static jc_type tensor_type(uint8_t dtype, uint8_t rank, const jc_expr *d0, const jc_expr *d1) {
     const jc_expr **dims = JC_NEWN(arena, const jc_expr *, 2);
     dims[0] = d0;
     dims[1] = d1;
     return (jc_type){ .kind = JC_TENSOR, .dtype = dtype, .rank = rank, .dims = dims };
 }
 
-static void sample_memory(jc_plan *p, const jc_expr *s0)
-{
+static void sample_memory(jc_plan *p, const jc_expr *s0) {
     static const uint8_t kinds[] = { JC_NAME, JC_INT, JC_FLOAT, JC_BOOL, JC_SYMINT };
     p->ninputs = 7;
     p->inputs = JC_NEWN(arena, jc_plan_input, 7);
@@ -578,8 +555,7 @@ static void sample_memory(jc_plan *p, const jc_expr *s0)
     p->tensors[5] = (jc_plan_tensor){ JC_HOME_BUFFER, 3, PINT(0), tensor_type(JC_I64, 1, PINT(5), NULL) };
 }
 
-static void sample_launches(jc_plan *p, const jc_expr *s0)
-{
+static void sample_launches(jc_plan *p, const jc_expr *s0) {
     p->nkernels = 2;
     p->kernels = JC_NEWN(arena, jc_plan_kernel, 2);
     for (unsigned i = 0; i < 2; i++) {
@@ -602,8 +578,7 @@ static void sample_launches(jc_plan *p, const jc_expr *s0)
 }
 
 /* vllm::op(t0, t2, in2, key=[t4, {'k': 7}], 'auto', None, in5, s0, 0.5, True, in3, in4) -> t3 */
-static void sample_call(jc_plan *p, const jc_expr *s0)
-{
+static void sample_call(jc_plan *p, const jc_expr *s0) {
     jc_plan_step *c = &p->steps[2];
     *c = (jc_plan_step){ .kind = JC_STEP_CALL, .line = 30, .op = "vllm::op", .nargs = 12, .nresults = 1, .writes = 5 };
     jc_plan_arg *a = c->args = JC_NEWN(arena, jc_plan_arg, 12);
@@ -627,8 +602,7 @@ static void sample_call(jc_plan *p, const jc_expr *s0)
     c->results[0] = 3;
 }
 
-static jc_plan *sample_plan(void)
-{
+static jc_plan *sample_plan(void) {
     jc_plan *p = JC_NEW(arena, jc_plan);
     p->ex = jc_exprs_new(arena);
     p->nsyms = 1;
@@ -678,23 +652,20 @@ static const char plan_text[] =
     " writes operand 0, 2  # line 30\n"
     "return (t3, undefined t5, in1, 2*s0, None)\n";
 
-static const char *text_of_plan(const jc_plan *p)
-{
+static const char *text_of_plan(const jc_plan *p) {
     jc_bytes out = JC_BYTES(arena);
     jc_plan_print(p, &out);
     jc_put_u8(&out, 0);
     return (const char *)out.at;
 }
 
-static jc_bytes plan_bytes(const jc_plan *p)
-{
+static jc_bytes plan_bytes(const jc_plan *p) {
     jc_bytes out = JC_BYTES(arena);
     jc_plan_encode(p, &out);
     return out;
 }
 
-START_TEST(test_plan)
-{
+START_TEST(test_plan) {
     jc_plan *p = sample_plan(), *back = NULL;
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(jc_plan_verify(p, &err) == JITC_OK, "%s", err.message);
@@ -712,15 +683,13 @@ START_TEST(test_plan)
 }
 END_TEST
 
-START_TEST(test_plan_damage)
-{
+START_TEST(test_plan_damage) {
     damage(decode_plan, plan_bytes(sample_plan()), "plan");
 }
 END_TEST
 
 /* Lists within lists: JC_PLAN_MAX_DEPTH are allowed, and bytes cannot make the decoder recurse further. */
-START_TEST(test_plan_depth)
-{
+START_TEST(test_plan_depth) {
     for (int depth = 1; depth < 40; depth++) {
         jc_plan *p = sample_plan();
         jc_plan_arg *at = &p->steps[2].args[5];
@@ -889,8 +858,7 @@ static const struct {
     { out_undefined, "cannot be undefined" },
 };
 
-START_TEST(test_plan_breakage)
-{
+START_TEST(test_plan_breakage) {
     jc_plan *p = sample_plan();
     plan_breakages[_i].spoil(p);
     jc_error err = JC_ERROR_INIT;
@@ -901,8 +869,7 @@ END_TEST
 
 /* ---- artifacts and targets ------------------------------------------------------------------------------------------ */
 
-static jc_bytes artifact_bytes(const char *target, uint8_t kind)
-{
+static jc_bytes artifact_bytes(const char *target, uint8_t kind) {
     static const uint8_t code[2][5] = { { 1, 2, 3, 4, 5 }, { 9 } };
     jc_bytes plan = plan_bytes(sample_plan()), out = JC_BYTES(arena);
     jc_code codes[2] = { { .kind = kind, .bytes = code[0], .nbytes = 5 }, { .kind = kind, .bytes = code[1], .nbytes = 0 } };
@@ -914,8 +881,7 @@ static jc_bytes artifact_bytes(const char *target, uint8_t kind)
     return out;
 }
 
-START_TEST(test_artifact)
-{
+START_TEST(test_artifact) {
     jc_bytes bytes = artifact_bytes("sm_90a", JC_CODE_CUBIN);
     jc_artifact a;
     jc_error err = JC_ERROR_INIT;
@@ -966,8 +932,7 @@ static const struct {
     { "cuda", false, 0, 0, 0, NULL },
 };
 
-START_TEST(test_target)
-{
+START_TEST(test_target) {
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
         jc_target t;
         jc_error err = JC_ERROR_INIT;
@@ -1000,8 +965,7 @@ END_TEST
 
 #if defined(__x86_64__)
 /* Our own cpuid against the compiler's. */
-START_TEST(test_cpu)
-{
+START_TEST(test_cpu) {
     jc_target t;
     ck_assert_int_eq(jc_target_parse("host", &t, NULL), JITC_OK);
     __builtin_cpu_init();
@@ -1016,8 +980,7 @@ END_TEST
 
 #define ROWS(table) ((int)(sizeof table / sizeof *table))
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("plan");
     TCase *tc = tcase_create("plan");
     tcase_add_checked_fixture(tc, setup, teardown);

@@ -19,27 +19,23 @@ static jc_arena *arena;
 static tiny_host host;
 
 /* For examples/ops_weights.c, which this program holds as well. */
-const char *tiny_layer_text(const jitc_layer_name *layer)
-{
+const char *tiny_layer_text(const jitc_layer_name *layer) {
     return (const char *)layer;
 }
 
-static void set_up(void)
-{
+static void set_up(void) {
     jc_error err = JC_ERROR_INIT;
     arena = jc_arena_new(NULL);
     ck_assert_msg(tiny_host_open(arena, &host, &err) == JITC_OK, "the plugin: %s", err.message);
 }
 
-static void tear_down(void)
-{
+static void tear_down(void) {
     jc_arena_free(arena);
 }
 
 /* ---- building calls ---- */
 
-static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims)
-{
+static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims) {
     DLTensor *t = JC_NEW(arena, DLTensor);
     int64_t n = 1;
     *t = (DLTensor){ .ndim = rank, .device = { .device_type = kDLCPU },
@@ -56,8 +52,7 @@ static DLTensor *new_tensor(jc_dtype dtype, int rank, const int64_t *dims)
 
 #define DIMS(...) (int)(sizeof((int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t)), (int64_t[]){ __VA_ARGS__ }
 
-static int64_t numel(const DLTensor *t)
-{
+static int64_t numel(const DLTensor *t) {
     int64_t n = 1;
     for (int d = 0; d < t->ndim; d++)
         n *= t->shape[d];
@@ -65,8 +60,7 @@ static int64_t numel(const DLTensor *t)
 }
 
 /* The seeded inputs, in double. */
-static jitc_value made(int seed, int rank, const int64_t *dims)
-{
+static jitc_value made(int seed, int rank, const int64_t *dims) {
     DLTensor *t = new_tensor(JC_F64, rank, dims);
     for (int64_t k = 0; k < numel(t); k++)
         ((double *)t->data)[k] = (double)((7 * k + 3 * seed) % 11 - 5) / 8;
@@ -74,40 +68,34 @@ static jitc_value made(int seed, int rank, const int64_t *dims)
 }
 
 /* Given elements, in row-major order. */
-static jitc_value given(jc_dtype dtype, const double *at, int rank, const int64_t *dims)
-{
+static jitc_value given(jc_dtype dtype, const double *at, int rank, const int64_t *dims) {
     DLTensor *t = new_tensor(dtype, rank, dims);
     for (int64_t k = 0; k < numel(t); k++)
         jc_store_float(dtype, (char *)t->data + k * jc_dtypes[dtype].size, at[k]);
     return (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
 }
 
-static double element(const DLTensor *t, jc_dtype dtype, int64_t k)
-{
+static double element(const DLTensor *t, jc_dtype dtype, int64_t k) {
     return jc_load_float(dtype, (char *)t->data + k * jc_dtypes[dtype].size);
 }
 
-static jitc_value integer(int64_t i)
-{
+static jitc_value integer(int64_t i) {
     return (jitc_value){ .tag = JITC_INT, .i = i };
 }
 
-static jitc_value layer(void)
-{
+static jitc_value layer(void) {
     return (jitc_value){ .tag = JITC_STR, .str = LAYER };
 }
 
 static const jitc_value none = { .tag = JITC_NONE };
 
 static jitc_status call_status(const char *op, const jitc_value *args, uint32_t nargs, DLTensor *const *results,
-                               uint32_t nresults, jc_error *err)
-{
+                               uint32_t nresults, jc_error *err) {
     const char *keys[16] = { 0 };
     return tiny_host_call(&host, op, args, keys, nargs, results, nresults, 0, err);
 }
 
-static void call(const char *op, const jitc_value *args, uint32_t nargs, DLTensor *const *results, uint32_t nresults)
-{
+static void call(const char *op, const jitc_value *args, uint32_t nargs, DLTensor *const *results, uint32_t nresults) {
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(call_status(op, args, nargs, results, nresults, &err) == JITC_OK, "%s: %s", op, err.message);
 }
@@ -115,8 +103,7 @@ static void call(const char *op, const jitc_value *args, uint32_t nargs, DLTenso
 #define CALL(op, results, nresults, ...)                                                           \
     call(op, (jitc_value[]){ __VA_ARGS__ }, sizeof((jitc_value[]){ __VA_ARGS__ }) / sizeof(jitc_value), results, nresults)
 
-static void same(const char *what, const DLTensor *t, jc_dtype dtype, const double *expected, int64_t n, double within)
-{
+static void same(const char *what, const DLTensor *t, jc_dtype dtype, const double *expected, int64_t n, double within) {
     ck_assert_msg(numel(t) == n, "%s: %lld elements", what, (long long)numel(t));
     for (int64_t k = 0; k < n; k++)
         ck_assert_msg(fabs(element(t, dtype, k) - expected[k]) <= within, "%s[%lld]: %.15g instead of %.15g", what,
@@ -127,8 +114,7 @@ static void same(const char *what, const DLTensor *t, jc_dtype dtype, const doub
 
 /* ---- weights ---- */
 
-START_TEST(weights_check_values)
-{
+START_TEST(weights_check_values) {
     static const float stream[] = { -0.4189373254776001f, 0.8198068141937256f, -0.713736891746521f, 0.3796961307525635f };
     static const float scaled[] = { -0.05236716568470001f, 0.1024758517742157f, -0.08921711146831512f,
                                     0.047462016344070435f };
@@ -155,8 +141,7 @@ END_TEST
 /* ---- attention ---- */
 
 /* Scores 0 and log 3 give weights 1/4 and 3/4: 4/4 + 3*8/4 = 7. Both query heads use the one key head. */
-START_TEST(attention_by_hand)
-{
+START_TEST(attention_by_hand) {
     double l3 = log(3), one[] = { 1, 1, 1, 1 }, keys[] = { 0, l3 }, values[] = { 4, 8 }, expected[] = { 4, 4, 7, 7 };
     jitc_value out = given(JC_BF16, (double[4]){ NAN, NAN, NAN, NAN }, DIMS(2, 2, 1));
     CALL("vllm::unified_attention_with_output", NULL, 0, given(JC_F32, one, DIMS(2, 2, 1)),
@@ -166,8 +151,7 @@ START_TEST(attention_by_hand)
 END_TEST
 
 /* Divided by the scale, cut at 448, rounded to the nearest e4m3 value (26 stands between 26 and 28: 26.9 is 26). */
-START_TEST(attention_to_fp8)
-{
+START_TEST(attention_to_fp8) {
     double one[] = { 1, 1 }, values[] = { 13.45, 1e5 }, expected[] = { 26, 448 };
     jitc_value out = given(JC_F8E4M3FN, (double[2]){ 0, 0 }, DIMS(2, 1));
     CALL("vllm::unified_attention_with_output", NULL, 0, given(JC_F32, one, DIMS(1, 2, 1)),
@@ -178,8 +162,7 @@ START_TEST(attention_to_fp8)
 END_TEST
 
 /* Queries and keys cut from one buffer, as models pass them, give what contiguous ones give. */
-START_TEST(attention_strided)
-{
+START_TEST(attention_strided) {
     static const double expected[] = {
         0.5, 0, -0.5, 0.5, 0, -0.5, 0.443584186801625, -0.0564158131983752, -0.556415813198375, 0.443342268998077,
         -0.0566577310019233, -0.556657731001923, 0.375704394137089, -0.124295605862911, -0.132266212168557, 0.375, -0.125,
@@ -207,8 +190,7 @@ START_TEST(attention_strided)
 }
 END_TEST
 
-START_TEST(latent_attention)
-{
+START_TEST(latent_attention) {
     static const double expected[] = {
         0.353511847555637, -0.245222203433514, -0.0397948250174522, -0.00925735384225845, 0.0832402726447732,
         -0.0517656016983142, 0.0609977904009186, 0.0524775197637153,
@@ -220,8 +202,7 @@ START_TEST(latent_attention)
 }
 END_TEST
 
-START_TEST(cache_updates)
-{
+START_TEST(cache_updates) {
     DLTensor *order = new_tensor(JC_BF16, DIMS(0));
     CALL("vllm::unified_kv_cache_update", &order, 1, made(1, DIMS(2, 1, 4)), made(2, DIMS(2, 1, 4)), layer());
     CALL("vllm::unified_mla_kv_cache_update", &order, 1, made(1, DIMS(2, 4)), made(2, DIMS(2, 1, 2)), layer(),
@@ -231,8 +212,7 @@ START_TEST(cache_updates)
 END_TEST
 
 /* A quarter turn (cos 0, sin 1): (a, b) becomes (-b, a); row 0 of the table turns nothing. */
-START_TEST(rotary)
-{
+START_TEST(rotary) {
     double table[] = { 1, 1, 0, 0, 0, 0, 1, 1 }, q[] = { 1, 2, 3, 4, 5, 1, 2, 3, 4, 5 };
     static const double neox[] = { 1, 2, 3, 4, 5, -3, -4, 1, 2, 5 }, pairs[] = { 1, 2, 3, 4, 5, -2, 1, -4, 3, 5 };
     for (int style = 0; style < 2; style++) {
@@ -258,8 +238,7 @@ static const double moe_cut[] = { -0.00411388295859483, 0.0110460570908534, -0.0
 static const double moe_shared[] = { 0.000169848965770528, 0.020827986603501,  0.0025070884316846, 0.0309925304606126,
                                      -0.0216479591927883,  0.0395818286842196, 0.0199025694042488, -0.0385641040858798 };
 
-START_TEST(experts)
-{
+START_TEST(experts) {
     jitc_value x = made(1, DIMS(2, 4)), logits = made(2, DIMS(2, 3));
     DLTensor *y = new_tensor(JC_F64, DIMS(2, 4)), *shared = new_tensor(JC_F64, DIMS(2, 4));
     DLTensor *cut = new_tensor(JC_F64, DIMS(2, 3)), *both[] = { shared, y };
@@ -280,8 +259,7 @@ START_TEST(experts)
 END_TEST
 
 /* One expert alone has weight 1, whatever its logit. */
-START_TEST(experts_few)
-{
+START_TEST(experts_few) {
     jitc_value x = made(1, DIMS(1, 4));
     DLTensor *one = new_tensor(JC_F64, DIMS(1, 4)), *other = new_tensor(JC_F64, DIMS(1, 4));
     CALL("vllm::moe_forward", &one, 1, x, given(JC_F32, (double[]){ 3 }, DIMS(1, 1)), layer());
@@ -293,8 +271,7 @@ END_TEST
 
 /* ---- recurrent layers ---- */
 
-START_TEST(delta_net)
-{
+START_TEST(delta_net) {
     static const double qkvz[] = { -0.347660347819328, -0.219439506530762, 0.149327501654625,
                                    -0.308197185397148, -0.387955188751221, -0.032370314002037 };
     static const double ba[] = { -0.0877421498298645, 0.551926106214523, 0.114601776003838, 0.536221742630005 };
@@ -317,8 +294,7 @@ START_TEST(delta_net)
 }
 END_TEST
 
-START_TEST(mamba)
-{
+START_TEST(mamba) {
     static const double head[] = { 0.0392320014145364, -0.12763393651969, 0.0313441768924303, 0.0068535507604336,
                                    -0.110428330672222, 0.087968055934989 };
     static const double tail[] = { 0.0635993953106476, -0.0101502822682564 };
@@ -335,8 +311,7 @@ END_TEST
 /* ---- norms and the rest ---- */
 
 /* Mean of squares of (3, -4) is 12.5; (3, -4) / sqrt(12.5) = (0.848528, -1.131371), to bf16 (0.84765625, -1.1328125). */
-START_TEST(norms)
-{
+START_TEST(norms) {
     double x[] = { 3, -4 }, w[] = { 2, 1 }, half[] = { 1.5, -2 };
     static const double plain[] = { 0.84765625, -1.1328125 }, weighted[] = { 1.6953125, -1.1328125 }, sum[] = { 3, -4 };
     static const double first[] = { 1, -1.3359375 }; /* over the first column alone: 3/3, -4/3 */
@@ -365,8 +340,7 @@ START_TEST(norms)
 END_TEST
 
 /* The norm goes on from the unrounded sum in vllm_ir (256 + 1 is 257), from the rounded one in _C (256 in bf16). */
-START_TEST(norm_of_which_sum)
-{
+START_TEST(norm_of_which_sum) {
     double a[] = { 256, 0 }, b[] = { 1, 100 };
     double big = 257 / sqrt((257.0 * 257 + 100 * 100) / 2), rounded = 256 / sqrt((256.0 * 256 + 100 * 100) / 2);
     DLTensor *y = new_tensor(JC_BF16, DIMS(2)), *r = new_tensor(JC_BF16, DIMS(2)), *both[] = { y, r };
@@ -382,8 +356,7 @@ START_TEST(norm_of_which_sum)
 END_TEST
 
 /* silu(1) = 0.731059, in bf16 0.73046875; times 3 is 2.19140625, in bf16 2.1875. Unrounded: 2.193, 2.1875 too. */
-START_TEST(activation_and_all_reduce)
-{
+START_TEST(activation_and_all_reduce) {
     double x[] = { 1, 0, 3, 7 };
     static const double expected[] = { 2.1875, 0 };
     jitc_value out = given(JC_BF16, x, DIMS(1, 2)), in = given(JC_BF16, x, DIMS(1, 4));
@@ -397,14 +370,12 @@ START_TEST(activation_and_all_reduce)
 }
 END_TEST
 
-static jitc_entry entry(const char *key, jitc_value v)
-{
+static jitc_entry entry(const char *key, jitc_value v) {
     return (jitc_entry){ key, v };
 }
 
 /* Head (3, 4 | gate 7, 8) of one token at position 1, a quarter turn: norm (0.848528, 1.131371) to (-1.131371, 0.848528). */
-START_TEST(triton)
-{
+START_TEST(triton) {
     double zeros[] = { 0, 0 }, table[] = { 1, 0, 0, 1 }, q[] = { 3, 4, 7, 8 };
     double a = 3 / sqrt(12.5 + 1e-6), b = 4 / sqrt(12.5 + 1e-6);
     const double turned[] = { -b, a }, gate[] = { 7, 8 };
@@ -436,8 +407,7 @@ END_TEST
 /* ---- on a device ---- */
 
 /* T as the fake driver's device memory. */
-static jitc_value on_device(const DLTensor *t)
-{
+static jitc_value on_device(const DLTensor *t) {
     DLTensor *d = jc_arena_memdup(arena, t, sizeof *t);
     d->device.device_type = kDLCUDA;
     d->data = (char *)(uintptr_t)((uintptr_t)t->data + (UINT64_C(1) << 60));
@@ -445,8 +415,7 @@ static jitc_value on_device(const DLTensor *t)
 }
 
 static jitc_status device_status(const char *op, const jitc_value *args, const char *const *keys, uint32_t nargs,
-                                 DLTensor *const *results, uint32_t nresults, void *stream, jc_error *err)
-{
+                                 DLTensor *const *results, uint32_t nresults, void *stream, jc_error *err) {
     const jc_op_entry *entry_of = jc_ops_find(host.ops, op, kDLCUDA);
     ck_assert_msg(entry_of != NULL, "%s is not there for cuda", op);
     ck_assert_msg(dlopen(TEST_BUILDDIR "/tests/fake_cuda.so", RTLD_NOW | RTLD_GLOBAL) != NULL, "%s", dlerror());
@@ -454,8 +423,7 @@ static jitc_status device_status(const char *op, const jitc_value *args, const c
 }
 
 /* Queries and keys are cut from one buffer and both written: neither overwrites the other, nor what lies between. */
-START_TEST(device_overlapping)
-{
+START_TEST(device_overlapping) {
     double table[] = { 0, 1 }, rows[] = { 1, 2, 9, 3, 4, 5, 6, 9, 7, 8 };
     static const double expected[] = { -2, 1, 9, -4, 3, -6, 5, 9, -8, 7 };
     jitc_value buffer = given(JC_BF16, rows, DIMS(2, 5));
@@ -472,8 +440,7 @@ START_TEST(device_overlapping)
 }
 END_TEST
 
-START_TEST(device_results)
-{
+START_TEST(device_results) {
     jc_error err = JC_ERROR_INIT;
     DLTensor *shared = new_tensor(JC_F64, DIMS(2, 4)), *y = new_tensor(JC_F64, DIMS(2, 4));
     DLTensor *results[] = { on_device(shared).tensor, on_device(y).tensor };
@@ -492,8 +459,7 @@ START_TEST(device_results)
 END_TEST
 
 /* Tensors inside a dict are copied too. */
-START_TEST(device_dict)
-{
+START_TEST(device_dict) {
     double zeros[] = { 0, 0 }, table[] = { 1, 0 }, q[] = { 3, 4, 7, 8 };
     const double gate[] = { 7, 8 };
     DLTensor *out[3], *w = given(JC_BF16, zeros, DIMS(2)).tensor, *positions = new_tensor(JC_I64, DIMS(3, 1));
@@ -518,8 +484,7 @@ START_TEST(device_dict)
 END_TEST
 
 /* A failing driver and a failing operator are both told. */
-START_TEST(device_trouble)
-{
+START_TEST(device_trouble) {
     jc_error err = JC_ERROR_INIT, other = JC_ERROR_INIT;
     DLTensor *y = on_device(new_tensor(JC_F64, DIMS(2, 4))).tensor;
     jitc_value x = on_device(made(1, DIMS(2, 4)).tensor), group = { .tag = JITC_NAME };
@@ -541,8 +506,7 @@ static const struct { const char *name; int64_t q[3], k[3]; const char *says; } 
     { "other width", { 2, 2, 4 }, { 2, 2, 5 }, "query [T, H, D]" },
 };
 
-START_TEST(bad_operands)
-{
+START_TEST(bad_operands) {
     jc_error err = JC_ERROR_INIT;
     jitc_value k = made(1, 3, bad_shapes[_i].k);
     jitc_value args[] = { made(1, 3, bad_shapes[_i].q), k, k, made(1, DIMS(2, 8)), layer() };
@@ -552,8 +516,7 @@ START_TEST(bad_operands)
 END_TEST
 
 /* Nothing breaks without tokens. */
-START_TEST(no_tokens)
-{
+START_TEST(no_tokens) {
     jitc_value out = given(JC_F64, NULL, DIMS(0, 8));
     DLTensor *y = new_tensor(JC_F64, DIMS(0, 4)), *two[] = { new_tensor(JC_F64, DIMS(0, 3)), new_tensor(JC_F64, DIMS(0, 2)) };
     CALL("vllm::unified_attention_with_output", NULL, 0, made(1, DIMS(0, 2, 4)), made(2, DIMS(0, 1, 4)),
@@ -566,8 +529,7 @@ START_TEST(no_tokens)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *s = suite_create("plugin_ops");
     TCase *t = tcase_create("ops");
     tcase_add_checked_fixture(t, set_up, tear_down);

@@ -16,15 +16,13 @@
 #if defined __SANITIZE_ADDRESS__
 /* NVIDIA's assembler keeps memory of its own; tests/lsan.supp names only LLVM. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
+const char *__lsan_default_suppressions(void) {
     return "leak:libnvJitLink\n";
 }
 #endif
 
 /* sm_100a where this LLVM can. */
-static bool can_target(const char *target)
-{
+static bool can_target(const char *target) {
     return strcmp(target, "sm_100a") != 0 || atoi(kernel_backend()->llvm_version) >= 20;
 }
 
@@ -34,8 +32,7 @@ enum { NARCHS = sizeof archs / sizeof *archs };
 static double spent[JC_FAMILY_COUNT];
 static unsigned assembled[JC_FAMILY_COUNT];
 
-static void assembles(kb *b, const char *target, const char *ptx, size_t n)
-{
+static void assembles(kb *b, const char *target, const char *ptx, size_t n) {
     jc_error err = JC_ERROR_INIT;
     jc_target t;
     jc_assembler a;
@@ -59,8 +56,7 @@ static void assembles(kb *b, const char *target, const char *ptx, size_t n)
 /* ---- kernels -------------------------------------------------------------------------------------------------- */
 
 /* y[i, j] = x[i, j + shift] * 2 + 0.3, a run of `vec` elements a thread. */
-static kb *copy_kernel(jc_dtype dtype, unsigned vec, int64_t shift)
-{
+static kb *copy_kernel(jc_dtype dtype, unsigned vec, int64_t shift) {
     kb *b = kb_new(JC_K_POINT, 2);
     const jc_expr *n = kb_int(b, 1, JC_SYM_MAX, 1);
     kb_extent_of(b, 0, n, JC_SYM_MAX);
@@ -75,8 +71,7 @@ static kb *copy_kernel(jc_dtype dtype, unsigned vec, int64_t shift)
     return b;
 }
 
-static kb *norm_kernel(void)
-{
+static kb *norm_kernel(void) {
     kb *b = kb_new(JC_K_ROW, 2);
     const jc_expr *n = kb_int(b, 1, JC_SYM_MAX, 1);
     kb_extent_of(b, 0, n, JC_SYM_MAX);
@@ -94,8 +89,7 @@ static kb *norm_kernel(void)
     return b;
 }
 
-static kb *product_kernel(uint8_t family, jc_dtype dtype)
-{
+static kb *product_kernel(uint8_t family, jc_dtype dtype) {
     kb *b = kb_new(family, 2);
     const jc_expr *m = kb_int(b, 1, JC_SYM_MAX, 1), *n = kb_int(b, 8, JC_SYM_MAX, 8), *k = kb_int(b, 8, JC_SYM_MAX, 8);
     kb_extent_of(b, 0, m, JC_SYM_MAX);
@@ -131,8 +125,7 @@ static kb *k_dot(void) { return product_kernel(JC_K_DOT, JC_BF16); }
 static kb *k_mma(void) { return product_kernel(JC_K_MMA, JC_BF16); }
 static kb *k_mma_f16(void) { return product_kernel(JC_K_MMA, JC_F16); }
 
-static kb *k_large(void)
-{
+static kb *k_large(void) {
     kb *b = product_kernel(JC_K_MMA, JC_BF16);
     b->k.tile_m = b->k.tile_n = 128;
     b->k.tile_k = 64;
@@ -162,8 +155,7 @@ static const struct row {
 enum { NROWS = sizeof rows / sizeof *rows };
 
 /* 16 bytes are spelt in several ways. */
-static unsigned count_line(const char *ptx, const char *line)
-{
+static unsigned count_line(const char *ptx, const char *line) {
     static const char *const spellings[] = { "v4.b32", "v4.f32", "v4.u32", "v2.b64" };
     const char *at = strstr(line, "v4.b32");
     unsigned n = 0;
@@ -175,8 +167,7 @@ static unsigned count_line(const char *ptx, const char *line)
     return at ? n : count_text(ptx, line);
 }
 
-START_TEST(test_lines)
-{
+START_TEST(test_lines) {
     const struct row *r = &rows[_i / NARCHS];
     const char *target = archs[_i % NARCHS];
     size_t n;
@@ -197,8 +188,7 @@ START_TEST(test_lines)
 END_TEST
 
 /* An instruction of every kind, in f32, f64 and i64, can be selected and assembled. */
-START_TEST(test_all_instructions)
-{
+START_TEST(test_all_instructions) {
     const char *target = archs[_i % NARCHS];
     jc_dtype dtype = _i / NARCHS == 0 ? JC_F32 : _i / NARCHS == 1 ? JC_F64 : JC_I64;
     size_t n;
@@ -230,8 +220,7 @@ START_TEST(test_all_instructions)
 END_TEST
 
 /* An architecture that this LLVM lacks is refused in words. */
-START_TEST(test_too_new)
-{
+START_TEST(test_too_new) {
     jc_error err = JC_ERROR_INIT;
     jc_target t;
     const uint8_t *code;
@@ -250,8 +239,7 @@ START_TEST(test_too_new)
 END_TEST
 
 /* Damaged bytes are refused, whatever is damaged. */
-START_TEST(test_damaged)
-{
+START_TEST(test_damaged) {
     jc_target t;
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_target_parse("sm_90a", &t, &err), JITC_OK);
@@ -268,21 +256,18 @@ START_TEST(test_damaged)
 }
 END_TEST
 
-static void *alloc_until(void *user, size_t size)
-{
+static void *alloc_until(void *user, size_t size) {
     int *left = user;
     return (*left)-- > 0 ? malloc(size) : NULL;
 }
 
-static void free_block(void *user, void *block, size_t size)
-{
+static void free_block(void *user, void *block, size_t size) {
     (void)user, (void)size;
     free(block);
 }
 
 /* Memory that runs out at each allocation in turn is an error, and nothing is left behind. */
-START_TEST(test_out_of_memory)
-{
+START_TEST(test_out_of_memory) {
     jc_target t;
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_target_parse(_i ? "host" : "sm_90a", &t, &err), JITC_OK);
@@ -313,8 +298,7 @@ START_TEST(test_out_of_memory)
 }
 END_TEST
 
-START_TEST(test_times)
-{
+START_TEST(test_times) {
     kb_print_times();
     for (unsigned f = 0; f < JC_FAMILY_COUNT; f++)
         if (assembled[f])
@@ -322,8 +306,7 @@ START_TEST(test_times)
 }
 END_TEST
 
-static Suite *suite(void)
-{
+static Suite *suite(void) {
     Suite *s = suite_create("ptx");
     TCase *t = tcase_create("ptx");
     tcase_set_timeout(t, 60);
@@ -337,8 +320,7 @@ static Suite *suite(void)
     return s;
 }
 
-int main(void)
-{
+int main(void) {
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

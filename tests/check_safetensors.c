@@ -10,19 +10,16 @@
 
 static jc_arena *arena;
 
-static void set_up(void)
-{
+static void set_up(void) {
     arena = jc_arena_new(NULL);
 }
 
-static void tear_down(void)
-{
+static void tear_down(void) {
     jc_arena_free(arena);
 }
 
 /* Length, header, DATA zero bytes but for a rising count. */
-static jitc_status parse(const char *header, int64_t length, size_t data, jc_st_file *out, jc_error *err)
-{
+static jitc_status parse(const char *header, int64_t length, size_t data, jc_st_file *out, jc_error *err) {
     size_t size = 8 + strlen(header) + data;
     uint8_t *bytes = jc_arena_alloc(arena, size);
     uint64_t said = length < 0 ? strlen(header) : (uint64_t)length;
@@ -34,8 +31,7 @@ static jitc_status parse(const char *header, int64_t length, size_t data, jc_st_
     return jc_st_parse(arena, "test", bytes, size, out, err);
 }
 
-START_TEST(by_hand)
-{
+START_TEST(by_hand) {
     jc_st_file file;
     jc_error err = JC_ERROR_INIT;
     const char *header = "{\"__metadata__\":{\"format\":\"pt\"},"
@@ -78,8 +74,7 @@ static const struct { const char *name, *header; int64_t length; const char *say
     { "offsets that do not fit the shape", TENSOR("\"U8\"", "[3]", "[0,4]"), -1, "data_offsets" },
 };
 
-START_TEST(refused)
-{
+START_TEST(refused) {
     jc_st_file file;
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(parse(broken[_i].header, broken[_i].length, 8, &file, &err) == JITC_E_INPUT, "%s", broken[_i].name);
@@ -88,8 +83,7 @@ START_TEST(refused)
 }
 END_TEST
 
-START_TEST(written_and_read)
-{
+START_TEST(written_and_read) {
     static const uint16_t halves[] = { 1, 2, 3, 4, 5, 6 };
     static const int64_t number = 42;
     const jc_st_tensor tensors[] = {
@@ -114,8 +108,7 @@ START_TEST(written_and_read)
 }
 END_TEST
 
-START_TEST(files_that_are_none)
-{
+START_TEST(files_that_are_none) {
     jc_error err = JC_ERROR_INIT, other = JC_ERROR_INIT;
     jc_st_file file;
     ck_assert_int_eq(jc_st_read(arena, "/nonexistent/file", &file, &err), JITC_E_IO);
@@ -125,8 +118,7 @@ START_TEST(files_that_are_none)
 }
 END_TEST
 
-int main(void)
-{
+int main(void) {
     Suite *s = suite_create("safetensors");
     TCase *t = tcase_create("files");
     tcase_add_checked_fixture(t, set_up, tear_down);

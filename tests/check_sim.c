@@ -12,18 +12,15 @@
 
 typedef jc_sim_thread T;
 
-static float load_float(T *t, const float *at)
-{
+static float load_float(T *t, const float *at) {
     return *(const float *)jc_sim_load(t, at, 4, 4);
 }
 
-static void store_float(T *t, float *at, float x)
-{
+static void store_float(T *t, float *at, float x) {
     *(float *)jc_sim_store(t, at, 4, 4) = x;
 }
 
-static float shuffle(T *t, float x, int32_t mask)
-{
+static float shuffle(T *t, float x, int32_t mask) {
     uint32_t bits;
     memcpy(&bits, &x, sizeof bits);
     bits = jc_sim_shfl_xor(t, bits, mask);
@@ -61,16 +58,14 @@ typedef struct reduction {
     int32_t plant;
 } reduction;
 
-static float thread_sum(T *t, const reduction *r, const float *row)
-{
+static float thread_sum(T *t, const reduction *r, const float *row) {
     float sum = 0;
     for (int32_t i = jc_sim_tid(t); i < (r->plant == LONG_TAIL ? 3 * THREADS : COLUMNS); i += THREADS)
         sum += load_float(t, row + i);
     return sum;
 }
 
-static float warp_sum(T *t, int32_t plant, float sum)
-{
+static float warp_sum(T *t, int32_t plant, float sum) {
     int32_t tid = jc_sim_tid(t);
     if (plant == MISSING_LANE && tid == 5)
         return sum;
@@ -81,8 +76,7 @@ static float warp_sum(T *t, int32_t plant, float sum)
     return sum;
 }
 
-static void reduce(void *const *args, T *t)
-{
+static void reduce(void *const *args, T *t) {
     const reduction *r = *(const reduction *const *)args[0];
     int32_t tid = jc_sim_tid(t), plant = r->plant;
     const float *row = r->x + jc_sim_block(t) * COLUMNS;
@@ -110,8 +104,7 @@ static void reduce(void *const *args, T *t)
         store_float(t, r->out + jc_sim_block(t) + (plant == LONG_STORE ? tid : 0), total);
 }
 
-static jitc_status run_reduction(int32_t plant, uint64_t seed, float *out, jc_error *err)
-{
+static jitc_status run_reduction(int32_t plant, uint64_t seed, float *out, jc_error *err) {
     static float x[BLOCKS * COLUMNS];
     for (int i = 0; i < BLOCKS * COLUMNS; i++)
         x[i] = (float)(i % 17 - 5); /* sums of small integers are exact */
@@ -124,16 +117,14 @@ static jitc_status run_reduction(int32_t plant, uint64_t seed, float *out, jc_er
     return jc_sim_run(&l, err);
 }
 
-static float expected_sum(int block)
-{
+static float expected_sum(int block) {
     int sum = 0;
     for (int i = 0; i < COLUMNS; i++)
         sum += (block * COLUMNS + i) % 17 - 5;
     return (float)sum;
 }
 
-START_TEST(test_reduction)
-{
+START_TEST(test_reduction) {
     for (uint64_t seed = 0; seed < SEEDS; seed++)
         for (int32_t plant = RIGHT; plant <= NO_FILL; plant++) {
             float out[BLOCKS] = { 0 };
@@ -164,8 +155,7 @@ static const struct {
     { TWO_WRITERS, { "race: writes byte", "has written since the last barrier", "" } },
 };
 
-START_TEST(test_planted)
-{
+START_TEST(test_planted) {
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         float out[BLOCKS];
         jc_error err;
@@ -179,8 +169,7 @@ START_TEST(test_planted)
 END_TEST
 
 /* Where the slots are not filled first, a missing barrier is a race or an uninitialised read, as the order has it. */
-START_TEST(test_planted_no_fill)
-{
+START_TEST(test_planted_no_fill) {
     int races = 0, uninitialised = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         float out[BLOCKS];
@@ -195,8 +184,7 @@ START_TEST(test_planted_no_fill)
 END_TEST
 
 /* A wrong shuffle breaks no rule: its numbers show it. */
-START_TEST(test_planted_shuffle)
-{
+START_TEST(test_planted_shuffle) {
     float out[BLOCKS];
     jc_error err;
     ck_assert_int_eq(run_reduction(WRONG_SHUFFLE, 1, out, &err), JITC_OK);
@@ -208,8 +196,7 @@ START_TEST(test_planted_shuffle)
 END_TEST
 
 /* How far out of bounds: the distance is told exactly. */
-static void stray(void *const *args, T *t)
-{
+static void stray(void *const *args, T *t) {
     int64_t *how = args[1];
     const char *at = *(const char *const *)args[0] + how[0];
     if (how[2])
@@ -234,8 +221,7 @@ static const struct {
     { 1020, 8, 0, "ends 4 bytes beyond the end of range 1, which has 24 bytes" },
 };
 
-START_TEST(test_distance)
-{
+START_TEST(test_distance) {
     static char memory[4096];
     char *at = memory + 1024;
     for (size_t i = 0; i < sizeof strays / sizeof *strays; i++) {
@@ -258,8 +244,7 @@ START_TEST(test_distance)
 END_TEST
 
 /* Views of one buffer: written through one, read through a larger one. */
-START_TEST(test_overlap)
-{
+START_TEST(test_overlap) {
     static char memory[256];
     char *at = memory;
     jc_sim_range ranges[] = { { memory, 256, false }, { memory + 64, 32, true }, { memory, 8, true } };
@@ -282,8 +267,7 @@ END_TEST
 /* ---- warp sync orders the lanes of a warp ------------------------------------------------------------------------- */
 
 /* Each lane of a warp writes its slot and reads its neighbour's (in the next warp when WIDE), SYNC in between. */
-static void neighbours(void *const *args, T *t)
-{
+static void neighbours(void *const *args, T *t) {
     const int32_t *how = args[1];
     float *slots = (float *)(void *)jc_sim_shared(t), *out = *(float *const *)args[0];
     int32_t tid = jc_sim_tid(t), other = how[1] ? (tid + 32) % 64 : tid ^ 1;
@@ -298,8 +282,7 @@ static void neighbours(void *const *args, T *t)
     store_float(t, slots + tid, 0);
 }
 
-START_TEST(test_warp_sync)
-{
+START_TEST(test_warp_sync) {
     for (uint64_t seed = 0; seed < SEEDS; seed++)
         for (int row = 0; row < 3; row++) {
             float out[64], *at = out;
@@ -341,8 +324,7 @@ enum {
 #define CP_FLOATS 1000 /* of 1024 in 4 steps of 64 threads of 4 floats: the last 6 threads copy nothing */
 
 /* Doubles x in two buffers by turns; every thread uses what another one copied. */
-static void pipeline(void *const *args, T *t)
-{
+static void pipeline(void *const *args, T *t) {
     const float *x = *(const float *const *)args[0];
     float *y = *(float *const *)args[1];
     int32_t plant = *(const int32_t *)args[2], tid = jc_sim_tid(t);
@@ -372,8 +354,7 @@ static void pipeline(void *const *args, T *t)
     }
 }
 
-static jitc_status run_pipeline(int32_t plant, uint64_t seed, float *y, jc_error *err)
-{
+static jitc_status run_pipeline(int32_t plant, uint64_t seed, float *y, jc_error *err) {
     static _Alignas(16) float x[CP_FLOATS];
     for (int i = 0; i < CP_FLOATS; i++)
         x[i] = (float)i;
@@ -402,8 +383,7 @@ static const struct {
     { CP_BEYOND_SHARED, "beyond the end of shared memory" },
 };
 
-START_TEST(test_copies)
-{
+START_TEST(test_copies) {
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         _Alignas(16) float y[1024];
         jc_error err;
@@ -415,8 +395,7 @@ START_TEST(test_copies)
 }
 END_TEST
 
-START_TEST(test_copies_planted)
-{
+START_TEST(test_copies_planted) {
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         _Alignas(16) float y[1024];
         jc_error err;
@@ -430,8 +409,7 @@ END_TEST
 /* ---- tensor cores -------------------------------------------------------------------------------------------------- */
 
 /* Narrow floats of small integers: exact, and written independently of the simulator. */
-static uint16_t narrow(int x, bool bf16)
-{
+static uint16_t narrow(int x, bool bf16) {
     float f = (float)x;
     uint32_t bits;
     memcpy(&bits, &f, sizeof bits);
@@ -451,8 +429,7 @@ typedef struct matrices {
     int way; /* 0: fragments by hand; 1: ldmatrix; 2: ldmatrix, B by .trans */
 } matrices;
 
-static matrices make_matrices(bool bf16, int way)
-{
+static matrices make_matrices(bool bf16, int way) {
     matrices m = { .bf16 = bf16, .way = way };
     for (int i = 0; i < 16; i++)
         for (int k = 0; k < 16; k++)
@@ -466,14 +443,12 @@ static matrices make_matrices(bool bf16, int way)
     return m;
 }
 
-static uint32_t pair(uint16_t low, uint16_t high)
-{
+static uint32_t pair(uint16_t low, uint16_t high) {
     return low | (uint32_t)high << 16;
 }
 
 /* The fragments element by element, as the PTX ISA numbers them. */
-static void fragments(const matrices *m, int lane, uint32_t a[4], uint32_t b[2])
-{
+static void fragments(const matrices *m, int lane, uint32_t a[4], uint32_t b[2]) {
     int group = lane >> 2, in_group = lane % 4;
     uint16_t e[8];
     for (int i = 0; i < 8; i++) {
@@ -490,14 +465,12 @@ static void fragments(const matrices *m, int lane, uint32_t a[4], uint32_t b[2])
 }
 
 /* Copies a matrix of N halves to shared memory, by all lanes. */
-static void to_shared(T *t, uint16_t *to, const uint16_t *from, int n)
-{
+static void to_shared(T *t, uint16_t *to, const uint16_t *from, int n) {
     for (int i = jc_sim_tid(t); i < n; i += 32)
         *(uint16_t *)jc_sim_store(t, to + i, 2, 2) = *(const uint16_t *)jc_sim_load(t, from + i, 2, 2);
 }
 
-static void product(void *const *args, T *t)
-{
+static void product(void *const *args, T *t) {
     matrices *m = *(matrices *const *)args[0];
     int lane = jc_sim_tid(t);
     uint32_t a[4], b[4];
@@ -521,8 +494,7 @@ static void product(void *const *args, T *t)
         store_float(t, &m->out[lane / 4 + (i < 2 ? 0 : 8)][lane % 4 * 2 + (i & 1)], c[i]);
 }
 
-START_TEST(test_mma)
-{
+START_TEST(test_mma) {
     bool bf16 = _i % 2;
     int way = _i / 2;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
@@ -547,8 +519,7 @@ START_TEST(test_mma)
 END_TEST
 
 /* Which element of four marked matrices each lane gets: rows of the PTX ISA's table, by hand. */
-static void load_marked(void *const *args, T *t)
-{
+static void load_marked(void *const *args, T *t) {
     uint32_t (*out)[4] = *(uint32_t(*const *)[4])args[0];
     int32_t trans = *(const int32_t *)args[1], lane = jc_sim_tid(t);
     uint16_t *shared = (uint16_t *)(void *)jc_sim_shared(t);
@@ -559,8 +530,7 @@ static void load_marked(void *const *args, T *t)
     jc_sim_ldmatrix_x4(t, shared + lane * 8, out[lane], trans);
 }
 
-START_TEST(test_ldmatrix)
-{
+START_TEST(test_ldmatrix) {
     static const struct {
         int32_t trans;
         int lane, matrix;
@@ -599,8 +569,7 @@ enum {
     ODD_STACK,
 };
 
-static void odd_kernel(void *const *args, T *t)
-{
+static void odd_kernel(void *const *args, T *t) {
     int32_t odd = *(const int32_t *)args[0];
     uint32_t a[4] = { 0 }, b[2] = { 0 };
     float c[4] = { 0 };
@@ -660,8 +629,7 @@ static const struct {
     { -1, 1025, 0, false, "block of 1025 threads" },
 };
 
-static jitc_status run_odd(int32_t odd, uint32_t threads, uint32_t shared, bool range, jc_error *err)
-{
+static jitc_status run_odd(int32_t odd, uint32_t threads, uint32_t shared, bool range, jc_error *err) {
     static _Alignas(16) char memory[64];
     void *args[] = { &odd, memory };
     jc_sim_range r = { memory, sizeof memory, true };
@@ -670,8 +638,7 @@ static jitc_status run_odd(int32_t odd, uint32_t threads, uint32_t shared, bool 
     return jc_sim_run(&l, err);
 }
 
-START_TEST(test_odd)
-{
+START_TEST(test_odd) {
     jc_error err = JC_ERROR_INIT;
     jitc_status status = run_odd(odds[_i].odd, odds[_i].threads, odds[_i].shared, odds[_i].range, &err);
     ck_assert_msg(status == JITC_E_DEVICE && strstr(err.message, odds[_i].word), "row %d: %s", _i, err.message);
@@ -680,8 +647,7 @@ START_TEST(test_odd)
 END_TEST
 
 #if defined(__x86_64__)
-START_TEST(test_stack)
-{
+START_TEST(test_stack) {
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(run_odd(ODD_STACK, 40, 0, false, &err), JITC_E_DEVICE);
     ck_assert_msg(strstr(err.message, "stack of 65536 bytes has overflown") != NULL, "%s", err.message);
@@ -690,8 +656,7 @@ END_TEST
 #endif
 
 /* No blocks: nothing runs. An error of another call is left alone, and its own faults do not hide behind it. */
-START_TEST(test_edges)
-{
+START_TEST(test_edges) {
     jc_sim_launch l = { .name = "none", .kernel = NULL, .blocks = 0, .threads = 32 };
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_sim_run(&l, &err), JITC_OK);
@@ -705,15 +670,13 @@ START_TEST(test_edges)
 END_TEST
 
 /* Each block runs once, and the order depends on the seed. */
-static void note_block(void *const *args, T *t)
-{
+static void note_block(void *const *args, T *t) {
     int32_t *seen = *(int32_t *const *)args[0];
     if (jc_sim_tid(t) == 0)
         seen[jc_sim_block(t) + 1] = ++seen[0];
 }
 
-START_TEST(test_blocks)
-{
+START_TEST(test_blocks) {
     int different = 0;
     for (uint64_t seed = 0; seed < SEEDS; seed++) {
         int32_t seen[38] = { 0 }, *at = seen;
@@ -731,8 +694,7 @@ START_TEST(test_blocks)
 END_TEST
 
 /* Every call has its row in the loader's table. */
-START_TEST(test_symbols)
-{
+START_TEST(test_symbols) {
     ck_assert_uint_eq(jc_sim_nsymbols, 13);
     bool barrier = false;
     for (uint32_t i = 0; i < jc_sim_nsymbols; i++)
@@ -744,8 +706,7 @@ END_TEST
 
 #define ROWS(table) ((int)(sizeof table / sizeof *table))
 
-int main(void)
-{
+int main(void) {
     Suite *suite = suite_create("sim");
     TCase *tc = tcase_create("sim");
     tcase_set_timeout(tc, 120);

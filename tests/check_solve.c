@@ -10,15 +10,13 @@ static jc_arena *arena;
 static jc_graph *graph;
 static jc_func *func;
 
-static void set_up(void)
-{
+static void set_up(void) {
     arena = jc_arena_new(NULL);
     graph = jc_graph_new(arena, "test");
     func = jc_func_new(graph, "f");
 }
 
-static void tear_down(void)
-{
+static void tear_down(void) {
     jc_arena_free(arena);
 }
 
@@ -49,16 +47,14 @@ static const struct solve_row {
       { "'p1'", "'p0'" } },
 };
 
-static const jc_expr *parsed(const char *text)
-{
+static const jc_expr *parsed(const char *text) {
     const jc_expr *e = NULL;
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(jc_ex_parse(graph->exprs, text, strlen(text), "test", 1, 1, &e, &err) == JITC_OK, "%s", err.message);
     return e;
 }
 
-START_TEST(solving)
-{
+START_TEST(solving) {
     const struct solve_row *r = &solve_rows[_i];
     jitc_value inputs[3];
     jc_sym_add(graph->exprs, "a");
@@ -101,8 +97,7 @@ END_TEST
 
 #define ROWS(table) (int)(sizeof table / sizeof *table)
 
-int main(void)
-{
+int main(void) {
     Suite *s = suite_create("solve");
     TCase *t = tcase_create("symbols");
     tcase_add_checked_fixture(t, set_up, tear_down);

@@ -90,13 +90,11 @@ static const cut_row cut_rows[] = {
       "submod_0:add,custom:r" },
 };
 
-static void print_output(const jc_value *v, jc_bytes *out, bool first)
-{
+static void print_output(const jc_value *v, jc_bytes *out, bool first) {
     jc_put_text(out, "%s%s", first ? "" : ",", v->name ? v->name : "?");
 }
 
-static void print_piece(const jc_func *f, const char *outputs, jc_bytes *out)
-{
+static void print_piece(const jc_func *f, const char *outputs, jc_bytes *out) {
     jc_put_text(out, "%s%s:", f->name, jc_piece_is_splitting(f, NULL) ? "S" : "");
     for (size_t i = 0; i < f->nodes.n; i++)
         jc_put_text(out, "%s%s", i ? "," : "", jc_ops[f->nodes.at[i]->op].name);
@@ -107,8 +105,7 @@ static void print_piece(const jc_func *f, const char *outputs, jc_bytes *out)
         print_output(f->outputs[i].value, out, i == 0);
 }
 
-START_TEST(cuts)
-{
+START_TEST(cuts) {
     const cut_row *row = &cut_rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_graph *g = cut_text(arena, row->name, row->text);
@@ -130,8 +127,7 @@ START_TEST(cuts)
 }
 END_TEST
 
-START_TEST(other_operators)
-{
+START_TEST(other_operators) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     const char *const ops[] = { "mine" };
@@ -149,8 +145,7 @@ START_TEST(other_operators)
 END_TEST
 
 /* A root that calls and computes is bad input, with the line of what computes. */
-START_TEST(mixed_root)
-{
+START_TEST(mixed_root) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     const char *text = HEAD "    def forward(self, x: \"bf16[8]\"):\n"
@@ -175,8 +170,7 @@ END_TEST
 #define T(line) "            " line "\n"
 
 /* What pieces return of symbols that everybody knows goes; the rest stays in place. */
-START_TEST(symbols_between_pieces_go)
-{
+START_TEST(symbols_between_pieces_go) {
     jc_arena *arena = jc_arena_new(NULL);
     const char *text = CUT(S("submod_0 = self.submod_0(x)") S("getitem = submod_0[0]") S("getitem_1 = submod_0[1]")
                                S("getitem_2 = submod_0[2]") S("submod_1 = self.submod_1(getitem_2, getitem_1)")
@@ -200,8 +194,7 @@ START_TEST(symbols_between_pieces_go)
 END_TEST
 
 /* One text called twice with different layouts has no one layout. */
-START_TEST(called_twice)
-{
+START_TEST(called_twice) {
     static const struct {
         const char *second;
         jitc_status status;
@@ -228,8 +221,7 @@ START_TEST(called_twice)
 END_TEST
 
 /* A lone piece stays what it is, with its outputs as they are: symbolic ones, parameters, repeats. */
-START_TEST(whole_piece_keeps_its_outputs)
-{
+START_TEST(whole_piece_keeps_its_outputs) {
     jc_arena *arena = jc_arena_new(NULL);
     const jc_graph *g = cut_text(
         arena, "whole", MODULE(X, S("y = x + x") S("n: \"Sym(s0)\" = torch.ops.aten.sym_size.int(y, 0)")
@@ -247,8 +239,7 @@ END_TEST
 /* ---- layout -------------------------------------------------------------------------------------------------------- */
 
 /* Strides of a parameter as text, "" if contiguous. */
-static const char *strides_text(jc_arena *arena, const jc_graph *g, const jc_value *v)
-{
+static const char *strides_text(jc_arena *arena, const jc_graph *g, const jc_value *v) {
     jc_bytes b = JC_BYTES(arena);
     for (int i = 0; v->type.strides && i < v->type.rank; i++) {
         jc_put_text(&b, i ? "," : "");
@@ -258,8 +249,7 @@ static const char *strides_text(jc_arena *arena, const jc_graph *g, const jc_val
     return (const char *)b.at;
 }
 
-static const jc_value *param_named(const jc_func *f, const char *name)
-{
+static const jc_value *param_named(const jc_func *f, const char *name) {
     for (uint32_t i = 0; i < f->nparams; i++)
         if (!strcmp(f->params[i]->name, name))
             return f->params[i];
@@ -282,8 +272,7 @@ static const layout_row layout_rows[] = {
     { "strides of dims of one do not count", LAST("a.unsqueeze(1).transpose(1, 0)"), "v", "" },
 };
 
-START_TEST(layouts)
-{
+START_TEST(layouts) {
     const layout_row *row = &layout_rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_graph *g = cut_text(arena, row->name, row->text);
@@ -295,8 +284,7 @@ START_TEST(layouts)
 }
 END_TEST
 
-START_TEST(root_strides)
-{
+START_TEST(root_strides) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_error err = JC_ERROR_INIT;
     const char *text = MODULE(X ", s7: \"Sym(s7)\"", S("y = x + w[(slice(0, 1, None),)]") S("u = " ATTN("w", "w"))
@@ -346,8 +334,7 @@ static const alias_row alias_rows[] = {
       1, 1 },
 };
 
-START_TEST(aliases)
-{
+START_TEST(aliases) {
     const alias_row *row = &alias_rows[_i];
     jc_arena *arena = jc_arena_new(NULL);
     const jc_graph *g = cut_text(arena, row->name, row->text);
@@ -408,8 +395,7 @@ static const model_row models[] = {
 #define MAX_PIECES 200
 
 /* Our cut and vLLM's have the same pieces, in the same classes, with the same names. */
-START_TEST(models_agree)
-{
+START_TEST(models_agree) {
     const model_row *m = &models[_i];
     if (!graphs_there(m->folder))
         return;
@@ -455,8 +441,7 @@ static const pair_row pairs[] = {
 };
 
 /* Captures of one model, on another rank or with names as strings, share every class, piece by piece. */
-START_TEST(captures_share)
-{
+START_TEST(captures_share) {
     const pair_row *p = &pairs[_i];
     if (!graphs_there(p->a_folder))
         return;
@@ -475,8 +460,7 @@ START_TEST(captures_share)
 END_TEST
 
 /* Two passes of one model that skip different layers share what they have in common. */
-START_TEST(passes_share)
-{
+START_TEST(passes_share) {
     if (!graphs_there("tiny/ernie"))
         return;
     jc_arena *arena = jc_arena_new(NULL);
@@ -526,8 +510,7 @@ static const strides_row strides_rows[] = {
 
 /* Numbers after underscores become N; at the end they go.  The root's parameters begin with L where their aliases in the
    text begin with l. */
-static void plain_name(const char *name, char *out)
-{
+static void plain_name(const char *name, char *out) {
     size_t n = 0;
     for (const char *at = name; *at;) {
         out[n++] = *at;
@@ -544,8 +527,7 @@ static void plain_name(const char *name, char *out)
         out[0] = 'l';
 }
 
-START_TEST(strides_found)
-{
+START_TEST(strides_found) {
     static const char *const folders[] = { "models/gpt-oss-120b", "models/llama-3.3-70b",
                                            "models/llama-3.3-70b-tp4-rank1", "models/opt-125m",
                                            "models/qwen3.5-35b-a3b", "models/llama-3.3-70b-fp8" };
@@ -581,8 +563,7 @@ START_TEST(strides_found)
 }
 END_TEST
 
-static Suite *suite(void)
-{
+static Suite *suite(void) {
     Suite *s = suite_create("split");
     TCase *cut = tcase_create("cut");
     tcase_add_loop_test(cut, cuts, 0, sizeof cut_rows / sizeof *cut_rows);
@@ -607,8 +588,7 @@ static Suite *suite(void)
     return s;
 }
 
-int main(void)
-{
+int main(void) {
     SRunner *sr = srunner_create(suite());
     srunner_run_all(sr, CK_NORMAL);
     const int failed = srunner_ntests_failed(sr);

@@ -15,20 +15,17 @@ PUBLIC int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t 
 PUBLIC int cuStreamSynchronize(void *stream);
 
 /* A stream of 1 refuses to wait, as one that is being captured does. */
-int cuStreamSynchronize(void *stream)
-{
+int cuStreamSynchronize(void *stream) {
     return stream == (void *)1 ? 900 : 0;
 }
 
-int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream)
-{
+int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes, void *stream) {
     (void)stream;
     memcpy(to, (const void *)(uintptr_t)(from - GAP), bytes);
     return 0;
 }
 
-int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream)
-{
+int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes, void *stream) {
     (void)stream;
     memcpy((void *)(uintptr_t)(to - GAP), from, bytes);
     return 0;

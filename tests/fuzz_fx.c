@@ -13,8 +13,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
-{
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     jc_arena *arena = jc_arena_new(NULL);
     jc_graph *g = NULL;
     jc_error err = JC_ERROR_INIT;
@@ -36,8 +35,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifndef JC_LIBFUZZER
 
-static uint64_t random_next(uint64_t *state)
-{
+static uint64_t random_next(uint64_t *state) {
     uint64_t z = *state += 0x9E3779B97F4A7C15u;
     z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
     z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
@@ -45,8 +43,7 @@ static uint64_t random_next(uint64_t *state)
 }
 
 /* Writes a byte, drops a range, doubles a range, or puts in a piece of syntax. */
-static size_t change(uint8_t *at, size_t n, size_t room, uint64_t *state)
-{
+static size_t change(uint8_t *at, size_t n, size_t room, uint64_t *state) {
     static const char *const bits[] = { "(", ")", "[", "]", "-1", "None", "'", "\"", " = ", ":", ",", "\n", "...", "**",
                                         "99999999999999999999", "x", "torch.", "self.", "slice(", "{", "#", "\\" };
     const size_t k = n ? random_next(state) % n : 0, length = random_next(state) % 16;
@@ -77,8 +74,7 @@ static size_t change(uint8_t *at, size_t n, size_t room, uint64_t *state)
     }
 }
 
-static int replay(const char *path)
-{
+static int replay(const char *path) {
     enum { CHANGED = 5000 };
     FILE *f = fopen(path, "rb");
     if (!f) {
@@ -106,8 +102,7 @@ static int replay(const char *path)
     return 1;
 }
 
-static int walk(const char *path)
-{
+static int walk(const char *path) {
     struct stat st;
     if (stat(path, &st)) {
         perror(path);
@@ -128,8 +123,7 @@ static int walk(const char *path)
     return files;
 }
 
-int main(int argc, char **argv)
-{
+int main(int argc, char **argv) {
     int files = 0;
     if (argc < 2)
         files = walk(TEST_SRCDIR "/tests/data/fx");

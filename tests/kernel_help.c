@@ -14,8 +14,7 @@
 #include "runtime/loader.h"
 #include "runtime/sim.h"
 
-const jc_backend *kernel_backend(void)
-{
+const jc_backend *kernel_backend(void) {
     static const jc_backend *backend;
     jc_error err = JC_ERROR_INIT;
     if (!backend)
@@ -32,16 +31,14 @@ const jc_backend *kernel_backend(void)
 
 /* ---- building ------------------------------------------------------------------------------------------------- */
 
-static uint32_t add_sym(kb *b, jc_ksym_kind kind, uint32_t index)
-{
+static uint32_t add_sym(kb *b, jc_ksym_kind kind, uint32_t index) {
     uint32_t s = jc_sym_add(b->k.ex, "s");
     jc_ksym k = { .kind = (uint8_t)kind, .index = index };
     jc_push(b->arena, &b->syms, k);
     return s;
 }
 
-kb *kb_new(uint8_t family, unsigned rank)
-{
+kb *kb_new(uint8_t family, unsigned rank) {
     jc_arena *arena = jc_arena_new(NULL);
     kb *b = JC_NEW(arena, kb);
     b->arena = arena;
@@ -52,18 +49,15 @@ kb *kb_new(uint8_t family, unsigned rank)
     return b;
 }
 
-void kb_free(kb *b)
-{
+void kb_free(kb *b) {
     jc_arena_free(b->arena);
 }
 
-void kb_extent(kb *b, unsigned d, int64_t n)
-{
+void kb_extent(kb *b, unsigned d, int64_t n) {
     kb_extent_of(b, d, jc_ex_int(b->k.ex, n), n);
 }
 
-void kb_extent_of(kb *b, unsigned d, const jc_expr *e, int64_t most)
-{
+void kb_extent_of(kb *b, unsigned d, const jc_expr *e, int64_t most) {
     b->k.extent[d] = e;
     jc_sym_at(b->k.ex, d)->hi = most > 0 ? most - 1 : 0;
 }
@@ -74,97 +68,82 @@ const jc_expr *kb_add(kb *b, const jc_expr *x, const jc_expr *y) { return jc_ex_
 const jc_expr *kb_mul(kb *b, const jc_expr *x, const jc_expr *y) { return jc_ex_mul(b->k.ex, x, y); }
 const jc_expr *kb_muli(kb *b, const jc_expr *x, int64_t y) { return kb_mul(b, x, kb_const(b, y)); }
 
-const jc_expr *kb_strided(kb *b, const int64_t *strides)
-{
+const jc_expr *kb_strided(kb *b, const int64_t *strides) {
     const jc_expr *e = kb_const(b, 0);
     for (unsigned d = 0; d < b->k.rank; d++)
         e = kb_add(b, e, kb_muli(b, kb_loop(b, d), strides[d]));
     return e;
 }
 
-static unsigned add_arg(kb *b, jc_karg a)
-{
+static unsigned add_arg(kb *b, jc_karg a) {
     jc_push(b->arena, &b->args, a);
     return (unsigned)b->args.n - 1;
 }
 
-const jc_expr *kb_int(kb *b, int64_t lo, int64_t hi, int64_t divisor)
-{
+const jc_expr *kb_int(kb *b, int64_t lo, int64_t hi, int64_t divisor) {
     uint32_t s = add_sym(b, JC_KSYM_ARG, (uint32_t)b->args.n);
     *jc_sym_at(b->k.ex, s) = (jc_sym){ .name = "n", .lo = lo, .hi = hi, .divisor = divisor };
     add_arg(b, (jc_karg){ .kind = JC_KARG_I64, .sym = s });
     return jc_ex_sym(b->k.ex, s);
 }
 
-unsigned kb_float(kb *b)
-{
+unsigned kb_float(kb *b) {
     return add_arg(b, (jc_karg){ .kind = JC_KARG_F64 });
 }
 
-unsigned kb_ptr(kb *b, jc_dtype dtype, bool written)
-{
+unsigned kb_ptr(kb *b, jc_dtype dtype, bool written) {
     return add_arg(b, (jc_karg){ .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written });
 }
 
-const jc_expr *kb_tape_sym(kb *b, uint32_t i, int64_t lo, int64_t hi)
-{
+const jc_expr *kb_tape_sym(kb *b, uint32_t i, int64_t lo, int64_t hi) {
     uint32_t s = add_sym(b, JC_KSYM_TAPE, i);
     *jc_sym_at(b->k.ex, s) = (jc_sym){ .name = "v", .lo = lo, .hi = hi, .divisor = 1 };
     return jc_ex_sym(b->k.ex, s);
 }
 
-static uint32_t add_instr(kb *b, jc_instr in)
-{
+static uint32_t add_instr(kb *b, jc_instr in) {
     jc_push(b->arena, &b->tape, in);
     return (uint32_t)b->tape.n - 1;
 }
 
-uint32_t kb_load(kb *b, unsigned arg, const jc_expr *index)
-{
+uint32_t kb_load(kb *b, unsigned arg, const jc_expr *index) {
     jc_ct ct = jc_compute_type((jc_dtype)b->args.at[arg].dtype);
     return add_instr(b, (jc_instr){ .op = JC_T_LOAD, .ct = (uint8_t)ct, .arg = (uint16_t)arg, .index = index });
 }
 
-void kb_store(kb *b, unsigned arg, const jc_expr *index, uint32_t v)
-{
+void kb_store(kb *b, unsigned arg, const jc_expr *index, uint32_t v) {
     add_instr(b, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .arg = (uint16_t)arg, .a = v, .index = index });
 }
 
-uint32_t kb_index(kb *b, const jc_expr *index)
-{
+uint32_t kb_index(kb *b, const jc_expr *index) {
     return add_instr(b, (jc_instr){ .op = JC_T_INDEX, .ct = JC_CT_I64, .index = index });
 }
 
 uint32_t kb_f(kb *b, double f) { return add_instr(b, (jc_instr){ .op = JC_T_FLOAT, .ct = JC_CT_F32, .f = f }); }
 uint32_t kb_i(kb *b, int64_t i) { return add_instr(b, (jc_instr){ .op = JC_T_INT, .ct = JC_CT_I64, .i = i }); }
 
-uint32_t kb_op(kb *b, jc_tape_op op, uint32_t x, uint32_t y, uint32_t z)
-{
+uint32_t kb_op(kb *b, jc_tape_op op, uint32_t x, uint32_t y, uint32_t z) {
     uint8_t ct = b->tape.at[op == JC_T_SELECT ? y : x].ct;
     if (op == JC_T_EQ || op == JC_T_NE || op == JC_T_LT || op == JC_T_LE)
         ct = JC_CT_B1;
     return add_instr(b, (jc_instr){ .op = (uint8_t)op, .ct = ct, .a = x, .b = y, .c = z });
 }
 
-uint32_t kb_convert(kb *b, jc_ct to, uint32_t a)
-{
+uint32_t kb_convert(kb *b, jc_ct to, uint32_t a) {
     return add_instr(b, (jc_instr){ .op = JC_T_CONVERT, .ct = (uint8_t)to, .a = a });
 }
 
-uint32_t kb_round(kb *b, jc_dtype dtype, uint32_t a)
-{
+uint32_t kb_round(kb *b, jc_dtype dtype, uint32_t a) {
     return add_instr(b, (jc_instr){ .op = JC_T_ROUND, .ct = b->tape.at[a].ct, .dtype = (uint8_t)dtype, .a = a });
 }
 
-uint32_t kb_acc(kb *b, jc_ct ct)
-{
+uint32_t kb_acc(kb *b, jc_ct ct) {
     return add_instr(b, (jc_instr){ .op = JC_T_ACC, .ct = (uint8_t)ct });
 }
 
 /* ---- running -------------------------------------------------------------------------------------------------- */
 
-void kb_finish(kb *b, jc_bytes *out)
-{
+void kb_finish(kb *b, jc_bytes *out) {
     jc_error err = JC_ERROR_INIT;
     b->k.nsyms = (uint32_t)b->syms.n;
     b->k.syms = b->syms.at;
@@ -179,8 +158,7 @@ void kb_finish(kb *b, jc_bytes *out)
 static double spent[JC_FAMILY_COUNT][3];
 static unsigned compiled[JC_FAMILY_COUNT][3];
 
-void kb_print_times(void)
-{
+void kb_print_times(void) {
     static const char *const dialects[] = { "host", "nvptx", "sim" };
     for (unsigned f = 0; f < JC_FAMILY_COUNT; f++)
         for (unsigned d = 0; d < 3; d++)
@@ -189,8 +167,7 @@ void kb_print_times(void)
                        spent[f][d] / compiled[f][d]);
 }
 
-const uint8_t *kb_compile(kb *b, const char *name, size_t *n, char **ir)
-{
+const uint8_t *kb_compile(kb *b, const char *name, size_t *n, char **ir) {
     jc_error err = JC_ERROR_INIT;
     jc_target target;
     const uint8_t *code = NULL;
@@ -204,8 +181,7 @@ const uint8_t *kb_compile(kb *b, const char *name, size_t *n, char **ir)
     return code;
 }
 
-static int64_t blocks_of(kb *b, const value *args)
-{
+static int64_t blocks_of(kb *b, const value *args) {
     int64_t values[256] = { 0 }, blocks;
     for (uint32_t s = 0; s < b->k.nsyms; s++)
         if (b->k.syms[s].kind == JC_KSYM_ARG)
@@ -214,8 +190,7 @@ static int64_t blocks_of(kb *b, const value *args)
     return blocks;
 }
 
-static void run_sim(kb *b, void *entry, void *const *args, const value *values, const size_t *sizes, int64_t blocks)
-{
+static void run_sim(kb *b, void *entry, void *const *args, const value *values, const size_t *sizes, int64_t blocks) {
     jc_sim_range ranges[64];
     uint32_t n = 0;
     for (uint32_t i = 0; i < b->k.nargs; i++)
@@ -232,8 +207,7 @@ static void run_sim(kb *b, void *entry, void *const *args, const value *values, 
     }
 }
 
-void kb_run(kb *b, const char *target, const value *values, const size_t *sizes)
-{
+void kb_run(kb *b, const char *target, const value *values, const size_t *sizes) {
     jc_error err = JC_ERROR_INIT;
     size_t n;
     jc_loaded *l = NULL;
@@ -260,8 +234,7 @@ void kb_run(kb *b, const char *target, const value *values, const size_t *sizes)
     jc_loaded_free(l);
 }
 
-unsigned count_text(const char *text, const char *what)
-{
+unsigned count_text(const char *text, const char *what) {
     unsigned n = 0;
     for (const char *at = text; (at = strstr(at, what)); at += strlen(what))
         n++;
@@ -275,16 +248,14 @@ typedef struct small {
     bool finite_only; /* no infinity; all ones is NaN */
 } small;
 
-static small small_of(jc_dtype dtype)
-{
+static small small_of(jc_dtype dtype) {
     return dtype == JC_F16    ? (small){ 5, 10, false }
            : dtype == JC_BF16 ? (small){ 8, 7, false }
            : dtype == JC_F8E5M2 ? (small){ 5, 2, false }
                                 : (small){ 4, 3, true };
 }
 
-static double small_to_double(jc_dtype dtype, unsigned bits)
-{
+static double small_to_double(jc_dtype dtype, unsigned bits) {
     small s = small_of(dtype);
     int bias = (1 << (s.exponent_bits - 1)) - 1;
     unsigned m = bits & ((1u << s.mantissa_bits) - 1), e = bits >> s.mantissa_bits & ((1u << s.exponent_bits) - 1);
@@ -297,8 +268,7 @@ static double small_to_double(jc_dtype dtype, unsigned bits)
 }
 
 /* The nearest, by trying them all; ties to even. */
-static unsigned double_to_small(jc_dtype dtype, double x)
-{
+static unsigned double_to_small(jc_dtype dtype, double x) {
     small s = small_of(dtype);
     unsigned width = (unsigned)(s.exponent_bits + s.mantissa_bits), sign = signbit(x) ? 1u << width : 0;
     unsigned nan = s.finite_only ? (1u << width) - 1 : (1u << width) - (1u << (s.mantissa_bits - 1));
@@ -323,8 +293,7 @@ static unsigned double_to_small(jc_dtype dtype, double x)
     return sign | r; /* one past the last finite: infinity, or NaN where there is none */
 }
 
-double dtype_get(jc_dtype dtype, const void *at, int64_t i)
-{
+double dtype_get(jc_dtype dtype, const void *at, int64_t i) {
     switch (dtype) {
     case JC_F32: return ((const float *)at)[i];
     case JC_F64: return ((const double *)at)[i];
@@ -340,8 +309,7 @@ double dtype_get(jc_dtype dtype, const void *at, int64_t i)
     }
 }
 
-void dtype_set(jc_dtype dtype, void *at, int64_t i, double x)
-{
+void dtype_set(jc_dtype dtype, void *at, int64_t i, double x) {
     switch (dtype) {
     case JC_F32: ((float *)at)[i] = (float)x; break;
     case JC_F64: ((double *)at)[i] = x; break;
@@ -357,8 +325,7 @@ void dtype_set(jc_dtype dtype, void *at, int64_t i, double x)
     }
 }
 
-void fill_random(jc_dtype dtype, void *at, int64_t n, double lo, double hi, uint64_t seed)
-{
+void fill_random(jc_dtype dtype, void *at, int64_t n, double lo, double hi, uint64_t seed) {
     uint64_t state = seed * 0x9e3779b97f4a7c15ull + 1;
     for (int64_t i = 0; i < n; i++) {
         state ^= state << 13, state ^= state >> 7, state ^= state << 17;

@@ -18,8 +18,7 @@
 #define MODULE(params, body) HEAD "    def forward(self, " params "):\n" body
 #define S(line) "        " line "\n"
 
-static inline jc_graph *read_text(jc_arena *arena, const char *name, const char *text, size_t length)
-{
+static inline jc_graph *read_text(jc_arena *arena, const char *name, const char *text, size_t length) {
     jc_error err = JC_ERROR_INIT;
     jc_graph *g = NULL;
     char why[1600];
@@ -28,8 +27,7 @@ static inline jc_graph *read_text(jc_arena *arena, const char *name, const char 
     return g;
 }
 
-static inline jc_graph *cut_text(jc_arena *arena, const char *name, const char *text)
-{
+static inline jc_graph *cut_text(jc_arena *arena, const char *name, const char *text) {
     jc_error err = JC_ERROR_INIT;
     char why[1600];
     jc_graph *g = read_text(arena, name, text, strlen(text));
@@ -38,8 +36,7 @@ static inline jc_graph *cut_text(jc_arena *arena, const char *name, const char *
     return g;
 }
 
-static inline jc_canon canon_of(jc_arena *arena, const char *name, const jc_func *piece, unsigned flags)
-{
+static inline jc_canon canon_of(jc_arena *arena, const char *name, const jc_func *piece, unsigned flags) {
     jc_error err = JC_ERROR_INIT;
     char why[1600];
     jc_canon c;
@@ -49,22 +46,19 @@ static inline jc_canon canon_of(jc_arena *arena, const char *name, const jc_func
 }
 
 /* The form of the last piece of a text. */
-static inline jc_canon form_of(jc_arena *arena, const char *name, const char *text, unsigned flags)
-{
+static inline jc_canon form_of(jc_arena *arena, const char *name, const char *text, unsigned flags) {
     const jc_graph *g = cut_text(arena, name, text);
     return canon_of(arena, name, g->pieces.at[g->pieces.n - 1], flags);
 }
 
 /* ---- the real graphs -------------------------------------------------------------------------------------------- */
 
-static inline const char *graphs_dir(void)
-{
+static inline const char *graphs_dir(void) {
     const char *dir = getenv("JITC_GRAPHS");
     return dir && *dir ? dir : TEST_SRCDIR "/../shared/graphs";
 }
 
-static inline bool graphs_there(const char *what)
-{
+static inline bool graphs_there(const char *what) {
     char path[4096];
     snprintf(path, sizeof path, "%s/FORMS.txt", graphs_dir());
     FILE *f = fopen(path, "rb");
@@ -77,8 +71,7 @@ static inline bool graphs_there(const char *what)
 }
 
 /* NULL where there is no such file. */
-static inline char *file_text(jc_arena *arena, const char *name, size_t *length)
-{
+static inline char *file_text(jc_arena *arena, const char *name, size_t *length) {
     char path[4096];
     snprintf(path, sizeof path, "%s/%s", graphs_dir(), name);
     FILE *f = fopen(path, "rb");
@@ -94,8 +87,7 @@ static inline char *file_text(jc_arena *arena, const char *name, size_t *length)
     return text;
 }
 
-static inline jc_graph *read_file(jc_arena *arena, const char *name)
-{
+static inline jc_graph *read_file(jc_arena *arena, const char *name) {
     size_t length = 0;
     const char *text = file_text(arena, name, &length);
     ck_assert_msg(text != NULL, "%s/%s cannot be read", graphs_dir(), name);
@@ -103,8 +95,7 @@ static inline jc_graph *read_file(jc_arena *arena, const char *name)
 }
 
 /* Reads {"NAME": [stride, ...], ...}. */
-static inline uint32_t read_strides(jc_arena *arena, const char *text, jc_stride_entry **out)
-{
+static inline uint32_t read_strides(jc_arena *arena, const char *text, jc_stride_entry **out) {
     JC_VEC(jc_stride_entry) v = { 0 };
     const char *at = strchr(text, '"');
     while (at) {
@@ -129,8 +120,7 @@ static inline uint32_t read_strides(jc_arena *arena, const char *text, jc_stride
 }
 
 /* Reads, cuts and lays out; STRIDES/strides.json counts where it is there. */
-static inline jc_graph *cut_file_with(jc_arena *arena, const char *folder, const char *file, const char *strides)
-{
+static inline jc_graph *cut_file_with(jc_arena *arena, const char *folder, const char *file, const char *strides) {
     jc_error err = JC_ERROR_INIT;
     char name[512], why[1600];
     snprintf(name, sizeof name, "%s/%s", folder, file);
@@ -145,14 +135,12 @@ static inline jc_graph *cut_file_with(jc_arena *arena, const char *folder, const
     return g;
 }
 
-static inline jc_graph *cut_file(jc_arena *arena, const char *folder, const char *file)
-{
+static inline jc_graph *cut_file(jc_arena *arena, const char *folder, const char *file) {
     return cut_file_with(arena, folder, file, folder);
 }
 
 /* Classes of the pieces of G: CLASS gets a number for each piece, in order of first appearance. */
-static inline uint32_t classes_of(jc_arena *arena, const jc_graph *g, unsigned flags, uint32_t *class, jc_hash *hash)
-{
+static inline uint32_t classes_of(jc_arena *arena, const jc_graph *g, unsigned flags, uint32_t *class, jc_hash *hash) {
     jc_map *map = jc_map_new(arena);
     for (size_t i = 0; i < g->pieces.n; i++) {
         const jc_canon c = canon_of(arena, g->pieces.at[i]->name, g->pieces.at[i], flags);
@@ -168,8 +156,7 @@ static inline uint32_t classes_of(jc_arena *arena, const jc_graph *g, unsigned f
     return (uint32_t)jc_map_count(map);
 }
 
-static inline bool same_hash(const jc_hash *a, const jc_hash *b)
-{
+static inline bool same_hash(const jc_hash *a, const jc_hash *b) {
     return !memcmp(a->b, b->b, JC_HASH_SIZE);
 }
 

@@ -3,7 +3,6 @@
  */
 int no_plugin_here(void);
 
-int no_plugin_here(void)
-{
+int no_plugin_here(void) {
     return 0;
 }

@@ -6,24 +6,20 @@
 
 /* The registry stands in for the context that plugins register with. */
 static jitc_status register_plain(jitc_context *ctx, const char *schema, jitc_plain_function function,
-                                  const jitc_op_options *options)
-{
+                                  const jitc_op_options *options) {
     return jc_ops_register((jc_registry *)ctx, schema, function, NULL, options, NULL);
 }
 
 static jitc_status register_frame(jitc_context *ctx, const char *schema, jitc_frame_function function,
-                                  const jitc_op_options *options)
-{
+                                  const jitc_op_options *options) {
     return jc_ops_register((jc_registry *)ctx, schema, NULL, function, options, NULL);
 }
 
-static void close_plugin(void *handle)
-{
+static void close_plugin(void *handle) {
     dlclose(handle);
 }
 
-jitc_status tiny_host_open(jc_arena *arena, tiny_host *out, jc_error *err)
-{
+jitc_status tiny_host_open(jc_arena *arena, tiny_host *out, jc_error *err) {
     static const jitc_plugin_api api = {
         sizeof api, JITC_PLUGIN_ABI, register_plain, register_frame, jc_name_text, jc_name_user,
     };
@@ -37,8 +33,7 @@ jitc_status tiny_host_open(jc_arena *arena, tiny_host *out, jc_error *err)
 }
 
 jitc_status tiny_host_call(void *user, const char *target, const jitc_value *args, const char *const *keys,
-                           uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err)
-{
+                           uint32_t nargs, DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
     tiny_host *host = user;
     const jc_op_entry *op = jc_ops_find(host->ops, target, kDLCPU);
     if (!op)

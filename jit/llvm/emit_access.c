@@ -11,8 +11,7 @@
 
 /* ---- addresses ------------------------------------------------------------------------------------------------ */
 
-static LLVMValueRef address(jc_env *env, uint32_t i)
-{
+static LLVMValueRef address(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
     const jc_access *a = &env->tape->access[i];
@@ -25,8 +24,7 @@ static LLVMValueRef address(jc_env *env, uint32_t i)
     return jc_ex_is(a->move, 0) ? at : jc_gep(e, element, at, jc_emit_expr(env, a->move));
 }
 
-void jc_emit_bases(jc_env *env, const bool *take)
-{
+void jc_emit_bases(jc_env *env, const bool *take) {
     const jc_kernel *k = env->e->k;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         const jc_access *a = &env->tape->access[i];
@@ -44,8 +42,7 @@ void jc_emit_bases(jc_env *env, const bool *take)
 }
 
 /* Addresses of all points of a vector. */
-static void lane_addresses(jc_env *env, uint32_t i, LLVMValueRef *at)
-{
+static void lane_addresses(jc_env *env, uint32_t i, LLVMValueRef *at) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
     const jc_access *a = &env->tape->access[i];
@@ -65,8 +62,7 @@ static void lane_addresses(jc_env *env, uint32_t i, LLVMValueRef *at)
 
 /* ---- runs ----------------------------------------------------------------------------------------------------- */
 
-static unsigned part_of(jc_emit *e, unsigned n, unsigned align, unsigned size)
-{
+static unsigned part_of(jc_emit *e, unsigned n, unsigned align, unsigned size) {
     unsigned part = n;
     if (jc_on_host(e))
         return n;
@@ -76,14 +72,12 @@ static unsigned part_of(jc_emit *e, unsigned n, unsigned align, unsigned size)
 }
 
 /* Of a part in memory: arguments are aligned to 16 bytes and no more. */
-static unsigned alignment(unsigned part, unsigned align, unsigned size)
-{
+static unsigned alignment(unsigned part, unsigned align, unsigned size) {
     unsigned bytes = (part < align ? part : align) * size;
     return bytes > 16 ? 16 : bytes;
 }
 
-static LLVMValueRef concat(jc_emit *e, LLVMValueRef *parts, unsigned n)
-{
+static LLVMValueRef concat(jc_emit *e, LLVMValueRef *parts, unsigned n) {
     LLVMValueRef order[1024];
     for (unsigned w = jc_width_of(LLVMTypeOf(parts[0])); n > 1; n /= 2, w *= 2)
         for (unsigned i = 0; i < n / 2; i++) {
@@ -100,8 +94,7 @@ static LLVMValueRef concat(jc_emit *e, LLVMValueRef *parts, unsigned n)
     return parts[0];
 }
 
-static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned n, unsigned align)
-{
+static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned n, unsigned align) {
     jc_dtype dtype = e->k->args[arg].dtype;
     unsigned size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype), type = jc_vec_of(element, part);
@@ -112,15 +105,13 @@ static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned
     return concat(e, parts, n / part);
 }
 
-LLVMValueRef jc_load_run(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align)
-{
+LLVMValueRef jc_load_run(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align) {
     jc_dtype dtype = e->k->args[arg].dtype;
     LLVMValueRef at = jc_gep(e, jc_memory_type(e, dtype), e->args[arg], index);
     return jc_from_memory(e, dtype, load_run(e, arg, at, n, align));
 }
 
-static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align)
-{
+static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align) {
     jc_dtype dtype = e->k->args[arg].dtype;
     unsigned n = jc_width_of(LLVMTypeOf(v)), size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype);
@@ -131,8 +122,7 @@ static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at,
 
 /* ---- LOAD, STORE, INDEX --------------------------------------------------------------------------------------- */
 
-static LLVMValueRef load_now(jc_env *env, uint32_t i, LLVMValueRef *at)
-{
+static LLVMValueRef load_now(jc_env *env, uint32_t i, LLVMValueRef *at) {
     jc_emit *e = env->e;
     unsigned arg = e->k->tape[i].arg, w = env->tape->w;
     const jc_access *a = &env->tape->access[i];
@@ -146,16 +136,14 @@ static LLVMValueRef load_now(jc_env *env, uint32_t i, LLVMValueRef *at)
     return v;
 }
 
-static LLVMValueRef condition(jc_env *env, bool store)
-{
+static LLVMValueRef condition(jc_env *env, bool store) {
     for (; env; env = env->up)
         if (store ? env->store_if : env->load_if)
             return store ? env->store_if : env->load_if;
     return NULL;
 }
 
-static void all_addresses(jc_env *env, uint32_t i, LLVMValueRef *at)
-{
+static void all_addresses(jc_env *env, uint32_t i, LLVMValueRef *at) {
     uint8_t kind = env->tape->access[i].kind;
     if (kind == JC_ACCESS_SAME || kind == JC_ACCESS_RUN)
         at[0] = address(env, i);
@@ -163,8 +151,7 @@ static void all_addresses(jc_env *env, uint32_t i, LLVMValueRef *at)
         lane_addresses(env, i, at);
 }
 
-void jc_emit_load(jc_env *env, uint32_t i)
-{
+void jc_emit_load(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
     LLVMValueRef at[1024], v, cond = condition(env, false);
@@ -184,8 +171,7 @@ void jc_emit_load(jc_env *env, uint32_t i)
     env->v[i] = jc_from_memory(e, e->k->args[in->arg].dtype, v);
 }
 
-void jc_emit_store(jc_env *env, uint32_t i)
-{
+void jc_emit_store(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
     const jc_access *a = &env->tape->access[i];
@@ -207,8 +193,7 @@ void jc_emit_store(jc_env *env, uint32_t i)
         jc_if_end(e, &s);
 }
 
-void jc_emit_index(jc_env *env, uint32_t i)
-{
+void jc_emit_index(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_expr *index = e->k->tape[i].index;
     const jc_access *a = &env->tape->access[i];

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-jitc_status jc_emit_fail(jc_emit *e, const char *format, ...)
-{
+jitc_status jc_emit_fail(jc_emit *e, const char *format, ...) {
     if (e->status != JITC_OK)
         return e->status;
     char text[512];
@@ -21,23 +20,19 @@ jitc_status jc_emit_fail(jc_emit *e, const char *format, ...)
 
 /* ---- types and constants -------------------------------------------------------------------------------------- */
 
-LLVMTypeRef jc_vec_of(LLVMTypeRef scalar, unsigned w)
-{
+LLVMTypeRef jc_vec_of(LLVMTypeRef scalar, unsigned w) {
     return w > 1 ? LLVMVectorType(scalar, w) : scalar;
 }
 
-unsigned jc_width_of(LLVMTypeRef type)
-{
+unsigned jc_width_of(LLVMTypeRef type) {
     return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMGetVectorSize(type) : 1;
 }
 
-LLVMTypeRef jc_scalar_of(LLVMTypeRef type)
-{
+LLVMTypeRef jc_scalar_of(LLVMTypeRef type) {
     return LLVMGetTypeKind(type) == LLVMVectorTypeKind ? LLVMGetElementType(type) : type;
 }
 
-static LLVMValueRef const_splat(LLVMValueRef scalar, unsigned w)
-{
+static LLVMValueRef const_splat(LLVMValueRef scalar, unsigned w) {
     LLVMValueRef at[1024];
     if (w == 1)
         return scalar;
@@ -46,13 +41,11 @@ static LLVMValueRef const_splat(LLVMValueRef scalar, unsigned w)
     return LLVMConstVector(at, w);
 }
 
-LLVMValueRef jc_int_of(LLVMTypeRef type, int64_t x)
-{
+LLVMValueRef jc_int_of(LLVMTypeRef type, int64_t x) {
     return const_splat(LLVMConstInt(jc_scalar_of(type), (uint64_t)x, true), jc_width_of(type));
 }
 
-LLVMValueRef jc_real_of(LLVMTypeRef type, double x)
-{
+LLVMValueRef jc_real_of(LLVMTypeRef type, double x) {
     return const_splat(LLVMConstReal(jc_scalar_of(type), x), jc_width_of(type));
 }
 
@@ -63,8 +56,7 @@ LLVMValueRef jc_undef(LLVMTypeRef type) { return LLVMGetPoison(type); }
 
 /* ---- vectors -------------------------------------------------------------------------------------------------- */
 
-LLVMValueRef jc_splat(jc_emit *e, LLVMValueRef scalar, unsigned w)
-{
+LLVMValueRef jc_splat(jc_emit *e, LLVMValueRef scalar, unsigned w) {
     if (w == 1 || jc_width_of(LLVMTypeOf(scalar)) > 1)
         return scalar;
     if (LLVMIsConstant(scalar))
@@ -74,18 +66,15 @@ LLVMValueRef jc_splat(jc_emit *e, LLVMValueRef scalar, unsigned w)
     return LLVMBuildShuffleVector(e->b, one, jc_undef(vec), LLVMConstNull(jc_vec_of(e->t.i32, w)), "");
 }
 
-LLVMValueRef jc_lane(jc_emit *e, LLVMValueRef v, unsigned i)
-{
+LLVMValueRef jc_lane(jc_emit *e, LLVMValueRef v, unsigned i) {
     return jc_width_of(LLVMTypeOf(v)) == 1 ? v : LLVMBuildExtractElement(e->b, v, jc_i32(e, i), "");
 }
 
-LLVMValueRef jc_set_lane(jc_emit *e, LLVMValueRef v, unsigned i, LLVMValueRef x)
-{
+LLVMValueRef jc_set_lane(jc_emit *e, LLVMValueRef v, unsigned i, LLVMValueRef x) {
     return jc_width_of(LLVMTypeOf(v)) == 1 ? x : LLVMBuildInsertElement(e->b, v, x, jc_i32(e, i), "");
 }
 
-LLVMValueRef jc_slice(jc_emit *e, LLVMValueRef v, unsigned first, unsigned n)
-{
+LLVMValueRef jc_slice(jc_emit *e, LLVMValueRef v, unsigned first, unsigned n) {
     LLVMValueRef at[1024];
     if (n == jc_width_of(LLVMTypeOf(v)))
         return v;
@@ -98,20 +87,17 @@ LLVMValueRef jc_slice(jc_emit *e, LLVMValueRef v, unsigned first, unsigned n)
 
 /* ---- values --------------------------------------------------------------------------------------------------- */
 
-LLVMValueRef jc_widen_int(jc_emit *e, LLVMValueRef v, LLVMTypeRef to, bool is_signed)
-{
+LLVMValueRef jc_widen_int(jc_emit *e, LLVMValueRef v, LLVMTypeRef to, bool is_signed) {
     LLVMTypeRef type = jc_vec_of(to, jc_width_of(LLVMTypeOf(v)));
     return LLVMBuildIntCast2(e->b, v, type, is_signed, "");
 }
 
-LLVMValueRef jc_gep(jc_emit *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef index)
-{
+LLVMValueRef jc_gep(jc_emit *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef index) {
     index = jc_widen_int(e, index, e->t.i64, true);
     return LLVMBuildGEP2(e->b, element, base, &index, 1, "");
 }
 
-LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align)
-{
+LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align) {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(e->c);
     LLVMValueRef at = LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(e->fn));
     if (at)
@@ -128,8 +114,7 @@ LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned al
 }
 
 LLVMValueRef jc_call_intrinsic(jc_emit *e, const char *name, LLVMTypeRef *overload, unsigned noverload,
-                               LLVMValueRef *args, unsigned nargs)
-{
+                               LLVMValueRef *args, unsigned nargs) {
     unsigned id = LLVMLookupIntrinsicID(name, strlen(name));
     if (!id) {
         jc_emit_fail(e, "This LLVM has no intrinsic %s.", name);
@@ -140,26 +125,22 @@ LLVMValueRef jc_call_intrinsic(jc_emit *e, const char *name, LLVMTypeRef *overlo
     return LLVMBuildCall2(e->b, type, fn, args, nargs, "");
 }
 
-LLVMValueRef jc_unary_intrinsic(jc_emit *e, const char *name, LLVMValueRef a)
-{
+LLVMValueRef jc_unary_intrinsic(jc_emit *e, const char *name, LLVMValueRef a) {
     LLVMTypeRef type = LLVMTypeOf(a);
     return jc_call_intrinsic(e, name, &type, 1, &a, 1);
 }
 
-LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
-{
+LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef args[3] = { a, b, c };
     return jc_call_intrinsic(e, "llvm.fmuladd", &type, 1, args, 3);
 }
 
-LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(e->b, cond, a, b, "");
 }
 
-LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags)
-{
+LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags) {
     if (LLVMIsAInstruction(v) && LLVMCanValueUseFastMathFlags(v))
         LLVMSetFastMathFlags(v, flags);
     return v;
@@ -167,28 +148,24 @@ LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags)
 
 /* ---- control flow --------------------------------------------------------------------------------------------- */
 
-static LLVMBasicBlockRef block_of(jc_emit *e, const char *name)
-{
+static LLVMBasicBlockRef block_of(jc_emit *e, const char *name) {
     return LLVMAppendBasicBlockInContext(e->c, e->fn, name);
 }
 
-jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond)
-{
+jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond) {
     jc_if s = { .then = block_of(e, "then"), .end = block_of(e, "endif") };
     LLVMBuildCondBr(e->b, cond, s.then, s.end);
     LLVMPositionBuilderAtEnd(e->b, s.then);
     return s;
 }
 
-void jc_if_end(jc_emit *e, jc_if *s)
-{
+void jc_if_end(jc_emit *e, jc_if *s) {
     LLVMBuildBr(e->b, s->end);
     LLVMMoveBasicBlockAfter(s->end, LLVMGetInsertBlock(e->b));
     LLVMPositionBuilderAtEnd(e->b, s->end);
 }
 
-jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step)
-{
+jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step) {
     jc_for s = { .head = block_of(e, "head"), .body = block_of(e, "body"), .end = block_of(e, "end"), .step = step };
     LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
     LLVMBuildBr(e->b, s.head);
@@ -200,8 +177,7 @@ jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef
     return s;
 }
 
-void jc_for_end(jc_emit *e, jc_for *s)
-{
+void jc_for_end(jc_emit *e, jc_for *s) {
     LLVMValueRef next = LLVMBuildNSWAdd(e->b, s->i, s->step, "");
     LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
     LLVMAddIncoming(s->i, &next, &from, 1);

@@ -13,8 +13,7 @@
 
 /* ---- types ---------------------------------------------------------------------------------------------------- */
 
-LLVMTypeRef jc_ct_type(jc_emit *e, uint8_t ct)
-{
+LLVMTypeRef jc_ct_type(jc_emit *e, uint8_t ct) {
     switch (ct) {
     case JC_CT_F32:
         return e->t.f32;
@@ -27,8 +26,7 @@ LLVMTypeRef jc_ct_type(jc_emit *e, uint8_t ct)
     }
 }
 
-LLVMTypeRef jc_memory_type(jc_emit *e, jc_dtype dtype)
-{
+LLVMTypeRef jc_memory_type(jc_emit *e, jc_dtype dtype) {
     switch (dtype) {
     case JC_F16:
         return e->d->native_f16 && !e->soft_f16 ? e->t.f16 : e->t.i16;
@@ -43,8 +41,7 @@ LLVMTypeRef jc_memory_type(jc_emit *e, jc_dtype dtype)
     }
 }
 
-static LLVMTypeRef like(LLVMTypeRef scalar, LLVMValueRef v)
-{
+static LLVMTypeRef like(LLVMTypeRef scalar, LLVMValueRef v) {
     return jc_vec_of(scalar, jc_width_of(LLVMTypeOf(v)));
 }
 
@@ -61,13 +58,11 @@ static const small_float small_f16 = { 16, 10, 15, 0x7c00, 0x7e00, true };
 static const small_float small_e5m2 = { 8, 2, 15, 0x7c, 0x7f, true };
 static const small_float small_e4m3 = { 8, 3, 7, 0x7f, 0x7f, false };
 
-static const small_float *small_of(jc_dtype dtype)
-{
+static const small_float *small_of(jc_dtype dtype) {
     return dtype == JC_F16 ? &small_f16 : dtype == JC_F8E5M2 ? &small_e5m2 : &small_e4m3;
 }
 
-static LLVMValueRef from_small(jc_emit *e, const small_float *s, LLVMValueRef v)
-{
+static LLVMValueRef from_small(jc_emit *e, const small_float *s, LLVMValueRef v) {
     LLVMTypeRef i32 = like(e->t.i32, v), f32 = like(e->t.f32, v);
     LLVMValueRef x = LLVMBuildZExt(e->b, v, i32, "");
     LLVMValueRef sign = LLVMBuildShl(e->b, LLVMBuildAnd(e->b, x, jc_int_of(i32, 1 << (s->bits - 1)), ""),
@@ -83,8 +78,7 @@ static LLVMValueRef from_small(jc_emit *e, const small_float *s, LLVMValueRef v)
     return LLVMBuildBitCast(e->b, LLVMBuildOr(e->b, bits, sign, ""), f32, "");
 }
 
-static LLVMValueRef to_small(jc_emit *e, const small_float *s, LLVMValueRef v)
-{
+static LLVMValueRef to_small(jc_emit *e, const small_float *s, LLVMValueRef v) {
     LLVMTypeRef i32 = like(e->t.i32, v), f32 = like(e->t.f32, v);
     int shift = 23 - (int)s->mantissa;
     LLVMValueRef x = LLVMBuildBitCast(e->b, v, i32, "");
@@ -114,8 +108,7 @@ static LLVMValueRef to_small(jc_emit *e, const small_float *s, LLVMValueRef v)
 }
 
 /* f32 bits rounded to 16, in the upper half; the lower half is anything when not CLEAN. */
-static LLVMValueRef bf16_bits(jc_emit *e, LLVMValueRef v, bool clean)
-{
+static LLVMValueRef bf16_bits(jc_emit *e, LLVMValueRef v, bool clean) {
     LLVMTypeRef i32 = like(e->t.i32, v);
     LLVMValueRef x = LLVMBuildBitCast(e->b, v, i32, "");
     LLVMValueRef tie = LLVMBuildAnd(e->b, LLVMBuildLShr(e->b, x, jc_int_of(i32, 16), ""), jc_int_of(i32, 1), "");
@@ -127,8 +120,7 @@ static LLVMValueRef bf16_bits(jc_emit *e, LLVMValueRef v, bool clean)
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */
 
-LLVMValueRef jc_from_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
-{
+LLVMValueRef jc_from_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     LLVMTypeRef have = jc_scalar_of(LLVMTypeOf(v)), f32 = like(e->t.f32, v);
     switch (dtype) {
     case JC_F32:
@@ -153,8 +145,7 @@ LLVMValueRef jc_from_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
     }
 }
 
-LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
-{
+LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     LLVMTypeRef want = like(jc_memory_type(e, dtype), v);
     switch (dtype) {
     case JC_F32:
@@ -180,8 +171,7 @@ LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
 
 /* ---- ROUND and CONVERT ---------------------------------------------------------------------------------------- */
 
-LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
-{
+LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     LLVMTypeRef type = LLVMTypeOf(v), scalar = jc_scalar_of(type);
     char cls = (char)jc_dtypes[dtype].cls;
     if (cls == 'i' || cls == 'u')
@@ -198,14 +188,12 @@ LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v)
     return jc_from_memory(e, dtype, jc_to_memory(e, dtype, v));
 }
 
-static LLVMValueRef to_i64(jc_emit *e, LLVMValueRef v)
-{
+static LLVMValueRef to_i64(jc_emit *e, LLVMValueRef v) {
     LLVMTypeRef overload[2] = { like(e->t.i64, v), LLVMTypeOf(v) };
     return jc_call_intrinsic(e, "llvm.fptosi.sat", overload, 2, &v, 1);
 }
 
-LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef v)
-{
+LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef v) {
     bool from_float = from == JC_CT_F32 || from == JC_CT_F64, to_float = to == JC_CT_F32 || to == JC_CT_F64;
     LLVMTypeRef want = like(jc_ct_type(e, to), v);
     if (to == from)

@@ -15,21 +15,18 @@
 
 /* ---- memo ----------------------------------------------------------------------------------------------------- */
 
-static uint32_t slot_of(const jc_memo *m, const jc_expr *x)
-{
+static uint32_t slot_of(const jc_memo *m, const jc_expr *x) {
     uint32_t i = (uint32_t)(((uintptr_t)x >> 4) * 2654435761u) & (m->cap - 1);
     while (m->at[i].e && m->at[i].e != x)
         i = (i + 1) & (m->cap - 1);
     return i;
 }
 
-static LLVMValueRef memo_get(const jc_memo *m, const jc_expr *x)
-{
+static LLVMValueRef memo_get(const jc_memo *m, const jc_expr *x) {
     return m->cap ? m->at[slot_of(m, x)].v : NULL;
 }
 
-static void memo_set(jc_arena *arena, jc_memo *m, const jc_expr *x, LLVMValueRef v)
-{
+static void memo_set(jc_arena *arena, jc_memo *m, const jc_expr *x, LLVMValueRef v) {
     if (2 * (m->n + 1) > m->cap) {
         jc_memo old = *m;
         m->cap = old.cap ? 2 * old.cap : 16;
@@ -45,27 +42,23 @@ static void memo_set(jc_arena *arena, jc_memo *m, const jc_expr *x, LLVMValueRef
 
 /* ---- ranges --------------------------------------------------------------------------------------------------- */
 
-bool jc_fits_i32(jc_emit *e, const jc_expr *x)
-{
+bool jc_fits_i32(jc_emit *e, const jc_expr *x) {
     int64_t lo, hi;
     return jc_ex_range(e->k->ex, x, &lo, &hi) && lo >= INT32_MIN && hi <= INT32_MAX;
 }
 
-static bool is_narrow(jc_emit *e, const jc_expr *x)
-{
+static bool is_narrow(jc_emit *e, const jc_expr *x) {
     return !jc_on_host(e) && jc_fits_i32(e, x);
 }
 
-static bool above(jc_emit *e, const jc_expr *x, int64_t least)
-{
+static bool above(jc_emit *e, const jc_expr *x, int64_t least) {
     int64_t lo, hi;
     return jc_ex_range(e->k->ex, x, &lo, &hi) && lo >= least;
 }
 
 /* ---- symbols -------------------------------------------------------------------------------------------------- */
 
-static LLVMValueRef loop_value(jc_env *env, unsigned d)
-{
+static LLVMValueRef loop_value(jc_env *env, unsigned d) {
     jc_emit *e = env->e;
     jc_env *at = env;
     while (at && !at->loop[d])
@@ -80,8 +73,7 @@ static LLVMValueRef loop_value(jc_env *env, unsigned d)
     return v;
 }
 
-static LLVMValueRef symbol_value(jc_env *env, uint32_t sym)
-{
+static LLVMValueRef symbol_value(jc_env *env, uint32_t sym) {
     jc_emit *e = env->e;
     const jc_ksym *s = &e->k->syms[sym];
     switch (s->kind) {
@@ -99,8 +91,7 @@ static LLVMValueRef symbol_value(jc_env *env, uint32_t sym)
 /* ---- operations ----------------------------------------------------------------------------------------------- */
 
 /* A sum or product: each operand in the result's type. */
-static LLVMValueRef fold(jc_env *env, const jc_expr *x, LLVMTypeRef type)
-{
+static LLVMValueRef fold(jc_env *env, const jc_expr *x, LLVMTypeRef type) {
     LLVMBuilderRef b = env->e->b;
     LLVMValueRef sum = NULL;
     for (uint32_t i = 0; i < x->n; i++) {
@@ -113,8 +104,7 @@ static LLVMValueRef fold(jc_env *env, const jc_expr *x, LLVMTypeRef type)
     return sum;
 }
 
-void jc_same_int(jc_emit *e, LLVMValueRef *a, LLVMValueRef *b)
-{
+void jc_same_int(jc_emit *e, LLVMValueRef *a, LLVMValueRef *b) {
     if (LLVMTypeOf(*a) != LLVMTypeOf(*b)) {
         *a = jc_widen_int(e, *a, e->t.i64, true);
         *b = jc_widen_int(e, *b, e->t.i64, true);
@@ -122,8 +112,7 @@ void jc_same_int(jc_emit *e, LLVMValueRef *a, LLVMValueRef *b)
 }
 
 /* floor(a/b) or a - floor(a/b)*b, b not 0. */
-static LLVMValueRef floor_op(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod)
-{
+static LLVMValueRef floor_op(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod) {
     LLVMBuilderRef l = e->b;
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef zero = LLVMConstNull(type);
@@ -135,8 +124,7 @@ static LLVMValueRef floor_op(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mo
     return jc_select(e, off, LLVMBuildSub(l, q, jc_int_of(type, 1), ""), q);
 }
 
-static LLVMValueRef divide(jc_env *env, const jc_expr *x)
-{
+static LLVMValueRef divide(jc_env *env, const jc_expr *x) {
     jc_emit *e = env->e;
     bool mod = x->kind == JC_EX_MOD;
     LLVMValueRef a = jc_emit_expr(env, x->args[0]), b = jc_emit_expr(env, x->args[1]);
@@ -146,8 +134,7 @@ static LLVMValueRef divide(jc_env *env, const jc_expr *x)
     return floor_op(e, a, b, mod);
 }
 
-static LLVMValueRef extreme(jc_env *env, const jc_expr *x)
-{
+static LLVMValueRef extreme(jc_env *env, const jc_expr *x) {
     jc_emit *e = env->e;
     LLVMIntPredicate pick = x->kind == JC_EX_MIN ? LLVMIntSLT : LLVMIntSGT;
     LLVMValueRef best = jc_emit_expr(env, x->args[0]);
@@ -159,8 +146,7 @@ static LLVMValueRef extreme(jc_env *env, const jc_expr *x)
     return best;
 }
 
-static LLVMValueRef compute(jc_env *env, const jc_expr *x, LLVMTypeRef type)
-{
+static LLVMValueRef compute(jc_env *env, const jc_expr *x, LLVMTypeRef type) {
     jc_emit *e = env->e;
     switch (x->kind) {
     case JC_EX_CONST:
@@ -182,8 +168,7 @@ static LLVMValueRef compute(jc_env *env, const jc_expr *x, LLVMTypeRef type)
     }
 }
 
-LLVMValueRef jc_emit_expr(jc_env *env, const jc_expr *x)
-{
+LLVMValueRef jc_emit_expr(jc_env *env, const jc_expr *x) {
     jc_emit *e = env->e;
     LLVMValueRef v = memo_get(&env->memo, x);
     if (v)
@@ -198,19 +183,16 @@ LLVMValueRef jc_emit_expr(jc_env *env, const jc_expr *x)
     return v;
 }
 
-LLVMValueRef jc_emit_expr64(jc_env *env, const jc_expr *x)
-{
+LLVMValueRef jc_emit_expr64(jc_env *env, const jc_expr *x) {
     return jc_widen_int(env->e, jc_emit_expr(env, x), env->e->t.i64, true);
 }
 
-void jc_emit_divmod(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *q, LLVMValueRef *r)
-{
+void jc_emit_divmod(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef *q, LLVMValueRef *r) {
     *q = LLVMBuildUDiv(e->b, a, b, "");
     *r = LLVMBuildSub(e->b, a, LLVMBuildMul(e->b, *q, b, ""), "");
 }
 
-void jc_emit_split_index(jc_env *env, LLVMValueRef index, unsigned first, unsigned last)
-{
+void jc_emit_split_index(jc_env *env, LLVMValueRef index, unsigned first, unsigned last) {
     jc_emit *e = env->e;
     for (unsigned d = last; d-- > first;) {
         LLVMValueRef n, rest = index;

@@ -116,8 +116,7 @@ typedef struct fmt {
     int bias;
 } fmt;
 
-static fmt fmt_of(jc_emit *e, LLVMValueRef x)
-{
+static fmt fmt_of(jc_emit *e, LLVMValueRef x) {
     unsigned w = jc_width_of(LLVMTypeOf(x));
     bool wide = jc_scalar_of(LLVMTypeOf(x)) == e->t.f64;
     return (fmt){ .e = e, .b = e->b, .f = LLVMTypeOf(x), .i = jc_vec_of(wide ? e->t.i64 : e->t.i32, w), .wide = wide,
@@ -131,26 +130,22 @@ static LLVMValueRef float_of(const fmt *m, LLVMValueRef x) { return LLVMBuildBit
 static LLVMValueRef mul(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFMul(m->b, a, b, ""); }
 static LLVMValueRef add(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFAdd(m->b, a, b, ""); }
 static LLVMValueRef sub(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFSub(m->b, a, b, ""); }
-static LLVMValueRef less(const fmt *m, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef less(const fmt *m, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildFCmp(m->b, LLVMRealOLT, a, b, "");
 }
 static LLVMValueRef absolute(const fmt *m, LLVMValueRef x) { return jc_unary_intrinsic(m->e, "llvm.fabs", x); }
 
-static LLVMValueRef quotient(const fmt *m, LLVMValueRef a, LLVMValueRef b)
-{
+static LLVMValueRef quotient(const fmt *m, LLVMValueRef a, LLVMValueRef b) {
     return !m->wide && m->e->d->divide ? m->e->d->divide(m->e, a, b) : LLVMBuildFDiv(m->b, a, b, "");
 }
 
 /* NaN stays. */
-static LLVMValueRef clamp(const fmt *m, LLVMValueRef x, double lo, double hi)
-{
+static LLVMValueRef clamp(const fmt *m, LLVMValueRef x, double lo, double hi) {
     x = jc_select(m->e, less(m, x, real(m, lo)), real(m, lo), x);
     return jc_select(m->e, less(m, real(m, hi), x), real(m, hi), x);
 }
 
-static LLVMValueRef horner(const fmt *m, LLVMValueRef x, const double *c, unsigned n)
-{
+static LLVMValueRef horner(const fmt *m, LLVMValueRef x, const double *c, unsigned n) {
     LLVMValueRef p = real(m, c[n - 1]);
     for (unsigned i = n - 1; i-- > 0;)
         p = jc_fused(m->e, p, x, real(m, c[i]));
@@ -161,8 +156,7 @@ static LLVMValueRef horner(const fmt *m, LLVMValueRef x, const double *c, unsign
     ((m)->wide ? horner((m), (x), name##_64, COUNT(name##_64)) : horner((m), (x), name##_32, COUNT(name##_32)))
 
 /* X rounded to a whole number, |x| < 2^(mantissa-2); N gets it as an integer, of which the low bits count. */
-static LLVMValueRef nearest(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
-{
+static LLVMValueRef nearest(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
     double magic = ldexp(1.5, m->mantissa);
     LLVMValueRef sum = add(m, x, real(m, magic));
     *n = LLVMBuildSub(m->b, bits_of(m, sum), bits_of(m, real(m, magic)), "");
@@ -170,8 +164,7 @@ static LLVMValueRef nearest(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
 }
 
 /* P * 2^N for N within twice the exponents of the type. */
-static LLVMValueRef scale(const fmt *m, LLVMValueRef p, LLVMValueRef n)
-{
+static LLVMValueRef scale(const fmt *m, LLVMValueRef p, LLVMValueRef n) {
     LLVMValueRef half = LLVMBuildAShr(m->b, n, whole(m, 1), "");
     LLVMValueRef other = LLVMBuildSub(m->b, n, half, "");
     LLVMValueRef shift = whole(m, m->mantissa), bias = whole(m, m->bias);
@@ -180,22 +173,19 @@ static LLVMValueRef scale(const fmt *m, LLVMValueRef p, LLVMValueRef n)
     return mul(m, mul(m, p, half), other);
 }
 
-static LLVMValueRef copy_sign(const fmt *m, LLVMValueRef magnitude, LLVMValueRef sign)
-{
+static LLVMValueRef copy_sign(const fmt *m, LLVMValueRef magnitude, LLVMValueRef sign) {
     LLVMTypeRef type = m->f;
     LLVMValueRef args[2] = { magnitude, sign };
     return jc_call_intrinsic(m->e, "llvm.copysign", &type, 1, args, 2);
 }
 
-static LLVMValueRef extended(jc_emit *e, LLVMValueRef x)
-{
+static LLVMValueRef extended(jc_emit *e, LLVMValueRef x) {
     return LLVMBuildFPExt(e->b, x, jc_vec_of(e->t.f64, jc_width_of(LLVMTypeOf(x))), "");
 }
 
 /* ---- exponentials --------------------------------------------------------------------------------------------- */
 
-LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x)
-{
+LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     if (!m.wide && e->d->exp2)
         return e->d->exp2(e, jc_fast(mul(&m, x, real(&m, M_LOG2E)), LLVMFastMathAllowContract));
@@ -210,8 +200,7 @@ LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x)
     return scale(&m, add(&m, p, real(&m, 1)), n);
 }
 
-LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x)
-{
+LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     if (!m.wide && e->d->exp2)
         return e->d->exp2(e, x);
@@ -225,8 +214,7 @@ LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x)
 /* ---- logarithm ------------------------------------------------------------------------------------------------ */
 
 /* log m and n with x = m 2^n, for finite x > 0. */
-static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
-{
+static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
     /* subnormals first get a mantissa */
     LLVMValueRef tiny = less(m, x, real(m, m->wide ? 0x1p-1022 : 0x1p-126));
     x = jc_select(m->e, tiny, mul(m, x, real(m, ldexp(1, m->mantissa + 1))), x);
@@ -247,8 +235,7 @@ static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n)
     return sub(m, f, sub(m, mul(m, s, f), tail));
 }
 
-LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x)
-{
+LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
     LLVMValueRef n, l = log_parts(&m, x, &n);
@@ -267,16 +254,14 @@ LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x)
 #define PIO2_3 (-0x1.f1976b7ed8fbcp-110)
 
 /* Where the processor has no fma this is a call, but the reduction is nothing without it. */
-static LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c)
-{
+static LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
     LLVMTypeRef type = m->f;
     LLVMValueRef args[3] = { a, b, c };
     return jc_call_intrinsic(m->e, "llvm.fma", &type, 1, args, 3);
 }
 
 /* sin(x + SHIFT*pi/2) */
-static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift)
-{
+static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     fmt m = fmt_of(e, x);
     LLVMValueRef wide = m.wide ? x : extended(e, x), n;
     fmt d = fmt_of(e, wide);
@@ -308,8 +293,7 @@ LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x) { return circular(e, x, 1);
 
 /* ---- tanh, erf ------------------------------------------------------------------------------------------------ */
 
-LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x)
-{
+LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     LLVMValueRef a = clamp(&m, absolute(&m, x), 0, 30), z = mul(&m, a, a);
     LLVMValueRef near = jc_fused(e, mul(&m, a, z), POLY(&m, z, tanh_p), a);
@@ -318,8 +302,7 @@ LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x)
     return copy_sign(&m, jc_select(e, less(&m, a, real(&m, 0.625)), near, far), x);
 }
 
-LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x)
-{
+LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     LLVMValueRef a = clamp(&m, absolute(&m, x), 0, 6.05), z = mul(&m, a, a);
     LLVMValueRef near = mul(&m, a, POLY(&m, z, erf_p));
@@ -332,8 +315,7 @@ LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x)
 /* ---- pow ------------------------------------------------------------------------------------------------------ */
 
 /* |x|^y for finite x != 0, in f64. */
-static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y)
-{
+static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y) {
     fmt d = fmt_of(e, ax);
     LLVMValueRef n, l = log_parts(&d, ax, &n);
     /* n and the fraction apart: their products with y are reduced separately, so n*y costs no digits */
@@ -360,8 +342,7 @@ static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y)
     return jc_select(e, too_small, real(&d, 0), v);
 }
 
-LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y)
-{
+LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y) {
     fmt m = fmt_of(e, x);
     LLVMValueRef dx = m.wide ? x : extended(e, x), dy = m.wide ? y : extended(e, y);
     fmt d = fmt_of(e, dx);
@@ -404,8 +385,7 @@ LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y)
 /* ---- extremes ------------------------------------------------------------------------------------------------- */
 
 /* On x86 compare and select are one maxps, which takes care of NaN in b; a is looked at separately. */
-static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate pick, const char *gpu)
-{
+static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate pick, const char *gpu) {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef args[2] = { a, b };
     if (e->target->dialect == JC_DIALECT_NVPTX)
@@ -414,12 +394,10 @@ static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMReal
     return jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, a, a, ""), a, best);
 }
 
-LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     return extreme(e, a, b, LLVMRealOGT, "llvm.maximum");
 }
 
-LLVMValueRef jc_math_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b)
-{
+LLVMValueRef jc_math_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     return extreme(e, a, b, LLVMRealOLT, "llvm.minimum");
 }

@@ -11,13 +11,11 @@
 
 #include "kernels/dialect.h"
 
-bool jc_is_reduction(uint8_t op)
-{
+bool jc_is_reduction(uint8_t op) {
     return op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
 }
 
-static bool has_index(uint8_t op)
-{
+static bool has_index(uint8_t op) {
     return op == JC_T_LOAD || op == JC_T_STORE || op == JC_T_INDEX;
 }
 
@@ -29,8 +27,7 @@ typedef struct seen {
     jc_deps *out;
 } seen;
 
-static void see_symbol(void *user, uint32_t sym)
-{
+static void see_symbol(void *user, uint32_t sym) {
     seen *s = user;
     const jc_ksym *k = &s->t->e->k->syms[sym];
     if (sym >= s->t->e->k->nsyms || k->kind != JC_KSYM_TAPE)
@@ -38,8 +35,7 @@ static void see_symbol(void *user, uint32_t sym)
     jc_push(s->arena, s->out, k->index);
 }
 
-static void find_deps(jc_tape *t, uint32_t i)
-{
+static void find_deps(jc_tape *t, uint32_t i) {
     const jc_instr *in = &t->e->k->tape[i];
     const uint32_t operand[3] = { in->a, in->b, in->c };
     for (unsigned j = 0; j < jc_tape_ops[in->op].operands; j++)
@@ -50,8 +46,7 @@ static void find_deps(jc_tape *t, uint32_t i)
     }
 }
 
-void jc_tape_close(const jc_tape *t, bool *need)
-{
+void jc_tape_close(const jc_tape *t, bool *need) {
     for (uint32_t i = t->e->k->ninstrs; i-- > 0;)
         if (need[i])
             for (size_t j = 0; j < t->deps[i].n; j++)
@@ -60,8 +55,7 @@ void jc_tape_close(const jc_tape *t, bool *need)
 
 /* ---- accesses ------------------------------------------------------------------------------------------------- */
 
-static uint32_t power_dividing(int64_t x, uint32_t most)
-{
+static uint32_t power_dividing(int64_t x, uint32_t most) {
     uint32_t p = 1;
     while (p < most && x % (2 * (int64_t)p) == 0)
         p *= 2;
@@ -69,8 +63,7 @@ static uint32_t power_dividing(int64_t x, uint32_t most)
 }
 
 /* How the index changes within a vector. */
-static void classify(jc_tape *t, const jc_expr *index, jc_access *a)
-{
+static void classify(jc_tape *t, const jc_expr *index, jc_access *a) {
     jc_exprs *ex = t->e->k->ex;
     uint32_t column = t->e->k->rank - 1u;
     const jc_expr *map[JC_KERNEL_MAX_RANK] = { NULL }, *step, *rest;
@@ -84,8 +77,7 @@ static void classify(jc_tape *t, const jc_expr *index, jc_access *a)
     a->kind = jc_ex_is(step, 0) ? JC_ACCESS_SAME : jc_ex_is(step, 1) ? JC_ACCESS_RUN : JC_ACCESS_STRIDE;
 }
 
-static void find_access(jc_tape *t, uint32_t i)
-{
+static void find_access(jc_tape *t, uint32_t i) {
     jc_emit *e = t->e;
     jc_exprs *ex = e->k->ex;
     const jc_expr *index = e->k->tape[i].index, *step;
@@ -120,15 +112,13 @@ static void find_access(jc_tape *t, uint32_t i)
 }
 
 /* Approximate quotients must not meet a step function. */
-static void find_exact(jc_tape *t, uint32_t i)
-{
+static void find_exact(jc_tape *t, uint32_t i) {
     const jc_instr *in = &t->e->k->tape[i];
     if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
         t->exact[in->a] = true;
 }
 
-static void find_order(jc_tape *t)
-{
+static void find_order(jc_tape *t) {
     const jc_kernel *k = t->e->k;
     bool *loaded = JC_NEWN(t->e->arena, bool, k->nargs), *written = JC_NEWN(t->e->arena, bool, k->nargs);
     for (uint32_t i = 0; i < k->ninstrs; i++) {
@@ -143,8 +133,7 @@ static void find_order(jc_tape *t)
         t->stored[i] = loaded[i] && written[i];
 }
 
-void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w)
-{
+void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w) {
     const jc_kernel *k = e->k;
     uint32_t n = k->ninstrs;
     *t = (jc_tape){ .e = e, .w = w };
@@ -182,23 +171,20 @@ void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w)
 
 /* ---- environments --------------------------------------------------------------------------------------------- */
 
-void jc_env_init(jc_env *env, jc_emit *e, jc_tape *t, jc_env *up)
-{
+void jc_env_init(jc_env *env, jc_emit *e, jc_tape *t, jc_env *up) {
     *env = (jc_env){ .e = e, .tape = t, .up = up, .lane = -1 };
     if (t)
         env->v = JC_NEWN(e->arena, LLVMValueRef, e->k->ninstrs);
 }
 
-static LLVMValueRef find_value(const jc_env *env, uint32_t i)
-{
+static LLVMValueRef find_value(const jc_env *env, uint32_t i) {
     for (; env; env = env->up)
         if (env->v && env->v[i])
             return env->v[i];
     return NULL;
 }
 
-LLVMValueRef jc_env_value(jc_env *env, uint32_t i, bool wide)
-{
+LLVMValueRef jc_env_value(jc_env *env, uint32_t i, bool wide) {
     LLVMValueRef v = find_value(env, i);
     if (!v) {
         jc_emit_fail(env->e, "Instruction %u of a kernel is used before it has a value.", i);
@@ -216,19 +202,16 @@ typedef LLVMValueRef (*op_fn)(jc_emit *e, const jc_instr *in, uint8_t ct, LLVMVa
     static LLVMValueRef name(jc_emit *e, const jc_instr *in, uint8_t ct, LLVMValueRef *a, bool exact)
 #define UNUSED (void)in, (void)ct, (void)exact
 
-static bool is_float(uint8_t ct)
-{
+static bool is_float(uint8_t ct) {
     return ct == JC_CT_F32 || ct == JC_CT_F64;
 }
 
-OP(op_neg)
-{
+OP(op_neg) {
     UNUSED;
     return is_float(ct) ? LLVMBuildFNeg(e->b, a[0], "") : LLVMBuildNeg(e->b, a[0], "");
 }
 
-OP(op_abs)
-{
+OP(op_abs) {
     UNUSED;
     if (is_float(ct))
         return jc_unary_intrinsic(e, "llvm.fabs", a[0]);
@@ -254,22 +237,19 @@ OP(op_pow) { UNUSED; return jc_math_pow(e, a[0], a[1]); }
 OP(op_floor) { UNUSED; return jc_unary_intrinsic(e, "llvm.floor", a[0]); }
 OP(op_ceil) { UNUSED; return jc_unary_intrinsic(e, "llvm.ceil", a[0]); }
 
-OP(op_sqrt)
-{
+OP(op_sqrt) {
     UNUSED;
     return ct == JC_CT_F32 && e->d->sqrt && !exact ? e->d->sqrt(e, a[0]) : jc_unary_intrinsic(e, "llvm.sqrt", a[0]);
 }
 
-OP(op_rcp)
-{
+OP(op_rcp) {
     UNUSED;
     return ct == JC_CT_F32 && e->d->reciprocal && !exact
                ? e->d->reciprocal(e, a[0])
                : LLVMBuildFDiv(e->b, jc_real_of(LLVMTypeOf(a[0]), 1), a[0], "");
 }
 
-OP(op_rsqrt)
-{
+OP(op_rsqrt) {
     UNUSED;
     if (ct == JC_CT_F32 && e->d->rsqrt && !exact)
         return e->d->rsqrt(e, a[0]);
@@ -281,30 +261,26 @@ OP(op_and) { UNUSED; return LLVMBuildAnd(e->b, a[0], a[1], ""); }
 OP(op_or) { UNUSED; return LLVMBuildOr(e->b, a[0], a[1], ""); }
 OP(op_xor) { UNUSED; return LLVMBuildXor(e->b, a[0], a[1], ""); }
 
-OP(op_add)
-{
+OP(op_add) {
     UNUSED;
     return is_float(ct) ? jc_fast(LLVMBuildFAdd(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
                         : LLVMBuildAdd(e->b, a[0], a[1], "");
 }
 
-OP(op_sub)
-{
+OP(op_sub) {
     UNUSED;
     return is_float(ct) ? jc_fast(LLVMBuildFSub(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
                         : LLVMBuildSub(e->b, a[0], a[1], "");
 }
 
-OP(op_mul)
-{
+OP(op_mul) {
     UNUSED;
     return is_float(ct) ? jc_fast(LLVMBuildFMul(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
                         : LLVMBuildMul(e->b, a[0], a[1], "");
 }
 
 /* Floor division and remainder of integers; division by 0 gives 0, by -1 the negative, which may wrap. */
-static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod)
-{
+static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod) {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef zero = LLVMConstNull(type), one = jc_int_of(type, 1);
     LLVMValueRef by_zero = LLVMBuildICmp(e->b, LLVMIntEQ, b, zero, "");
@@ -319,8 +295,7 @@ static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool 
     return jc_select(e, by_zero, zero, jc_select(e, by_minus, LLVMBuildNeg(e->b, a, ""), q));
 }
 
-OP(op_div)
-{
+OP(op_div) {
     UNUSED;
     if (!is_float(ct))
         return int_divide(e, a[0], a[1], false);
@@ -328,8 +303,7 @@ OP(op_div)
                                                      : LLVMBuildFDiv(e->b, a[0], a[1], "");
 }
 
-OP(op_rem)
-{
+OP(op_rem) {
     UNUSED;
     if (!is_float(ct))
         return int_divide(e, a[0], a[1], true);
@@ -337,44 +311,38 @@ OP(op_rem)
     return LLVMBuildFSub(e->b, a[0], LLVMBuildFMul(e->b, q, a[1], ""), "");
 }
 
-OP(op_minimum)
-{
+OP(op_minimum) {
     UNUSED;
     if (is_float(ct))
         return jc_math_min(e, a[0], a[1]);
     return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, a[0], a[1], ""), a[0], a[1]);
 }
 
-OP(op_maximum)
-{
+OP(op_maximum) {
     UNUSED;
     if (is_float(ct))
         return jc_math_max(e, a[0], a[1]);
     return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a[0], a[1], ""), a[0], a[1]);
 }
 
-static LLVMValueRef in_range(jc_emit *e, LLVMValueRef shift)
-{
+static LLVMValueRef in_range(jc_emit *e, LLVMValueRef shift) {
     return LLVMBuildICmp(e->b, LLVMIntULT, shift, jc_int_of(LLVMTypeOf(shift), 64), "");
 }
 
-OP(op_shl)
-{
+OP(op_shl) {
     UNUSED;
     LLVMTypeRef type = LLVMTypeOf(a[0]);
     LLVMValueRef by = LLVMBuildAnd(e->b, a[1], jc_int_of(type, 63), "");
     return jc_select(e, in_range(e, a[1]), LLVMBuildShl(e->b, a[0], by, ""), LLVMConstNull(type));
 }
 
-OP(op_shr)
-{
+OP(op_shr) {
     UNUSED;
     LLVMValueRef by = jc_select(e, in_range(e, a[1]), a[1], jc_int_of(LLVMTypeOf(a[1]), 63));
     return LLVMBuildAShr(e->b, a[0], by, "");
 }
 
-static LLVMValueRef compare(jc_emit *e, uint8_t ct, LLVMValueRef *a, LLVMRealPredicate f, LLVMIntPredicate i)
-{
+static LLVMValueRef compare(jc_emit *e, uint8_t ct, LLVMValueRef *a, LLVMRealPredicate f, LLVMIntPredicate i) {
     return is_float(ct) ? LLVMBuildFCmp(e->b, f, a[0], a[1], "") : LLVMBuildICmp(e->b, i, a[0], a[1], "");
 }
 
@@ -399,8 +367,7 @@ static const op_fn ops[JC_T_COUNT] = {
     [JC_T_ROUND] = op_round,
 };
 
-static LLVMValueRef leaf(jc_env *env, const jc_instr *in)
-{
+static LLVMValueRef leaf(jc_env *env, const jc_instr *in) {
     jc_emit *e = env->e;
     LLVMTypeRef type = jc_ct_type(e, in->ct);
     switch (in->op) {
@@ -419,8 +386,7 @@ static LLVMValueRef leaf(jc_env *env, const jc_instr *in)
     }
 }
 
-void jc_emit_instr(jc_env *env, uint32_t i)
-{
+void jc_emit_instr(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
     if (in->op == JC_T_STORE) {
@@ -447,8 +413,7 @@ void jc_emit_instr(jc_env *env, uint32_t i)
     }
 }
 
-void jc_emit_loads(jc_env *env, const bool *take)
-{
+void jc_emit_loads(jc_env *env, const bool *take) {
     const jc_kernel *k = env->e->k;
     bool *need = JC_NEWN(env->e->arena, bool, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs; i++)
@@ -467,8 +432,7 @@ void jc_emit_loads(jc_env *env, const bool *take)
             jc_emit_instr(env, i);
 }
 
-void jc_emit_rest(jc_env *env, const bool *take)
-{
+void jc_emit_rest(jc_env *env, const bool *take) {
     for (uint32_t i = 0; i < env->e->k->ninstrs; i++)
         if ((!take || take[i]) && !jc_is_reduction(env->e->k->tape[i].op))
             jc_emit_instr(env, i);

@@ -28,8 +28,7 @@ typedef struct job {
     jc_llvm l;
 } job;
 
-static void fill_types(jc_emit *e)
-{
+static void fill_types(jc_emit *e) {
     LLVMContextRef c = e->c;
     e->t = (jc_emit_types){
         .nothing = LLVMVoidTypeInContext(c), .i1 = LLVMInt1TypeInContext(c), .i8 = LLVMInt8TypeInContext(c),
@@ -40,8 +39,7 @@ static void fill_types(jc_emit *e)
     };
 }
 
-static jitc_status emit(job *j, const jc_kernel *k)
-{
+static jitc_status emit(job *j, const jc_kernel *k) {
     static const jc_dialect_ops *const dialects[] = {
         [JC_DIALECT_HOST] = &jc_dialect_host, [JC_DIALECT_NVPTX] = &jc_dialect_nvptx, [JC_DIALECT_SIM] = &jc_dialect_sim,
     };
@@ -63,8 +61,7 @@ static jitc_status emit(job *j, const jc_kernel *k)
     return e->status;
 }
 
-static jitc_status compile_guarded(job *j)
-{
+static jitc_status compile_guarded(job *j) {
     jc_kernel *k = NULL;
     JC_TRY(jc_kernel_decode(j->kernel, j->nkernel, j->scratch, &k, j->err));
     JC_TRY(jc_llvm_open(&j->l, j->target, j->err));
@@ -81,8 +78,7 @@ static jitc_status compile_guarded(job *j)
 }
 
 static jitc_status compile(const uint8_t *kernel, size_t nkernel, const char *name, const jc_target *target,
-                           jc_arena *arena, const uint8_t **code, size_t *ncode, char **ir, jc_error *err)
-{
+                           jc_arena *arena, const uint8_t **code, size_t *ncode, char **ir, jc_error *err) {
     jc_arena *scratch = jc_arena_new(jc_arena_allocator(arena));
     if (!scratch)
         return jc_fail(err, JITC_E_NOMEM, "There is no memory for compiling kernel %s.", name);
@@ -112,8 +108,7 @@ out:
 
 JITC_API const jc_backend *jitc_llvm_backend(void);
 
-const jc_backend *jitc_llvm_backend(void)
-{
+const jc_backend *jitc_llvm_backend(void) {
     static const jc_backend table = {
         .abi = JC_BACKEND_ABI, .codegen_id = JC_CODEGEN_ID, .llvm_version = JC_LLVM_VERSION, .compile = compile,
     };

@@ -7,8 +7,7 @@
 
 #include <string.h>
 
-unsigned jc_compat_intrinsic(const char *const *names)
-{
+unsigned jc_compat_intrinsic(const char *const *names) {
     for (; *names; names++) {
         unsigned id = LLVMLookupIntrinsicID(*names, strlen(*names));
         if (id)
@@ -20,16 +19,14 @@ unsigned jc_compat_intrinsic(const char *const *names)
 /* Renamed in LLVM 21; the old name is no longer an intrinsic there, only upgraded when IR is read. */
 const char *const jc_compat_barrier[] = { "llvm.nvvm.barrier.cta.sync.aligned.all", "llvm.nvvm.barrier0", NULL };
 
-LLVMAttributeRef jc_compat_attribute(LLVMContextRef c, const char *kind, uint64_t value)
-{
+LLVMAttributeRef jc_compat_attribute(LLVMContextRef c, const char *kind, uint64_t value) {
     unsigned id = LLVMGetEnumAttributeKindForName(kind, strlen(kind));
     return id ? LLVMCreateEnumAttribute(c, id, value) : NULL;
 }
 
 const bool jc_compat_splits_bytes = JC_LLVM_MAJOR < 20;
 
-void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads)
-{
+void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads) {
 #if JC_LLVM_MAJOR < 21
     LLVMContextRef c = LLVMGetModuleContext(m);
     LLVMTypeRef i32 = LLVMInt32TypeInContext(c);
@@ -58,8 +55,7 @@ static const struct row {
     { 90, 19, "+ptx81" },  { 100, 20, "+ptx86" }, { 103, 21, "+ptx88" }, { 120, 20, "+ptx87" },
 };
 
-const char *jc_compat_ptx(const jc_target *t)
-{
+const char *jc_compat_ptx(const jc_target *t) {
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].sm == t->sm && rows[i].llvm <= JC_LLVM_MAJOR)
             return rows[i].features;
@@ -71,8 +67,7 @@ const char *jc_compat_ptx(const jc_target *t)
  * pass that pays: codegen runs EarlyCSE, GVN and SLSR itself.  On the CPU nothing after it removes what the emission
  * repeats between unrolled parts, and loads of arguments have to leave the loops.
  */
-const char *jc_compat_passes(uint8_t dialect)
-{
+const char *jc_compat_passes(uint8_t dialect) {
     static const char gpu[] = "function(mem2reg,instcombine<no-verify-fixpoint>)";
     static const char cpu[] = "function(mem2reg,early-cse,instcombine<no-verify-fixpoint>,early-cse<memssa>,"
                               "loop-mssa(licm<allowspeculation>),instcombine<no-verify-fixpoint>)";

@@ -19,8 +19,7 @@
 
 #include "jit/llvm/llvm_compat.h"
 
-static void init_targets(void)
-{
+static void init_targets(void) {
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
     LLVMInitializeNVPTXTargetMC();
@@ -33,14 +32,12 @@ static void init_targets(void)
 #endif
 }
 
-static void keep_message(jc_llvm *l, const char *text)
-{
+static void keep_message(jc_llvm *l, const char *text) {
     if (!l->message[0])
         snprintf(l->message, sizeof l->message, "%s", text && *text ? text : "(no message)");
 }
 
-static void diagnose(LLVMDiagnosticInfoRef info, void *user)
-{
+static void diagnose(LLVMDiagnosticInfoRef info, void *user) {
     if (LLVMGetDiagInfoSeverity(info) != LLVMDSError)
         return;
     char *text = LLVMGetDiagInfoDescription(info);
@@ -48,8 +45,7 @@ static void diagnose(LLVMDiagnosticInfoRef info, void *user)
     LLVMDisposeMessage(text);
 }
 
-static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t)
-{
+static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
     bool gpu = t->dialect == JC_DIALECT_NVPTX;
     const char *triple = gpu ? "nvptx64-nvidia-cuda" : "x86_64-unknown-linux-gnu";
     const char *features = gpu ? jc_compat_ptx(t) : "";
@@ -71,8 +67,7 @@ static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t)
                                    gpu ? LLVMCodeModelDefault : LLVMCodeModelSmall);
 }
 
-jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err)
-{
+jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     char text[64];
     jc_target_text(t, text);
@@ -97,8 +92,7 @@ jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err)
     return JITC_OK;
 }
 
-static bool run_passes(jc_llvm *l, const jc_target *t)
-{
+static bool run_passes(jc_llvm *l, const jc_target *t) {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
     LLVMErrorRef failure = LLVMRunPasses(l->module, jc_compat_passes(t->dialect), l->machine, options);
     LLVMDisposePassBuilderOptions(options);
@@ -110,8 +104,7 @@ static bool run_passes(jc_llvm *l, const jc_target *t)
     return false;
 }
 
-jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, bool ir, jc_error *err)
-{
+jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, bool ir, jc_error *err) {
     char *message = NULL;
     if (LLVMVerifyModule(l->module, LLVMReturnStatusAction, &message)) {
         jc_fail(err, JITC_E_COMPILE, "The LLVM IR of kernel %s is malformed: %s", name, message);
@@ -135,8 +128,7 @@ jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, b
     return JITC_OK;
 }
 
-void jc_llvm_close(jc_llvm *l)
-{
+void jc_llvm_close(jc_llvm *l) {
     if (l->output)
         LLVMDisposeMemoryBuffer(l->output);
     if (l->ir)

@@ -7,8 +7,7 @@
 typedef long long i64;
 
 #ifndef SIM
-void point_000000000000(void *const *args, i64 first, i64 last)
-{
+void point_000000000000(void *const *args, i64 first, i64 last) {
     const float *a = *(const float *const *)args[0];
     float *out = *(float *const *)args[1];
     i64 n = *(const i64 *)args[2];
@@ -26,8 +25,7 @@ void *jc_sim_store(struct jc_sim_thread *, void *, unsigned, unsigned);
 #define OFF_BY_ONE 0
 #endif
 
-void point_000000000000(void *const *args, struct jc_sim_thread *self)
-{
+void point_000000000000(void *const *args, struct jc_sim_thread *self) {
     const float *a = *(const float *const *)args[0];
     float *out = *(float *const *)args[1];
     i64 n = *(const i64 *)args[2] + OFF_BY_ONE;
