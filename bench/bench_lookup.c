@@ -8,9 +8,9 @@
  * what stands in for lowering it.  Microseconds each, the median of 200 rounds over all of them.
  */
 #include "bench/bench.h"
-#include "jit/model.h"
-#include "jit/schedule.h"
-#include "jit/service_priv.h"
+#include "jit/api/model.h"
+#include "jit/sched/schedule.h"
+#include "jit/service/service_priv.h"
 
 #define ROUNDS 200
 

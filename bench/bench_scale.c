@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include "base/debug.h"
-#include "ir/canon.h"
-#include "ir/fx.h"
+#include "ir/canon/canon.h"
+#include "ir/fx/fx.h"
 #include "ir/passes.h"
 
 #define W "L_self_modules_model_modules_layers_modules_%d_modules_"

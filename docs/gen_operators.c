@@ -1,7 +1,7 @@
 /*
  * docs/gen_operators.c - prints docs/operators.md.
  *
- * Operators come from ir/ops.def, spellings from ir/spellings.def, custom operators from ir/custom.def.  Which dtypes
+ * Operators come from ir/ops.def, spellings from ir/fx/spellings.def, custom operators from ir/fx/custom.def.  Which dtypes
  * an operator takes is found by asking inference for each, so the page cannot promise what the code refuses.
  */
 #include <stdio.h>
@@ -15,7 +15,7 @@ typedef struct spelling {
 
 #define SPELL(name, forms, params, handler, op, aux) { #name, forms, params, JC_OP_##op },
 static const spelling spellings[] = {
-#include "ir/spellings.def"
+#include "ir/fx/spellings.def"
 };
 #undef SPELL
 
@@ -23,7 +23,7 @@ static const spelling spellings[] = {
 static const struct {
     const char *name, *params;
 } customs[] = {
-#include "ir/custom.def"
+#include "ir/fx/custom.def"
 };
 #undef CUSTOM
 
@@ -192,7 +192,7 @@ static void print_row(jc_op op) {
 
 int main(void) {
     printf("# Operators\n\n"
-           "Printed by `docs/gen_operators` from `ir/ops.def`, `ir/spellings.def` and `ir/custom.def`; do not edit. "
+           "Printed by `docs/gen_operators` from `ir/ops.def`, `ir/fx/spellings.def` and `ir/fx/custom.def`; do not edit. "
            "`make update-docs` writes it anew.\n\n"
            "Every operator takes tensors of up to %d dimensions with symbolic sizes and any strides. `x.` is a method of a "
            "tensor, `[_]` says that the spelling\nwith `_` exists too and writes its result into its first argument. "

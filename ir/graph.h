@@ -73,6 +73,8 @@ struct jc_value {
     int line;
 };
 
+#define JC_UNKNOWN_MARK '?' /* first character of the target of a call that nobody knows */
+
 struct jc_node {
     uint16_t op;        /* jc_op */
     uint32_t nargs, nresults;

@@ -7,7 +7,7 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include "ir/eval_priv.h"
+#include "ir/solve.h"
 
 typedef struct solver {
     const jc_func *f;

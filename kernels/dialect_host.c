@@ -8,7 +8,7 @@
  */
 #include <stdio.h>
 
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 static LLVMValueRef load_arg(jc_emit *e, LLVMValueRef args, unsigned i) {
     LLVMTypeRef types[] = { [JC_KARG_PTR] = e->t.ptr, [JC_KARG_I64] = e->t.i64, [JC_KARG_F64] = e->t.f64 };

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "jit/llvm/llvm_compat.h"
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 enum { PTX_KERNEL = 71, STATIC_SHARED = 48 * 1024 };
 

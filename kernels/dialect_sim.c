@@ -5,7 +5,7 @@
  *
  * Every access asks for its address first, so that it can be checked.  Vectors go through memory.
  */
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 static LLVMValueRef call(jc_emit *e, const char *name, LLVMTypeRef result, LLVMValueRef *args, unsigned n) {
     LLVMTypeRef params[6];

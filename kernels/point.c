@@ -9,7 +9,7 @@
  * Host: blocks are ranges of points; the loop goes row by row through a range, so that indices are divided once a row
  * and the inner loop runs along the last dimension, in vectors and then point by point.
  */
-#include "kernels/dialect.h"
+#include "kernels/family.h"
 
 static const jc_expr *product(jc_emit *e, unsigned first, unsigned last) {
     return jc_ex_product(e->k->ex, e->k->extent + first, last - first);

@@ -4,7 +4,7 @@
 #ifndef JC_PRODUCT_H
 #define JC_PRODUCT_H
 
-#include "kernels/dialect.h"
+#include "kernels/family.h"
 
 typedef struct jc_product {
     jc_env base;             /* the batch */

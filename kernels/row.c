@@ -15,7 +15,7 @@
  *
  * On the host a row has one lane: passes are loops over vectors, several at a time, and then over single columns.
  */
-#include "kernels/dialect.h"
+#include "kernels/family.h"
 
 #include <math.h>
 

@@ -21,7 +21,11 @@
 
 static const uint8_t magic[4] = { 'J', 'C', 'K', '1' };
 
-const char *const jc_families[JC_FAMILY_COUNT] = { "point", "row", "dot", "mma" };
+const char *const jc_families[JC_FAMILY_COUNT] = {
+#define NAME(id, name) #name,
+    JC_FAMILY_LIST(NAME)
+#undef NAME
+};
 
 const jc_tape_info jc_tape_ops[JC_T_COUNT] = {
 #define INFO(id, operands_, text) { .name = #id, .operands = operands_ },

@@ -47,7 +47,14 @@
 #include "base/hash.h"
 #include "ir/type.h"
 
-typedef enum jc_family { JC_K_POINT, JC_K_ROW, JC_K_DOT, JC_K_MMA, JC_FAMILY_COUNT } jc_family;
+/* The kernel families: id, name. One is known everywhere or does not link: functions and tables expand from this list. */
+#define JC_FAMILY_LIST(X) X(POINT, point) X(ROW, row) X(DOT, dot) X(MMA, mma)
+typedef enum jc_family {
+#define JC_FAMILY_ENUM(id, name) JC_K_##id,
+    JC_FAMILY_LIST(JC_FAMILY_ENUM)
+#undef JC_FAMILY_ENUM
+        JC_FAMILY_COUNT
+} jc_family;
 extern const char *const jc_families[JC_FAMILY_COUNT]; /* "point", "row", "dot", "mma" */
 
 /* What a tape value is computed in. f16, bf16 and fp8 are computed in F32, integers in I64. */

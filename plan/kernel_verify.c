@@ -315,7 +315,9 @@ static jitc_status check_mma(const jc_kernel *k, jc_error *err) {
 
 static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
-        [JC_K_POINT] = check_point, [JC_K_ROW] = check_row, [JC_K_DOT] = check_dot, [JC_K_MMA] = check_mma,
+#define CHECK(id, name) check_##name,
+        JC_FAMILY_LIST(CHECK)
+#undef CHECK
     };
     if (k->threads < 1 || k->threads > 1024)
         return BAD("A kernel has %u threads a block; 1 to 1024 are possible.", k->threads);

@@ -11,8 +11,8 @@
 
 #include "base/codegen_id.h"
 #include "base/pool.h"
-#include "jit/assemble.h"
-#include "jit/backend.h"
+#include "jit/asm/assemble.h"
+#include "jit/llvm/backend.h"
 
 static const char ptx[] = ".version 7.8\n.target sm_80\n.address_size 64\n"
                           ".visible .entry kernel(.param .u64 p)\n{\n.reg .b64 %rd<3>;\n.reg .f32 %f<2>;\n"

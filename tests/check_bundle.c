@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "jit/bundle.h"
+#include "jit/api/bundle.h"
 #include "tools/safetensors.h"
 
 #define ROWS 3

@@ -3,7 +3,7 @@
  */
 #include <math.h>
 
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 #include "passes_help.h"
 
 #define P "x: \"bf16[s0, 8]\", y: \"bf16[s0, 8]\", w: \"bf16[8, 8]\", s0: \"Sym(s0)\""

@@ -10,8 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/canon.h"
-#include "jit/schedule.h"
+#include "ir/canon/canon.h"
+#include "jit/sched/schedule.h"
 #include "tests/golden_run.h"
 
 static const char *const models[] = {

@@ -6,7 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
+#include "ir/solve.h"
 
 static jc_arena *arena;
 static jc_graph *graph;

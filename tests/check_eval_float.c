@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 
 static const struct { const char *name; jc_dtype dtype; double x, expected; } roundings[] = {
     { "f16 largest", JC_F16, 65504, 65504 },

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "ir/fx.h"
+#include "ir/fx/fx.h"
 
 #define DATA TEST_SRCDIR "/tests/data/fx/"
 

@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/fx.h"
+#include "ir/fx/fx.h"
+#include "ir/solve.h"
 #include "tests/tiny_host.h"
 #include "tools/safetensors.h"
 

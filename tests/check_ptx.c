@@ -9,8 +9,8 @@
 #include <string.h>
 
 #include "base/debug.h"
-#include "jit/assemble.h"
-#include "jit/backend.h"
+#include "jit/asm/assemble.h"
+#include "jit/llvm/backend.h"
 #include "tests/kernel_help.h"
 
 #if defined __SANITIZE_ADDRESS__

@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/canon.h"
-#include "ir/fx.h"
+#include "ir/canon/canon.h"
+#include "ir/fx/fx.h"
 #include "ir/passes.h"
-#include "jit/schedule.h"
+#include "jit/sched/schedule.h"
 #include "tests/graph_run.h"
 
 typedef struct row {

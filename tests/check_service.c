@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "jit/model.h"
+#include "jit/api/model.h"
 #include "jitc/bundle.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))

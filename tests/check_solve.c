@@ -4,7 +4,7 @@
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
-#include "ir/eval.h"
+#include "ir/solve.h"
 
 static jc_arena *arena;
 static jc_graph *graph;

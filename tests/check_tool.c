@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 #include "jitc/jitc.h"
 #include "tools/safetensors.h"
 

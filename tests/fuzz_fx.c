@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "ir/fx.h"
+#include "ir/fx/fx.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

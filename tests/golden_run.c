@@ -2,6 +2,7 @@
  * tests/golden_run.c - see golden_run.h.
  */
 #include "tests/golden_run.h"
+#include "ir/solve.h"
 
 #include <check.h>
 #include <jansson.h>

@@ -6,8 +6,8 @@
 #ifndef GOLDEN_RUN_H
 #define GOLDEN_RUN_H
 
-#include "ir/eval.h"
-#include "jit/model.h"
+#include "ir/eval/eval.h"
+#include "jit/api/model.h"
 #include "tools/safetensors.h"
 
 /* JITC_GRAPHS, or the graphs beside the source tree. */

@@ -4,7 +4,7 @@
 #ifndef GRAPH_RUN_H
 #define GRAPH_RUN_H
 
-#include "jit/model.h"
+#include "jit/api/model.h"
 
 typedef struct graph_case {
     const char *name;

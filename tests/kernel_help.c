@@ -10,7 +10,7 @@
 #include <string.h>
 
 #include "base/debug.h"
-#include "jit/backend.h"
+#include "jit/llvm/backend.h"
 #include "runtime/loader.h"
 #include "runtime/sim.h"
 

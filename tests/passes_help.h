@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "ir/canon.h"
-#include "ir/fx.h"
+#include "ir/canon/canon.h"
+#include "ir/fx/fx.h"
 #include "ir/passes.h"
 
 /* A module with one function. */

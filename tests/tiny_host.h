@@ -4,7 +4,7 @@
 #ifndef JC_TESTS_TINY_HOST_H
 #define JC_TESTS_TINY_HOST_H
 
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
 #include "runtime/ops.h"
 
 typedef struct tiny_host {

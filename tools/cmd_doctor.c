@@ -10,7 +10,7 @@
 
 #include "base/codegen_id.h"
 #include "config.h"
-#include "jit/assemble.h"
+#include "jit/asm/assemble.h"
 #include "tools/tool.h"
 
 typedef struct doctor {

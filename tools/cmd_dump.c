@@ -10,8 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "jit/assemble.h"
-#include "jit/schedule.h"
+#include "jit/asm/assemble.h"
+#include "jit/sched/schedule.h"
 #include "tools/tool.h"
 
 /* id, name, printer */

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-#include "ir/fx.h"
+#include "ir/fx/fx.h"
 
 /* A value with the tag that the operator will get; nothing else of it is looked at. */
 static jitc_value shape_of_arg(tool *t, const jc_arg *a) {

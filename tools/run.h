@@ -4,7 +4,8 @@
 #ifndef JC_TOOL_RUN_H
 #define JC_TOOL_RUN_H
 
-#include "ir/eval.h"
+#include "ir/eval/eval.h"
+#include "ir/solve.h"
 #include "tools/safetensors.h"
 #include "tools/tool.h"
 

@@ -10,8 +10,8 @@
 
 #include <jansson.h>
 
-#include "jit/model.h"
-#include "jit/schedule.h"
+#include "jit/api/model.h"
+#include "jit/sched/schedule.h"
 #include "tools/options.h"
 
 typedef struct tool_trace tool_trace;

@@ -3,7 +3,7 @@
  *
  * A kernel is emitted by its family (kernels/), which lays out threads and loops, and calls back here for expressions
  * (emit_expr.c), for the tape (emit_tape.c) and its accesses (emit_access.c), conversions (emit_convert.c) and
- * mathematics (emit_math.c).  What differs between GPU, CPU and simulator is behind kernels/dialect.h.
+ * mathematics (emit_math.c).  What differs between GPU, CPU and simulator is behind jit/llvm/dialect.h.
  *
  * All of this lives as long as one compilation.  Builders never fail; what cannot be generated calls jc_emit_fail(),
  * which records the first reason, and the module is then thrown away.
@@ -195,11 +195,5 @@ LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y);
 /* NaN when either is. */
 LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef jc_math_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
-
-/* ---- the families (kernels/) ---- */
-void jc_kernel_point(jc_emit *e);
-void jc_kernel_row(jc_emit *e);
-void jc_kernel_dot(jc_emit *e);
-void jc_kernel_mma(jc_emit *e);
 
 #endif

@@ -7,7 +7,7 @@
  */
 #include "jit/llvm/emit.h"
 
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 /* ---- addresses ------------------------------------------------------------------------------------------------ */
 

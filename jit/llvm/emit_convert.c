@@ -9,7 +9,7 @@
  */
 #include "jit/llvm/emit.h"
 
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 /* ---- types ---------------------------------------------------------------------------------------------------- */
 

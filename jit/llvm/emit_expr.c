@@ -11,7 +11,7 @@
  */
 #include "jit/llvm/emit.h"
 
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 /* ---- memo ----------------------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
  */
 #include "jit/llvm/emit.h"
 
-#include "kernels/dialect.h"
+#include "jit/llvm/dialect.h"
 
 bool jc_is_reduction(uint8_t op) {
     return op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;

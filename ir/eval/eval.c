@@ -1,0 +1,263 @@
+/*
+ * ir/eval/eval.c - running a function in the reference: inputs in, nodes one after the other, results out.
+ *
+ * Inputs keep the caller's strides.  Those whose memory overlaps share a storage, as they do where the graph really runs,
+ * so a write through one is seen through the other; the caller's memory itself is never written.
+ */
+#include <stdlib.h>
+#include "ir/eval/eval_priv.h"
+#include "ir/solve.h"
+
+#define MAX_DEPTH 32 /* pieces call no pieces; this stops a graph that calls itself */
+
+static jitc_status run_call(jc_ev *ev, const jc_node *n);
+
+static jc_ev_op *const operators[JC_OP_COUNT] = {
+    [JC_OP_neg] = jc_ev_unary, [JC_OP_abs] = jc_ev_unary, [JC_OP_exp] = jc_ev_unary, [JC_OP_exp2] = jc_ev_unary,
+    [JC_OP_log] = jc_ev_unary, [JC_OP_sqrt] = jc_ev_unary, [JC_OP_rsqrt] = jc_ev_unary,
+    [JC_OP_reciprocal] = jc_ev_unary, [JC_OP_sin] = jc_ev_unary, [JC_OP_cos] = jc_ev_unary,
+    [JC_OP_tanh] = jc_ev_unary, [JC_OP_erf] = jc_ev_unary, [JC_OP_sigmoid] = jc_ev_unary,
+    [JC_OP_silu] = jc_ev_unary, [JC_OP_relu] = jc_ev_unary, [JC_OP_floor] = jc_ev_unary,
+    [JC_OP_ceil] = jc_ev_unary, [JC_OP_bitwise_not] = jc_ev_unary, [JC_OP_gelu] = jc_ev_gelu,
+    [JC_OP_softplus] = jc_ev_softplus, [JC_OP_cast] = jc_ev_cast_op,
+    [JC_OP_add] = jc_ev_binary, [JC_OP_sub] = jc_ev_binary, [JC_OP_mul] = jc_ev_binary, [JC_OP_div] = jc_ev_binary,
+    [JC_OP_floordiv] = jc_ev_binary, [JC_OP_remainder] = jc_ev_binary, [JC_OP_pow] = jc_ev_binary,
+    [JC_OP_minimum] = jc_ev_binary, [JC_OP_maximum] = jc_ev_binary, [JC_OP_bitand] = jc_ev_binary,
+    [JC_OP_bitor] = jc_ev_binary, [JC_OP_bitxor] = jc_ev_binary, [JC_OP_shl] = jc_ev_binary,
+    [JC_OP_shr] = jc_ev_binary,
+    [JC_OP_eq] = jc_ev_compare, [JC_OP_ne] = jc_ev_compare, [JC_OP_lt] = jc_ev_compare, [JC_OP_le] = jc_ev_compare,
+    [JC_OP_gt] = jc_ev_compare, [JC_OP_ge] = jc_ev_compare, [JC_OP_clamp] = jc_ev_clamp, [JC_OP_where] = jc_ev_where,
+    [JC_OP_sum] = jc_ev_reduce, [JC_OP_mean] = jc_ev_reduce, [JC_OP_amax] = jc_ev_reduce, [JC_OP_amin] = jc_ev_reduce,
+    [JC_OP_softmax] = jc_ev_softmax, [JC_OP_layer_norm] = jc_ev_layer_norm, [JC_OP_rms_norm] = jc_ev_rms_norm,
+    [JC_OP_fused_add_rms_norm] = jc_ev_fused_add_rms_norm, [JC_OP_silu_and_mul] = jc_ev_silu_and_mul,
+    [JC_OP_reshape] = jc_ev_reshape, [JC_OP_permute] = jc_ev_permute, [JC_OP_slice] = jc_ev_slice,
+    [JC_OP_expand] = jc_ev_expand, [JC_OP_bitcast] = jc_ev_bitcast, [JC_OP_contiguous] = jc_ev_contiguous_op,
+    [JC_OP_clone] = jc_ev_clone, [JC_OP_cat] = jc_ev_cat, [JC_OP_pad] = jc_ev_pad, [JC_OP_take] = jc_ev_take,
+    [JC_OP_empty] = jc_ev_empty, [JC_OP_full] = jc_ev_full, [JC_OP_arange] = jc_ev_arange,
+    [JC_OP_linear] = jc_ev_linear, [JC_OP_matmul] = jc_ev_matmul, [JC_OP_copy_] = jc_ev_copy_op,
+    [JC_OP_custom] = jc_ev_custom, [JC_OP_call] = run_call,
+};
+
+static jitc_status run_nodes(jc_ev *ev) {
+    for (size_t k = 0; k < ev->f->nodes.n; k++) {
+        const jc_node *n = ev->f->nodes.at[k];
+        if (!operators[n->op])
+            return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "The reference does not know the operator.");
+        JC_TRY(operators[n->op](ev, n));
+    }
+    return JITC_OK;
+}
+
+/* ---- calls of pieces ---- */
+
+typedef struct bound_args {
+    const jc_func *f;
+    jc_ev_slot *slots;
+} bound_args;
+
+static void slot_fact(void *user, uint32_t i, jc_solve_fact *out) {
+    const bound_args *b = user;
+    const jc_ev_slot *s = &b->slots[b->f->params[i]->id];
+    if (s->v.tag == JITC_TENSOR)
+        *out = (jc_solve_fact){ .known = true, .rank = s->t.rank, .dims = s->t.dims, .strides = s->t.strides };
+    else if (s->v.tag == JITC_INT)
+        *out = (jc_solve_fact){ .known = true, .integer = s->v.i };
+}
+
+static jitc_status slot_of_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, jc_ev_slot *out) {
+    *out = (jc_ev_slot){ .set = true };
+    switch (a->kind) {
+    case JC_ARG_VALUE:
+        if (!ev->slots[a->value->id].set)
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' has no value.", a->value->name ? a->value->name : "?");
+        *out = ev->slots[a->value->id];
+        return JITC_OK;
+    case JC_ARG_EXPR: out->v.tag = JITC_INT; return jc_ev_expr(ev, n, a->expr, &out->v.i);
+    case JC_ARG_FLOAT: out->v.tag = JITC_FLOAT; out->v.f = a->f; return JITC_OK;
+    case JC_ARG_BOOL: out->v.tag = JITC_BOOL; out->v.i = a->b; return JITC_OK;
+    case JC_ARG_STR: out->v = jc_ev_string(ev, a->str); return JITC_OK;
+    case JC_ARG_NONE: return JITC_OK;
+    default: return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "A list cannot pass between pieces.");
+    }
+}
+
+/* The callee's outputs, nested ones in order, into N's results.  None has no result of its own. */
+static jitc_status take_outputs(jc_ev *callee, jc_ev *ev, const jc_node *n, const jc_arg *at, uint32_t count,
+                                uint32_t *next) {
+    for (uint32_t k = 0; k < count; k++) {
+        if (at[k].kind == JC_ARG_LIST) {
+            JC_TRY(take_outputs(callee, ev, n, at[k].list.at, at[k].list.n, next));
+        } else if (at[k].kind != JC_ARG_NONE) {
+            if (*next >= n->nresults)
+                return jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' returns more than the %u values that are taken from it.",
+                                  n->callee->name, n->nresults);
+            JC_TRY(slot_of_arg(callee, NULL, &at[k], &ev->slots[n->results[(*next)++]->id]));
+        }
+    }
+    return JITC_OK;
+}
+
+static jitc_status run_call(jc_ev *ev, const jc_node *n) {
+    const jc_func *f = n->callee;
+    uint32_t next = 0, nsyms = jc_sym_count(f->graph->exprs);
+    int64_t *syms = JC_NEWN(ev->arena, int64_t, nsyms);
+    jc_ev callee = { .arena = ev->arena, .host = ev->host, .err = ev->err, .f = f, .syms = syms, .nsyms = nsyms,
+                     .slots = JC_NEWN(ev->arena, jc_ev_slot, f->nvalues), .depth = ev->depth + 1 };
+    if (n->nargs != f->nparams || callee.depth > MAX_DEPTH)
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' takes %u arguments and is given %u, or it calls itself.", f->name,
+                          f->nparams, n->nargs);
+    for (uint32_t k = 0; k < n->nargs; k++)
+        JC_TRY(slot_of_arg(ev, n, &n->args[k], &callee.slots[f->params[k]->id]));
+    /* The piece's own symbols: usually the caller's, but nothing says so. */
+    bool same = f->graph == ev->f->graph;
+    bound_args args = { f, callee.slots };
+    JC_TRY(jc_solve_facts(f, slot_fact, &args, same ? ev->syms : NULL, same ? ev->nsyms : 0, 0, syms, ev->err));
+    JC_TRY(run_nodes(&callee));
+    JC_TRY(take_outputs(&callee, ev, n, f->outputs, f->noutputs, &next));
+    return next == n->nresults ? JITC_OK
+                               : jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' returns %u values, and %u are taken from it.",
+                                            f->name, next, n->nresults);
+}
+
+/* ---- inputs ---- */
+
+typedef struct input {
+    jc_ev_tensor *t;
+    const uint8_t *lo, *hi; /* the bytes it lies in */
+} input;
+
+static jitc_status bad_input(jc_ev *ev, uint32_t param, const char *what) {
+    const jc_value *p = ev->f->params[param];
+    return jc_fail_at(ev->err, JITC_E_INPUT, ev->f->graph->file, p->line, 0, p->name, "The argument for '%s' %s.",
+                      p->name ? p->name : "?", what);
+}
+
+static jitc_status tensor_input(jc_ev *ev, uint32_t param, const DLTensor *dl, jc_ev_tensor *t, input *in) {
+    const jc_type *type = &ev->f->params[param]->type;
+    const jc_dtype_info *info = &jc_dtypes[type->dtype];
+    int64_t last = 0, dim;
+    if (dl->device.device_type == kDLCUDA)
+        return bad_input(ev, param, "is device memory; the reference needs it on the host");
+    if (dl->dtype.code != info->dl_code || dl->dtype.bits != info->dl_bits || dl->dtype.lanes != 1)
+        return bad_input(ev, param, jc_arena_printf(ev->arena, "is not of dtype %s", info->name));
+    if (dl->ndim != type->rank)
+        return bad_input(ev, param, jc_arena_printf(ev->arena, "has %d dims instead of %d", dl->ndim, type->rank));
+    *t = (jc_ev_tensor){ .dtype = type->dtype, .rank = type->rank };
+    for (int d = 0; d < t->rank; d++) {
+        JC_TRY(jc_ev_expr(ev, NULL, type->dims[d], &dim));
+        if (dl->shape[d] != dim)
+            return bad_input(ev, param, jc_arena_printf(ev->arena, "has %lld in dim %d, where %lld is needed",
+                                                        (long long)dl->shape[d], d, (long long)dim));
+        t->dims[d] = dim;
+    }
+    jc_ev_row_major(t);
+    for (int d = 0; d < t->rank; d++) {
+        if (dl->strides)
+            t->strides[d] = dl->strides[d];
+        if (t->strides[d] < 0)
+            return bad_input(ev, param, "has a negative stride");
+        if (t->dims[d] > 1)
+            last += (t->dims[d] - 1) * t->strides[d];
+    }
+    in->t = t;
+    in->lo = (const uint8_t *)dl->data + dl->byte_offset;
+    in->hi = in->lo + (jc_ev_numel(t) == 0 ? 0 : (last + 1) * info->size);
+    return JITC_OK;
+}
+
+static int by_address(const void *a, const void *b) {
+    const input *x = a, *y = b;
+    return x->lo < y->lo ? -1 : x->lo > y->lo;
+}
+
+/* One storage for each stretch of memory that inputs overlap in. */
+static jitc_status place_inputs(jc_ev *ev, input *at, uint32_t n) {
+    qsort(at, n, sizeof *at, by_address);
+    for (uint32_t first = 0, end; first < n; first = end) {
+        const uint8_t *hi = at[first].hi;
+        for (end = first + 1; end < n && at[end].lo < hi; end++)
+            hi = at[end].hi > hi ? at[end].hi : hi;
+        jc_ev_storage *st = jc_ev_storage_new(ev, hi - at[first].lo);
+        st->raw = at[first].lo;
+        st->written = true;
+        for (uint32_t k = first; k < end; k++) {
+            int64_t from = at[k].lo - at[first].lo;
+            int size = jc_dtypes[at[k].t->dtype].size;
+            if (from % size != 0)
+                return jc_fail(ev->err, JITC_E_INPUT, "Two arguments overlap in memory at a distance of %lld bytes, "
+                               "which is not a whole number of elements.", (long long)from);
+            at[k].t->st = st;
+            at[k].t->offset = from / size;
+        }
+    }
+    return JITC_OK;
+}
+
+static jitc_status take_inputs(jc_ev *ev, const jitc_value *in) {
+    const jc_func *f = ev->f;
+    input *tensors = JC_NEWN(ev->arena, input, f->nparams);
+    uint32_t count = 0;
+    for (uint32_t k = 0; k < f->nparams; k++) {
+        const jc_value *p = f->params[k];
+        jc_ev_slot *s = &ev->slots[p->id];
+        s->set = true;
+        s->v = in[k];
+        if (p->type.kind == JC_TENSOR) {
+            if (in[k].tag != JITC_TENSOR || !in[k].tensor)
+                return bad_input(ev, k, "is missing, or is no tensor");
+            JC_TRY(tensor_input(ev, k, in[k].tensor, &s->t, &tensors[count++]));
+        } else if (p->type.kind == JC_SYMINT && in[k].tag != JITC_INT && p->type.expr) {
+            s->v = (jitc_value){ .tag = JITC_INT };
+            JC_TRY(jc_ev_expr(ev, NULL, p->type.expr, &s->v.i));
+        } else if (in[k].tag == JITC_TENSOR) {
+            return bad_input(ev, k, "is a tensor where none is expected");
+        }
+    }
+    return place_inputs(ev, tensors, count);
+}
+
+/* ---- outputs ---- */
+
+static void tensor_output(jc_ev *ev, const jc_ev_tensor *t, jc_eval_out *out) {
+    jc_ev_tensor flat = jc_ev_like(ev, t, t->dtype);
+    out->kind = JC_TENSOR;
+    out->dtype = t->dtype;
+    out->undefined = !t->st->written;
+    out->rank = t->rank;
+    for (int d = 0; d < t->rank; d++)
+        out->dims[d] = t->dims[d];
+    jc_ev_copy(ev, t, &flat);
+    if (jc_is_float(t->dtype))
+        out->f = jc_ev_floats(ev, &flat);
+    else
+        out->i = jc_ev_ints(ev, &flat);
+}
+
+static jitc_status give_output(jc_ev *ev, const jc_arg *a, jc_eval_out *out) {
+    jc_ev_slot s;
+    *out = (jc_eval_out){ .kind = JC_SYMINT, .undefined = a->kind == JC_ARG_NONE };
+    JC_TRY(slot_of_arg(ev, NULL, a, &s));
+    switch (s.v.tag) {
+    case JITC_TENSOR: tensor_output(ev, &s.t, out); break;
+    case JITC_INT:
+    case JITC_BOOL: out->integer = s.v.i; break;
+    case JITC_FLOAT:
+        out->kind = JC_FLOAT;
+        out->f = jc_arena_memdup(ev->arena, &s.v.f, sizeof s.v.f);
+        break;
+    case JITC_NONE: break;
+    default: out->kind = JC_NAME; break;
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_eval(const jc_func *f, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+                    const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_error *err) {
+    jc_ev ev = { .arena = arena, .host = host, .err = err, .f = f, .syms = syms, .nsyms = nsyms,
+                 .slots = JC_NEWN(arena, jc_ev_slot, f->nvalues) };
+    JC_TRY(take_inputs(&ev, in));
+    JC_TRY(run_nodes(&ev));
+    for (uint32_t k = 0; k < f->noutputs; k++)
+        JC_TRY(give_output(&ev, &f->outputs[k], &out[k]));
+    return JITC_OK;
+}

@@ -1,0 +1,331 @@
+/*
+ * ir/eval/eval_pointwise.c - the reference's pointwise operators.
+ *
+ * The result's dtype decides the arithmetic: doubles, never rounded, or 64-bit integers, wrapped to the dtype.
+ * Comparisons look at their operands' dtypes instead.
+ */
+#include <math.h>
+#include "ir/eval/eval_priv.h"
+
+/* ---- one operand ---- */
+
+static double f_neg(double x) { return -x; }
+static double f_rsqrt(double x) { return 1 / sqrt(x); }
+static double f_reciprocal(double x) { return 1 / x; }
+static double f_sigmoid(double x) { return 1 / (1 + exp(-x)); }
+static double f_silu(double x) { return x / (1 + exp(-x)); }
+static double f_relu(double x) { return x < 0 ? 0 : x; } /* NaN stays */
+
+static int64_t i_neg(int64_t x) { return (int64_t)(0 - (uint64_t)x); }
+static int64_t i_abs(int64_t x) { return x < 0 ? i_neg(x) : x; }
+static int64_t i_relu(int64_t x) { return x < 0 ? 0 : x; }
+static int64_t i_same(int64_t x) { return x; }
+static int64_t i_not(int64_t x) { return ~x; }
+
+static const struct {
+    double (*f)(double);
+    int64_t (*i)(int64_t); /* NULL: integers become floats first */
+} unary[JC_OP_COUNT] = {
+    [JC_OP_neg] = { f_neg, i_neg },     [JC_OP_abs] = { fabs, i_abs },
+    [JC_OP_exp] = { exp, NULL },        [JC_OP_exp2] = { exp2, NULL },
+    [JC_OP_log] = { log, NULL },        [JC_OP_sqrt] = { sqrt, NULL },
+    [JC_OP_rsqrt] = { f_rsqrt, NULL },  [JC_OP_reciprocal] = { f_reciprocal, NULL },
+    [JC_OP_sin] = { sin, NULL },        [JC_OP_cos] = { cos, NULL },
+    [JC_OP_tanh] = { tanh, NULL },      [JC_OP_erf] = { erf, NULL },
+    [JC_OP_sigmoid] = { f_sigmoid, NULL }, [JC_OP_silu] = { f_silu, NULL },
+    [JC_OP_relu] = { f_relu, i_relu },  [JC_OP_floor] = { floor, i_same },
+    [JC_OP_ceil] = { ceil, i_same },    [JC_OP_bitwise_not] = { NULL, i_not },
+};
+
+/* A result, N operands broadcast to it, and the walk over them: operand k at it.at[k], the result at it.at[n]. */
+typedef struct pointwise {
+    jc_ev_tensor *out;
+    jc_ev_operand in[3];
+    jc_ev_iter it;
+    double *f; /* the result's elements: one of the two */
+    int64_t *i;
+} pointwise;
+
+static jitc_status begin(jc_ev *ev, const jc_node *n, uint32_t count, pointwise *p) {
+    jc_ev_tensor out;
+    JC_TRY(jc_ev_new(ev, n, n->results[0], &out));
+    p->it = jc_ev_begin(out.rank, out.dims);
+    for (uint32_t k = 0; k < count; k++) {
+        JC_TRY(jc_ev_operand_arg(ev, n, &n->args[k], out.rank, out.dims, &p->in[k]));
+        jc_ev_with(&p->it, p->in[k].strides, p->in[k].offset);
+    }
+    jc_ev_with(&p->it, out.strides, 0);
+    p->f = jc_is_float(out.dtype) ? jc_ev_floats_out(ev, &out) : NULL;
+    p->i = p->f ? NULL : jc_ev_ints_out(ev, &out);
+    p->out = jc_ev_result(ev, n, 0);
+    *p->out = out;
+    return JITC_OK;
+}
+
+/* Operands are told from results by what they hold, so a float operand of an integer result has no place. */
+static jitc_status only_integers(jc_ev *ev, const jc_node *n, const pointwise *p, uint32_t count) {
+    for (uint32_t k = 0; k < count; k++) {
+        if (!p->in[k].i)
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "A floating operand cannot give a result of dtype %s.",
+                              jc_dtypes[p->out->dtype].name);
+    }
+    return JITC_OK;
+}
+
+static jitc_status unsupported(jc_ev *ev, const jc_node *n, uint8_t dtype) {
+    return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "The operator has no meaning for dtype %s.", jc_dtypes[dtype].name);
+}
+
+jitc_status jc_ev_unary(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 1, &p));
+    if (p.f && unary[n->op].f) {
+        for (; p.it.left > 0; jc_ev_next(&p.it))
+            p.f[p.it.at[1]] = unary[n->op].f(jc_ev_f(&p.in[0], p.it.at[0]));
+        return JITC_OK;
+    }
+    if (p.f || !unary[n->op].i)
+        return unsupported(ev, n, p.out->dtype);
+    JC_TRY(only_integers(ev, n, &p, 1));
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        int64_t x = p.in[0].i[p.it.at[0]];
+        bool invert = n->op == JC_OP_bitwise_not && p.out->dtype == JC_B8; /* ~True is False, not -2 */
+        p.i[p.it.at[1]] = invert ? !x : jc_ev_wrap(p.out->dtype, unary[n->op].i(x));
+    }
+    return JITC_OK;
+}
+
+static double gelu_erf(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752440)); }
+static double gelu_tanh(double x) {
+    return 0.5 * x * (1 + tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+}
+
+jitc_status jc_ev_gelu(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 1, &p));
+    if (!p.f)
+        return unsupported(ev, n, p.out->dtype);
+    bool approximate = n->args[1].kind == JC_ARG_BOOL && n->args[1].b;
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        double x = jc_ev_f(&p.in[0], p.it.at[0]);
+        p.f[p.it.at[1]] = approximate ? gelu_tanh(x) : gelu_erf(x);
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_ev_softplus(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    double beta, threshold;
+    int64_t i;
+    bool floating;
+    JC_TRY(begin(ev, n, 1, &p));
+    JC_TRY(jc_ev_number_arg(ev, n, &n->args[1], &beta, &i, &floating));
+    JC_TRY(jc_ev_number_arg(ev, n, &n->args[2], &threshold, &i, &floating));
+    if (!p.f)
+        return unsupported(ev, n, p.out->dtype);
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        double x = jc_ev_f(&p.in[0], p.it.at[0]);
+        p.f[p.it.at[1]] = x * beta > threshold ? x : log1p(exp(x * beta)) / beta;
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_ev_cast_op(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor from, out;
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &from));
+    JC_TRY(jc_ev_new(ev, n, n->results[0], &out));
+    if (!jc_ev_broadcast(&from, out.rank, out.dims, &from))
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "The operand's dims are not the result's.");
+    jc_ev_copy(ev, &from, &out);
+    *jc_ev_result(ev, n, 0) = out;
+    return JITC_OK;
+}
+
+/* ---- two operands ---- */
+
+static double f_add(double a, double b) { return a + b; }
+static double f_sub(double a, double b) { return a - b; }
+static double f_mul(double a, double b) { return a * b; }
+static double f_div(double a, double b) { return a / b; }
+static double f_minimum(double a, double b) { return a != a || b != b ? a + b : a < b ? a : b; }
+static double f_maximum(double a, double b) { return a != a || b != b ? a + b : a > b ? a : b; }
+
+/* The sign of the divisor, as in Python. */
+static double f_remainder(double a, double b) {
+    double r = fmod(a, b);
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+/* Not floor(a / b), whose quotient may round up to the next integer: the remainder is taken off first. */
+static double f_floordiv(double a, double b) {
+    if (b == 0)
+        return a / b;
+    double r = fmod(a, b), q = (a - r) / b;
+    if (r != 0 && (r < 0) != (b < 0))
+        q -= 1;
+    return q == 0 ? copysign(0, a / b) : q - floor(q) > 0.5 ? floor(q) + 1 : floor(q);
+}
+
+#define WRAPPING(name, op)                                                                         \
+    static int64_t name(int64_t a, int64_t b) { return (int64_t)((uint64_t)a op (uint64_t)b); }
+WRAPPING(i_add, +)
+WRAPPING(i_sub, -)
+WRAPPING(i_mul, *)
+WRAPPING(i_and, &)
+WRAPPING(i_or, |)
+WRAPPING(i_xor, ^)
+static int64_t i_minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t i_maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* B is not 0: the caller has looked. */
+static int64_t i_floordiv(int64_t a, int64_t b) {
+    if (b == -1)
+        return i_neg(a);
+    return a / b - (a % b != 0 && (a < 0) != (b < 0));
+}
+static int64_t i_remainder(int64_t a, int64_t b) {
+    if (b == -1)
+        return 0;
+    int64_t r = a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+static int64_t i_pow(int64_t a, int64_t b) {
+    if (b < 0)
+        return a == 1 ? 1 : a == -1 ? (b & 1 ? -1 : 1) : 0;
+    int64_t r = 1;
+    for (; b > 0; b >>= 1, a = i_mul(a, a))
+        r = b & 1 ? i_mul(r, a) : r;
+    return r;
+}
+
+/* By the width or more everything is shifted out; the caller has masked U8 to its width. */
+static int64_t i_shl(int64_t a, int64_t b) { return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a << b); }
+static int64_t i_shr(int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); }
+
+static const struct {
+    double (*f)(double, double);
+    int64_t (*i)(int64_t, int64_t);
+} binary[JC_OP_COUNT] = {
+    [JC_OP_add] = { f_add, i_add },
+    [JC_OP_sub] = { f_sub, i_sub },
+    [JC_OP_mul] = { f_mul, i_mul },
+    [JC_OP_div] = { f_div, NULL },
+    [JC_OP_floordiv] = { f_floordiv, i_floordiv },
+    [JC_OP_remainder] = { f_remainder, i_remainder },
+    [JC_OP_pow] = { pow, i_pow },
+    [JC_OP_minimum] = { f_minimum, i_minimum },
+    [JC_OP_maximum] = { f_maximum, i_maximum },
+    [JC_OP_bitand] = { NULL, i_and },
+    [JC_OP_bitor] = { NULL, i_or },
+    [JC_OP_bitxor] = { NULL, i_xor },
+    [JC_OP_shl] = { NULL, i_shl },
+    [JC_OP_shr] = { NULL, i_shr },
+};
+
+jitc_status jc_ev_binary(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 2, &p));
+    if (p.f && binary[n->op].f) {
+        for (; p.it.left > 0; jc_ev_next(&p.it))
+            p.f[p.it.at[2]] = binary[n->op].f(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]));
+        return JITC_OK;
+    }
+    if (p.f || !binary[n->op].i)
+        return unsupported(ev, n, p.out->dtype);
+    JC_TRY(only_integers(ev, n, &p, 2));
+    bool divides = n->op == JC_OP_floordiv || n->op == JC_OP_remainder;
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        int64_t a = p.in[0].i[p.it.at[0]], b = p.in[1].i[p.it.at[1]];
+        if (divides && b == 0)
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "An integer is divided by zero.");
+        p.i[p.it.at[2]] = jc_ev_wrap(p.out->dtype, binary[n->op].i(a, b));
+    }
+    return JITC_OK;
+}
+
+static bool compare_f(uint16_t op, double a, double b) {
+    switch (op) {
+    case JC_OP_eq: return a == b;
+    case JC_OP_ne: return a != b;
+    case JC_OP_lt: return a < b;
+    case JC_OP_le: return a <= b;
+    case JC_OP_gt: return a > b;
+    default: return a >= b;
+    }
+}
+
+static bool compare_i(uint16_t op, int64_t a, int64_t b) {
+    switch (op) {
+    case JC_OP_eq: return a == b;
+    case JC_OP_ne: return a != b;
+    case JC_OP_lt: return a < b;
+    case JC_OP_le: return a <= b;
+    case JC_OP_gt: return a > b;
+    default: return a >= b;
+    }
+}
+
+jitc_status jc_ev_compare(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 2, &p));
+    if (p.f)
+        return unsupported(ev, n, p.out->dtype);
+    bool ints = p.in[0].i && p.in[1].i;
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        int64_t a = p.it.at[0], b = p.it.at[1];
+        p.i[p.it.at[2]] = ints ? compare_i(n->op, p.in[0].i[a], p.in[1].i[b])
+                               : compare_f(n->op, jc_ev_f(&p.in[0], a), jc_ev_f(&p.in[1], b));
+    }
+    return JITC_OK;
+}
+
+/* ---- three ---- */
+
+/* The bound as an operand; an absent one never binds. */
+static jitc_status bound(jc_ev *ev, const jc_node *n, uint32_t arg, double f, int64_t i, double *f_out, int64_t *i_out) {
+    bool floating;
+    *f_out = f;
+    *i_out = i;
+    return n->args[arg].kind == JC_ARG_NONE ? JITC_OK
+                                            : jc_ev_number_arg(ev, n, &n->args[arg], f_out, i_out, &floating);
+}
+
+jitc_status jc_ev_clamp(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    double f_lo, f_hi;
+    int64_t i_lo, i_hi;
+    JC_TRY(begin(ev, n, 1, &p));
+    JC_TRY(bound(ev, n, 1, -INFINITY, INT64_MIN, &f_lo, &i_lo));
+    JC_TRY(bound(ev, n, 2, INFINITY, INT64_MAX, &f_hi, &i_hi));
+    if (!p.f)
+        JC_TRY(only_integers(ev, n, &p, 1));
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        if (p.f) {
+            double x = jc_ev_f(&p.in[0], p.it.at[0]);
+            p.f[p.it.at[1]] = f_minimum(f_maximum(x, f_lo), f_hi);
+        } else {
+            int64_t x = p.in[0].i[p.it.at[0]];
+            p.i[p.it.at[1]] = jc_ev_wrap(p.out->dtype, i_minimum(i_maximum(x, i_lo), i_hi));
+        }
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_ev_where(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 3, &p));
+    if (!p.in[0].i)
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "The condition is not of dtype bool.");
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        int which = p.in[0].i[p.it.at[0]] ? 1 : 2;
+        const jc_ev_operand *o = &p.in[which];
+        if (p.f)
+            p.f[p.it.at[3]] = jc_ev_f(o, p.it.at[which]);
+        else if (o->i)
+            p.i[p.it.at[3]] = jc_ev_wrap(p.out->dtype, o->i[p.it.at[which]]);
+        else
+            return unsupported(ev, n, p.out->dtype);
+    }
+    return JITC_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * ir/fx/fx.h - reading PyTorch's text (`computation_graph.py`, print_readable) into a graph.
+ *
+ *   text --fx_lex--> tokens --fx_parse--> statements --fx_build (spellings.def)--> jc_graph
+ *
+ * The text is borrowed for the call only.  Errors name file, line, column and what was expected (JITC_E_INPUT); a known
+ * operator with a dtype or argument we do not support is JITC_E_UNSUPPORTED.  An operator nobody knows, outside
+ * torch.ops.*, becomes a custom node with target "?torch.foo.bar", which reads, splits and hashes; compiling it fails.
+ *
+ * The types of a custom operator's results come from annotations: its own, or those of the statements that take its
+ * elements.  An element that no statement takes, below one that is taken, has the placeholder type u8[0].  A
+ * parameter without annotation has the type of the piece's parameter that it is passed to, else it is opaque (JC_NAME).
+ */
+#ifndef JC_FX_H
+#define JC_FX_H
+
+#include "ir/graph.h"
+
+/* TEXT need not be terminated; a NUL inside is bad input.  FILE names it in messages. */
+jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
+                       jc_error *err);
+
+/* Which operands a custom operator writes, by name ("vllm::unified_attention_with_output"), from the table of known
+   operators; where it is not listed every tensor operand counts as written (the mask is all ones).  KEYS/positions as
+   in the call. */
+uint64_t jc_custom_writes(const char *target, const jc_arg *args, uint32_t nargs);
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * ir/fx/fx_build.h - what the builders share: values of expressions, calls of known operators, small constructors.
+ *
+ * An expression of the text evaluates to a jc_arg.  Those that have no place in a graph have kinds of their own, below;
+ * lists live in the reader's pool until fx_keep() copies them into the graph.  Every function here may be called after a
+ * failure and then does nothing (see fx_ast.h): a tensor that could not be had is NULL, and NULL operands pass through
+ * fx_op().
+ */
+#ifndef JC_FX_BUILD_H
+#define JC_FX_BUILD_H
+
+#include "ir/fx/fx.h"
+#include "ir/fx/fx_ast.h"
+
+enum fx_arg_kind {
+    FX_ABSENT = 64, /* an argument that was not given */
+    FX_ELLIPSIS,
+    FX_SLICE,       /* list of three */
+    FX_VOID,        /* the result of a call that has none, or none that the text tells the type of; str: its name */
+    FX_OPAQUE,      /* cannot be used; str: a sentence's end that says why */
+    FX_OPERATOR,    /* torch.ops.x as a value; str */
+};
+
+#define FX_MAX_PARAMS 12
+
+typedef struct fx_call fx_call;
+typedef jc_arg fx_handler(fx_call *c);
+
+/* A row of spellings.def. */
+typedef struct fx_spelling {
+    const char *name;   /* last part of the path */
+    const char *forms;  /* see spellings.def */
+    const char *params; /* names in PyTorch's order */
+    fx_handler *handler;
+    uint8_t length; /* of the name */
+    uint16_t op; /* jc_op that it mostly becomes */
+    uint8_t aux; /* for the handler */
+} fx_spelling;
+extern const fx_spelling fx_spellings[];
+extern const uint32_t fx_nspellings;
+
+typedef enum fx_target_kind {
+    FX_KNOWN,   /* row */
+    FX_CUSTOM,  /* name: "vllm::all_reduce" */
+    FX_FUNCTIONALIZED, /* auto_functionalized(op, ...); name as for FX_CUSTOM */
+    FX_UNKNOWN, /* name: "?torch.cumsum" */
+} fx_target_kind;
+
+/* What is called. */
+typedef struct fx_target {
+    uint8_t kind;
+    bool inplace; /* `add_`: the result is written into the first argument */
+    const fx_spelling *row;
+    const char *name;
+} fx_target;
+
+struct fx_call {
+    fx_reader *r;
+    const fx_spelling *row;
+    uint32_t at;
+    jc_arg out; /* the `out` keyword */
+    jc_arg a[FX_MAX_PARAMS];
+};
+
+#define SPELL(name, forms, params, handler, op, aux) fx_handler fx_h_##handler;
+#include "ir/fx/spellings.def"
+#undef SPELL
+
+/* --- fx_build_type.c --- */
+typedef struct fx_note {
+    bool known; /* else: says nothing about the type */
+    jc_type type;
+} fx_note;
+const fx_note *fx_note_of(fx_reader *r, fx_name *note, uint32_t at);
+/* Checks VALUE against its annotation and returns what holds of both. */
+jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *note, uint32_t at);
+
+/* --- fx_build_expr.c --- */
+jc_arg fx_eval(fx_reader *r, const fx_ast *a);
+/* OP is the token of an infix operator. */
+jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at);
+/* A, after a failure where it is an integer, or a list with one, that no arithmetic could give. */
+jc_arg fx_sound(fx_reader *r, jc_arg a, uint32_t at);
+jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at);
+/* Writes SRC into DST; the result is DST after the write. */
+jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src);
+/* "a tensor", "an integer", ... for messages. */
+const char *fx_kind_text(jc_arg a);
+
+/* --- fx_build_index.c --- */
+jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at);
+void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at);
+jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, const jc_expr *length, int64_t step);
+/* Python's x[start:end:step] along DIM; NONE and FX_ABSENT stand for what is left out. */
+jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_arg end, jc_arg step, uint32_t at);
+/* An index as PyTorch counts, from the end where negative; provably outside fails. */
+const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at);
+jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
+
+/* --- fx_build_call.c --- */
+jc_arg fx_call_ast(fx_reader *r, const fx_ast *a);
+/* The known operator NAME of a method on a tensor, without arguments: for attributes. */
+const fx_target *fx_method(fx_reader *r, fx_name *name);
+jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n);
+#define FX_OP(r, op, ...)                                                                          \
+    fx_op((r), (op), (const jc_arg[]){ __VA_ARGS__ }, sizeof((const jc_arg[]){ __VA_ARGS__ }) / sizeof(jc_arg))
+
+/* Arguments of a call, by position in its parameter list. */
+bool fx_given(const fx_call *c, int i);                     /* there, and not None */
+void fx_bad_arg(fx_call *c, int i, const char *expected);
+void fx_refuse_arg(fx_call *c, int i, const char *why);     /* JITC_E_UNSUPPORTED */
+jc_value *fx_tensor(fx_call *c, int i);
+jc_arg fx_tensor_or_none(fx_call *c, int i);
+jc_arg fx_operand(fx_call *c, int i);                       /* tensor or number */
+jc_arg fx_number(fx_call *c, int i);
+jc_arg fx_number_or(fx_call *c, int i, jc_arg otherwise);
+const jc_expr *fx_expr(fx_call *c, int i);
+double fx_float(fx_call *c, int i, double otherwise);
+bool fx_bool(fx_call *c, int i, bool otherwise);
+int64_t fx_int(fx_call *c, int i, int64_t otherwise);       /* a constant */
+int fx_dim(fx_call *c, int i, int rank, int otherwise);     /* in [0, rank); 0 for a scalar */
+int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at);
+/* A list of integers, or one integer; UINT32_MAX on failure. */
+uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room);
+uint32_t fx_tensors(fx_call *c, int i, jc_value ***out);
+jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise);
+
+/* --- fx_build_view.c --- */
+jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
+jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
+
+/* --- fx_build_make.c --- */
+jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype);
+
+/* --- fx_build_custom.c --- */
+/* ARGS is the chain of arguments in the text; FIRST, where not absent, goes before them (a method's tensor). */
+jc_arg fx_custom(fx_reader *r, const fx_target *target, jc_arg first, const fx_ast *args, uint32_t at);
+/* The node itself; ARGS have been kept. */
+jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32_t nargs, uint64_t writes,
+                      uint32_t at);
+jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at); /* deep, into the graph; refuses what has no place there */
+
+/* --- small ones --- */
+static inline jc_arg fx_nothing(void) { return (jc_arg){ .kind = JC_ARG_NONE }; }
+static inline jc_arg fx_absent(void) { return (jc_arg){ .kind = FX_ABSENT }; }
+static inline jc_arg fx_opaque(const char *why) { return (jc_arg){ .kind = FX_OPAQUE, .str = why }; }
+static inline jc_arg fx_v(jc_value *v) { return jc_arg_value(v); }
+static inline jc_arg fx_e(const jc_expr *e) { return jc_arg_expr(e); }
+static inline jc_arg fx_i(fx_reader *r, int64_t i) { return jc_arg_expr(jc_ex_int(r->graph->exprs, i)); }
+static inline jc_exprs *fx_x(fx_reader *r) { return r->graph->exprs; }
+static inline bool fx_is_tensor(jc_arg a) {
+    return a.kind == JC_ARG_VALUE && a.value && a.value->type.kind == JC_TENSOR;
+}
+static inline bool fx_is_number(jc_arg a) {
+    return a.kind == JC_ARG_EXPR || a.kind == JC_ARG_FLOAT || a.kind == JC_ARG_BOOL;
+}
+/* What is wrong where A cannot be used: the text, or that we do not know more. */
+static inline jitc_status fx_blame(jc_arg a) {
+    return a.kind == FX_OPAQUE ? JITC_E_UNSUPPORTED : JITC_E_INPUT;
+}
+static inline int fx_rank(const jc_value *v) { return v->type.rank; }
+static inline char fx_class_of(const jc_value *v) { return (char)jc_dtypes[v->type.dtype].cls; }
+jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n); /* in the pool */
+/* A list argument of an operator, in the graph. */
+jc_arg fx_dims(fx_reader *r, const jc_expr *const *at, uint32_t n);
+
+#endif

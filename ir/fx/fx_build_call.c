@@ -1,0 +1,481 @@
+/*
+ * ir/fx/fx_build_call.c - calls: what a path or a method means, and its arguments put in order.
+ *
+ * What a name means where it is called is looked up once per reading and kept in the name (fx_target), as is the
+ * parameter list of a row of spellings.def.  Arguments are then bound by Python's rules and the row's handler makes nodes
+ * of them.
+ */
+#include <string.h>
+#include "ir/fx/fx_build.h"
+
+#define SPELL(name_, forms_, params_, handler_, op_, aux_)                                         \
+    { #name_, forms_, params_, fx_h_##handler_, sizeof #name_ - 1, JC_OP_##op_, aux_ },
+const fx_spelling fx_spellings[] = {
+#include "ir/fx/spellings.def"
+};
+#undef SPELL
+const uint32_t fx_nspellings = sizeof fx_spellings / sizeof *fx_spellings;
+
+/* A row's parameter list, taken apart. */
+typedef struct fx_sig {
+    uint8_t n, star, inplace; /* star: index of the parameter that takes a list; inplace: of that name; UINT8_MAX: none */
+    fx_name *names[FX_MAX_PARAMS];
+} fx_sig;
+
+static const fx_sig *sig_of(fx_reader *r, const fx_spelling *row) {
+    const size_t index = (size_t)(row - fx_spellings);
+    if (!r->sigs)
+        r->sigs = JC_NEWN(r->scratch, const fx_sig *, fx_nspellings);
+    if (r->sigs[index])
+        return r->sigs[index];
+    fx_sig *sig = JC_NEW(r->scratch, fx_sig);
+    sig->star = sig->inplace = UINT8_MAX;
+    for (const char *p = row->params; *p && sig->n < FX_MAX_PARAMS;) {
+        const char *end = strchr(p, ' ');
+        if (!end)
+            end = p + strlen(p);
+        if (*p == '*') {
+            sig->star = sig->n;
+            p++;
+        }
+        if (end - p == 7 && memcmp(p, "inplace", 7) == 0)
+            sig->inplace = sig->n;
+        sig->names[sig->n++] = fx_intern(r, p, (size_t)(end - p));
+        p = *end ? end + 1 : end;
+    }
+    r->sigs[index] = sig;
+    return sig;
+}
+
+/* --- what is called --- */
+
+static int order_of(const fx_spelling *row, const char *name, size_t length) {
+    const size_t n = row->length < length ? row->length : length;
+    size_t i = 0;
+    while (i < n && row->name[i] == name[i])
+        i++;
+    if (i < n)
+        return (unsigned char)row->name[i] < (unsigned char)name[i] ? -1 : 1;
+    return (row->length > length) - (row->length < length);
+}
+
+static const fx_spelling *find_row(const char *name, size_t length, char form) {
+    uint32_t lo = 0, hi = fx_nspellings;
+    while (lo < hi) {
+        const uint32_t mid = (lo + hi) / 2;
+        if (order_of(&fx_spellings[mid], name, length) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < fx_nspellings && order_of(&fx_spellings[lo], name, length) == 0; lo++)
+        if (strchr(fx_spellings[lo].forms, form))
+            return &fx_spellings[lo];
+    return NULL;
+}
+
+/* The row of NAME in FORM, or of NAME_ as its in-place variant. */
+static bool find_known(fx_target *t, const char *name, size_t length, char form) {
+    t->kind = FX_KNOWN;
+    t->row = find_row(name, length, form);
+    if (t->row)
+        return true;
+    if (length < 2 || name[length - 1] != '_')
+        return false;
+    t->row = find_row(name, length - 1, form);
+    t->inplace = t->row && strchr(t->row->forms, 'i');
+    return t->inplace;
+}
+
+static const char *unknown_name(fx_reader *r, const char *prefix, const fx_name *n) {
+    char *name = jc_arena_printf(r->scratch, "%c%s%.*s", JC_UNKNOWN_MARK, prefix, (int)n->length, n->text);
+    return fx_copy(r, fx_intern(r, name, strlen(name)));
+}
+
+/* torch.ops.NS.OP[.OVERLOAD] */
+static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
+    static const struct {
+        const char *space;
+        char form;
+    } ours[] = { { "aten", 'a' }, { "prims", 'p' }, { "vllm_ir", 'v' } };
+    const char *space = n->text + 10, *end = n->text + n->length;
+    const char *op = memchr(space, '.', (size_t)(end - space));
+    if (!op || op + 1 == end) {
+        t->name = unknown_name(r, "", n);
+        return;
+    }
+    op++;
+    const char *dot = memchr(op, '.', (size_t)(end - op)), *op_end = dot ? dot : end;
+    const size_t space_length = (size_t)(op - 1 - space);
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (strlen(ours[i].space) != space_length || memcmp(ours[i].space, space, space_length) != 0)
+            continue;
+        if (!find_known(t, op, (size_t)(op_end - op), ours[i].form)) {
+            t->kind = FX_UNKNOWN;
+            t->name = unknown_name(r, "", n);
+        }
+        return;
+    }
+    if (dot && (size_t)(end - dot) == 8 && memcmp(dot, ".default", 8) == 0)
+        end = dot;
+    char *name = jc_arena_printf(r->scratch, "%.*s::%.*s", (int)space_length, space, (int)(end - op), op);
+    t->kind = strcmp(name, "higher_order::auto_functionalized") == 0 ? FX_FUNCTIONALIZED : FX_CUSTOM;
+    t->name = fx_copy(r, fx_intern(r, name, strlen(name)));
+}
+
+/* What a dotted path means where it is called. */
+static void find_path(fx_reader *r, fx_target *t, const fx_name *n) {
+    static const struct {
+        const char *prefix;
+        char form;
+    } prefixes[] = { { "torch.nn.functional.", 'f' }, { "torch._C._nn.", 'n' },  { "torch._C._autograd.", 'g' },
+                     { "torch.special.", 't' },       { "torch._C.", 'c' },      { "torch.Tensor.", 'm' },
+                     { "torch.", 't' } };
+    if (n->length > 10 && memcmp(n->text, "torch.ops.", 10) == 0) {
+        find_operator(r, t, n);
+        return;
+    }
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        const size_t length = strlen(prefixes[i].prefix);
+        if (n->length <= length || memcmp(n->text, prefixes[i].prefix, length) != 0)
+            continue;
+        if (!memchr(n->text + length, '.', n->length - length) &&
+            find_known(t, n->text + length, n->length - length, prefixes[i].form))
+            return;
+        break;
+    }
+    t->kind = FX_UNKNOWN;
+    t->name = unknown_name(r, "", n);
+}
+
+static const fx_target *function_of(fx_reader *r, fx_name *n) {
+    if (!n->function) {
+        fx_target *t = JC_NEW(r->scratch, fx_target);
+        t->kind = FX_UNKNOWN;
+        find_path(r, t, n);
+        n->function = t;
+    }
+    return n->function;
+}
+
+const fx_target *fx_method(fx_reader *r, fx_name *n) {
+    if (!n->method) {
+        fx_target *t = JC_NEW(r->scratch, fx_target);
+        if (!find_known(t, n->text, n->length, 'm')) {
+            t->kind = FX_UNKNOWN;
+            t->name = unknown_name(r, "Tensor.", n);
+        }
+        n->method = t;
+    }
+    return n->method;
+}
+
+/* --- nodes --- */
+
+jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
+    jc_node *node = NULL;
+    if (r->status)
+        return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        if (args[i].kind == JC_ARG_VALUE && !args[i].value)
+            return NULL;
+        if (args[i].kind == JC_ARG_EXPR || args[i].kind == JC_ARG_LIST)
+            fx_sound(r, args[i], r->stmt->at);
+    }
+    if (r->status)
+        return NULL;
+    r->status = jc_func_add(r->func, op, args, n, r->stmt->line, &node, r->err);
+    return r->status ? NULL : node->results[0];
+}
+
+/* --- binding --- */
+
+static bool name_is(const fx_name *n, const char *text) {
+    return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
+}
+
+/* numpy's spellings of parameters, which torch takes as well. */
+static const struct {
+    const char *from, *to;
+} synonyms[] = { { "axis", "dim" }, { "keepdims", "keepdim" }, { "input", "self" }, { "self", "input" },
+                 { "dims", "dim" }, { "x", "self" } };
+
+/* Keywords that say nothing about values. */
+static const char *const silent[] = { "device", "layout", "pin_memory", "requires_grad", "memory_format",
+                                      "non_blocking", "generator", "implicit" };
+
+static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key) {
+    for (int i = 0; i < sig->n; i++)
+        if (sig->names[i] == key)
+            return i;
+    for (size_t s = 0; s < sizeof synonyms / sizeof *synonyms; s++) {
+        if (!name_is(key, synonyms[s].from))
+            continue;
+        const fx_name *to = fx_intern(r, synonyms[s].to, strlen(synonyms[s].to));
+        for (int i = 0; i < sig->n; i++)
+            if (sig->names[i] == to)
+                return i;
+    }
+    return -1;
+}
+
+static bool is_silent(const fx_name *key) {
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+        if (name_is(key, silent[i]))
+            return true;
+    return false;
+}
+
+static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg) {
+    fx_reader *r = c->r;
+    const int i = find_param(r, sig, arg->key);
+    if (i >= 0) {
+        if (c->a[i].kind != FX_ABSENT)
+            fx_fail(r, JITC_E_INPUT, arg->at, "`%s` is given its argument `%.*s` twice.", c->row->name,
+                    (int)arg->key->length, arg->key->text);
+        c->a[i] = fx_eval(r, arg);
+    } else if (name_is(arg->key, "out")) {
+        c->out = fx_eval(r, arg);
+    } else if (!is_silent(arg->key)) {
+        fx_fail(r, JITC_E_UNSUPPORTED, arg->at, "`%s` has no argument `%.*s` that is supported.", c->row->name,
+                (int)arg->key->length, arg->key->text);
+    }
+}
+
+/* Positional arguments that a starred parameter takes: all that are left, or one list. */
+static const fx_ast *bind_star(fx_call *c, int i, const fx_ast *arg) {
+    uint32_t n = 0;
+    const fx_ast *end = arg;
+    for (; end && !end->key; end = end->next)
+        n++;
+    jc_arg *at = fx_take(c->r, sizeof *at * (n ? n : 1));
+    n = 0;
+    for (; arg != end; arg = arg->next)
+        at[n++] = fx_eval(c->r, arg);
+    c->a[i] = n == 1 && at[0].kind == JC_ARG_LIST ? at[0] : (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
+    return end;
+}
+
+static void bind(fx_call *c, const fx_sig *sig, jc_arg self, const fx_ast *arg) {
+    int i = 0;
+    for (int k = 0; k < sig->n; k++)
+        c->a[k].kind = FX_ABSENT;
+    if (self.kind != FX_ABSENT)
+        c->a[i++] = self;
+    while (arg && !c->r->status) {
+        if (arg->key) {
+            bind_keyword(c, sig, arg);
+            arg = arg->next;
+        } else if (i < sig->n && i == sig->star) {
+            arg = bind_star(c, i++, arg);
+        } else if (i < sig->n && i < sig->star) {
+            c->a[i++] = fx_eval(c->r, arg);
+            arg = arg->next;
+        } else {
+            fx_fail(c->r, JITC_E_INPUT, arg->at, "`%s` takes at most %d positional arguments.", c->row->name,
+                    sig->n);
+        }
+    }
+}
+
+static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at) {
+    fx_call c;
+    c.r = r;
+    c.row = t->row;
+    c.at = at;
+    c.out = fx_absent();
+    const fx_sig *sig = sig_of(r, t->row);
+    bind(&c, sig, self, args);
+    if (r->status)
+        return fx_nothing();
+    const bool inplace = t->inplace || (sig->inplace < sig->n && fx_bool(&c, sig->inplace, false));
+    jc_arg result = t->row->handler(&c);
+    if (inplace && !r->status)
+        result = fx_write(r, fx_tensor(&c, 0), result);
+    if (c.out.kind == JC_ARG_VALUE && !r->status)
+        result = fx_write(r, c.out.value, result);
+    return r->status ? fx_nothing() : result;
+}
+
+static jc_arg call_target(fx_reader *r, const fx_target *t, jc_arg self, const fx_ast *args, uint32_t at) {
+    if (r->status)
+        return fx_nothing();
+    if (t->kind == FX_KNOWN)
+        return call_known(r, t, self, args, at);
+    return fx_custom(r, t, self, args, at);
+}
+
+/* --- plain functions --- */
+
+static jc_arg call_device(fx_reader *r, const fx_ast *args) {
+    jc_arg device = { .kind = JC_ARG_DEVICE, .str = "cuda" };
+    for (; args; args = args->next) {
+        jc_arg a = fx_eval(r, args);
+        if (a.kind == JC_ARG_STR && (!args->key || name_is(args->key, "type"))) {
+            const char *colon = strchr(a.str, ':'); /* 'cuda:0' */
+            device.str = colon ? jc_arena_strndup(r->arena, a.str, (size_t)(colon - a.str)) : a.str;
+        }
+    }
+    return device;
+}
+
+static jc_arg call_slice(fx_reader *r, const fx_ast *args, uint32_t at) {
+    jc_arg a[3] = { fx_nothing(), fx_nothing(), fx_nothing() };
+    uint32_t n = 0;
+    for (; args && n < 3; args = args->next)
+        a[n++] = fx_eval(r, args);
+    if (args || !n)
+        fx_fail(r, JITC_E_INPUT, at, "slice() takes one to three arguments.");
+    jc_arg s = n == 1 ? fx_list(r, (jc_arg[]){ fx_nothing(), a[0], fx_nothing() }, 3) : fx_list(r, a, 3);
+    s.kind = FX_SLICE;
+    return s;
+}
+
+static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at) {
+    jc_arg a = args ? fx_eval(r, args) : fx_nothing();
+    int64_t i;
+    if (a.kind == JC_ARG_FLOAT)
+        return a;
+    if (a.kind == JC_ARG_EXPR && jc_ex_is_const(a.expr, &i))
+        return jc_arg_float((double)i);
+    if (a.kind == JC_ARG_STR) {
+        const bool minus = a.str[0] == '-';
+        if (strcmp(a.str + minus, "inf") == 0)
+            return jc_arg_float(minus ? -__builtin_inf() : __builtin_inf());
+        if (strcmp(a.str, "nan") == 0)
+            return jc_arg_float(__builtin_nan(""));
+    }
+    fx_fail(r, JITC_E_UNSUPPORTED, at, "float() of this is not supported.");
+    return fx_nothing();
+}
+
+static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t at) {
+    if (name_is(n, "device"))
+        return call_device(r, args);
+    if (name_is(n, "slice"))
+        return call_slice(r, args, at);
+    if (name_is(n, "float"))
+        return call_float(r, args, at);
+    if (name_is(n, "auto_functionalized"))
+        return fx_custom(r, &(fx_target){ .kind = FX_FUNCTIONALIZED, .name = "higher_order::auto_functionalized" },
+                         fx_absent(), args, at);
+    const fx_target t = { .kind = FX_UNKNOWN, .name = unknown_name(r, "", n) };
+    return fx_custom(r, &t, fx_absent(), args, at);
+}
+
+/* --- pieces --- */
+
+/* Is what the root passes for sure not what the piece takes? */
+static bool differs(fx_reader *r, jc_arg a, const jc_type *want) {
+    if (want->kind == JC_TENSOR) {
+        if (!fx_is_tensor(a) || a.value->type.dtype != want->dtype || a.value->type.rank != want->rank)
+            return true;
+        for (int i = 0; i < want->rank; i++)
+            if (a.value->type.dims[i] != want->dims[i] &&
+                jc_ex_equal(fx_x(r), a.value->type.dims[i], want->dims[i]) == JC_NO)
+                return true;
+        return false;
+    }
+    if (want->kind == JC_SYMINT)
+        return a.kind != JC_ARG_EXPR || jc_ex_equal(fx_x(r), a.expr, want->expr) == JC_NO;
+    return fx_is_tensor(a);
+}
+
+static const char *passed_text(fx_reader *r, jc_arg a) {
+    if (a.kind == JC_ARG_VALUE)
+        return jc_type_text(fx_x(r), &a.value->type, r->scratch);
+    if (a.kind == JC_ARG_EXPR)
+        return jc_arena_printf(r->scratch, "Sym(%s)", jc_ex_text(fx_x(r), a.expr, r->scratch));
+    return fx_kind_text(a);
+}
+
+/* The callee's outputs with the call's results in their places; None has no result. */
+static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, const jc_node *node, uint32_t *next) {
+    jc_arg *at = fx_take(r, sizeof *at * (n ? n : 1));
+    for (uint32_t i = 0; i < n; i++) {
+        at[i] = fx_nothing();
+        if (outputs[i].kind == JC_ARG_LIST) {
+            at[i] = piece_outputs(r, outputs[i].list.at, outputs[i].list.n, node, next);
+        } else if (outputs[i].kind != JC_ARG_NONE && *next < node->nresults) {
+            jc_value *v = node->results[(*next)++];
+            at[i] = v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v);
+        }
+    }
+    return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
+}
+
+/* A piece that returns `x` and not `(x,)` gives x itself. */
+static jc_arg piece_results(fx_reader *r, const jc_func *piece, const jc_node *node) {
+    uint32_t next = 0;
+    jc_arg all = piece_outputs(r, piece->outputs, piece->noutputs, node, &next);
+    return piece->tuple ? all : all.list.at[0];
+}
+
+static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint32_t nargs, uint32_t at) {
+    if (nargs != piece->nparams) {
+        fx_fail(r, JITC_E_INPUT, at, "%s is called with %u arguments, but takes %u (line %d).", piece->name, nargs,
+                piece->nparams, piece->line);
+        return fx_nothing();
+    }
+    jc_arg *a = fx_take(r, sizeof *a * (nargs ? nargs : 1));
+    for (uint32_t i = 0; i < nargs && !r->status; i++, args = args->next) {
+        a[i] = fx_eval(r, args);
+        const jc_value *p = piece->params[i];
+        if (args->key)
+            fx_fail(r, JITC_E_INPUT, args->at, "A piece is called with positional arguments only.");
+        else if (!r->status && differs(r, a[i], &p->type))
+            fx_fail(r, JITC_E_INPUT, args->at, "%s is passed %s here, but its parameter %s (line %d) is %s.",
+                    piece->name, passed_text(r, a[i]), p->name, p->line,
+                    jc_type_text(fx_x(r), &p->type, r->scratch));
+        else
+            a[i] = fx_keep(r, a[i], args->at);
+    }
+    if (r->status)
+        return fx_nothing();
+    return piece_results(r, piece, jc_func_add_call(r->func, piece, a, nargs, r->stmt->line));
+}
+
+static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t nargs) {
+    const fx_name *n = callee->key;
+    if (n->piece)
+        return call_piece(r, n->piece, args, nargs, callee->at);
+    fx_fail(r, JITC_E_INPUT, callee->at,
+            "self.%.*s is called, but the text holds no class of that name; print the whole module.", (int)n->length,
+            n->text);
+    return fx_nothing();
+}
+
+/* --- the whole --- */
+
+static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t at) {
+    jc_arg self = fx_eval(r, callee->first);
+    if (r->status)
+        return fx_nothing();
+    if (!fx_is_tensor(self)) {
+        fx_fail(r, fx_blame(self), at, "The method '%.*s' is called on %s; it needs a tensor.",
+                (int)callee->key->length, callee->key->text, fx_kind_text(self));
+        return fx_nothing();
+    }
+    return call_target(r, fx_method(r, callee->key), self, args, at);
+}
+
+jc_arg fx_call_ast(fx_reader *r, const fx_ast *a) {
+    const fx_ast *callee = a->first, *args = callee->next;
+    switch (callee->kind) {
+    case FX_A_PATH:
+        if (name_is(callee->name, "torch.Size"))
+            return args ? fx_eval(r, args) : fx_list(r, NULL, 0);
+        if (name_is(callee->name, "torch.device"))
+            return call_device(r, args);
+        return call_target(r, function_of(r, callee->name), fx_absent(), args, a->at);
+    case FX_A_NAME:
+        return call_word(r, callee->name, args, a->at);
+    case FX_A_ATTR:
+        if (callee->first->kind == FX_A_NAME && name_is(callee->first->name, "self"))
+            return call_self(r, callee, args, a->n);
+        return call_method(r, callee, args, a->at);
+    default:
+        fx_fail(r, JITC_E_INPUT, a->at, "Expected the name of a function before '('.");
+        return fx_nothing();
+    }
+}

@@ -1,0 +1,288 @@
+/*
+ * ir/fx/fx_build_index.c - x[...] and x[...] = y.
+ *
+ * Basic indexing (integers, slices, None, Ellipsis) is a chain of slices and at most one reshape, so it is a view.  One
+ * tensor of integers among the indices is a gather along its dimension; more of them, and tensors of bool, are
+ * operators that we do not have: the node reads as an unknown one.
+ */
+#include "ir/fx/fx_build.h"
+
+const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at) {
+    jc_exprs *t = fx_x(r);
+    int64_t value;
+    const bool constant = jc_ex_is_const(i, &value);
+    const jc_expr *place = constant && value < 0 ? jc_ex_add(t, size, i) : i;
+    if (jc_ex_le(t, size, place) == JC_YES ||
+        (constant && jc_ex_le(t, jc_ex_int(t, 0), place) == JC_NO && jc_ex_is_const(place, NULL)))
+        fx_fail(r, JITC_E_INPUT, at, "The index %s is outside a dimension of size %s.",
+                jc_ex_text(t, i, r->scratch), jc_ex_text(t, size, r->scratch));
+    return place;
+}
+
+jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, const jc_expr *length, int64_t step) {
+    if (!x || r->status)
+        return NULL;
+    if (step == 1 && jc_ex_is(start, 0) && length == x->type.dims[dim])
+        return x;
+    return FX_OP(r, JC_OP_slice, fx_v(x), fx_i(r, dim), fx_e(start), fx_e(length), fx_i(r, step));
+}
+
+/* A bound as Python clips it into [0, SIZE].  A symbolic bound is taken to be no count from the end. */
+static const jc_expr *clip(jc_exprs *t, const jc_expr *e, const jc_expr *size) {
+    int64_t value;
+    if (jc_ex_is_const(e, &value) && value < 0) {
+        e = jc_ex_add(t, size, e);
+        if (jc_ex_le(t, jc_ex_int(t, 0), e) != JC_YES)
+            e = jc_ex_max(t, jc_ex_int(t, 0), e);
+        return e;
+    }
+    return jc_ex_le(t, e, size) == JC_YES ? e : jc_ex_min(t, e, size);
+}
+
+static bool left_out(jc_arg a) {
+    return a.kind == JC_ARG_NONE || a.kind == FX_ABSENT;
+}
+
+jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_arg end, jc_arg step, uint32_t at) {
+    jc_exprs *t = fx_x(r);
+    int64_t by = 1;
+    if (!x || r->status)
+        return NULL;
+    if ((!left_out(start) && start.kind != JC_ARG_EXPR) || (!left_out(end) && end.kind != JC_ARG_EXPR) ||
+        (!left_out(step) && step.kind != JC_ARG_EXPR)) {
+        fx_fail(r, JITC_E_INPUT, at, "The bounds of a slice must be integers or None.");
+        return NULL;
+    }
+    if (!left_out(step) && (!jc_ex_is_const(step.expr, &by) || by < 1)) {
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "The step of a slice must be a positive constant.");
+        return NULL;
+    }
+    const jc_expr *size = x->type.dims[dim], *zero = jc_ex_int(t, 0);
+    const jc_expr *from = left_out(start) ? zero : clip(t, start.expr, size);
+    const jc_expr *to = left_out(end) ? size : clip(t, end.expr, size);
+    const jc_expr *length = jc_ex_sub(t, to, from);
+    if (jc_ex_le(t, zero, length) != JC_YES && (jc_ex_is_const(length, NULL) || from != zero))
+        length = jc_ex_max(t, zero, length);
+    return fx_slice(r, x, dim, from, jc_ex_cdiv(t, length, jc_ex_int(t, by)), by);
+}
+
+jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at) {
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    if (!x || r->status)
+        return NULL;
+    const jc_expr *place = fx_place(r, i, x->type.dims[dim], at);
+    x = fx_slice(r, x, dim, place, jc_ex_int(fx_x(r), 1), 1);
+    if (!x)
+        return NULL;
+    for (int k = 0; k < fx_rank(x); k++)
+        if (k != dim)
+            dims[n++] = x->type.dims[k];
+    return fx_reshape(r, x, dims, n);
+}
+
+/* --- tensors --- */
+
+/* What is known while the parts of an index go by. */
+typedef struct cursor {
+    fx_reader *r;
+    uint32_t at;
+    jc_value *x;          /* with the slices so far */
+    int dim;              /* of x: the next one to be indexed */
+    bool drop[JC_MAX_RANK]; /* of x: selected by an integer */
+    uint8_t fresh[JC_MAX_RANK + 1]; /* new dims before dim i of x */
+    jc_value *gather;     /* the tensor among the parts */
+    int gather_dim;
+    bool foreign;         /* something that we have no operator for */
+    bool dots;            /* an Ellipsis went by */
+} cursor;
+
+static int consumed(const jc_arg *parts, uint32_t n) {
+    int dims = 0;
+    for (uint32_t i = 0; i < n; i++)
+        dims += parts[i].kind != JC_ARG_NONE && parts[i].kind != FX_ELLIPSIS;
+    return dims;
+}
+
+static void see_tensor(cursor *c, jc_value *index) {
+    if (c->gather || fx_class_of(index) == 'b' || fx_class_of(index) == 'f' || index->type.dtype == JC_U8) {
+        c->foreign = true;
+        return;
+    }
+    c->gather = index;
+    c->gather_dim = c->dim++;
+}
+
+static void see_part(cursor *c, jc_arg part, int hidden) {
+    fx_reader *r = c->r;
+    if (part.kind == FX_ELLIPSIS) {
+        if (c->dots)
+            fx_fail(r, JITC_E_INPUT, c->at, "An index can hold one Ellipsis only.");
+        else
+            c->dim += hidden;
+        c->dots = true;
+        return;
+    }
+    if (part.kind == JC_ARG_NONE) {
+        c->fresh[c->dim]++;
+        return;
+    }
+    if (fx_is_tensor(part)) {
+        see_tensor(c, part.value);
+        return;
+    }
+    if (part.kind == JC_ARG_EXPR) {
+        const jc_expr *place = fx_place(r, part.expr, c->x->type.dims[c->dim], c->at);
+        c->x = fx_slice(r, c->x, c->dim, place, jc_ex_int(fx_x(r), 1), 1);
+        c->drop[c->dim++] = true;
+    } else if (part.kind == FX_SLICE) {
+        c->x = fx_python_slice(r, c->x, c->dim, part.list.at[0], part.list.at[1], part.list.at[2], c->at);
+        c->dim++;
+    } else {
+        fx_fail(r, fx_blame(part), c->at, "A tensor cannot be indexed by %s.", fx_kind_text(part));
+    }
+}
+
+/* Drops selected dims and adds new ones; the gather's dimension moves along. */
+static void settle(cursor *c) {
+    const jc_expr *dims[2 * JC_MAX_RANK + 2];
+    uint32_t n = 0;
+    int gather_dim = c->gather_dim;
+    bool same = true;
+    for (int i = 0; i <= fx_rank(c->x); i++) {
+        for (int k = 0; k < c->fresh[i] && n < JC_MAX_RANK + 1; k++)
+            dims[n++] = jc_ex_int(fx_x(c->r), 1);
+        same &= !c->fresh[i];
+        if (c->gather && i == c->gather_dim)
+            gather_dim = (int)n;
+        if (i == fx_rank(c->x))
+            break;
+        if (!c->drop[i] && n < JC_MAX_RANK + 1)
+            dims[n++] = c->x->type.dims[i];
+        same &= !c->drop[i];
+    }
+    if (n > JC_MAX_RANK) {
+        fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "A tensor may have at most %d dimensions.", JC_MAX_RANK);
+        return;
+    }
+    c->gather_dim = gather_dim;
+    if (!same)
+        c->x = fx_reshape(c->r, c->x, dims, n);
+}
+
+/* Everything but the gather.  False where the index is foreign or wrong. */
+static bool walk(cursor *c, jc_arg index) {
+    const jc_arg *parts = index.kind == JC_ARG_LIST ? index.list.at : &index;
+    const uint32_t n = index.kind == JC_ARG_LIST ? index.list.n : 1;
+    const int rank = fx_rank(c->x), used = consumed(parts, n);
+    if (used > rank) {
+        fx_fail(c->r, JITC_E_INPUT, c->at, "%d indices for a tensor of %d dimensions.", used, rank);
+        return false;
+    }
+    for (uint32_t i = 0; i < n && !c->foreign && !c->r->status; i++)
+        see_part(c, parts[i], rank - used);
+    if (c->foreign || c->r->status)
+        return false;
+    settle(c);
+    return c->x && !c->r->status;
+}
+
+/* Parts of an index as arguments: what has no place in a graph is spelled out. */
+static jc_arg spelled(fx_reader *r, jc_arg part) {
+    if (part.kind == FX_ELLIPSIS)
+        return (jc_arg){ .kind = JC_ARG_STR, .str = "..." };
+    if (part.kind != FX_SLICE && part.kind != JC_ARG_LIST)
+        return part;
+    const uint32_t tag = part.kind == FX_SLICE;
+    jc_arg *at = fx_take(r, sizeof *at * (part.list.n + 1));
+    at[0] = (jc_arg){ .kind = JC_ARG_STR, .str = "slice" };
+    for (uint32_t i = 0; i < part.list.n; i++)
+        at[i + tag] = spelled(r, part.list.at[i]);
+    return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, part.list.n + tag } };
+}
+
+static jc_arg unknown_index(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
+    const jc_arg args[2] = { fx_v(x), fx_keep(r, spelled(r, index), at) };
+    return r->status ? fx_nothing() : fx_custom_node(r, "?operator.getitem", args, 2, 0, at);
+}
+
+static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
+    cursor c = { .r = r, .at = at, .x = x };
+    if (!walk(&c, index)) {
+        if (c.foreign && !r->status)
+            return unknown_index(r, x, index, at);
+        return fx_nothing();
+    }
+    if (!c.gather)
+        return fx_v(c.x);
+    return fx_v(FX_OP(r, JC_OP_take, fx_v(c.x), fx_i(r, c.gather_dim), fx_v(c.gather), jc_arg_bool(true)));
+}
+
+/* --- lists: results of split, x.size() and the like --- */
+
+static jc_arg index_list(fx_reader *r, jc_arg list, jc_arg index, uint32_t at) {
+    int64_t i, n = list.list.n, bounds[2] = { 0, n };
+    if (index.kind == JC_ARG_EXPR && jc_ex_is_const(index.expr, &i)) {
+        if (i >= -n && i < n)
+            return list.list.at[i < 0 ? i + n : i];
+        fx_fail(r, JITC_E_INPUT, at, "Element %lld is taken of a tuple of %lld.", (long long)i, (long long)n);
+        return fx_nothing();
+    }
+    if (index.kind != FX_SLICE || !left_out(index.list.at[2])) {
+        fx_fail(r, JITC_E_INPUT, at, "A tuple can be indexed by a constant or by a slice without a step, not by %s.",
+                fx_kind_text(index));
+        return fx_nothing();
+    }
+    for (int k = 0; k < 2; k++) {
+        const jc_arg b = index.list.at[k];
+        if (b.kind == JC_ARG_EXPR && jc_ex_is_const(b.expr, &i)) {
+            i = i < 0 ? i + n : i;
+            bounds[k] = i < 0 ? 0 : i > n ? n : i;
+        }
+    }
+    return fx_list(r, list.list.at + bounds[0], (uint32_t)(bounds[1] > bounds[0] ? bounds[1] - bounds[0] : 0));
+}
+
+jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
+    if (r->status)
+        return fx_nothing();
+    if (base.kind == JC_ARG_LIST)
+        return index_list(r, base, index, at);
+    if (fx_is_tensor(base))
+        return index_tensor(r, base.value, index, at);
+    if (base.kind == FX_VOID)
+        return fx_opaque("an element of a tuple result that nothing annotates");
+    fx_fail(r, fx_blame(base), at, "A tensor or a tuple can be indexed, but this is %s.", fx_kind_text(base));
+    return fx_nothing();
+}
+
+/* --- writing --- */
+
+/* x[mask] = number: the rest of x stays. */
+static bool store_masked(fx_reader *r, jc_value *x, jc_arg index, jc_arg value) {
+    if (index.kind == JC_ARG_LIST && index.list.n == 1)
+        index = index.list.at[0];
+    if (!fx_is_tensor(index) || index.value->type.dtype != JC_B8 || !fx_is_number(value) ||
+        fx_rank(index.value) > fx_rank(x))
+        return false;
+    const jc_expr *dims[JC_MAX_RANK];
+    for (int i = 0; i < fx_rank(x); i++)
+        dims[i] = i < fx_rank(index.value) ? index.value->type.dims[i] : jc_ex_int(fx_x(r), 1);
+    jc_value *mask = fx_reshape(r, index.value, dims, (uint32_t)fx_rank(x));
+    fx_write(r, x, fx_v(FX_OP(r, JC_OP_where, fx_v(mask), value, fx_v(x))));
+    return true;
+}
+
+void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at) {
+    if (r->status || store_masked(r, base, index, value))
+        return;
+    cursor c = { .r = r, .at = at, .x = base };
+    const bool walked = walk(&c, index);
+    if (r->status)
+        return;
+    if (!walked || c.gather) {
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing through an index that is a tensor is not supported.");
+        return;
+    }
+    fx_write(r, c.x, value);
+}

@@ -1,0 +1,410 @@
+/*
+ * ir/fx/fx_build_math.c - spellings that compute: pointwise, reductions, normalisations, products.
+ */
+#include <string.h>
+#include "ir/fx/fx_build.h"
+
+static jc_arg number_of(double f) {
+    return jc_arg_float(f);
+}
+
+/* --- pointwise --- */
+
+jc_arg fx_h_unary(fx_call *c) {
+    return fx_v(FX_OP(c->r, (jc_op)c->row->op, fx_v(fx_tensor(c, 0))));
+}
+
+static int token_of(jc_op op) {
+    switch (op) {
+    case JC_OP_add: return '+';
+    case JC_OP_sub: return '-';
+    case JC_OP_mul: return '*';
+    case JC_OP_div: return '/';
+    case JC_OP_floordiv: return FX_T_FDIV;
+    case JC_OP_remainder: return '%';
+    default: return 0;
+    }
+}
+
+/* alpha * x, where there is an alpha. */
+static jc_arg scaled(fx_call *c, jc_arg x, int alpha) {
+    if (!fx_given(c, alpha) || (c->a[alpha].kind == JC_ARG_EXPR && jc_ex_is(c->a[alpha].expr, 1)))
+        return x;
+    return fx_infix(c->r, '*', x, fx_number(c, alpha), c->at);
+}
+
+static jc_arg two(fx_call *c, jc_op op, jc_arg a, jc_arg b) {
+    if (c->r->status)
+        return fx_nothing();
+    if (!fx_is_tensor(a) && !fx_is_tensor(b) && token_of(op)) /* sizes: torch.add(s0, 1) */
+        return fx_infix(c->r, token_of(op), a, b, c->at);
+    return fx_v(FX_OP(c->r, op, a, b));
+}
+
+jc_arg fx_h_binary(fx_call *c) {
+    jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1);
+    if (c->row->op == JC_OP_add || c->row->op == JC_OP_sub)
+        b = scaled(c, b, 2);
+    return two(c, (jc_op)c->row->op, a, b);
+}
+
+jc_arg fx_h_rsub(fx_call *c) {
+    return two(c, JC_OP_sub, fx_operand(c, 1), scaled(c, fx_operand(c, 0), 2));
+}
+
+jc_arg fx_h_div(fx_call *c) {
+    jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1);
+    if (!fx_given(c, 2))
+        return two(c, JC_OP_div, a, b);
+    if (c->a[2].kind == JC_ARG_STR && !strcmp(c->a[2].str, "floor"))
+        return two(c, JC_OP_floordiv, a, b);
+    fx_refuse_arg(c, 2, "only 'floor' is");
+    return fx_nothing();
+}
+
+jc_arg fx_h_pow(fx_call *c) {
+    jc_arg x = fx_operand(c, 0), e = fx_operand(c, 1);
+    return c->r->status ? fx_nothing() : fx_pow(c->r, x, e, c->at);
+}
+
+jc_arg fx_h_square(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0));
+    return fx_v(FX_OP(c->r, JC_OP_mul, x, x));
+}
+
+jc_arg fx_h_isnan(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0));
+    return fx_v(FX_OP(c->r, JC_OP_ne, x, x));
+}
+
+/* self + value * tensor1 * tensor2 */
+jc_arg fx_h_addcmul(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0)), a = scaled(c, fx_v(fx_tensor(c, 1)), 3), b = fx_v(fx_tensor(c, 2));
+    return fx_v(FX_OP(c->r, JC_OP_add, x, fx_v(FX_OP(c->r, JC_OP_mul, a, b))));
+}
+
+static jc_arg as_bool(fx_call *c, int i) {
+    jc_value *x = fx_tensor(c, i);
+    if (!x || x->type.dtype == JC_B8)
+        return fx_v(x);
+    return fx_v(FX_OP(c->r, JC_OP_ne, fx_v(x), fx_i(c->r, 0)));
+}
+
+jc_arg fx_h_logical(fx_call *c) {
+    jc_arg a = as_bool(c, 0), b = as_bool(c, 1);
+    return fx_v(FX_OP(c->r, (jc_op)c->row->op, a, b));
+}
+
+jc_arg fx_h_logical_not(fx_call *c) {
+    return fx_v(FX_OP(c->r, JC_OP_bitwise_not, as_bool(c, 0)));
+}
+
+static jc_arg clamped(fx_call *c, jc_arg lo, jc_arg hi) {
+    jc_arg x = fx_v(fx_tensor(c, 0));
+    if (fx_is_tensor(lo) || fx_is_tensor(hi)) {
+        if (lo.kind != JC_ARG_NONE)
+            x = fx_v(FX_OP(c->r, JC_OP_maximum, x, lo));
+        return hi.kind == JC_ARG_NONE ? x : fx_v(FX_OP(c->r, JC_OP_minimum, x, hi));
+    }
+    return fx_v(FX_OP(c->r, JC_OP_clamp, x, lo, hi));
+}
+
+jc_arg fx_h_clamp(fx_call *c) {
+    jc_arg lo = fx_given(c, 1) ? fx_operand(c, 1) : fx_nothing(), hi = fx_given(c, 2) ? fx_operand(c, 2) : fx_nothing();
+    if (!fx_given(c, 1) && !fx_given(c, 2))
+        fx_bad_arg(c, 1, "a bound, unless max is given");
+    return clamped(c, lo, hi);
+}
+
+jc_arg fx_h_clamp_min(fx_call *c) {
+    return clamped(c, fx_operand(c, 1), fx_nothing());
+}
+
+jc_arg fx_h_clamp_max(fx_call *c) {
+    return clamped(c, fx_nothing(), fx_operand(c, 1));
+}
+
+jc_arg fx_h_relu6(fx_call *c) {
+    return clamped(c, fx_i(c->r, 0), fx_i(c->r, 6));
+}
+
+jc_arg fx_h_gelu(fx_call *c) {
+    bool tanh = false;
+    if (fx_given(c, 1)) {
+        tanh = c->a[1].kind == JC_ARG_STR && !strcmp(c->a[1].str, "tanh");
+        if (!tanh && (c->a[1].kind != JC_ARG_STR || strcmp(c->a[1].str, "none") != 0))
+            fx_bad_arg(c, 1, "'none' or 'tanh'");
+    }
+    return fx_v(FX_OP(c->r, JC_OP_gelu, fx_v(fx_tensor(c, 0)), jc_arg_bool(tanh)));
+}
+
+jc_arg fx_h_softplus(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0)), beta = number_of(fx_float(c, 1, 1)), limit = number_of(fx_float(c, 2, 20));
+    return fx_v(FX_OP(c->r, JC_OP_softplus, x, beta, limit));
+}
+
+jc_arg fx_h_dropout(fx_call *c) {
+    if (fx_bool(c, 2, true) && fx_float(c, 1, 0.5) != 0)
+        fx_refuse_arg(c, 2, "dropout in training is random");
+    return fx_v(fx_tensor(c, 0));
+}
+
+/* Parameters in the order of the text's form: aux 1 is x.where(condition, other). */
+jc_arg fx_h_where(fx_call *c) {
+    jc_arg condition = fx_v(fx_tensor(c, c->row->aux)), a = fx_operand(c, !c->row->aux), b = fx_operand(c, 2);
+    return fx_v(FX_OP(c->r, JC_OP_where, condition, a, b));
+}
+
+jc_arg fx_h_masked_fill(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0), *mask = fx_tensor(c, 1);
+    jc_arg value = fx_operand(c, 2);
+    if (!x || !mask)
+        return fx_nothing();
+    jc_value *y = FX_OP(c->r, JC_OP_where, fx_v(mask), value, fx_v(x));
+    return y ? fx_v(fx_cast(c->r, y, (jc_dtype)x->type.dtype)) : fx_nothing();
+}
+
+/* --- reductions --- */
+
+/* The dims of argument I, all where none are given, as an operator's argument. */
+static jc_arg reduced_dims(fx_call *c, int i, const jc_value *x) {
+    const jc_expr *at[JC_MAX_RANK];
+    jc_arg dims[JC_MAX_RANK];
+    uint32_t n = fx_given(c, i) ? fx_exprs(c, i, at, JC_MAX_RANK) : 0;
+    if (!x || n == UINT32_MAX)
+        return fx_nothing();
+    if (!n) {
+        n = x->type.rank;
+        for (uint32_t k = 0; k < n; k++)
+            dims[k] = fx_i(c->r, k);
+        return jc_arg_list(c->r->graph, dims, n);
+    }
+    for (uint32_t k = 0; k < n; k++) {
+        int64_t d = 0;
+        if (!jc_ex_is_const(at[k], &d))
+            fx_refuse_arg(c, i, "it has to be constants");
+        dims[k] = fx_i(c->r, fx_norm_dim(c->r, d, fx_rank(x), c->at));
+    }
+    return jc_arg_list(c->r->graph, dims, fx_rank(x) ? n : 0);
+}
+
+jc_arg fx_h_reduce(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    jc_arg dtype = fx_dtype_or(c, 3, fx_nothing());
+    if (c->row->op == JC_OP_sum && dtype.kind == JC_ARG_NONE && fx_class_of(x) != 'f')
+        dtype = jc_arg_dtype(JC_I64);
+    jc_arg dims = reduced_dims(c, 1, x), keep = jc_arg_bool(fx_bool(c, 2, false));
+    return fx_v(FX_OP(c->r, (jc_op)c->row->op, fx_v(x), dims, keep, dtype));
+}
+
+jc_arg fx_h_extreme(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg dims = reduced_dims(c, 1, x), keep = jc_arg_bool(fx_bool(c, 2, false));
+    return fx_v(FX_OP(c->r, (jc_op)c->row->op, fx_v(x), dims, keep));
+}
+
+/* max(x), max(x, other), max(x, dim) -> (values, indices) */
+jc_arg fx_h_minmax(fx_call *c) {
+    if (c->a[1].kind == JC_ARG_VALUE)
+        return fx_v(FX_OP(c->r, c->row->op == JC_OP_amax ? JC_OP_maximum : JC_OP_minimum, fx_v(fx_tensor(c, 0)),
+                          c->a[1]));
+    jc_arg values = fx_h_extreme(c);
+    if (!fx_given(c, 1))
+        return values;
+    return fx_list(c->r, (jc_arg[]){ values, fx_opaque("the indices of a maximum, which are not supported") }, 2);
+}
+
+/* mean((x - mean(x))^2) * n / (n - correction), in f32 at least. */
+jc_arg fx_h_var(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (c->a[1].kind == JC_ARG_BOOL) { /* var(x, unbiased) */
+        c->a[2] = c->a[1];
+        c->a[1] = fx_absent();
+    }
+    jc_arg dims = reduced_dims(c, 1, x);
+    const double correction = fx_given(c, 4) ? fx_float(c, 4, 1) : fx_bool(c, 2, true);
+    if (r->status)
+        return fx_nothing();
+    const jc_dtype dtype = (jc_dtype)x->type.dtype;
+    const jc_expr *n = jc_ex_int(fx_x(r), 1);
+    for (uint32_t i = 0; i < dims.list.n; i++) {
+        int64_t d = 0;
+        jc_ex_is_const(dims.list.at[i].expr, &d);
+        n = jc_ex_mul(fx_x(r), n, x->type.dims[d]);
+    }
+    int64_t count = 0;
+    if (correction != 0 && !jc_ex_is_const(n, &count)) {
+        fx_refuse_arg(c, 1, "the number of elements has to be a constant unless correction is 0");
+        return fx_nothing();
+    }
+    jc_arg wide = fx_v(fx_cast(r, x, dtype == JC_F64 ? JC_F64 : JC_F32));
+    jc_arg mean = fx_v(FX_OP(r, JC_OP_mean, wide, dims, jc_arg_bool(true), fx_nothing()));
+    jc_arg off = fx_v(FX_OP(r, JC_OP_sub, wide, mean)), square = fx_v(FX_OP(r, JC_OP_mul, off, off));
+    jc_value *y = FX_OP(r, JC_OP_mean, square, dims, jc_arg_bool(fx_bool(c, 3, false)), fx_nothing());
+    if (correction != 0)
+        y = FX_OP(r, JC_OP_mul, fx_v(y), number_of((double)count / ((double)count - correction)));
+    return y ? fx_v(fx_cast(r, y, dtype)) : fx_nothing();
+}
+
+/* --- normalisations --- */
+
+/* Aux: where the dtype stands. */
+jc_arg fx_h_softmax(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (!fx_given(c, 1))
+        fx_bad_arg(c, 1, "a dimension");
+    jc_arg dim = fx_i(c->r, fx_dim(c, 1, fx_rank(x), 0)), dtype = fx_dtype_or(c, c->row->aux, fx_nothing());
+    return fx_v(FX_OP(c->r, JC_OP_softmax, fx_v(x), dim, dtype));
+}
+
+jc_arg fx_h_softmax_half(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    jc_arg dim = fx_i(c->r, fx_dim(c, 1, fx_rank(x), 0));
+    jc_arg dtype = fx_bool(c, 2, false) ? jc_arg_dtype(JC_F32) : fx_nothing();
+    return fx_v(FX_OP(c->r, JC_OP_softmax, fx_v(x), dim, dtype));
+}
+
+/* How many trailing dims `normalized_shape` covers, checked against the tensor. */
+static int64_t normalised_dims(fx_call *c, const jc_value *x) {
+    const jc_expr *at[JC_MAX_RANK];
+    const uint32_t n = fx_exprs(c, 1, at, JC_MAX_RANK);
+    if (!x || n == UINT32_MAX)
+        return 0;
+    if (n < 1 || n > x->type.rank) {
+        fx_bad_arg(c, 1, "the sizes of trailing dimensions");
+        return 0;
+    }
+    for (uint32_t i = 0; i < n; i++)
+        if (jc_ex_equal(fx_x(c->r), at[i], x->type.dims[x->type.rank - n + i]) == JC_NO)
+            fx_fail(c->r, JITC_E_INPUT, c->at, "`%s` normalises over size %s, but the tensor is %s.", c->row->name,
+                    jc_ex_text(fx_x(c->r), at[i], c->r->scratch),
+                    jc_type_text(fx_x(c->r), &x->type, c->r->scratch));
+    return n;
+}
+
+jc_arg fx_h_layer_norm(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    const int64_t n = normalised_dims(c, x);
+    return fx_v(FX_OP(c->r, JC_OP_layer_norm, fx_v(x), fx_i(c->r, n), fx_tensor_or_none(c, 2),
+                      fx_tensor_or_none(c, 3), number_of(fx_float(c, 4, 1e-5))));
+}
+
+jc_arg fx_h_native_layer_norm(fx_call *c) {
+    const jc_arg rest = fx_opaque("the statistics of a layer_norm, which are not supported");
+    return fx_list(c->r, (jc_arg[]){ fx_h_layer_norm(c), rest, rest }, 3);
+}
+
+static double epsilon_of(jc_dtype dtype) {
+    return dtype == JC_BF16 ? 0x1p-7 : dtype == JC_F16 ? 0x1p-10 : dtype == JC_F64 ? 0x1p-52 : 0x1p-23;
+}
+
+/* torch.nn.functional.rms_norm: everything in f32, the weight included, rounded once; vLLM's rms_norm rounds before it
+   applies the weight, so the two differ. */
+jc_arg fx_h_torch_rms_norm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    const int64_t n = normalised_dims(c, x);
+    jc_arg dims[JC_MAX_RANK];
+    if (r->status)
+        return fx_nothing();
+    const jc_dtype dtype = (jc_dtype)x->type.dtype, inner = dtype == JC_F64 ? JC_F64 : JC_F32;
+    for (int64_t i = 0; i < n; i++)
+        dims[i] = fx_i(r, fx_rank(x) - n + i);
+    jc_arg wide = fx_v(fx_cast(r, x, inner)), square = fx_v(FX_OP(r, JC_OP_mul, wide, wide));
+    jc_arg over = jc_arg_list(r->graph, dims, (uint32_t)n);
+    jc_arg mean = fx_v(FX_OP(r, JC_OP_mean, square, over, jc_arg_bool(true), fx_nothing()));
+    jc_arg eps = number_of(fx_float(c, 3, epsilon_of(dtype)));
+    jc_arg scale = fx_v(FX_OP(r, JC_OP_rsqrt, fx_v(FX_OP(r, JC_OP_add, mean, eps))));
+    jc_value *y = FX_OP(r, JC_OP_mul, wide, scale);
+    if (fx_given(c, 2)) {
+        jc_value *w = fx_tensor(c, 2);
+        y = FX_OP(r, JC_OP_mul, fx_v(y), fx_v(w ? fx_cast(r, w, inner) : NULL));
+    }
+    return y ? fx_v(fx_cast(r, y, dtype)) : fx_nothing();
+}
+
+static jc_arg size_or_none(fx_call *c, int i) {
+    return fx_given(c, i) ? fx_e(fx_expr(c, i)) : fx_nothing();
+}
+
+jc_arg fx_h_rms_norm(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0)), w = fx_tensor_or_none(c, 1), size = size_or_none(c, 3);
+    if (!fx_given(c, 2))
+        fx_bad_arg(c, 2, "a number");
+    return fx_v(FX_OP(c->r, JC_OP_rms_norm, x, w, number_of(fx_float(c, 2, 0)), size));
+}
+
+jc_arg fx_h_fused_add_rms_norm(fx_call *c) {
+    jc_arg x = fx_v(fx_tensor(c, 0)), residual = fx_v(fx_tensor(c, 1)), w = fx_tensor_or_none(c, 2);
+    jc_arg size = size_or_none(c, 4);
+    if (!fx_given(c, 3))
+        fx_bad_arg(c, 3, "a number");
+    jc_value *y = FX_OP(c->r, JC_OP_fused_add_rms_norm, x, residual, w, number_of(fx_float(c, 3, 0)), size);
+    if (!y)
+        return fx_nothing();
+    return fx_list(c->r, (jc_arg[]){ fx_v(y->def->results[0]), fx_v(y->def->results[1]) }, 2);
+}
+
+jc_arg fx_h_silu_and_mul(fx_call *c) {
+    return fx_v(FX_OP(c->r, JC_OP_silu_and_mul, fx_v(fx_tensor(c, 0))));
+}
+
+/* --- products --- */
+
+jc_arg fx_h_linear(fx_call *c) {
+    return fx_v(FX_OP(c->r, JC_OP_linear, fx_v(fx_tensor(c, 0)), fx_v(fx_tensor(c, 1)), fx_tensor_or_none(c, 2)));
+}
+
+/* A vector as a matrix of one row, or of one column. */
+static jc_value *as_matrix(fx_reader *r, jc_value *x, bool column) {
+    if (!x || fx_rank(x) != 1)
+        return x;
+    const jc_expr *one = jc_ex_int(fx_x(r), 1);
+    const jc_expr *dims[2] = { column ? x->type.dims[0] : one, column ? one : x->type.dims[0] };
+    return fx_reshape(r, x, dims, 2);
+}
+
+jc_arg fx_h_matmul(fx_call *c) {
+    jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1);
+    jc_arg out = fx_dtype_or(c, 2, fx_nothing());
+    if (!a || !b)
+        return fx_nothing();
+    const bool row = fx_rank(a) == 1, column = fx_rank(b) == 1;
+    jc_value *y = FX_OP(c->r, JC_OP_matmul, fx_v(as_matrix(c->r, a, false)), fx_v(as_matrix(c->r, b, true)), out);
+    if (!y || (!row && !column))
+        return fx_v(y);
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    for (int i = 0; i < fx_rank(y); i++)
+        if (!(row && i == fx_rank(y) - 2) && !(column && i == fx_rank(y) - 1))
+            dims[n++] = y->type.dims[i];
+    return fx_v(fx_reshape(c->r, y, dims, n));
+}
+
+static bool is_one(const fx_call *c, int i) {
+    const jc_arg a = c->a[i];
+    return !fx_given(c, i) || (a.kind == JC_ARG_EXPR && jc_ex_is(a.expr, 1)) || (a.kind == JC_ARG_FLOAT && a.f == 1);
+}
+
+/* beta * self + alpha * (mat1 @ mat2).  With a vector and no factors this is linear, which rounds once as PyTorch does. */
+jc_arg fx_h_addmm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0), *a = fx_tensor(c, 1), *b = fx_tensor(c, 2);
+    if (!x || !a || !b)
+        return fx_nothing();
+    if (fx_rank(x) == 1 && fx_rank(b) == 2 && is_one(c, 3) && is_one(c, 4)) {
+        jc_value *w = fx_permute(r, b, (const int[]){ 1, 0 });
+        return fx_v(FX_OP(r, JC_OP_linear, fx_v(a), fx_v(w), fx_v(x)));
+    }
+    jc_arg product = scaled(c, fx_v(FX_OP(r, JC_OP_matmul, fx_v(a), fx_v(b), fx_nothing())), 4);
+    return two(c, JC_OP_add, scaled(c, fx_v(x), 3), product);
+}

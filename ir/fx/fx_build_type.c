@@ -1,0 +1,287 @@
+/*
+ * ir/fx/fx_build_type.c - annotations: text to types, each distinct text once, and values checked against them.
+ *
+ *   ann = DTYPE "[" dims "]" [ "[" strides "]" ] [ device ] | "Sym(" EXPR ")" | NAME
+ *
+ * Strides are kept for parameters and for results of custom operators; what is computed has the layout that
+ * inference gives it.  A parameter of another type than tensor and integer (LayerName and its mangled spellings) is
+ * opaque: a layer name.
+ */
+#include <string.h>
+#include "ir/fx/fx_build.h"
+
+/* PyTorch's short names of dtypes that exist but that we do not have. */
+static const char *const foreign[] = {
+    "u16", "u32", "u64", "c32", "c64", "c128", "i1", "i2", "i4", "u1", "u2", "u3", "u4", "u5", "u6", "u7",
+    "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "f4e2m1fnx2", "b1x8", "b2x4", "b4x2", "qi8", "qu8", "qi32", "b16",
+};
+
+/* A part of an annotation and where it stands. */
+typedef struct part {
+    fx_reader *r;
+    const char *at, *end;
+    uint32_t origin; /* offset of the statement, where the text itself has none */
+} part;
+
+static uint32_t offset_of(const part *p, const char *at) {
+    const fx_reader *r = p->r;
+    return at >= r->text && at <= r->text + (r->end - r->text) ? (uint32_t)(at - r->text) : p->origin;
+}
+
+static bool is_word(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+/* FROM..TO as an expression; plain integers and symbols, which most are, without the general parser. */
+static const jc_expr *expr_of(const part *p, const char *from, const char *to) {
+    fx_reader *r = p->r;
+    while (from < to && *from == ' ')
+        from++;
+    while (to > from && to[-1] == ' ')
+        to--;
+    const char *c = from;
+    int64_t value = 0;
+    while (c < to && c - from < 18 && *c >= '0' && *c <= '9')
+        value = value * 10 + (*c++ - '0');
+    if (c == to && c > from)
+        return jc_ex_int(fx_x(r), value);
+    for (c = from; c < to && is_word(*c);)
+        c++;
+    if (c == to && c > from && !(*from >= '0' && *from <= '9')) {
+        uint32_t sym = jc_sym_find(fx_x(r), from, (size_t)(to - from));
+        if (sym == UINT32_MAX)
+            sym = jc_sym_add(fx_x(r), jc_arena_strndup(r->arena, from, (size_t)(to - from)));
+        return jc_ex_sym(fx_x(r), sym);
+    }
+    const uint32_t at = offset_of(p, from);
+    const jc_expr *e = NULL;
+    jitc_status s = jc_ex_parse(fx_x(r), from, (size_t)(to - from), r->file, fx_line_of(r, at), fx_column_of(r, at),
+                                &e, r->err);
+    if (s) {
+        r->status = s;
+        return NULL;
+    }
+    fx_sound(r, fx_e(e), at);
+    return e;
+}
+
+/* The bracket that closes the one at P->at; NULL with a failure. */
+static const char *closing(const part *p, char open, char close) {
+    int depth = 0;
+    for (const char *c = p->at; c < p->end; c++) {
+        depth += *c == open;
+        depth -= *c == close;
+        if (!depth)
+            return c;
+    }
+    fx_fail(p->r, JITC_E_INPUT, offset_of(p, p->at), "The annotation ends without '%c'.", close);
+    return NULL;
+}
+
+/* "[a, b, ...]" at P->at; leaves P behind it. */
+static int list_of(part *p, const jc_expr **out) {
+    const char *end = closing(p, '[', ']'), *from = p->at + 1;
+    if (!end)
+        return 0;
+    int n = 0, depth = 0;
+    bool blank = true;
+    for (const char *c = from; c < end; c++)
+        blank &= *c == ' ';
+    for (const char *c = from; !blank && c <= end; c++) {
+        depth += *c == '(';
+        depth -= *c == ')';
+        if (c < end && (*c != ',' || depth))
+            continue;
+        if (n == JC_MAX_RANK) {
+            fx_fail(p->r, JITC_E_UNSUPPORTED, offset_of(p, from), "A tensor may have at most %d dimensions.",
+                    JC_MAX_RANK);
+            return 0;
+        }
+        out[n] = expr_of(p, from, c);
+        if (p->r->status)
+            return 0;
+        n++;
+        from = c + 1;
+    }
+    p->at = end + 1;
+    return n;
+}
+
+static int dtype_of(const part *p, const char *open) {
+    const size_t length = (size_t)(open - p->at);
+    int dtype = jc_dtype_find(p->at, length);
+    if (dtype >= 0)
+        return dtype;
+    for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
+        if (strlen(foreign[i]) == length && memcmp(foreign[i], p->at, length) == 0)
+            fx_fail(p->r, JITC_E_UNSUPPORTED, offset_of(p, p->at), "The dtype %s is not supported.", foreign[i]);
+    fx_fail(p->r, JITC_E_INPUT, offset_of(p, p->at),
+            "Expected a dtype such as bf16 or f32 before '[', found '%.*s'.", (int)(length < 40 ? length : 40), p->at);
+    return -1;
+}
+
+static const jc_expr *const *keep_exprs(fx_reader *r, const jc_expr *const *at, int n) {
+    return jc_arena_memdup(r->arena, at, sizeof *at * (size_t)n);
+}
+
+static void check_dims(const part *p, const jc_type *type) {
+    for (int i = 0; i < type->rank; i++) {
+        int64_t d;
+        if (jc_ex_is_const(type->dims[i], &d) && d < 0)
+            fx_fail(p->r, JITC_E_INPUT, p->origin, "A dimension of a tensor cannot be negative (%lld).",
+                    (long long)d);
+    }
+    const jc_expr *numel = jc_type_numel(fx_x(p->r), type);
+    const jc_expr *bytes = jc_ex_mul(fx_x(p->r), numel, jc_ex_int(fx_x(p->r), jc_dtypes[type->dtype].size));
+    if (bytes->kind == JC_EX_POISON)
+        fx_fail(p->r, JITC_E_INPUT, p->origin, "The tensor has more elements than 64 bits can count.");
+}
+
+static void read_tensor(part *p, const char *open, fx_note *note) {
+    fx_reader *r = p->r;
+    const int dtype = dtype_of(p, open);
+    if (dtype < 0)
+        return;
+    const jc_expr *dims[JC_MAX_RANK], *strides[JC_MAX_RANK];
+    p->at = open;
+    const int rank = list_of(p, dims);
+    if (r->status)
+        return;
+    note->known = true;
+    note->type = (jc_type){ .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank,
+                            .dims = keep_exprs(r, dims, rank) };
+    check_dims(p, &note->type);
+    if (r->status || p->at == p->end || *p->at != '[')
+        return;
+    const char *at = p->at;
+    const int n = list_of(p, strides);
+    if (!r->status && n != rank)
+        fx_fail(r, JITC_E_INPUT, offset_of(p, at), "There are %d strides for %d dimensions.", n, rank);
+    if (r->status)
+        return;
+    const jc_expr **plain = jc_type_row_major(fx_x(r), r->arena, dims, rank);
+    if (memcmp(plain, strides, sizeof *plain * (size_t)rank) != 0)
+        note->type.strides = keep_exprs(r, strides, rank);
+}
+
+static void read_symint(part *p, fx_note *note) {
+    const char *open = p->at + 3;
+    p->at = open;
+    const char *end = closing(p, '(', ')');
+    if (!end)
+        return;
+    if (end + 1 != p->end) {
+        fx_fail(p->r, JITC_E_INPUT, offset_of(p, end), "Expected the end of the annotation after ')'.");
+        return;
+    }
+    note->known = true;
+    note->type = (jc_type){ .kind = JC_SYMINT, .expr = expr_of(p, open + 1, end) };
+}
+
+/* Dotted words. */
+static bool is_type_name(const part *p) {
+    for (const char *c = p->at; c < p->end; c++)
+        if (!is_word(*c) && *c != '.')
+            return false;
+    return p->at < p->end;
+}
+
+/* A type by its name. */
+static void read_name(part *p, fx_note *note) {
+    static const struct {
+        const char *name;
+        uint8_t kind;
+    } names[] = { { "int", JC_INT }, { "float", JC_FLOAT }, { "bool", JC_BOOL } };
+    const size_t length = (size_t)(p->end - p->at);
+    note->type.kind = JC_NAME;
+    const char *c = p->at; /* torch.Tensor and Optional[torch.Tensor] say too little */
+    while ((c = memchr(c, 'T', (size_t)(p->end - c))) && !(p->end - c >= 6 && memcmp(c, "Tensor", 6) == 0))
+        c++;
+    note->known = !c;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i].name) == length && memcmp(names[i].name, p->at, length) == 0)
+            note->type.kind = names[i].kind;
+}
+
+const fx_note *fx_note_of(fx_reader *r, fx_name *name, uint32_t at) {
+    if (name->note)
+        return name->note;
+    fx_note *note = JC_NEW(r->scratch, fx_note);
+    part p = { r, name->text, name->text + name->length, at };
+    const char *open = memchr(p.at, '[', name->length);
+    if (name->length >= 5 && memcmp(p.at, "Sym(", 4) == 0)
+        read_symint(&p, note);
+    else if (open && !memchr(p.at, '.', (size_t)(open - p.at)))
+        read_tensor(&p, open, note);
+    else if (open || is_type_name(&p))
+        read_name(&p, note);
+    else
+        fx_fail(r, JITC_E_INPUT, offset_of(&p, p.at),
+                "Expected an annotation such as \"bf16[s0, 16]\" or \"Sym(s0)\".");
+    if (!r->status)
+        name->note = note;
+    return note;
+}
+
+/* --- checking --- */
+
+static void mismatch(fx_reader *r, uint32_t at, jc_arg value, const jc_type *type) {
+    fx_fail(r, fx_blame(value), at, "The annotation says %s, but the value is %s.",
+            jc_type_text(fx_x(r), type, r->scratch), fx_kind_text(value));
+}
+
+static bool same_type(const jc_type *a, const jc_type *b) {
+    if (a->kind != b->kind || a->dtype != b->dtype || a->rank != b->rank)
+        return false;
+    for (int i = 0; i < a->rank; i++)
+        if (a->dims[i] != b->dims[i])
+            return false;
+    return true;
+}
+
+static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint32_t at) {
+    if (!fx_is_tensor(value)) {
+        mismatch(r, at, value, type);
+        return value;
+    }
+    if (same_type(&value.value->type, type))
+        return value;
+    jc_type plain = *type;
+    plain.strides = NULL;
+    jitc_status s = jc_check_annotation(r->func, value.value, &plain, r->err);
+    if (s)
+        r->status = s;
+    return value;
+}
+
+static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint32_t at) {
+    if (value.kind == FX_OPAQUE || value.kind == JC_ARG_BOOL || value.kind == JC_ARG_FLOAT)
+        return fx_e(expr); /* could not be worked out: the annotation tells */
+    if (value.kind != JC_ARG_EXPR) {
+        mismatch(r, at, value, &(jc_type){ .kind = JC_SYMINT, .expr = expr });
+        return value;
+    }
+    switch (jc_ex_equal(fx_x(r), value.expr, expr)) {
+    case JC_NO:
+        fx_fail(r, JITC_E_INPUT, at, "The annotation says Sym(%s), but the value is %s.",
+                jc_ex_text(fx_x(r), expr, r->scratch), jc_ex_text(fx_x(r), value.expr, r->scratch));
+        return value;
+    case JC_YES:
+        return value;
+    default:
+        return fx_e(expr);
+    }
+}
+
+jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *name, uint32_t at) {
+    if (r->status)
+        return value;
+    const fx_note *note = fx_note_of(r, name, at);
+    if (r->status || !note->known)
+        return value;
+    if (note->type.kind == JC_TENSOR)
+        return check_tensor(r, value, &note->type, at);
+    if (note->type.kind == JC_SYMINT)
+        return check_symint(r, value, note->type.expr, at);
+    return value;
+}

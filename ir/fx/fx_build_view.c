@@ -1,0 +1,578 @@
+/*
+ * ir/fx/fx_build_view.c - spellings that only move or name elements: shapes, permutations, slices, joins, repeats.
+ *
+ * All of PyTorch's ways to change a shape become `reshape` with its -1 solved, all ways to exchange dimensions become
+ * `permute`, all ways to cut become `slice`.  What changes nothing gives the value itself and no node.
+ */
+#include <string.h>
+#include "ir/fx/fx_build.h"
+
+#define MAX_PARTS 4096 /* of a split: more is a mistake, and would be as many nodes */
+
+/* --- shapes --- */
+
+static bool same_dims(const jc_value *x, const jc_expr *const *dims, uint32_t n) {
+    return n == x->type.rank && (!n || memcmp(x->type.dims, dims, sizeof *dims * n) == 0);
+}
+
+static bool rank_fits(fx_reader *r, uint32_t n) {
+    if (n > JC_MAX_RANK)
+        fx_fail(r, JITC_E_UNSUPPORTED, r->stmt->at, "A tensor may have at most %d dimensions.", JC_MAX_RANK);
+    return n <= JC_MAX_RANK && !r->status;
+}
+
+jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n) {
+    if (!x || r->status || !rank_fits(r, n))
+        return NULL;
+    return same_dims(x, dims, n) ? x : FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
+}
+
+/*
+ * The size behind the -1 at DIMS[HOLE]: the old elements over the product of the other new dims.  Dims that occur on both
+ * sides are struck out first, so that the quotient mostly is one of constants even where sizes are symbols.
+ */
+static const jc_expr *solve_hole(fx_call *c, const jc_value *x, const jc_expr *const *dims, uint32_t n, uint32_t hole) {
+    jc_exprs *t = fx_x(c->r);
+    const jc_expr *old[JC_MAX_RANK], *rest = jc_ex_int(t, 1);
+    int left = fx_rank(x);
+    memcpy(old, x->type.dims, sizeof *old * (size_t)left);
+    for (uint32_t i = 0; i < n; i++) {
+        int k = 0;
+        if (i == hole)
+            continue;
+        while (k < left && old[k] != dims[i])
+            k++;
+        if (k < left)
+            old[k] = old[--left];
+        else
+            rest = jc_ex_mul(t, rest, dims[i]);
+    }
+    const jc_expr *numel = jc_ex_product(t, old, (uint32_t)left);
+    int64_t a, b;
+    if (jc_ex_is(rest, 1))
+        return numel;
+    const bool constant = jc_ex_is_const(numel, &a) && jc_ex_is_const(rest, &b);
+    if (jc_ex_is(rest, 0) || (constant && (b < 0 || a % b))) {
+        fx_fail(c->r, JITC_E_INPUT, c->at, "No size fits -1 here: %s elements do not divide by %s.",
+                jc_ex_text(t, numel, c->r->scratch), jc_ex_text(t, rest, c->r->scratch));
+        return numel;
+    }
+    return jc_ex_fdiv(t, numel, rest);
+}
+
+static jc_value *reshape_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n) {
+    uint32_t hole = UINT32_MAX;
+    if (!x || c->r->status || !rank_fits(c->r, n))
+        return NULL;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!jc_ex_is(dims[i], -1))
+            continue;
+        if (hole != UINT32_MAX)
+            fx_fail(c->r, JITC_E_INPUT, c->at, "Only one size of a shape can be -1.");
+        hole = i;
+    }
+    if (hole != UINT32_MAX && !c->r->status)
+        dims[hole] = solve_hole(c, x, dims, n, hole);
+    return fx_reshape(c->r, x, dims, n);
+}
+
+jc_arg fx_h_reshape(fx_call *c) {
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_value *x = fx_tensor(c, 0);
+    const uint32_t n = fx_exprs(c, 1, dims, JC_MAX_RANK);
+    return n == UINT32_MAX ? fx_nothing() : fx_v(reshape_to(c, x, dims, n));
+}
+
+static bool all_const(fx_reader *r, const jc_value *x) {
+    const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, &x->type);
+    for (int i = 0; i < fx_rank(x); i++)
+        if (!jc_ex_is_const(x->type.dims[i], NULL) || !jc_ex_is_const(strides[i], NULL))
+            return false;
+    return true;
+}
+
+/* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch; it is provably one where inference made a
+   copy although every size and stride is a constant. */
+jc_arg fx_h_view(fx_call *c) {
+    if (c->a[1].kind == JC_ARG_LIST && c->a[1].list.n == 1 && c->a[1].list.at[0].kind == JC_ARG_DTYPE)
+        return fx_v(FX_OP(c->r, JC_OP_bitcast, fx_v(fx_tensor(c, 0)), c->a[1].list.at[0]));
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg y = fx_h_reshape(c);
+    if (!c->r->status && y.value && y.value != x && !y.value->base && x->type.strides && all_const(c->r, x) &&
+        x->def && !jc_ex_is(jc_type_numel(fx_x(c->r), &x->type), 0))
+        fx_fail(c->r, JITC_E_INPUT, c->at, "%s cannot be viewed in this shape without a copy; PyTorch refuses it too. "
+                "Use reshape.", jc_type_text(fx_x(c->r), &x->type, c->r->scratch));
+    return y;
+}
+
+jc_arg fx_h_reshape_as(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0), *like = fx_tensor(c, 1);
+    return like ? fx_v(fx_reshape(c->r, x, like->type.dims, like->type.rank)) : fx_nothing();
+}
+
+jc_arg fx_h_flatten(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const int rank = fx_rank(x), from = fx_dim(c, 1, rank, 0), to = fx_dim(c, 2, rank, -1);
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    if (to < from)
+        fx_fail(c->r, JITC_E_INPUT, c->at, "flatten() ends at dimension %d, before its start %d.", to, from);
+    if (c->r->status)
+        return fx_nothing();
+    for (int i = 0; i < from; i++)
+        dims[n++] = x->type.dims[i];
+    dims[n++] = rank ? jc_ex_product(fx_x(c->r), x->type.dims + from, (uint32_t)(to - from + 1))
+                     : jc_ex_int(fx_x(c->r), 1);
+    for (int i = to + 1; i < rank; i++)
+        dims[n++] = x->type.dims[i];
+    return fx_v(fx_reshape(c->r, x, dims, n));
+}
+
+jc_arg fx_h_unflatten(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    const jc_expr *sizes[JC_MAX_RANK], *dims[2 * JC_MAX_RANK];
+    if (!x)
+        return fx_nothing();
+    const int rank = fx_rank(x), dim = fx_dim(c, 1, rank, 0);
+    const uint32_t k = fx_exprs(c, 2, sizes, JC_MAX_RANK);
+    uint32_t n = 0;
+    if (k == UINT32_MAX || c->r->status || !rank_fits(c->r, (uint32_t)rank - 1 + k))
+        return fx_nothing();
+    for (int i = 0; i < dim; i++)
+        dims[n++] = x->type.dims[i];
+    for (uint32_t i = 0; i < k; i++)
+        dims[n++] = sizes[i];
+    for (int i = dim + 1; i < rank; i++)
+        dims[n++] = x->type.dims[i];
+    return fx_v(reshape_to(c, x, dims, n));
+}
+
+jc_arg fx_h_squeeze(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    const jc_expr *at[JC_MAX_RANK], *dims[JC_MAX_RANK];
+    bool chosen[JC_MAX_RANK + 1] = { false };
+    uint32_t n = 0;
+    if (!x)
+        return fx_nothing();
+    const uint32_t k = fx_given(c, 1) ? fx_exprs(c, 1, at, JC_MAX_RANK) : 0;
+    for (uint32_t i = 0; i < k && k != UINT32_MAX; i++) {
+        int64_t d;
+        if (jc_ex_is_const(at[i], &d))
+            chosen[fx_norm_dim(c->r, d, fx_rank(x), c->at)] = true;
+        else
+            fx_refuse_arg(c, 1, "it has to be a constant");
+    }
+    for (int i = 0; i < fx_rank(x); i++)
+        if (!(jc_ex_is(x->type.dims[i], 1) && (chosen[i] || !fx_given(c, 1))))
+            dims[n++] = x->type.dims[i];
+    return fx_v(fx_reshape(c->r, x, dims, n));
+}
+
+static jc_value *unsqueeze(fx_reader *r, jc_value *x, int dim) {
+    const jc_expr *dims[JC_MAX_RANK + 1];
+    if (!x || r->status)
+        return NULL;
+    for (int i = 0, k = 0; i <= fx_rank(x); i++)
+        dims[i] = i == dim ? jc_ex_int(fx_x(r), 1) : x->type.dims[k++];
+    return fx_reshape(r, x, dims, (uint32_t)fx_rank(x) + 1);
+}
+
+jc_arg fx_h_unsqueeze(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (!fx_given(c, 1))
+        fx_bad_arg(c, 1, "a dimension");
+    return fx_v(unsqueeze(c->r, x, fx_dim(c, 1, fx_rank(x) + 1, 0)));
+}
+
+/* --- permutations --- */
+
+jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order) {
+    jc_arg at[JC_MAX_RANK];
+    bool same = true;
+    if (!x || r->status)
+        return NULL;
+    for (int i = 0; i < fx_rank(x); i++) {
+        same &= order[i] == i;
+        at[i] = fx_i(r, order[i]);
+    }
+    return same ? x : FX_OP(r, JC_OP_permute, fx_v(x), jc_arg_list(r->graph, at, (uint32_t)fx_rank(x)));
+}
+
+jc_arg fx_h_permute(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    const jc_expr *at[JC_MAX_RANK];
+    int order[JC_MAX_RANK];
+    unsigned seen = 0;
+    const uint32_t n = fx_exprs(c, 1, at, JC_MAX_RANK);
+    if (!x || n == UINT32_MAX)
+        return fx_nothing();
+    for (uint32_t i = 0; i < n && n == x->type.rank; i++) {
+        int64_t d = 0;
+        if (!jc_ex_is_const(at[i], &d))
+            fx_refuse_arg(c, 1, "it has to be constants");
+        order[i] = fx_norm_dim(c->r, d, fx_rank(x), c->at);
+        seen |= 1u << order[i];
+    }
+    if (n != x->type.rank || seen != (1u << n) - 1)
+        fx_bad_arg(c, 1, "each dimension once");
+    return fx_v(fx_permute(c->r, x, order));
+}
+
+static jc_arg exchange(fx_call *c, jc_value *x, int a, int b) {
+    int order[JC_MAX_RANK + 1];
+    for (int i = 0; i < JC_MAX_RANK; i++)
+        order[i] = i == a ? b : i == b ? a : i;
+    return fx_v(fx_permute(c->r, x, order));
+}
+
+jc_arg fx_h_transpose(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (!fx_given(c, 1) || !fx_given(c, 2))
+        fx_bad_arg(c, fx_given(c, 1) ? 2 : 1, "a dimension");
+    return exchange(c, x, fx_dim(c, 1, fx_rank(x), 0), fx_dim(c, 2, fx_rank(x), 0));
+}
+
+jc_arg fx_h_t(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (x && fx_rank(x) > 2)
+        fx_bad_arg(c, 0, "of at most two dimensions");
+    return x && fx_rank(x) == 2 ? exchange(c, x, 0, 1) : fx_v(x);
+}
+
+jc_arg fx_h_reverse(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    int order[JC_MAX_RANK];
+    for (int i = 0; x && i < fx_rank(x); i++)
+        order[i] = fx_rank(x) - 1 - i;
+    return fx_v(fx_permute(c->r, x, order));
+}
+
+jc_arg fx_h_movedim(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    int order[JC_MAX_RANK], n = 0;
+    if (!x)
+        return fx_nothing();
+    const int from = fx_dim(c, 1, fx_rank(x), 0), to = fx_dim(c, 2, fx_rank(x), 0);
+    for (int i = 0, k = 0; i < fx_rank(x); i++) {
+        k += k == from;
+        order[n++] = i == to ? from : k++;
+    }
+    return fx_v(fx_permute(c->r, x, order));
+}
+
+/* --- expansion --- */
+
+static jc_value *expand_to(fx_call *c, jc_value *x, const jc_expr **dims, uint32_t n) {
+    if (!x || c->r->status || !rank_fits(c->r, n))
+        return NULL;
+    const int fresh = (int)n - fx_rank(x);
+    if (fresh < 0) {
+        fx_fail(c->r, JITC_E_INPUT, c->at, "A tensor of %d dimensions cannot expand to %u.", fx_rank(x), n);
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (!jc_ex_is(dims[i], -1))
+            continue;
+        if ((int)i < fresh)
+            fx_fail(c->r, JITC_E_INPUT, c->at, "-1 stands for a dimension that the tensor does not have.");
+        else
+            dims[i] = x->type.dims[(int)i - fresh];
+    }
+    return same_dims(x, dims, n) ? x : FX_OP(c->r, JC_OP_expand, fx_v(x), fx_dims(c->r, dims, n));
+}
+
+jc_arg fx_h_expand(fx_call *c) {
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_value *x = fx_tensor(c, 0);
+    const uint32_t n = fx_exprs(c, 1, dims, JC_MAX_RANK);
+    return n == UINT32_MAX ? fx_nothing() : fx_v(expand_to(c, x, dims, n));
+}
+
+jc_arg fx_h_expand_as(fx_call *c) {
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_value *x = fx_tensor(c, 0), *like = fx_tensor(c, 1);
+    if (!like)
+        return fx_nothing();
+    memcpy(dims, like->type.dims, sizeof *dims * like->type.rank);
+    return fx_v(expand_to(c, x, dims, like->type.rank));
+}
+
+/* X [.., d, ..] with dim DIM repeated N times as a block (x x x) or element by element: [n, d] or [d, n] merged again.
+   The result never shares storage with X. */
+static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, bool each) {
+    fx_reader *r = c->r;
+    const jc_expr *dims[JC_MAX_RANK + 1];
+    if (!x || r->status || jc_ex_is(n, 1))
+        return x;
+    x = unsqueeze(r, x, each ? dim + 1 : dim);
+    if (!x)
+        return NULL;
+    memcpy(dims, x->type.dims, sizeof *dims * x->type.rank);
+    dims[each ? dim + 1 : dim] = n;
+    x = FX_OP(r, JC_OP_expand, fx_v(x), fx_dims(r, dims, x->type.rank));
+    if (!x)
+        return NULL;
+    dims[dim] = jc_ex_mul(fx_x(r), dims[dim], dims[dim + 1]);
+    for (int i = dim + 1; i + 1 < fx_rank(x); i++)
+        dims[i] = x->type.dims[i + 1];
+    return fx_reshape(r, x, dims, (uint32_t)fx_rank(x) - 1);
+}
+
+static jc_value *owned(fx_reader *r, jc_value *x, jc_value *from) {
+    return x && !r->status && jc_storage(x) == jc_storage(from) ? FX_OP(r, JC_OP_clone, fx_v(x)) : x;
+}
+
+jc_arg fx_h_repeat(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0), *y;
+    const jc_expr *times[JC_MAX_RANK], *dims[JC_MAX_RANK];
+    const uint32_t n = fx_exprs(c, 1, times, JC_MAX_RANK);
+    if (!x || n == UINT32_MAX)
+        return fx_nothing();
+    if (n < x->type.rank) {
+        fx_bad_arg(c, 1, "one number for each dimension");
+        return fx_nothing();
+    }
+    const uint32_t fresh = n - x->type.rank;
+    for (uint32_t i = 0; i < n; i++)
+        dims[i] = i < fresh ? jc_ex_int(fx_x(c->r), 1) : x->type.dims[i - fresh];
+    y = fx_reshape(c->r, x, dims, n);
+    for (uint32_t i = 0; i < n; i++)
+        y = repeat_dim(c, y, (int)i, times[i], false);
+    return fx_v(owned(c->r, y, x));
+}
+
+jc_arg fx_h_repeat_interleave(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0), *y = x;
+    if (!x)
+        return fx_nothing();
+    if (fx_is_tensor(c->a[1])) {
+        fx_refuse_arg(c, 1, "only a number of repeats is");
+        return fx_nothing();
+    }
+    const jc_expr *n = fx_expr(c, 1);
+    if (!fx_given(c, 2)) {
+        const jc_expr *numel = jc_type_numel(fx_x(c->r), &x->type);
+        y = fx_reshape(c->r, x, &numel, 1);
+    }
+    const int dim = fx_given(c, 2) ? fx_dim(c, 2, fx_rank(x), 0) : 0;
+    return fx_v(owned(c->r, repeat_dim(c, y, dim, n, true), x));
+}
+
+/* --- cutting --- */
+
+jc_arg fx_h_select(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const jc_expr *i = fx_expr(c, 2);
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    if (!fx_rank(x))
+        fx_bad_arg(c, 0, "of at least one dimension");
+    return fx_v(fx_select(c->r, x, dim, i, c->at));
+}
+
+jc_arg fx_h_narrow(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    const jc_expr *start = fx_expr(c, 2), *length = fx_expr(c, 3);
+    if (c->r->status || !fx_rank(x))
+        return fx_nothing();
+    int64_t from;
+    if (jc_ex_is_const(start, &from) && from < 0)
+        start = jc_ex_add(fx_x(c->r), x->type.dims[dim], start);
+    return fx_v(fx_slice(c->r, x, dim, start, length, 1));
+}
+
+jc_arg fx_h_slice(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    if (!fx_rank(x))
+        fx_bad_arg(c, 0, "of at least one dimension");
+    return fx_v(fx_python_slice(c->r, x, dim, c->a[2], c->a[3], c->a[4], c->at));
+}
+
+/* Consecutive parts of X along DIM. */
+static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes, uint32_t n) {
+    jc_exprs *t = fx_x(c->r);
+    jc_arg *at = fx_take(c->r, sizeof *at * (n ? n : 1));
+    const jc_expr *start = jc_ex_int(t, 0);
+    for (uint32_t i = 0; i < n && !c->r->status; i++) {
+        at[i] = fx_v(fx_slice(c->r, x, dim, start, sizes[i], 1));
+        start = jc_ex_add(t, start, sizes[i]);
+    }
+    return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
+}
+
+/* Parts of SIZE each, the last with what is left. */
+static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size) {
+    jc_exprs *t = fx_x(c->r);
+    const jc_expr *whole = x->type.dims[dim];
+    int64_t total, part, count;
+    if (jc_ex_is_const(size, &part) && part < 1 && !jc_ex_is(whole, 0)) {
+        fx_bad_arg(c, 1, "a positive number");
+        return fx_nothing();
+    }
+    if (!jc_ex_is_const(jc_ex_is(whole, 0) ? jc_ex_int(t, 1) : jc_ex_cdiv(t, whole, size), &count) ||
+        count > MAX_PARTS || count < 0) {
+        fx_refuse_arg(c, 1, "the number of parts must be a constant of at most 4096");
+        return fx_nothing();
+    }
+    const jc_expr **sizes = fx_take(c->r, sizeof *sizes * (size_t)(count ? count : 1));
+    for (int64_t i = 0; i < count; i++)
+        sizes[i] = jc_ex_is(whole, 0) ? whole : size;
+    if (jc_ex_is_const(whole, &total) && jc_ex_is_const(size, &part) && total)
+        sizes[count - 1] = jc_ex_int(t, total - part * (count - 1));
+    return cut(c, x, dim, sizes, (uint32_t)count);
+}
+
+static bool cuttable(fx_call *c, const jc_value *x) {
+    if (x && !fx_rank(x))
+        fx_bad_arg(c, 0, "of at least one dimension");
+    return x && !c->r->status;
+}
+
+jc_arg fx_h_split(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!cuttable(c, x))
+        return fx_nothing();
+    const int dim = fx_dim(c, 2, fx_rank(x), 0);
+    if (c->a[1].kind != JC_ARG_LIST) {
+        const jc_expr *size = fx_expr(c, 1);
+        return c->r->status ? fx_nothing() : cut_evenly(c, x, dim, size);
+    }
+    const uint32_t n = c->a[1].list.n;
+    const jc_expr **sizes = fx_take(c->r, sizeof *sizes * (n ? n : 1)), *sum = jc_ex_int(fx_x(c->r), 0);
+    if (fx_exprs(c, 1, sizes, MAX_PARTS) == UINT32_MAX)
+        return fx_nothing();
+    for (uint32_t i = 0; i < n; i++)
+        sum = jc_ex_add(fx_x(c->r), sum, sizes[i]);
+    if (jc_ex_equal(fx_x(c->r), sum, x->type.dims[dim]) == JC_NO) {
+        fx_fail(c->r, JITC_E_INPUT, c->at, "The sizes of the split add up to %s, but dimension %d has %s.",
+                jc_ex_text(fx_x(c->r), sum, c->r->scratch), dim,
+                jc_ex_text(fx_x(c->r), x->type.dims[dim], c->r->scratch));
+        return fx_nothing();
+    }
+    return cut(c, x, dim, sizes, n);
+}
+
+jc_arg fx_h_chunk(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!cuttable(c, x))
+        return fx_nothing();
+    const int dim = fx_dim(c, 2, fx_rank(x), 0);
+    const int64_t n = fx_int(c, 1, 0);
+    if (n < 1 || n > MAX_PARTS)
+        fx_bad_arg(c, 1, "a number of parts from 1 to 4096");
+    if (c->r->status)
+        return fx_nothing();
+    jc_exprs *t = fx_x(c->r);
+    const jc_expr *whole = x->type.dims[dim], *size = jc_ex_cdiv(t, whole, jc_ex_int(t, n));
+    if (!jc_ex_is_const(whole, NULL) && jc_ex_divisor(t, whole) % n) {
+        fx_refuse_arg(c, 1, "the size is a symbol that need not divide");
+        return fx_nothing();
+    }
+    if (jc_ex_is_const(whole, NULL) && !jc_ex_is(whole, 0))
+        return cut_evenly(c, x, dim, size);
+    const jc_expr **sizes = fx_take(c->r, sizeof *sizes * (size_t)n);
+    for (int64_t i = 0; i < n; i++)
+        sizes[i] = size;
+    return cut(c, x, dim, sizes, (uint32_t)n);
+}
+
+jc_arg fx_h_unbind(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    int64_t n;
+    if (!cuttable(c, x))
+        return fx_nothing();
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    if (!jc_ex_is_const(x->type.dims[dim], &n) || n > MAX_PARTS) {
+        fx_refuse_arg(c, 1, "the number of parts must be a constant of at most 4096");
+        return fx_nothing();
+    }
+    jc_arg *at = fx_take(c->r, sizeof *at * (size_t)(n ? n : 1));
+    for (int64_t i = 0; i < n && !c->r->status; i++)
+        at[i] = fx_v(fx_select(c->r, x, dim, jc_ex_int(fx_x(c->r), i), c->at));
+    return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, (uint32_t)n } };
+}
+
+/* --- joining --- */
+
+static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim) {
+    jc_arg *at = fx_take(c->r, sizeof *at * n);
+    for (uint32_t i = 0; i < n; i++)
+        at[i] = fx_v(parts[i]);
+    if (c->r->status)
+        return fx_nothing();
+    return fx_v(FX_OP(c->r, JC_OP_cat, jc_arg_list(c->r->graph, at, n), fx_i(c->r, dim)));
+}
+
+jc_arg fx_h_cat(fx_call *c) {
+    jc_value **parts;
+    const uint32_t n = fx_tensors(c, 0, &parts);
+    return n ? join(c, parts, n, fx_dim(c, 1, fx_rank(parts[0]), 0)) : fx_nothing();
+}
+
+jc_arg fx_h_stack(fx_call *c) {
+    jc_value **parts;
+    const uint32_t n = fx_tensors(c, 0, &parts);
+    if (!n)
+        return fx_nothing();
+    const int rank = fx_rank(parts[0]), dim = fx_dim(c, 1, rank + 1, 0);
+    for (uint32_t i = 0; i < n && !c->r->status; i++) {
+        if (fx_rank(parts[i]) != rank)
+            fx_bad_arg(c, 0, "a list of tensors of one shape");
+        parts[i] = unsqueeze(c->r, parts[i], dim);
+    }
+    return join(c, parts, n, dim);
+}
+
+/* --- sizes --- */
+
+jc_arg fx_h_size(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg at[JC_MAX_RANK];
+    if (!x)
+        return fx_nothing();
+    if (fx_given(c, 1)) {
+        const int dim = fx_dim(c, 1, fx_rank(x), 0);
+        return c->r->status || !fx_rank(x) ? fx_nothing() : fx_e(x->type.dims[dim]);
+    }
+    for (int i = 0; i < fx_rank(x); i++)
+        at[i] = fx_e(x->type.dims[i]);
+    return fx_list(c->r, at, (uint32_t)fx_rank(x));
+}
+
+jc_arg fx_h_stride(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg at[JC_MAX_RANK];
+    if (!x)
+        return fx_nothing();
+    const jc_expr *const *strides = jc_type_strides(fx_x(c->r), c->r->scratch, &x->type);
+    if (fx_given(c, 1)) {
+        const int dim = fx_dim(c, 1, fx_rank(x), 0);
+        return c->r->status || !fx_rank(x) ? fx_nothing() : fx_e(strides[dim]);
+    }
+    for (int i = 0; i < fx_rank(x); i++)
+        at[i] = fx_e(strides[i]);
+    return fx_list(c->r, at, (uint32_t)fx_rank(x));
+}
+
+jc_arg fx_h_numel(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    return x ? fx_e(jc_type_numel(fx_x(c->r), &x->type)) : fx_nothing();
+}
+
+jc_arg fx_h_sym_minmax(fx_call *c) {
+    const jc_expr *a = fx_expr(c, 0), *b = fx_expr(c, 1);
+    return fx_e(c->row->aux ? jc_ex_max(fx_x(c->r), a, b) : jc_ex_min(fx_x(c->r), a, b));
+}

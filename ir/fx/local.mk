@@ -1,0 +1,27 @@
+# ir/fx/local.mk - the reader of PyTorch's text, its tests, and the page of operators
+ir_libir_la_SOURCES += \
+	ir/fx/custom.def ir/fx/spellings.def \
+	ir/fx/fx.h ir/fx/fx_ast.h ir/fx/fx_build.h \
+	ir/fx/fx_lex.c ir/fx/fx_parse.c \
+	ir/fx/fx_build.c ir/fx/fx_build_arg.c ir/fx/fx_build_call.c ir/fx/fx_build_custom.c ir/fx/fx_build_expr.c \
+	ir/fx/fx_build_index.c ir/fx/fx_build_make.c ir/fx/fx_build_math.c ir/fx/fx_build_type.c ir/fx/fx_build_view.c
+
+check_PROGRAMS += tests/check_fx tests/fuzz_fx docs/gen_operators
+TESTS += tests/check_fx tests/fuzz_fx
+tests_check_fx_SOURCES = tests/check_fx.c
+tests_check_fx_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_fx_LDADD = ir/libir.la base/libbase.la $(CHECK_LIBS)
+tests_fuzz_fx_SOURCES = tests/fuzz_fx.c
+tests_fuzz_fx_LDADD = ir/libir.la base/libbase.la
+docs_gen_operators_SOURCES = docs/gen_operators.c
+docs_gen_operators_LDADD = ir/libir.la base/libbase.la
+
+EXTRA_DIST += docs/operators.md tests/golden/fx.txt \
+	tests/data/fx/llama_block_small.py tests/data/fx/pieces.py \
+	tests/data/fx/qwen3_5_layer10.py tests/data/fx/qwen3_5_layer13.py
+
+# Writes docs/operators.md anew; tests/check_fx compares it.
+update-docs: docs/gen_operators$(EXEEXT)
+	docs/gen_operators$(EXEEXT) > $(srcdir)/docs/operators.md.tmp
+	mv $(srcdir)/docs/operators.md.tmp $(srcdir)/docs/operators.md
+.PHONY: update-docs

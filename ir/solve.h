@@ -1,0 +1,31 @@
+/*
+ * ir/solve.h - values of symbols from the arguments of a call.
+ */
+#ifndef JC_SOLVE_H
+#define JC_SOLVE_H
+
+#include "ir/graph.h"
+#include "jitc/value.h"
+
+/*
+ * Values of F's symbols from its arguments' shapes and integers (and strides, where a symbol occurs only
+ * there).  A symbol solved to two values, or a dim that does not come out as annotated, is JITC_E_INPUT naming both
+ * parameters.  A symbol that nothing determines gets FALLBACK.  SYMS has room for every symbol of the table.
+ */
+jitc_status jc_solve(const jc_func *f, const jitc_value *in, int64_t fallback, int64_t *syms, jc_error *err);
+
+
+/* What is known of one argument, without its elements. */
+typedef struct jc_solve_fact {
+    bool known;
+    int rank;
+    const int64_t *dims, *strides; /* of a tensor; strides may be NULL: row-major */
+    int64_t integer;               /* of a symint */
+} jc_solve_fact;
+/* FACT(user, i, &fact) for each parameter.  FALLBACK for symbol s is FALLBACKS[s] where that is not NULL and s <
+   NFALLBACKS, else FALLBACK. */
+jitc_status jc_solve_facts(const jc_func *f, void (*fact)(void *user, uint32_t i, jc_solve_fact *out), void *user,
+                           const int64_t *fallbacks, uint32_t nfallbacks, int64_t fallback, int64_t *syms,
+                           jc_error *err);
+
+#endif

@@ -1,0 +1,269 @@
+/*
+ * jit/api/bundle.c - bundles: a model, compiled, as one file.
+ *
+ * File, all integers little-endian:
+ *     0   8  magic "JITCBND\n"
+ *     8   4  format version (2)
+ *    12   4  flags: none are known; a reader refuses a file with any
+ *    16   8  length of the whole file
+ *    24   8  number of sections
+ *    32  24  per section: kind (8), offset (8), length (8); readers skip kinds that they do not know
+ *     .   .  sections, each at an offset divisible by 16, zeros between
+ *   end-32   BLAKE2b-256 of everything before
+ *
+ * Sections.  "var" and "svar" are the LEB128 numbers of base/bytes.h, "str" is a var into the strings.
+ *   1 requirements     u32 format a reader must know; var targets, each as plan/target.c writes it; code generator's id and
+ *                      LLVM's version as texts.  Can be read without the rest.
+ *   2 strings          u32 count; u32 end of each; the texts, each with its NUL
+ *   3 classes          var count; per class var: outputs, inputs, symbols, nodes, bytes of the canonical form
+ *   4 graphs           var count; per graph
+ *       symbols        var count; str name, svar lo, hi, divisor
+ *       expressions    var count; each as jc_ex_encode() writes it
+ *       types          var count; bytes kind, dtype, rank, flags (1: strides, 2: a value); var expressions: dims, strides,
+ *                      value
+ *       pieces         var count; function (below); var class; byte splitting; per canonical input a bind (byte kind, then
+ *                      var parameter, str, svar, f64 or byte); per canonical symbol var symbol; per node svar: lines
+ *                      below the one before
+ *       root           function; var outputs; var calls, each: var piece, svar line, per parameter of the piece an argument,
+ *                      var results, each: var type, var 1 + number of the value it is a view of, or 0; then the outputs as
+ *                      arguments.  Values are numbered as they are defined, parameters first.
+ *       function       str name, svar line, byte tuple, var parameters, each: str name, svar line, var type
+ *       argument       byte kind, then var value, var expression, f64, byte, or var count and so many arguments
+ *   5 programs         per target, per class: per symbol var ranges, each svar lo, hi; then per variant, which is a choice of
+ *                      one range per symbol (the last symbol's changes fastest): hash of the cache key (32); var length of
+ *                      the artifact
+ *   6 canonical forms  one after the other
+ *   7 artifacts        in the order of the programs, each at an offset divisible by 16
+ *
+ * A reader takes the whole file into private memory, checks length and hash, and uses those bytes from then on.
+ * There is no path, time, name of a file or machine, and no address in a bundle.
+ */
+#include "base/file.h"
+#include "jit/api/bundle.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- writing --- */
+
+static jitc_status io_error(jc_error *err, const char *path, const char *what, int why) {
+    return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot %s: %s", what, strerror(why));
+}
+
+/* A new file beside PATH; its name in OUT. */
+static int temporary(jc_arena *arena, const char *path, char **out) {
+    int fd = -1;
+    for (unsigned i = 0; i < 1000 && fd < 0; i++) {
+        *out = jc_arena_printf(arena, "%s.tmp%ld.%u", path, (long)getpid(), i);
+        fd = open(*out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
+        if (fd < 0 && errno != EEXIST)
+            break;
+    }
+    return fd;
+}
+
+static void sync_folder(jc_arena *arena, const char *path) {
+    const char *slash = strrchr(path, '/');
+    const char *folder = !slash ? "." : slash == path ? "/" : jc_arena_strndup(arena, path, (size_t)(slash - path));
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) {
+        (void)fsync(fd); /* where folders cannot be synchronised there is nothing to do about it */
+        close(fd);
+    }
+}
+
+static jitc_status publish(jc_arena *arena, const char *path, const jc_bytes *b, jc_error *err) {
+    struct stat st;
+    char *name = NULL;
+    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "a bundle can only replace a regular file");
+    int fd = temporary(arena, path, &name);
+    if (fd < 0)
+        return io_error(err, path, "write beside the file", errno);
+    bool ok = jc_write_all(fd, b->at, b->n) && fsync(fd) == 0;
+    int why = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        why = errno;
+    }
+    if (ok && rename(name, path) != 0) {
+        ok = false;
+        why = errno;
+    }
+    if (!ok) {
+        unlink(name);
+        return io_error(err, path, "write the file", why);
+    }
+    sync_folder(arena, path);
+    return JITC_OK;
+}
+
+static jitc_status encode_and_publish(jc_arena *arena, jitc_model *const *models, uint32_t n, const char *path,
+                                      jc_error *err) {
+    jc_bytes b = JC_BYTES(arena);
+    JC_TRY(jc_bundle_encode(models, n, &b, err));
+    return publish(arena, path, &b, err);
+}
+
+jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    if (n == 0 || !path)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs a path and at least one model"), &err);
+    jc_arena *arena = jc_arena_new(&ctx->alloc);
+    if (!arena)
+        return jc_context_done(ctx, JITC_E_NOMEM, &err);
+    jitc_status status = JC_GUARD(arena, &guard) ? JITC_E_NOMEM : encode_and_publish(arena, models, n, path, &err);
+    jc_guard_end(arena, &guard);
+    jc_arena_free(arena);
+    return jc_context_done(ctx, status, &err);
+}
+
+jitc_status jitc_model_save(jitc_model *m, const char *path) {
+    return jitc_bundle_write(m->ctx, &m, 1, path);
+}
+
+/* --- reading --- */
+
+static jitc_status read_open(int fd, const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return io_error(err, path, "examine the file", errno);
+    if (!S_ISREG(st.st_mode))
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "a bundle is a regular file");
+    if ((uint64_t)st.st_size > JC_BUNDLE_MAX)
+        return jc_fail(err, JITC_E_INPUT, "the file is larger than any bundle");
+    size_t n = (size_t)st.st_size, have = 0;
+    uint8_t *at = jc_arena_alloc(arena, n);
+    while (have < n) {
+        ssize_t got = read(fd, at + have, n - have);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return io_error(err, path, "read the file", errno);
+        if (got == 0)
+            break; /* it shrank: the length inside will not fit */
+        have += (size_t)got;
+    }
+    *out = (jc_span){ at, have };
+    return JITC_OK;
+}
+
+static jitc_status read_file(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
+    jc_guard guard;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return io_error(err, path, "open the file", errno);
+    volatile jitc_status status = JITC_E_NOMEM; /* a guard of its own, so that the file is closed in any case */
+    if (JC_GUARD(arena, &guard) == 0)
+        status = read_open(fd, path, arena, out, err);
+    jc_guard_end(arena, &guard);
+    close(fd);
+    return status;
+}
+
+int jitc_bundle_probe(const char *path) {
+    char head[8];
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return 0;
+    struct stat st;
+    bool is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && read(fd, head, sizeof head) == (ssize_t)sizeof head &&
+              memcmp(head, JC_BUNDLE_MAGIC, sizeof head) == 0;
+    close(fd);
+    return is;
+}
+
+/* --- choosing --- */
+
+/* How well code for A suits D: 0 not at all.  Loading the code judges again, knowing what it is. */
+static unsigned suits(const jc_target *a, const jc_target *d) {
+    if (a->dialect != d->dialect)
+        return 0;
+    if (a->dialect != JC_DIALECT_NVPTX) {
+        if (a->sm != d->sm || a->suffix != d->suffix)
+            return 0;
+        int order = strcmp(a->cpu, d->cpu); /* the levels' names are in order: "x86-64", "x86-64-v2", ... */
+        return order == 0 ? UINT32_MAX : order < 0 && strncmp(a->cpu, "x86-64", 6) == 0 ? 1 + (unsigned)strlen(a->cpu) : 0;
+    }
+    if (a->sm == d->sm)
+        return a->suffix == d->suffix ? UINT32_MAX : a->suffix ? 0 : UINT32_MAX - 1;
+    return a->suffix || a->sm > d->sm ? 0 : 1 + a->sm;
+}
+
+static jitc_status wanted(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_target *out, jc_error *err) {
+    jc_device *device;
+    if (arch)
+        return jc_target_parse(arch, out, err);
+    if (q->ntargets == 1) {
+        *out = q->targets[0];
+        return JITC_OK;
+    }
+    JC_TRY(jc_context_device(ctx, &device, err));
+    *out = device->target;
+    return JITC_OK;
+}
+
+static jitc_status choose(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_arena *arena,
+                          uint32_t *out, jc_error *err) {
+    jc_target want;
+    unsigned best = 0;
+    JC_TRY(wanted(ctx, q, arch, &want, err));
+    for (uint32_t i = 0; i < q->ntargets; i++) {
+        unsigned score = suits(&q->targets[i], &want);
+        if (score > best) {
+            best = score;
+            *out = i;
+        }
+    }
+    if (best)
+        return JITC_OK;
+    char text[64];
+    jc_bytes list = JC_BYTES(arena);
+    for (uint32_t i = 0; i < q->ntargets; i++) {
+        jc_target_text(&q->targets[i], text);
+        jc_put_text(&list, "%s%s", i ? ", " : "", text);
+    }
+    jc_target_text(&want, text);
+    return jc_fail(err, JITC_E_UNSUPPORTED, "the bundle has no code for %s; it has: %.*s. Compile the model for that target "
+                   "as well", text, (int)list.n, (const char *)list.at);
+}
+
+/* --- loading --- */
+
+static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_error *err) {
+    jc_bundle_file file;
+    jc_span bytes;
+    uint32_t target = 0;
+    double start = jc_now_ms();
+    JC_TRY(read_file(path, m->arena, &bytes, err));
+    JC_TRY(jc_bundle_open(bytes.at, bytes.n, m->arena, &file, err));
+    JC_TRY(choose(m->ctx, &file.needs, arch, m->arena, &target, err));
+    JC_TRY(jc_bundle_decode(&file, target, jc_arena_strdup(m->arena, path), m, err));
+    m->stats.ms_load = m->stats.ms_total = jc_now_ms() - start;
+    jc_trace_span(m->ctx->spans, "load", path, start);
+    return JITC_OK;
+}
+
+jitc_status jitc_bundle_load(jitc_context *ctx, const char *path, const char *arch, jitc_model **out) {
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    *out = NULL;
+    if (!path)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle is loaded from a path"), &err);
+    jitc_model *m = jc_model_new(ctx);
+    if (!m)
+        return jc_context_done(ctx, JITC_E_NOMEM, &err);
+    jitc_status status = JC_GUARD(m->arena, &guard) ? JITC_E_NOMEM : load(m, path, arch, &err);
+    jc_guard_end(m->arena, &guard);
+    jc_error_place(&err, path, 0, 0, NULL);
+    if (status != JITC_OK)
+        jitc_model_free(m);
+    else
+        *out = m;
+    return jc_context_done(ctx, status, &err);
+}

@@ -1,0 +1,250 @@
+/*
+ * jit/api/context.c - the context: what jitc/context.h and jitc/op.h promise.
+ */
+#define _GNU_SOURCE /* secure_getenv */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "jit/api/model.h"
+
+typedef struct jc_thread_error {
+    jc_error record;
+    char text[1600];
+    struct jc_thread_error *next;
+} jc_thread_error;
+
+const char *jitc_version(void) {
+    return JITC_VERSION;
+}
+
+/* --- errors: one record per thread and context --- */
+
+static jc_thread_error *own_record(jitc_context *ctx) {
+    jc_thread_error *e = pthread_getspecific(ctx->error_key);
+    if (e)
+        return e;
+    e = ctx->alloc.alloc(ctx->alloc.user, sizeof *e);
+    if (!e)
+        return NULL;
+    memset(e, 0, sizeof *e);
+    pthread_mutex_lock(&ctx->lock);
+    e->next = ctx->errors;
+    ctx->errors = e;
+    pthread_mutex_unlock(&ctx->lock);
+    pthread_setspecific(ctx->error_key, e);
+    return e;
+}
+
+jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err) {
+    if (status == JITC_OK)
+        return JITC_OK;
+    if (err->status == JITC_OK)
+        jc_fail(err, status, "%s", jitc_status_text(status));
+    jc_thread_error *e = own_record(ctx);
+    if (e) {
+        e->record = *err;
+        jc_error_text(&e->record, e->text, sizeof e->text);
+    }
+    return status;
+}
+
+const char *jitc_context_error(jitc_context *ctx) {
+    jc_thread_error *e = pthread_getspecific(ctx->error_key);
+    return e ? e->text : "";
+}
+
+void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out) {
+    static const jc_error none = JC_ERROR_INIT;
+    jc_thread_error *e = pthread_getspecific(ctx->error_key);
+    const jc_error *r = e ? &e->record : &none;
+    jitc_error_info info = { out->struct_size, r->status, r->message, r->file, r->line, r->column, r->node };
+    memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
+}
+
+/* --- making and freeing --- */
+
+jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err) {
+    size_t given = size;
+    if (!options)
+        return JITC_OK;
+    memcpy(&given, options, sizeof given);
+    if (given < sizeof given || given > 4096)
+        return jc_fail(err, JITC_E_USAGE, "%s.struct_size is %zu: set it to sizeof(%s)", name, given, name);
+    memcpy(out, options, given < size ? given : size);
+    return JITC_OK;
+}
+
+static const char *cache_dir(const char *wish, char *out, size_t size) {
+    const char *env;
+    if (wish)
+        return wish;
+    if ((env = secure_getenv("JITC_CACHE_DIR")) && *env)
+        return env;
+    if ((env = secure_getenv("XDG_CACHE_HOME")) && *env == '/')
+        snprintf(out, size, "%s/jitc", env);
+    else if ((env = secure_getenv("HOME")) && *env == '/')
+        snprintf(out, size, "%s/.cache/jitc", env);
+    else
+        return "";
+    return out;
+}
+
+static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, jc_error *err) {
+    char dir[4096];
+    ctx->names = jc_names_new(ctx->arena);
+    if (!ctx->names)
+        return JITC_E_NOMEM;
+    ctx->ops = jc_ops_new(ctx->arena);
+    jc_ops_set_names(ctx->ops, ctx->names);
+    JC_TRY(jc_debug_parse(o->debug, &ctx->log.debug, err));
+    ctx->device_name = o->device ? jc_arena_strdup(ctx->arena, o->device) : NULL;
+    ctx->threads = o->threads;
+    ctx->device_options = (jc_device_options){ .threads = o->threads, .sim_seed = o->seed };
+    JC_TRY(jc_cache_open(cache_dir(o->cache_dir, dir, sizeof dir), &ctx->alloc, &ctx->log, &ctx->cache, err));
+    if (jc_cache_warning(ctx->cache))
+        jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
+    jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
+    return jc_service_new(ctx->cache, &s, &ctx->service, err);
+}
+
+jitc_status jitc_context_new(const jitc_context_options *options, jitc_context **out) {
+    jitc_context_options o = { 0 };
+    jc_alloc alloc = jc_alloc_libc;
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    jitc_status status = jc_take_options(&o, sizeof o, options, "jitc_context_options", &err);
+    if (status == JITC_OK && !o.alloc != !o.free)
+        status = jc_fail(&err, JITC_E_USAGE, "jitc_context_options has an alloc without a free, or the other way round");
+    if (status == JITC_OK && o.alloc)
+        alloc = (jc_alloc){ o.alloc, o.free, o.alloc_user };
+    *out = NULL;
+    jitc_context *ctx = alloc.alloc(alloc.user, sizeof *ctx);
+    if (!ctx)
+        return JITC_E_NOMEM;
+    memset(ctx, 0, sizeof *ctx);
+    ctx->alloc = alloc;
+    ctx->log = (jc_log){ o.log, o.log_user, 0 };
+    ctx->arena = jc_arena_new(&ctx->alloc);
+    if (!ctx->arena || pthread_key_create(&ctx->error_key, NULL) != 0) {
+        jc_arena_free(ctx->arena);
+        alloc.free(alloc.user, ctx, sizeof *ctx);
+        return JITC_E_NOMEM;
+    }
+    pthread_mutex_init(&ctx->lock, NULL);
+    *out = ctx;
+    if (status == JITC_OK) {
+        status = JC_GUARD(ctx->arena, &guard) ? JITC_E_NOMEM : open_parts(ctx, &o, &err);
+        jc_guard_end(ctx->arena, &guard);
+    }
+    return jc_context_done(ctx, status, &err);
+}
+
+void jitc_context_free(jitc_context *ctx) {
+    if (!ctx)
+        return;
+    while (ctx->models)
+        jitc_model_free(ctx->models);
+    while (ctx->graphs)
+        jitc_graph_free(ctx->graphs);
+    jc_service_free(ctx->service);
+    jc_cache_close(ctx->cache);
+    jc_device_close(ctx->device);
+    for (size_t i = ctx->plugins.n; i-- > 0;)
+        dlclose(ctx->plugins.at[i]);
+    for (jc_thread_error *e = ctx->errors, *next; e; e = next) {
+        next = e->next;
+        ctx->alloc.free(ctx->alloc.user, e, sizeof *e);
+    }
+    pthread_key_delete(ctx->error_key);
+    pthread_mutex_destroy(&ctx->lock);
+    jc_arena_free(ctx->arena);
+    jc_alloc alloc = ctx->alloc;
+    alloc.free(alloc.user, ctx, sizeof *ctx);
+}
+
+/* --- device --- */
+
+jitc_status jc_context_device(jitc_context *ctx, jc_device **out, jc_error *err) {
+    jitc_status status = JITC_OK;
+    pthread_mutex_lock(&ctx->lock);
+    if (!ctx->device && ctx->device_name) {
+        status = jc_device_open(ctx->device_name, &ctx->device_options, &ctx->alloc, &ctx->log, &ctx->device, err);
+    } else if (!ctx->device) {
+        jc_error none = JC_ERROR_INIT;
+        status = jc_device_open("cuda", &ctx->device_options, &ctx->alloc, &ctx->log, &ctx->device, &none);
+        if (status != JITC_OK)
+            status = jc_device_open("host", &ctx->device_options, &ctx->alloc, &ctx->log, &ctx->device, err);
+    }
+    *out = ctx->device;
+    pthread_mutex_unlock(&ctx->lock);
+    return status;
+}
+
+/* --- operators and names --- */
+
+static jitc_status add_op(jitc_context *ctx, const char *schema, jitc_plain_function plain, jitc_frame_function frame,
+                          const jitc_op_options *options) {
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    jitc_status status = JC_GUARD(ctx->arena, &guard)
+                             ? JITC_E_NOMEM
+                             : jc_ops_register(ctx->ops, schema, plain, frame, options, &err);
+    jc_guard_end(ctx->arena, &guard);
+    return jc_context_done(ctx, status, &err);
+}
+
+jitc_status jitc_op_register(jitc_context *ctx, const char *schema, jitc_plain_function function,
+                             const jitc_op_options *options) {
+    return add_op(ctx, schema, function, NULL, options);
+}
+
+jitc_status jitc_op_register_frame(jitc_context *ctx, const char *schema, jitc_frame_function function,
+                                   const jitc_op_options *options) {
+    return add_op(ctx, schema, NULL, function, options);
+}
+
+const jitc_layer_name *jitc_layer_name_intern(jitc_context *ctx, const char *text, void *user) {
+    return jc_name_intern(ctx->names, text, user);
+}
+
+const char *jitc_layer_name_text(const jitc_layer_name *name) {
+    return jc_name_text(name);
+}
+
+void *jitc_layer_name_user(const jitc_layer_name *name) {
+    return jc_name_user(name);
+}
+
+jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
+    static const jitc_plugin_api api = {
+        .struct_size = sizeof api,
+        .abi = JITC_PLUGIN_ABI,
+        .op_register = jitc_op_register,
+        .op_register_frame = jitc_op_register_frame,
+        .layer_name_text = jitc_layer_name_text,
+        .layer_name_user = jitc_layer_name_user,
+    };
+    jc_error err = JC_ERROR_INIT;
+    jc_guard guard;
+    void *handle = NULL;
+    jc_thread_error *said = own_record(ctx);
+    if (said)
+        said->record.status = JITC_OK;
+    jitc_status status = jc_plugin_open(path, ctx, &api, &handle, &err);
+    if (status != JITC_OK && handle && said && said->record.status == status) { /* what went wrong within says more */
+        err = (jc_error)JC_ERROR_INIT;
+        jc_fail(&err, status, "Plugin %s failed to register its operators: %.800s", path, said->record.message);
+    }
+    if (handle) {
+        if (JC_GUARD(ctx->arena, &guard)) {
+            dlclose(handle);
+            status = JITC_E_NOMEM;
+        } else {
+            jc_push(ctx->arena, &ctx->plugins, handle);
+        }
+        jc_guard_end(ctx->arena, &guard);
+    }
+    return jc_context_done(ctx, status, &err);
+}

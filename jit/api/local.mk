@@ -1,0 +1,14 @@
+# jit/api/local.mk - the public objects: contexts, models, bundles, ranges
+jit_libjit_la_SOURCES += \
+	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
+	jit/api/context.c \
+	jit/api/model.c jit/api/model.h \
+	jit/api/model_run.c \
+	jit/api/variants.c
+
+check_PROGRAMS += tests/check_bundle
+TESTS += tests/check_bundle
+tests_check_bundle_SOURCES = tests/check_bundle.c tools/safetensors.c tools/safetensors.h
+tests_check_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_bundle_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+EXTRA_tests_check_bundle_DEPENDENCIES = examples/jitc_tiny_ops.so

@@ -1,0 +1,127 @@
+/*
+ * jit/asm/assemble.c - chooses an assembler and judges what it says.
+ *
+ * The choice depends on files alone, not on what the process happens to have loaded, so that the identity, which is part
+ * of every key, is the same in each process.  JITC_ASSEMBLER names one instead: the path of a libnvJitLink, a
+ * libcuda or a ptxas.
+ */
+#define _GNU_SOURCE /* secure_getenv */
+#include "jit/asm/assemble_priv.h"
+
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static const jc_assembler_kind *const kinds[] = { &jc_assembler_nvjitlink, &jc_assembler_driver, &jc_assembler_ptxas };
+enum { NKINDS = sizeof kinds / sizeof *kinds };
+
+char *jc_assembler_file(jc_arena *arena, const char *path) {
+    char *real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
+    if (!real)
+        return NULL;
+    char *out = jc_arena_strdup(arena, real);
+    free(real);
+    return out;
+}
+
+char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file) {
+    while (list && *list) {
+        size_t n = strcspn(list, ":");
+        char *found = n ? jc_assembler_file(arena, jc_arena_printf(arena, "%.*s/%s", (int)n, list, file)) : NULL;
+        if (found)
+            return found;
+        list += n + (list[n] == ':');
+    }
+    return NULL;
+}
+
+bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log) {
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!handle) {
+        jc_put_text(log, "%s", dlerror());
+        return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        void *at = dlsym(handle, names[i]);
+        if (!at) {
+            jc_put_text(log, "%s has no function %s", path, names[i]);
+            return false;
+        }
+        memcpy((char *)api + i * sizeof at, &at, sizeof at);
+    }
+    return true;
+}
+
+static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err) {
+    jc_bytes tried = JC_BYTES(arena);
+    const char *named = secure_getenv("JITC_ASSEMBLER");
+    if (named && *named) {
+        *path = jc_assembler_file(arena, named);
+        if (*path)
+            return strstr(*path, "nvJitLink")  ? &jc_assembler_nvjitlink
+                   : strstr(*path, "libcuda.") ? &jc_assembler_driver
+                                               : &jc_assembler_ptxas;
+        jc_fail(err, JITC_E_DEVICE, "There is no assembler at %s, which JITC_ASSEMBLER names.", named);
+        return NULL;
+    }
+    for (size_t i = 0; i < NKINDS; i++)
+        if ((*path = kinds[i]->find(arena, &tried)))
+            return kinds[i];
+    jc_put_u8(&tried, 0);
+    jc_fail(err, JITC_E_DEVICE,
+            "There is no assembler for PTX. Tried: %s. Install a CUDA toolkit or `pip install nvidia-nvjitlink`, or name a "
+            "libnvJitLink, a libcuda or a ptxas by JITC_ASSEMBLER.", (const char *)tried.at);
+    return NULL;
+}
+
+jitc_status jc_assembler_find(jc_arena *arena, jc_assembler *out, jc_error *err) {
+    char *path = NULL;
+    struct stat st;
+    const jc_assembler_kind *kind = find(arena, &path, err);
+    if (!kind)
+        return JITC_E_DEVICE;
+    if (stat(path, &st) != 0)
+        return jc_fail(err, JITC_E_DEVICE, "The assembler %s is gone.", path);
+    jc_bytes id = JC_BYTES(arena);
+    jc_put_str(&id, kind->name);
+    jc_put_str(&id, path);
+    jc_put_u64(&id, (uint64_t)st.st_size);
+    jc_put_u64(&id, (uint64_t)st.st_mtim.tv_sec);
+    jc_put_u64(&id, (uint64_t)st.st_mtim.tv_nsec);
+    out->id = jc_hash_of(id.at, id.n);
+    out->text = jc_arena_printf(arena, "%s (%s)", kind->name, path);
+    return JITC_OK;
+}
+
+/* Advisories C7500 to C7599: wgmma serialised or repaired, register targets missed. */
+static const char *find_advisory(const char *log) {
+    for (const char *at = log; (at = strstr(at, "C75")); at++)
+        if (at[3] >= '0' && at[3] <= '9' && at[4] >= '0' && at[4] <= '9')
+            return at;
+    return NULL;
+}
+
+jitc_status jc_assemble(const char *ptx, size_t n, const jc_target *target, jc_arena *arena, const uint8_t **cubin,
+                        size_t *ncubin, jc_error *err) {
+    char *path = NULL, arch[16], suffix[2] = { target->suffix, 0 };
+    const jc_assembler_kind *kind = find(arena, &path, err);
+    if (!kind)
+        return JITC_E_DEVICE;
+    char *text = jc_arena_strndup(arena, ptx, n);
+    snprintf(arch, sizeof arch, "sm_%u%s", target->sm, suffix);
+    jc_bytes log = JC_BYTES(arena);
+    bool good = kind->assemble(path, text, n, arch, arena, cubin, ncubin, &log);
+    jc_put_u8(&log, 0);
+    const char *words = (const char *)log.at + strspn((const char *)log.at, " \n\t");
+    if (!good)
+        return jc_fail(err, JITC_E_COMPILE, "%s (%s) did not assemble the kernel for %s: %.700s", kind->name, path, arch,
+                       *words ? words : "it gave no reason");
+    const char *advisory = find_advisory(words);
+    if (advisory)
+        return jc_fail(err, JITC_E_COMPILE, "%s (%s) assembled the kernel for %s, but not as it was meant: %.500s", kind->name,
+                       path, arch, advisory);
+    return JITC_OK;
+}

@@ -1,0 +1,22 @@
+# jit/sched/local.mk - from a class to a plan and its kernels
+jit_libjit_la_SOURCES += \
+	jit/sched/sched.h \
+	jit/sched/schedule.c jit/sched/schedule.h \
+	jit/sched/sched_gen.c \
+	jit/sched/sched_group.c \
+	jit/sched/sched_matmul.c \
+	jit/sched/sched_plan.c \
+	jit/sched/sched_shape.c \
+	jit/sched/sched_values.c
+
+check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
+TESTS += tests/check_run tests/check_sched tests/check_planted
+tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h
+tests_check_run_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_planted_SOURCES = tests/check_planted.c tests/graph_run.c tests/graph_run.h
+tests_check_planted_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_planted_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_sched_SOURCES = tests/check_sched.c tests/graph_run.c tests/graph_run.h
+tests_check_sched_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_sched_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

@@ -1,0 +1,173 @@
+/*
+ * jit/sched/sched.h - inside the scheduler.
+ *
+ *   class --jc_decompose--> nodes --sched_values--> items (roots and calls) --sched_group--> kernels --sched_plan--> plan
+ *
+ * Values are *lazy* until something needs them in memory: a lazy value is code that can be generated at any index
+ * (sched_gen), so pointwise chains, casts, views and gathers melt into whoever uses them.  What must lie in
+ * memory becomes a *root*: a value to be computed over its dims and stored.  Roots over the same space that share data
+ * become one kernel.
+ */
+#ifndef JC_SCHED_H
+#define JC_SCHED_H
+
+#include "jit/sched/schedule.h"
+#include "jitc/value.h"
+
+#define JC_NO_STORE UINT32_MAX
+
+/* A storage: an input's, or a buffer of the plan. */
+typedef struct jc_store {
+    jc_value *owner;
+    bool input;            /* of parameter `index` */
+    bool cls_written;      /* some effect writes it */
+    bool filled;           /* something has written it: a root, a call */
+    bool escapes;
+    uint32_t index;        /* parameter, or plan buffer */
+    uint32_t conflict;     /* storages with one number may overlap */
+    uint32_t first, last;  /* items that touch it */
+} jc_store;
+
+/* A set of storages. */
+typedef struct jc_set {
+    uint64_t *w;
+} jc_set;
+
+/* The rows of a fused reduction: full = [rows..., columns]. */
+typedef struct jc_rows {
+    uint32_t rank;
+    const jc_expr *full[JC_MAX_RANK];
+} jc_rows;
+
+typedef struct jc_lazy {
+    uint32_t store;        /* of an owner that lies in memory, else JC_NO_STORE */
+    uint32_t uses;         /* by nodes and outputs */
+    jc_node *matmul;       /* the value holds this product's unstored sums */
+    const jc_rows *rows;   /* the value holds reductions over these rows */
+    jc_set reads;          /* storages that generating it loads from */
+    bool matmul_end;       /* the epilogue ends here: to be stored */
+} jc_lazy;
+
+typedef struct jc_root {
+    jc_value *value;       /* what is computed, at the loop variables over `dims` */
+    uint32_t rank;
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t store;        /* where it goes: element offset + sum index*stride */
+    jc_dtype dtype;
+    const jc_expr *offset;
+    const jc_expr *strides[JC_MAX_RANK];
+    const jc_rows *rows;
+    jc_node *matmul;
+    uint32_t join;         /* roots with one number fill parts of one buffer that do not overlap; 0: none */
+    jc_set reads;
+    int line;
+} jc_root;
+
+typedef enum jc_item_kind { JC_ITEM_GROUP, JC_ITEM_CALL } jc_item_kind;
+
+/* A kernel in the making, or a custom operator. */
+typedef struct jc_item {
+    uint8_t kind;
+    jc_set reads, writes;
+    /* group */
+    uint32_t rank;
+    const jc_expr *dims[JC_MAX_RANK];
+    const jc_rows *rows;
+    jc_node *matmul;
+    JC_VEC(jc_root *) roots;
+    /* call */
+    jc_node *node;
+} jc_item;
+
+typedef struct jc_sched {
+    jc_arena *arena;
+    const jc_schedule_options *options;
+    jc_func *f;            /* decomposed */
+    jc_graph *g;
+    jc_exprs *ex;          /* the class's table */
+    jc_lazy *lazy;         /* by value id */
+    JC_VEC(jc_store) stores;
+    uint32_t set_words;
+    int *last_write;       /* by value id of an owner: index of the last node that writes it, or -1 */
+    JC_VEC(jc_item *) items;
+    uint32_t njoins;
+    /* the plan in the making */
+    jc_plan *plan;
+    JC_VEC(jc_plan_tensor) tensors;
+    JC_VEC(jc_plan_buffer) buffers;
+    JC_VEC(jc_plan_step) steps;
+    JC_VEC(jc_plan_kernel) pkernels;
+    JC_VEC(jc_kernel *) kernels;
+    jc_map *by_key;        /* kernel key -> index + 1 */
+    jc_error *err;
+} jc_sched;
+
+static inline bool jc_gpu(const jc_sched *s) { return s->options->target.dialect != JC_DIALECT_HOST; }
+
+/* sets (sched_values.c) */
+jc_set jc_set_new(jc_sched *s);
+void jc_set_add(jc_set a, uint32_t i);
+bool jc_set_has(jc_set a, uint32_t i);
+void jc_set_join(jc_sched *s, jc_set a, jc_set b);
+/* Do A and B hold storages that may overlap? */
+bool jc_sets_conflict(jc_sched *s, jc_set a, jc_set b);
+
+/* sched_values.c: fills s->items, grouping as it goes. */
+jitc_status jc_sched_values(jc_sched *s);
+
+/* sched_group.c: puts a root into a group it may join, or into a new one. */
+jitc_status jc_sched_root(jc_sched *s, jc_root *r);
+
+/* --- generating kernels (sched_gen.c) --- */
+typedef struct jc_gen_ptr {
+    uint32_t store;
+    jc_dtype dtype;
+    uint16_t arg;
+} jc_gen_ptr;
+typedef struct jc_gen_int {
+    const jc_expr *expr; /* over class symbols: what the argument is at run time */
+    uint16_t arg;
+} jc_gen_int;
+
+typedef struct jc_gen {
+    jc_sched *s;
+    jc_kernel *k;
+    const jc_item *item;
+    jc_exprs *ex;              /* the kernel's */
+    const jc_expr *loop[JC_MAX_RANK]; /* loop variable, or 0 where the extent is 1 */
+    const jc_expr **sym_map;   /* class symbol -> kernel expression */
+    bool runtime_sizes;        /* products: sizes and strides become arguments */
+    JC_VEC(jc_instr) tape;
+    JC_VEC(jc_karg) args;
+    JC_VEC(jc_ksym) syms;
+    JC_VEC(jc_gen_ptr) ptrs;
+    JC_VEC(jc_gen_int) ints;
+    jc_map *memo;
+    uint32_t small;            /* bytes of the smallest element stored or loaded per point */
+    bool failed;               /* an index that this kernel cannot serve: the caller must not group so */
+} jc_gen;
+
+/* Generates the tape of a group's roots. False when they cannot share a kernel (nothing is left behind). */
+bool jc_gen_group(jc_gen *gen, jc_sched *s, const jc_item *item);
+const jc_expr *jc_gen_expr(jc_gen *gen, const jc_expr *e); /* class expression -> kernel expression */
+uint16_t jc_gen_pointer(jc_gen *gen, uint32_t store, jc_dtype dtype, bool written);
+/* A size or stride as an argument when runtime_sizes is set and it is a constant above 1; else the expression. */
+const jc_expr *jc_gen_size(jc_gen *gen, const jc_expr *e);
+void jc_gen_finish(jc_gen *gen); /* moves the lists into the kernel */
+
+/* sched_matmul.c: operands, K and dims of a product into the kernel. */
+bool jc_gen_matmul(jc_gen *gen, const jc_item *item);
+/* Launches of one product: variants by number of rows. */
+jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item);
+
+/* sched_shape.c: threads, vectors, steps for POINT and ROW. */
+void jc_sched_shape(jc_sched *s, jc_gen *gen);
+
+/* sched_plan.c */
+jitc_status jc_sched_plan(jc_sched *s);
+/* A plan tensor for value V as it lies in memory. */
+uint32_t jc_plan_tensor_of(jc_sched *s, const jc_value *v);
+/* Adds the launch of GEN's kernel (deduplicated by key); guard may be NULL. */
+jitc_status jc_sched_launch(jc_sched *s, jc_gen *gen, int line, const jc_expr *guard, int64_t lo, int64_t hi);
+
+#endif

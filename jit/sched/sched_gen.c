@@ -1,0 +1,715 @@
+/*
+ * jit/sched/sched_gen.c - the tape of a kernel: code for lazy values at given indices.
+ *
+ * generate(v, index) appends what computes element `index` of v: a load where v lies in memory, else its node's
+ * operation on its operands at the indices that follow (views only change the index).  Results are remembered by value and
+ * index, so what two roots share is computed once.  Elementary functions of PyTorch are written in tape instructions here.
+ */
+#include "jit/sched/sched.h"
+
+#include <math.h>
+#include <string.h>
+
+#define NO_INSTR UINT32_MAX
+
+typedef struct at {
+    const jc_expr *i[JC_MAX_RANK];
+} at;
+
+static uint32_t generate(jc_gen *g, jc_value *v, const at *index);
+
+static uint32_t fail(jc_gen *g) {
+    g->failed = true;
+    return 0;
+}
+
+/* --- instructions --- */
+
+/* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran. */
+static uint32_t push(jc_gen *g, jc_instr i) {
+    struct {
+        uint64_t head, operands[2], immediate;
+    } key = { i.op | (uint64_t)i.ct << 8 | (uint64_t)i.dtype << 16 | (uint64_t)i.arg << 32,
+              { i.a | (uint64_t)i.b << 32, i.c }, 0 };
+    memcpy(&key.immediate, &i.i, sizeof key.immediate);
+    uintptr_t known = i.op == JC_T_STORE ? 0 : (uintptr_t)jc_map_get(g->memo, &key, sizeof key);
+    if (known)
+        return (uint32_t)(known - 1);
+    jc_push(g->s->arena, &g->tape, i);
+    jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, sizeof key), sizeof key, (void *)(uintptr_t)g->tape.n);
+    return (uint32_t)g->tape.n - 1;
+}
+
+static jc_ct ct(const jc_gen *g, uint32_t i) {
+    return (jc_ct)g->tape.at[i].ct;
+}
+
+static uint32_t ins(jc_gen *g, jc_tape_op op, jc_ct c, uint32_t a, uint32_t b) {
+    return push(g, (jc_instr){ .op = (uint8_t)op, .ct = (uint8_t)c, .a = a, .b = b });
+}
+
+static uint32_t number(jc_gen *g, jc_ct c, double x) {
+    if (c == JC_CT_I64 || c == JC_CT_B1)
+        return push(g, (jc_instr){ .op = JC_T_INT, .ct = (uint8_t)c, .i = (int64_t)x });
+    return push(g, (jc_instr){ .op = JC_T_FLOAT, .ct = (uint8_t)c, .f = x });
+}
+
+static uint32_t integer(jc_gen *g, const jc_expr *e) {
+    int64_t x;
+    if (jc_ex_is_const(e, &x))
+        return push(g, (jc_instr){ .op = JC_T_INT, .ct = JC_CT_I64, .i = x });
+    return push(g, (jc_instr){ .op = JC_T_INDEX, .ct = JC_CT_I64, .index = e });
+}
+
+static uint32_t convert(jc_gen *g, uint32_t a, jc_ct c) {
+    return ct(g, a) == c ? a : ins(g, JC_T_CONVERT, c, a, 0);
+}
+
+static uint32_t op1(jc_gen *g, jc_tape_op op, uint32_t a) {
+    return ins(g, op, ct(g, a), a, 0);
+}
+
+static uint32_t op2(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b) {
+    return ins(g, op, op >= JC_T_EQ && op <= JC_T_LE ? JC_CT_B1 : ct(g, a), a, b);
+}
+
+static uint32_t select(jc_gen *g, uint32_t c, uint32_t a, uint32_t b) {
+    return push(g, (jc_instr){ .op = JC_T_SELECT, .ct = (uint8_t)ct(g, a), .a = c, .b = a, .c = b });
+}
+
+static uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
+    return push(g, (jc_instr){ .op = JC_T_ROUND, .ct = (uint8_t)ct(g, a), .dtype = (uint8_t)d, .a = a });
+}
+
+/* --- symbols and arguments --- */
+
+static const jc_expr *int_arg(jc_gen *g, const jc_expr *what, const char *name, int64_t lo, int64_t hi, int64_t divisor) {
+    uint16_t arg = (uint16_t)g->args.n;
+    uint32_t sym = jc_sym_add(g->ex, name);
+    jc_sym *facts = jc_sym_at(g->ex, sym);
+    facts->lo = lo;
+    facts->hi = hi;
+    facts->divisor = divisor;
+    jc_push(g->s->arena, &g->syms, ((jc_ksym){ JC_KSYM_ARG, arg }));
+    jc_push(g->s->arena, &g->args, ((jc_karg){ .kind = JC_KARG_I64, .sym = sym }));
+    jc_push(g->s->arena, &g->ints, ((jc_gen_int){ what, arg }));
+    return jc_ex_sym(g->ex, sym);
+}
+
+static void see_symbol(void *user, uint32_t sym) {
+    jc_gen *g = user;
+    if (g->sym_map[sym])
+        return;
+    const jc_sym *facts = jc_sym_at(g->s->ex, sym);
+    g->sym_map[sym] = int_arg(g, jc_ex_sym(g->s->ex, sym), "s", facts->lo, facts->hi, facts->divisor);
+}
+
+const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
+    if (e->kind == JC_EX_CONST)
+        return jc_ex_int(g->ex, e->value);
+    jc_ex_symbols(e, see_symbol, g);
+    return jc_ex_subst(g->ex, e, g->sym_map, jc_sym_count(g->s->ex));
+}
+
+/* Sizes are told apart only by how they divide: kernels for other sizes of the same kind are the same kernel. */
+const jc_expr *jc_gen_size(jc_gen *g, const jc_expr *e) {
+    int64_t x, divisor = 1;
+    if (!g->runtime_sizes || !jc_ex_is_const(e, &x) || x <= 1)
+        return jc_gen_expr(g, e);
+    while (divisor < 64 && x % (2 * divisor) == 0)
+        divisor *= 2;
+    return int_arg(g, e, "n", 1, JC_SYM_MAX, divisor);
+}
+
+uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written) {
+    for (size_t i = 0; i < g->ptrs.n; i++)
+        if (g->ptrs.at[i].store == store && g->ptrs.at[i].dtype == dtype) {
+            g->args.at[g->ptrs.at[i].arg].written |= written;
+            return g->ptrs.at[i].arg;
+        }
+    uint16_t arg = (uint16_t)g->args.n;
+    jc_push(g->s->arena, &g->args, ((jc_karg){ .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written }));
+    jc_push(g->s->arena, &g->ptrs, ((jc_gen_ptr){ store, dtype, arg }));
+    if (jc_dtypes[dtype].size < g->small)
+        g->small = jc_dtypes[dtype].size;
+    return arg;
+}
+
+/* --- memory --- */
+
+static const jc_expr *element(jc_gen *g, const jc_value *v, const at *index) {
+    const jc_expr *const *strides = jc_type_strides(g->s->ex, g->s->arena, &v->type);
+    const jc_expr *e = v->offset ? jc_gen_expr(g, v->offset) : jc_ex_int(g->ex, 0);
+    for (uint32_t d = 0; d < v->type.rank; d++)
+        if (!jc_ex_is(index->i[d], 0) && !jc_ex_is(strides[d], 0))
+            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index->i[d], jc_gen_size(g, strides[d])));
+    return e;
+}
+
+/* The instruction whose value a root of this kernel stores to that very element. */
+static uint32_t from_register(jc_gen *g, const jc_value *v, uint32_t store, const jc_expr *element) {
+    for (size_t i = 0; i < g->tape.n; i++) {
+        const jc_instr *t = &g->tape.at[i];
+        if (t->op != JC_T_STORE || g->ptrs.n == 0)
+            continue;
+        for (size_t p = 0; p < g->ptrs.n; p++)
+            if (g->ptrs.at[p].arg == t->arg && g->ptrs.at[p].store == store)
+                return t->index == element && g->ptrs.at[p].dtype == v->type.dtype ? t->a : fail(g);
+    }
+    return NO_INSTR;
+}
+
+static uint32_t load(jc_gen *g, const jc_value *v, uint32_t store, const at *index) {
+    jc_dtype dtype = (jc_dtype)v->type.dtype;
+    const jc_expr *e = element(g, v, index);
+    uint32_t known = from_register(g, v, store, e);
+    if (known != NO_INSTR)
+        return known;
+    uint16_t arg = jc_gen_pointer(g, store, dtype, false);
+    return push(g, (jc_instr){ .op = JC_T_LOAD, .ct = (uint8_t)jc_compute_type(dtype), .arg = arg, .index = e });
+}
+
+/* --- views: where an element of the result lies in the operand --- */
+
+static void view_reshape(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    const jc_type *to = &n->results[0]->type, *from = &n->args[0].value->type;
+    jc_exprs *ex = g->ex;
+    const jc_expr *linear = jc_ex_int(ex, 0), *size = jc_ex_int(ex, 1);
+    for (uint32_t d = to->rank; d-- > 0;) {
+        linear = jc_ex_add(ex, linear, jc_ex_mul(ex, out->i[d], size));
+        size = jc_ex_mul(ex, size, jc_gen_expr(g, to->dims[d]));
+    }
+    uint32_t first = 0; /* the outermost dim that is not 1 needs no remainder */
+    while (first < from->rank && jc_ex_is(from->dims[first], 1))
+        first++;
+    size = jc_ex_int(ex, 1);
+    for (uint32_t d = from->rank; d-- > 0;) {
+        const jc_expr *extent = jc_gen_expr(g, from->dims[d]);
+        const jc_expr *q = jc_ex_is(size, 1) ? linear : jc_ex_fdiv(ex, linear, size);
+        in->i[d] = jc_ex_is(extent, 1) ? jc_ex_int(ex, 0) : d == first ? q : jc_ex_mod(ex, q, extent);
+        size = jc_ex_mul(ex, size, extent);
+    }
+}
+
+static void view_permute(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    (void)g;
+    for (uint32_t d = 0; d < n->args[1].list.n; d++) {
+        int64_t from = 0;
+        jc_ex_is_const(n->args[1].list.at[d].expr, &from);
+        in->i[from] = out->i[d];
+    }
+}
+
+static void view_slice(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    int64_t dim = 0;
+    jc_ex_is_const(n->args[1].expr, &dim);
+    *in = *out;
+    in->i[dim] = jc_ex_add(g->ex, jc_gen_expr(g, n->args[2].expr),
+                           jc_ex_mul(g->ex, out->i[dim], jc_gen_expr(g, n->args[4].expr)));
+}
+
+/* Operand index under broadcasting to a result of rank RANK. */
+static at broadcast(jc_gen *g, const jc_type *t, uint32_t rank, const at *out) {
+    at in;
+    for (uint32_t d = 0; d < t->rank; d++)
+        in.i[d] = jc_ex_is(t->dims[d], 1) ? jc_ex_int(g->ex, 0) : out->i[rank - t->rank + d];
+    return in;
+}
+
+static uint32_t view(jc_gen *g, const jc_node *n, const at *out) {
+    jc_value *v = n->args[0].value;
+    at in;
+    switch (n->op) {
+    case JC_OP_reshape:
+        view_reshape(g, n, out, &in);
+        break;
+    case JC_OP_permute:
+        view_permute(g, n, out, &in);
+        break;
+    case JC_OP_slice:
+        view_slice(g, n, out, &in);
+        break;
+    case JC_OP_expand:
+        in = broadcast(g, &v->type, n->results[0]->type.rank, out);
+        break;
+    case JC_OP_contiguous:
+    case JC_OP_clone:
+        in = *out;
+        break;
+    default:
+        return fail(g);
+    }
+    return generate(g, v, &in);
+}
+
+/* --- pointwise operators --- */
+
+static uint32_t operand(jc_gen *g, const jc_node *n, uint32_t i, const at *out, jc_ct want) {
+    const jc_arg *a = &n->args[i];
+    switch (a->kind) {
+    case JC_ARG_VALUE: {
+        at in = broadcast(g, &a->value->type, n->results[0]->type.rank, out);
+        uint32_t x = generate(g, a->value, &in);
+        return want == JC_CT_NONE || g->failed ? x : convert(g, x, want);
+    }
+    case JC_ARG_EXPR: {
+        uint32_t x = integer(g, jc_gen_expr(g, a->expr));
+        int64_t c;
+        if (jc_ex_is_const(a->expr, &c) && (want == JC_CT_F32 || want == JC_CT_F64))
+            return number(g, want, (double)c);
+        return want == JC_CT_NONE ? x : convert(g, x, want);
+    }
+    case JC_ARG_FLOAT:
+        return number(g, want == JC_CT_NONE ? JC_CT_F32 : want, a->f);
+    case JC_ARG_BOOL:
+        return number(g, want == JC_CT_NONE ? JC_CT_B1 : want, a->b);
+    default:
+        return fail(g);
+    }
+}
+
+/* Comparisons happen in the wider of both operands' types. */
+static jc_ct common(const jc_node *n) {
+    jc_ct best = JC_CT_B1;
+    bool tensor_float = false;
+    for (uint32_t i = 0; i < 2; i++) {
+        const jc_arg *a = &n->args[i];
+        jc_ct c = a->kind == JC_ARG_VALUE ? jc_compute_type((jc_dtype)a->value->type.dtype)
+                  : a->kind == JC_ARG_FLOAT ? JC_CT_F32
+                  : a->kind == JC_ARG_BOOL ? JC_CT_B1 : JC_CT_I64;
+        tensor_float |= c == JC_CT_F64;
+        static const uint8_t rank[] = { [JC_CT_B1] = 0, [JC_CT_I64] = 1, [JC_CT_F32] = 2, [JC_CT_F64] = 3 };
+        if (rank[c] > rank[best])
+            best = c;
+    }
+    return tensor_float ? JC_CT_F64 : best;
+}
+
+static uint32_t sigmoid(jc_gen *g, uint32_t x) {
+    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, x));
+    return op1(g, JC_T_RCP, op2(g, JC_T_ADD, number(g, ct(g, x), 1), e));
+}
+
+static uint32_t silu(jc_gen *g, uint32_t x) {
+    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, x));
+    return op2(g, JC_T_DIV, x, op2(g, JC_T_ADD, number(g, ct(g, x), 1), e));
+}
+
+static uint32_t gelu(jc_gen *g, uint32_t x, bool tanh_form) {
+    jc_ct c = ct(g, x);
+    uint32_t inner;
+    if (tanh_form) {
+        uint32_t x3 = op2(g, JC_T_MUL, op2(g, JC_T_MUL, x, x), x);
+        uint32_t sum = op2(g, JC_T_ADD, x, op2(g, JC_T_MUL, number(g, c, 0.044715), x3));
+        inner = op1(g, JC_T_TANH, op2(g, JC_T_MUL, number(g, c, sqrt(2 / M_PI)), sum));
+    } else {
+        inner = op1(g, JC_T_ERF, op2(g, JC_T_MUL, x, number(g, c, sqrt(0.5))));
+    }
+    uint32_t half = op2(g, JC_T_MUL, x, number(g, c, 0.5));
+    return op2(g, JC_T_MUL, half, op2(g, JC_T_ADD, number(g, c, 1), inner));
+}
+
+/* log(1 + y) without losing small y: log(u) * y/(u-1) with u = 1 + y (Kahan). */
+static uint32_t log1p_of(jc_gen *g, uint32_t y) {
+    jc_ct c = ct(g, y);
+    uint32_t one = number(g, c, 1), u = op2(g, JC_T_ADD, one, y);
+    uint32_t scaled = op2(g, JC_T_MUL, op1(g, JC_T_LOG, u), op2(g, JC_T_DIV, y, op2(g, JC_T_SUB, u, one)));
+    return select(g, op2(g, JC_T_EQ, u, one), y, scaled);
+}
+
+static uint32_t softplus(jc_gen *g, uint32_t x, double beta, double threshold) {
+    jc_ct c = ct(g, x);
+    uint32_t z = op2(g, JC_T_MUL, x, number(g, c, beta));
+    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, op1(g, JC_T_ABS, z)));
+    uint32_t sum = op2(g, JC_T_ADD, op2(g, JC_T_MAXIMUM, z, number(g, c, 0)), log1p_of(g, e));
+    uint32_t soft = op2(g, JC_T_MUL, sum, number(g, c, 1 / beta));
+    return select(g, op2(g, JC_T_LT, number(g, c, threshold), z), x, soft);
+}
+
+static uint32_t clamp(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
+    uint32_t x = operand(g, n, 0, out, c);
+    if (n->args[1].kind != JC_ARG_NONE)
+        x = op2(g, JC_T_MAXIMUM, x, operand(g, n, 1, out, c));
+    if (n->args[2].kind != JC_ARG_NONE)
+        x = op2(g, JC_T_MINIMUM, x, operand(g, n, 2, out, c));
+    return x;
+}
+
+typedef struct simple_op {
+    uint16_t op;
+    uint8_t tape;
+    bool swap; /* gt and ge: lt and le with operands exchanged */
+} simple_op;
+
+static const simple_op unary_ops[] = {
+    { JC_OP_neg, JC_T_NEG, 0 },     { JC_OP_abs, JC_T_ABS, 0 },     { JC_OP_exp, JC_T_EXP, 0 },
+    { JC_OP_exp2, JC_T_EXP2, 0 },   { JC_OP_log, JC_T_LOG, 0 },     { JC_OP_sqrt, JC_T_SQRT, 0 },
+    { JC_OP_rsqrt, JC_T_RSQRT, 0 }, { JC_OP_reciprocal, JC_T_RCP, 0 }, { JC_OP_sin, JC_T_SIN, 0 },
+    { JC_OP_cos, JC_T_COS, 0 },     { JC_OP_tanh, JC_T_TANH, 0 },   { JC_OP_erf, JC_T_ERF, 0 },
+    { JC_OP_floor, JC_T_FLOOR, 0 }, { JC_OP_ceil, JC_T_CEIL, 0 },   { JC_OP_bitwise_not, JC_T_NOT, 0 },
+};
+static const simple_op binary_ops[] = {
+    { JC_OP_add, JC_T_ADD, 0 },         { JC_OP_sub, JC_T_SUB, 0 },         { JC_OP_mul, JC_T_MUL, 0 },
+    { JC_OP_div, JC_T_DIV, 0 },         { JC_OP_remainder, JC_T_REM, 0 },   { JC_OP_pow, JC_T_POW, 0 },
+    { JC_OP_minimum, JC_T_MINIMUM, 0 }, { JC_OP_maximum, JC_T_MAXIMUM, 0 }, { JC_OP_bitand, JC_T_AND, 0 },
+    { JC_OP_bitor, JC_T_OR, 0 },        { JC_OP_bitxor, JC_T_XOR, 0 },      { JC_OP_shl, JC_T_SHL, 0 },
+    { JC_OP_shr, JC_T_SHR, 0 },
+};
+static const simple_op compare_ops[] = {
+    { JC_OP_eq, JC_T_EQ, 0 }, { JC_OP_ne, JC_T_NE, 0 }, { JC_OP_lt, JC_T_LT, 0 },
+    { JC_OP_le, JC_T_LE, 0 }, { JC_OP_gt, JC_T_LT, 1 }, { JC_OP_ge, JC_T_LE, 1 },
+};
+#define FIND(table, op_)                                                                           \
+    ({                                                                                             \
+        const simple_op *found_ = NULL;                                                            \
+        for (size_t i_ = 0; i_ < sizeof(table) / sizeof *(table); i_++)                            \
+            if ((table)[i_].op == (op_))                                                           \
+                found_ = &(table)[i_];                                                             \
+        found_;                                                                                    \
+    })
+
+static uint32_t where_op(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
+    uint32_t cond = operand(g, n, 0, out, JC_CT_B1);
+    uint32_t a = operand(g, n, 1, out, c);
+    return select(g, cond, a, operand(g, n, 2, out, c));
+}
+
+static uint32_t composed(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
+    switch (n->op) {
+    case JC_OP_cast:
+        return operand(g, n, 0, out, c);
+    case JC_OP_sigmoid:
+        return sigmoid(g, operand(g, n, 0, out, c));
+    case JC_OP_silu:
+        return silu(g, operand(g, n, 0, out, c));
+    case JC_OP_relu: {
+        uint32_t x = operand(g, n, 0, out, c);
+        return op2(g, JC_T_MAXIMUM, x, number(g, c, 0));
+    }
+    case JC_OP_gelu:
+        return gelu(g, operand(g, n, 0, out, c), n->args[1].b);
+    case JC_OP_softplus:
+        return softplus(g, operand(g, n, 0, out, c), n->args[1].f, n->args[2].f);
+    case JC_OP_floordiv: {
+        uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
+        uint32_t q = op2(g, JC_T_DIV, a, b);
+        return c == JC_CT_I64 ? q : op1(g, JC_T_FLOOR, q);
+    }
+    case JC_OP_clamp:
+        return clamp(g, n, out, c);
+    case JC_OP_where:
+        return where_op(g, n, out, c);
+    default:
+        return fail(g);
+    }
+}
+
+/* Rounds where the result's dtype is narrower than what it was computed in: integers always (they wrap); floats
+   at explicit casts, and everywhere in strict mode. */
+static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
+    jc_dtype d = (jc_dtype)n->results[0]->type.dtype;
+    const jc_dtype_info *t = &jc_dtypes[d];
+    if (g->failed || t->cls == 'b')
+        return x;
+    if (t->cls != 'f') {
+        bool grows = n->op == JC_OP_add || n->op == JC_OP_sub || n->op == JC_OP_mul || n->op == JC_OP_neg ||
+                     n->op == JC_OP_shl || n->op == JC_OP_cast || n->op == JC_OP_abs || n->op == JC_OP_bitwise_not;
+        return grows && t->size < 8 ? round_to(g, x, d) : x;
+    }
+    if (d == JC_F32 || d == JC_F64)
+        return x;
+    return n->op == JC_OP_cast || g->s->options->strict ? round_to(g, x, d) : x;
+}
+
+/* Operands of a commutative operator are taken in one order, whatever the class's: a product's sums before anything else, what is
+   computed here before what is loaded.  `residual + (sums + bias)` and `(sums + bias) + residual` are one kernel then. */
+static int weight(const jc_gen *g, const jc_arg *a) {
+    if (a->kind != JC_ARG_VALUE)
+        return 0;
+    const jc_lazy *l = &g->s->lazy[a->value->id];
+    return g->item->matmul && l->matmul == g->item->matmul ? 2 : g->s->lazy[jc_storage(a->value)->id].store == JC_NO_STORE;
+}
+
+static uint32_t pointwise(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+    const simple_op *t;
+    uint32_t x;
+    if ((t = FIND(unary_ops, n->op)) != NULL) {
+        x = operand(g, n, 0, out, c);
+        x = g->failed ? 0 : op1(g, (jc_tape_op)t->tape, x);
+    } else if ((t = FIND(binary_ops, n->op)) != NULL) {
+        uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
+        x = operand(g, n, first, out, c);
+        uint32_t y = operand(g, n, !first, out, c);
+        x = g->failed ? 0 : op2(g, (jc_tape_op)t->tape, x, y);
+    } else if ((t = FIND(compare_ops, n->op)) != NULL) {
+        jc_ct wide = common(n);
+        x = operand(g, n, 0, out, wide);
+        uint32_t y = operand(g, n, 1, out, wide);
+        x = g->failed ? 0 : op2(g, (jc_tape_op)t->tape, t->swap ? y : x, t->swap ? x : y);
+    } else {
+        x = composed(g, n, out, c);
+    }
+    return narrow(g, n, x);
+}
+
+/* --- the rest --- */
+
+/* The symbol that stands for instruction I in index expressions. */
+static uint32_t tape_symbol(jc_gen *g, uint32_t i, int64_t extent) {
+    for (uint32_t sym = 0; sym < g->syms.n; sym++)
+        if (g->syms.at[sym].kind == JC_KSYM_TAPE && g->syms.at[sym].index == i)
+            return sym;
+    uint32_t sym = jc_sym_add(g->ex, "t");
+    jc_push(g->s->arena, &g->syms, ((jc_ksym){ JC_KSYM_TAPE, i }));
+    if (extent > 0)
+        jc_sym_at(g->ex, sym)->hi = extent - 1;
+    return sym;
+}
+
+static uint32_t take(jc_gen *g, const jc_node *n, const at *out) {
+    jc_value *table = n->args[0].value, *index = n->args[2].value;
+    int64_t dim = 0, extent = 0;
+    at in, ix;
+    jc_ex_is_const(n->args[1].expr, &dim);
+    for (uint32_t d = 0; d < index->type.rank; d++)
+        ix.i[d] = out->i[dim + d];
+    uint32_t i = generate(g, index, &ix);
+    if (g->failed)
+        return 0;
+    i = convert(g, i, JC_CT_I64);
+    const jc_expr *size = jc_gen_expr(g, table->type.dims[dim]);
+    uint32_t n_ = integer(g, size), zero = number(g, JC_CT_I64, 0);
+    if (n->args[3].b)
+        i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n_), i);
+    uint32_t last = op2(g, JC_T_SUB, n_, number(g, JC_CT_I64, 1));
+    i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
+    jc_ex_is_const(size, &extent);
+    uint32_t sym = tape_symbol(g, i, extent);
+    for (uint32_t d = 0; d < table->type.rank; d++)
+        in.i[d] = d < dim ? out->i[d] : d == dim ? jc_ex_sym(g->ex, sym) : out->i[d + index->type.rank - 1];
+    return generate(g, table, &in);
+}
+
+static uint32_t arange(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+    uint32_t i = convert(g, integer(g, out->i[0]), c);
+    uint32_t start = operand(g, n, 0, out, c), step = operand(g, n, 1, out, c);
+    return op2(g, JC_T_ADD, start, op2(g, JC_T_MUL, i, step));
+}
+
+/* The reduced dims' indices come from the column, the others' from the rows; a fused reduction sees its own rows only. */
+static bool reduction_index(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    const jc_type *t = &n->args[0].value->type;
+    bool reduced[JC_MAX_RANK] = { false }, keep = n->args[2].b;
+    uint32_t row = 0, o = 0, last = g->k->rank - 1;
+    const jc_expr *column = g->loop[last];
+    if (!g->item->rows)
+        return false;
+    for (uint32_t i = 0; i < n->args[1].list.n; i++) {
+        int64_t d = 0;
+        jc_ex_is_const(n->args[1].list.at[i].expr, &d);
+        reduced[d] = true;
+    }
+    for (uint32_t d = 0; d < t->rank; d++) {
+        if (reduced[d]) {
+            o += keep;
+            continue;
+        }
+        if (row >= last || out->i[o] != g->loop[row])
+            return false;
+        in->i[d] = out->i[o++];
+        row++;
+    }
+    for (uint32_t d = t->rank; d-- > 0;) {
+        if (!reduced[d])
+            continue;
+        const jc_expr *extent = jc_gen_expr(g, t->dims[d]);
+        bool outer = true;
+        for (uint32_t e = 0; e < d; e++)
+            outer &= !reduced[e];
+        in->i[d] = jc_ex_is(extent, 1) ? jc_ex_int(g->ex, 0) : outer ? column : jc_ex_mod(g->ex, column, extent);
+        column = jc_ex_fdiv(g->ex, column, extent);
+    }
+    return row == last;
+}
+
+static uint32_t reduction(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+    at in;
+    if (!reduction_index(g, n, out, &in))
+        return fail(g);
+    uint32_t x = generate(g, n->args[0].value, &in);
+    if (g->failed)
+        return 0;
+    x = convert(g, x, c);
+    if (n->op == JC_OP_amax || n->op == JC_OP_amin)
+        return op1(g, n->op == JC_OP_amax ? JC_T_RED_MAX : JC_T_RED_MIN, x);
+    x = op1(g, JC_T_RED_SUM, x);
+    if (n->op == JC_OP_mean) {
+        int64_t columns;
+        const jc_expr *extent = g->k->extent[g->k->rank - 1];
+        if (jc_ex_is_const(extent, &columns))
+            x = op2(g, JC_T_MUL, x, number(g, c, 1.0 / (double)columns));
+        else
+            x = op2(g, JC_T_DIV, x, convert(g, integer(g, extent), c));
+    }
+    return narrow(g, n, x);
+}
+
+static uint32_t product(jc_gen *g, const jc_node *n, const at *out) {
+    uint32_t rank = n->results[0]->type.rank, lead = g->k->rank - rank;
+    if (g->item->matmul != n)
+        return fail(g);
+    for (uint32_t d = 0; d < rank; d++)
+        if (out->i[d] != g->loop[lead + d])
+            return fail(g);
+    jc_ct c = jc_compute_type((jc_dtype)n->args[0].value->type.dtype);
+    uint32_t x = push(g, (jc_instr){ .op = JC_T_ACC, .ct = (uint8_t)c });
+    if (n->op == JC_OP_linear && n->args[2].kind == JC_ARG_VALUE) {
+        at in = { { out->i[rank - 1] } };
+        uint32_t bias = generate(g, n->args[2].value, &in);
+        x = g->failed ? 0 : op2(g, JC_T_ADD, x, convert(g, bias, c));
+    }
+    jc_dtype d = (jc_dtype)n->results[0]->type.dtype;
+    return g->s->options->strict && !g->failed && jc_dtypes[d].size < 4 ? round_to(g, x, d) : x;
+}
+
+static uint32_t from_node(jc_gen *g, jc_value *v, const at *index) {
+    const jc_node *n = v->def;
+    unsigned traits = n ? jc_ops[n->op].traits : 0;
+    if (!n)
+        return fail(g);
+    if (traits & JC_POINTWISE)
+        return pointwise(g, n, index);
+    if ((traits & JC_VIEW) || n->op == JC_OP_clone)
+        return view(g, n, index);
+    if (traits & JC_REDUCTION)
+        return reduction(g, n, index);
+    switch (n->op) {
+    case JC_OP_take:
+        return take(g, n, index);
+    case JC_OP_full:
+        return operand(g, n, 1, index, jc_compute_type((jc_dtype)v->type.dtype));
+    case JC_OP_arange:
+        return arange(g, n, index);
+    case JC_OP_linear:
+    case JC_OP_matmul:
+        return product(g, n, index);
+    default:
+        return fail(g);
+    }
+}
+
+/* How often this kernel has stored to STORE so far: what is remembered from before is stale then. */
+static uint64_t version(const jc_gen *g, uint32_t store) {
+    uint64_t n = 0;
+    for (size_t p = 0; p < g->ptrs.n && store != JC_NO_STORE; p++)
+        for (size_t i = 0; i < g->tape.n && g->ptrs.at[p].store == store; i++)
+            n += g->tape.at[i].op == JC_T_STORE && g->tape.at[i].arg == g->ptrs.at[p].arg;
+    return n;
+}
+
+static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
+    struct {
+        jc_value *v;
+        uint64_t version;
+        at index;
+    } key;
+    if (g->failed)
+        return 0;
+    memset(&key, 0, sizeof key);
+    uint32_t store = g->s->lazy[jc_storage(v)->id].store;
+    key.v = v;
+    key.version = version(g, store);
+    for (uint32_t d = 0; d < v->type.rank; d++)
+        key.index.i[d] = index->i[d];
+    size_t size = offsetof(typeof(key), index) + v->type.rank * sizeof(const jc_expr *);
+    uintptr_t known = (uintptr_t)jc_map_get(g->memo, &key, size);
+    if (known)
+        return (uint32_t)(known - 1);
+    /* A root's own value is what it stores, not what lies there yet. */
+    bool own = false;
+    for (size_t i = 0; i < g->item->roots.n && v->def && !v->base; i++)
+        own |= g->item->roots.at[i]->value == v && g->item->roots.at[i]->store == store;
+    uint32_t x = store != JC_NO_STORE && !own ? load(g, v, store, index) : from_node(g, v, index);
+    if (!g->failed)
+        jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, size), size, (void *)(uintptr_t)(x + 1));
+    return g->failed ? 0 : x;
+}
+
+/* --- a group --- */
+
+static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
+    g->s = s;
+    g->item = item;
+    g->k = JC_NEW(s->arena, jc_kernel);
+    g->ex = g->k->ex = jc_exprs_new(s->arena);
+    g->memo = jc_map_new(s->arena);
+    g->sym_map = JC_NEWN(s->arena, const jc_expr *, jc_sym_count(s->ex) + 1);
+    g->small = 8;
+    g->runtime_sizes = item->matmul != NULL;
+    const jc_expr *dims[JC_MAX_RANK + 1];
+    uint32_t rank = 0, least = item->matmul ? 2 : 1;
+    for (uint32_t lead = item->rank; lead < least; lead++)
+        dims[rank++] = jc_ex_int(s->ex, 1);
+    for (uint32_t d = 0; d < item->rank; d++)
+        dims[rank++] = item->dims[d];
+    g->k->rank = (uint8_t)rank;
+    for (uint32_t d = 0; d < rank; d++) {
+        int64_t extent;
+        uint32_t sym = jc_sym_add(g->ex, "i");
+        bool runtime = g->runtime_sizes && d + 2 >= rank; /* its extent is an argument: no fact to specialise on */
+        if (!runtime && jc_ex_is_const(dims[d], &extent))
+            jc_sym_at(g->ex, sym)->hi = extent > 0 ? extent - 1 : 0;
+        jc_push(s->arena, &g->syms, ((jc_ksym){ JC_KSYM_LOOP, d }));
+        g->loop[d] = jc_ex_is(dims[d], 1) ? jc_ex_int(g->ex, 0) : jc_ex_sym(g->ex, sym);
+    }
+    for (uint32_t d = 0; d < rank; d++)
+        g->k->extent[d] = d + 2 >= rank ? jc_gen_size(g, dims[d]) : jc_gen_expr(g, dims[d]);
+}
+
+/* Index of a root's value in the group's loops: all of them, or the rows alone for one value a row. */
+static at root_index(jc_gen *g, const jc_root *r) {
+    at index;
+    uint32_t lead = g->k->rank - g->item->rank;
+    for (uint32_t d = 0; d < r->rank; d++)
+        index.i[d] = jc_ex_is(r->dims[d], 1) ? jc_ex_int(g->ex, 0) : g->loop[lead + d];
+    return index;
+}
+
+static bool root(jc_gen *g, const jc_root *r) {
+    at index = root_index(g, r);
+    at in = broadcast(g, &r->value->type, r->rank, &index);
+    uint32_t x = generate(g, r->value, &in);
+    if (g->failed)
+        return false;
+    x = convert(g, x, jc_compute_type(r->dtype));
+    const jc_expr *e = jc_gen_expr(g, r->offset);
+    for (uint32_t d = 0; d < r->rank; d++)
+        if (!jc_ex_is(index.i[d], 0))
+            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index.i[d], jc_gen_size(g, r->strides[d])));
+    uint16_t arg = jc_gen_pointer(g, r->store, r->dtype, true);
+    push(g, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .arg = arg, .a = x, .index = e });
+    return true;
+}
+
+bool jc_gen_group(jc_gen *g, jc_sched *s, const jc_item *item) {
+    begin(g, s, item);
+    if (item->matmul && !jc_gen_matmul(g, item))
+        return false;
+    for (size_t i = 0; i < item->roots.n; i++)
+        if (!root(g, item->roots.at[i]))
+            return false;
+    return g->args.n < UINT16_MAX;
+}
+
+void jc_gen_finish(jc_gen *g) {
+    jc_kernel *k = g->k;
+    k->tape = g->tape.at;
+    k->ninstrs = (uint32_t)g->tape.n;
+    k->args = g->args.at;
+    k->nargs = (uint32_t)g->args.n;
+    k->syms = g->syms.at;
+    k->nsyms = (uint32_t)g->syms.n;
+}

@@ -1,0 +1,144 @@
+/*
+ * jit/sched/sched_matmul.c - products: operands as rows along k, and which kernels serve which numbers of rows.
+ *
+ * Sizes and strides are run-time arguments of which only the power of two that divides them is known, so the products
+ * of a model with equal epilogues share their kernels.  A product gets a launch per range of M; the executor takes the one
+ * whose guard holds.
+ */
+#include "jit/sched/sched.h"
+
+typedef struct variant {
+    int64_t lo, hi; /* rows served */
+    uint8_t family;
+    uint16_t threads, vec, tile_m, tile_n, tile_k, stages, warps_m, warps_n;
+} variant;
+
+#define ANY INT64_MAX
+
+/*
+ * One row: a warp reads each weight row once.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
+ * hence the deep ring.  Measured on an H100 (docs/performance.md): a third tile of 16 rows would gain 4 % up to 16 rows, and
+ * cost every model a quarter more compile time; 128x256 tiles lose to 128x128 at every size.
+ */
+static const variant gpu_tensor[] = {
+    { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },
+    { 2, 128, JC_K_MMA, 128, 8, 64, 64, 64, 5, 2, 2 },
+    { 129, ANY, JC_K_MMA, 256, 8, 128, 128, 64, 3, 2, 4 },
+};
+static const variant gpu_plain[] = {
+    { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },
+    { 2, ANY, JC_K_DOT, 128, 8, 8, 2, 0, 0, 0, 0 },
+};
+static const variant host_plain[] = {
+    { 0, 1, JC_K_DOT, 1, 16, 1, 8, 0, 0, 0, 0 },
+    { 2, ANY, JC_K_DOT, 1, 16, 4, 4, 0, 0, 0, 0 },
+};
+
+/* Rows of operand V: its leading dims against the loops of the result, right-aligned before the last LOOPS. */
+static const jc_expr *row_of(jc_gen *g, const jc_value *v, const jc_expr *const *strides, const int *loop_of) {
+    const jc_expr *row = v->offset ? jc_gen_expr(g, v->offset) : jc_ex_int(g->ex, 0);
+    for (uint32_t d = 0; d < v->type.rank; d++)
+        if (loop_of[d] >= 0 && !jc_ex_is(v->type.dims[d], 1) && !jc_ex_is(strides[d], 0))
+            row = jc_ex_add(g->ex, row, jc_ex_mul(g->ex, g->loop[loop_of[d]], jc_gen_size(g, strides[d])));
+    return row;
+}
+
+/* K is dim KDIM of V; ROWDIM its row (or -1), the others are batch dims. */
+static jc_operand operand(jc_gen *g, jc_value *v, int kdim, int rowdim, int rowloop) {
+    const jc_expr *const *strides = jc_type_strides(g->s->ex, g->s->arena, &v->type);
+    int loop_of[JC_MAX_RANK], rank = v->type.rank;
+    int batch = 0; /* batch dims of v */
+    for (int d = 0; d < rank; d++)
+        batch += d != kdim && d != rowdim;
+    int next = (int)g->k->rank - 2 - batch;
+    for (int d = 0; d < rank; d++)
+        loop_of[d] = d == kdim ? -1 : d == rowdim ? rowloop : next++;
+    uint16_t arg = jc_gen_pointer(g, g->s->lazy[jc_storage(v)->id].store, (jc_dtype)v->type.dtype, false);
+    const jc_expr *row = row_of(g, v, strides, loop_of);
+    return (jc_operand){ arg, row, jc_gen_size(g, strides[kdim]) };
+}
+
+bool jc_gen_matmul(jc_gen *g, const jc_item *item) {
+    const jc_node *n = item->matmul;
+    jc_value *a = n->args[0].value, *b = n->args[1].value;
+    int ra = a->type.rank, rb = b->type.rank, m = (int)g->k->rank - 2, nn = m + 1;
+    if (a->type.dtype != b->type.dtype)
+        return false;
+    g->k->a = operand(g, a, ra - 1, ra >= 2 ? ra - 2 : -1, m);
+    if (n->op == JC_OP_linear)
+        g->k->b = operand(g, b, 1, 0, nn);
+    else
+        g->k->b = operand(g, b, rb - 2, rb - 1, nn);
+    /* Only the second operand is marked: marking activations would make kernels differ by where they come from. */
+    const jc_store *st = &g->s->stores.at[g->s->lazy[jc_storage(b)->id].store];
+    g->args.at[g->k->b.arg].weight = st->input && !st->cls_written && g->k->b.arg != g->k->a.arg;
+    g->k->k = jc_gen_size(g, a->type.dims[ra - 1]);
+    return true;
+}
+
+static bool tensor_cores(jc_sched *s, const jc_kernel *k) {
+    const jc_karg *a = &k->args[k->a.arg], *b = &k->args[k->b.arg];
+    bool narrow = a->dtype == JC_BF16 || a->dtype == JC_F16;
+    return jc_gpu(s) && s->options->target.sm >= 80 && narrow && a->dtype == b->dtype &&
+           jc_ex_is(k->a.kstride, 1) && jc_ex_is(k->b.kstride, 1) && jc_ex_divisor(k->ex, k->a.row) % 8 == 0 &&
+           jc_ex_divisor(k->ex, k->b.row) % 8 == 0 && jc_ex_divisor(k->ex, k->k) % 8 == 0;
+}
+
+/* Lanes take vectors along k only where every row starts aligned and k divides. */
+static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
+    uint16_t v = want;
+    if (!jc_ex_is(k->a.kstride, 1) || !jc_ex_is(k->b.kstride, 1))
+        return 1;
+    while (v > 1 && (jc_ex_divisor(k->ex, k->a.row) % v || jc_ex_divisor(k->ex, k->b.row) % v ||
+                     jc_ex_divisor(k->ex, k->k) % v))
+        v /= 2;
+    return v;
+}
+
+static void apply(jc_kernel *k, const variant *v) {
+    k->family = v->family;
+    k->threads = v->threads;
+    k->unroll = 1;
+    k->vec = v->family == JC_K_DOT ? dot_width(k, v->vec) : v->vec;
+    k->tile_m = v->tile_m;
+    k->tile_n = v->tile_n;
+    k->tile_k = v->tile_k;
+    k->stages = v->stages;
+    k->warps_m = v->warps_m;
+    k->warps_n = v->warps_n;
+}
+
+static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n) {
+#define TABLE(t) (*at = (t), *n = sizeof(t) / sizeof *(t))
+    if (!jc_gpu(s))
+        TABLE(host_plain);
+    else if (tensor_cores(s, k))
+        TABLE(gpu_tensor);
+    else
+        TABLE(gpu_plain);
+#undef TABLE
+}
+
+jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item) {
+    const jc_type *t = &item->matmul->results[0]->type;
+    const jc_expr *rows = t->rank >= 2 ? t->dims[t->rank - 2] : jc_ex_int(s->ex, 1);
+    const variant *at;
+    size_t n = 1;
+    int64_t lo, hi;
+    if (!jc_ex_range(s->ex, rows, &lo, &hi))
+        lo = 0, hi = ANY;
+    for (size_t i = 0; i < n; i++) {
+        jc_gen gen = { 0 };
+        if (!jc_gen_group(&gen, s, item))
+            return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, item->matmul->line, 0,
+                              item->matmul->results[0]->name, "this product has operands of two dtypes");
+        jc_gen_finish(&gen);
+        table(s, gen.k, &at, &n);
+        if (at[i].hi < lo || at[i].lo > hi)
+            continue;
+        apply(gen.k, &at[i]);
+        bool always = at[i].lo <= lo && at[i].hi >= hi;
+        JC_TRY(jc_sched_launch(s, &gen, item->matmul->line, always ? NULL : rows, at[i].lo, at[i].hi));
+    }
+    return JITC_OK;
+}

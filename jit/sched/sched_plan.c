@@ -1,0 +1,316 @@
+/*
+ * jit/sched/sched_plan.c - items into steps, storages into buffers, and the plan's tables.
+ *
+ * Buffers live from the first item that touches them to the last.  Those that do not escape share slots: a buffer takes a
+ * free slot whose bytes are the same expression, so that reuse never depends on a symbol's value.
+ */
+#include "jit/sched/sched.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const jc_expr *to_plan(jc_sched *s, const jc_expr *e) {
+    return jc_ex_subst(s->plan->ex, e, NULL, 0);
+}
+
+static jc_type type_to_plan(jc_sched *s, const jc_type *t) {
+    jc_type out = *t;
+    const jc_expr **dims = JC_NEWN(s->arena, const jc_expr *, t->rank), **strides = NULL;
+    for (uint32_t d = 0; d < t->rank; d++)
+        dims[d] = to_plan(s, t->dims[d]);
+    if (t->strides) {
+        strides = JC_NEWN(s->arena, const jc_expr *, t->rank);
+        for (uint32_t d = 0; d < t->rank; d++)
+            strides[d] = to_plan(s, t->strides[d]);
+    }
+    out.dims = dims;
+    out.strides = strides;
+    out.expr = t->expr ? to_plan(s, t->expr) : NULL;
+    return out;
+}
+
+/* --- storages --- */
+
+static void touch(jc_sched *s, const jc_item *item, uint32_t at) {
+    for (uint32_t i = 0; i < s->stores.n; i++) {
+        jc_store *st = &s->stores.at[i];
+        if (!jc_set_has(item->reads, i) && !jc_set_has(item->writes, i))
+            continue;
+        st->first = at < st->first ? at : st->first;
+        st->last = at > st->last ? at : st->last;
+    }
+}
+
+static const jc_expr *bytes_of(jc_sched *s, const jc_store *st) {
+    const jc_type *t = &st->owner->type;
+    const jc_expr *n = jc_type_numel(s->ex, t);
+    return to_plan(s, jc_ex_mul(s->ex, n, jc_ex_int(s->ex, jc_dtypes[t->dtype].size)));
+}
+
+typedef struct slot {
+    const jc_expr *bytes;
+    uint32_t free_after; /* item */
+} slot;
+
+static void place_buffers(jc_sched *s) {
+    JC_VEC(slot) slots = { 0 };
+    for (uint32_t at = 0; at <= s->items.n; at++) /* in order of first use, so that slots free up in time */
+        for (uint32_t i = 0; i < s->stores.n; i++) {
+            jc_store *st = &s->stores.at[i];
+            bool here = st->first == at || (at == s->items.n && st->first == UINT32_MAX && st->escapes);
+            if (st->input || !here)
+                continue;
+            jc_plan_buffer b = { bytes_of(s, st), JC_PLAN_NONE, JC_PLAN_NONE };
+            st->index = (uint32_t)s->buffers.n;
+            if (st->escapes) {
+                b.escape = s->plan->nescapes++;
+            } else {
+                size_t k = 0;
+                while (k < slots.n && (slots.at[k].bytes != b.bytes || slots.at[k].free_after >= at))
+                    k++;
+                if (k == slots.n)
+                    jc_push(s->arena, &slots, ((slot){ b.bytes, 0 }));
+                slots.at[k].free_after = st->last;
+                b.slot = (uint32_t)k;
+            }
+            jc_push(s->arena, &s->buffers, b);
+        }
+    s->plan->nslots = (uint32_t)slots.n;
+}
+
+/* --- tensors --- */
+
+static uint32_t add_tensor(jc_sched *s, const jc_store *st, const jc_expr *offset, const jc_type *type) {
+    jc_plan_tensor t = {
+        .home = st->input ? JC_HOME_INPUT : JC_HOME_BUFFER,
+        .index = st->index,
+        .offset = offset ? to_plan(s, offset) : jc_ex_int(s->plan->ex, 0),
+        .type = type_to_plan(s, type),
+    };
+    for (size_t i = 0; i < s->tensors.n; i++) {
+        const jc_plan_tensor *u = &s->tensors.at[i];
+        bool same = u->home == t.home && u->index == t.index && u->offset == t.offset &&
+                    u->type.dtype == t.type.dtype && u->type.rank == t.type.rank &&
+                    !u->type.strides == !t.type.strides;
+        for (uint32_t d = 0; same && d < t.type.rank; d++)
+            same = u->type.dims[d] == t.type.dims[d] &&
+                   (!t.type.strides || u->type.strides[d] == t.type.strides[d]);
+        if (same)
+            return (uint32_t)i;
+    }
+    jc_push(s->arena, &s->tensors, t);
+    return (uint32_t)s->tensors.n - 1;
+}
+
+uint32_t jc_plan_tensor_of(jc_sched *s, const jc_value *v) {
+    const jc_value *owner = v->base ? v->base : v;
+    return add_tensor(s, &s->stores.at[s->lazy[owner->id].store], v->offset, &v->type);
+}
+
+static uint32_t whole(jc_sched *s, uint32_t store) {
+    const jc_store *st = &s->stores.at[store];
+    return add_tensor(s, st, NULL, &st->owner->type);
+}
+
+/* --- launches --- */
+
+static uint32_t kernel_index(jc_sched *s, jc_kernel *k) {
+        jc_bytes b = JC_BYTES(s->arena);
+    jc_kernel_encode(k, &b);
+    jc_target_encode(&s->options->target, &b);
+    jc_plan_kernel pk = { .key = jc_hash_of(b.at, b.n), .threads = k->threads, .shared = jc_kernel_shared(k) };
+    uintptr_t known = (uintptr_t)jc_map_get(s->by_key, &pk.key, sizeof pk.key);
+    if (known)
+        return (uint32_t)(known - 1);
+    char hex[2 * JC_HASH_SIZE + 1];
+    jc_hash_hex(&pk.key, hex);
+    snprintf(pk.name, sizeof pk.name, "%s_%.12s", jc_families[k->family], hex);
+    jc_push(s->arena, &s->pkernels, pk);
+    jc_push(s->arena, &s->kernels, k);
+    jc_map_set(s->by_key, jc_arena_memdup(s->arena, &pk.key, sizeof pk.key), sizeof pk.key,
+               (void *)(uintptr_t)s->pkernels.n);
+    return (uint32_t)s->pkernels.n - 1;
+}
+
+static jc_plan_karg karg(jc_sched *s, const jc_gen *g, uint32_t arg) {
+    jc_plan_karg a = { .kind = g->k->args[arg].kind, .tensor = JC_PLAN_NONE, .input = JC_PLAN_NONE };
+    for (size_t i = 0; i < g->ptrs.n; i++)
+        if (g->ptrs.at[i].arg == arg)
+            a.tensor = whole(s, g->ptrs.at[i].store);
+    for (size_t i = 0; i < g->ints.n; i++)
+        if (g->ints.at[i].arg == arg)
+            a.expr = to_plan(s, g->ints.at[i].expr);
+    return a;
+}
+
+jitc_status jc_sched_launch(jc_sched *s, jc_gen *g, int line, const jc_expr *guard, int64_t lo, int64_t hi) {
+    JC_TRY(jc_kernel_verify(g->k, s->err));
+    jc_plan_step step = { .kind = JC_STEP_LAUNCH, .line = line, .lo = lo, .hi = hi };
+    step.kernel = kernel_index(s, g->k);
+    step.guard = guard ? to_plan(s, guard) : NULL;
+    step.nkargs = g->k->nargs;
+    step.kargs = JC_NEWN(s->arena, jc_plan_karg, step.nkargs);
+    for (uint32_t i = 0; i < step.nkargs; i++)
+        step.kargs[i] = karg(s, g, i);
+    const jc_expr **map = JC_NEWN(s->arena, const jc_expr *, g->k->nsyms);
+    for (uint32_t i = 0; i < g->k->nsyms; i++)
+        if (g->k->syms[i].kind == JC_KSYM_ARG)
+            map[i] = step.kargs[g->k->syms[i].index].expr;
+    step.blocks = jc_ex_subst(s->plan->ex, jc_kernel_blocks(g->k), map, g->k->nsyms);
+    jc_push(s->arena, &s->steps, step);
+    return JITC_OK;
+}
+
+static jitc_status group_step(jc_sched *s, const jc_item *item) {
+    if (item->matmul)
+        return jc_sched_matmul_steps(s, item);
+    jc_gen gen = { 0 };
+    const jc_root *r = item->roots.at[0];
+    if (!jc_gen_group(&gen, s, item))
+        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, r->line, 0, r->value->name,
+                          "no kernel can compute this value in one pass");
+    jc_gen_finish(&gen);
+    jc_sched_shape(s, &gen);
+    return jc_sched_launch(s, &gen, r->line, NULL, 0, 0);
+}
+
+/* --- calls --- */
+
+static jc_plan_arg call_arg(jc_sched *s, const jc_arg *a) {
+    jc_plan_arg out = { .key = a->key };
+    switch (a->kind) {
+    case JC_ARG_VALUE:
+        if (a->value->type.kind == JC_TENSOR) {
+            out.kind = JITC_TENSOR;
+            out.tensor = jc_plan_tensor_of(s, a->value);
+        } else {
+            static const uint8_t tags[] = { [JC_NAME] = JITC_NAME, [JC_INT] = JITC_INT, [JC_FLOAT] = JITC_FLOAT,
+                                            [JC_BOOL] = JITC_BOOL, [JC_SYMINT] = JITC_INT };
+            out.kind = tags[a->value->type.kind];
+            out.from_input = true;
+            out.input = a->value->index;
+        }
+        break;
+    case JC_ARG_EXPR:
+        out.kind = JITC_INT;
+        out.expr = to_plan(s, a->expr);
+        break;
+    case JC_ARG_FLOAT:
+        out.kind = JITC_FLOAT;
+        out.f = a->f;
+        break;
+    case JC_ARG_BOOL:
+        out.kind = JITC_BOOL;
+        out.b = a->b;
+        break;
+    case JC_ARG_STR:
+    case JC_ARG_DEVICE:
+        out.kind = JITC_STR;
+        out.str = a->str;
+        break;
+    case JC_ARG_DTYPE:
+        out.kind = JITC_STR;
+        out.str = jc_dtypes[a->dtype].torch;
+        break;
+    case JC_ARG_LIST:
+    case JC_ARG_DICT:
+        out.kind = a->kind == JC_ARG_LIST ? JITC_LIST : JITC_DICT;
+        out.list.n = a->list.n;
+        out.list.at = JC_NEWN(s->arena, jc_plan_arg, a->list.n);
+        for (uint32_t i = 0; i < a->list.n; i++)
+            out.list.at[i] = call_arg(s, &a->list.at[i]);
+        break;
+    default:
+        out.kind = JITC_NONE;
+    }
+    return out;
+}
+
+static void call_step(jc_sched *s, const jc_node *n) {
+    jc_plan_step step = { .kind = JC_STEP_CALL, .line = n->line, .op = n->target, .writes = n->writes };
+    step.nargs = n->nargs;
+    step.args = JC_NEWN(s->arena, jc_plan_arg, n->nargs);
+    for (uint32_t i = 0; i < n->nargs; i++)
+        step.args[i] = call_arg(s, &n->args[i]);
+    step.nresults = n->nresults;
+    step.results = JC_NEWN(s->arena, uint32_t, n->nresults);
+    for (uint32_t i = 0; i < n->nresults; i++)
+        step.results[i] = jc_plan_tensor_of(s, n->results[i]);
+    jc_push(s->arena, &s->steps, step);
+}
+
+/* --- inputs and outputs --- */
+
+static void add_inputs(jc_sched *s) {
+    jc_plan *p = s->plan;
+    p->ninputs = s->f->nparams;
+    p->inputs = JC_NEWN(s->arena, jc_plan_input, p->ninputs);
+    for (uint32_t i = 0; i < p->ninputs; i++)
+        p->inputs[i] = (jc_plan_input){ type_to_plan(s, &s->f->params[i]->type),
+                                        s->last_write[s->f->params[i]->id] >= 0 };
+}
+
+static jitc_status add_output(jc_sched *s, const jc_arg *a, jc_plan_output *out) {
+    switch (a->kind) {
+    case JC_ARG_VALUE: {
+        jc_value *v = a->value;
+        if (!v->def) {
+            *out = (jc_plan_output){ .kind = JC_OUT_INPUT, .index = v->index };
+            return JITC_OK;
+        }
+        const jc_store *st = &s->stores.at[s->lazy[jc_storage(v)->id].store];
+        *out = (jc_plan_output){ .kind = JC_OUT_TENSOR, .undefined = !st->filled, .index = jc_plan_tensor_of(s, v) };
+        return JITC_OK;
+    }
+    case JC_ARG_EXPR:
+        *out = (jc_plan_output){ .kind = JC_OUT_EXPR, .expr = to_plan(s, a->expr) };
+        return JITC_OK;
+    case JC_ARG_NONE:
+        *out = (jc_plan_output){ .kind = JC_OUT_NONE };
+        return JITC_OK;
+    default:
+        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, s->f->line, 0, NULL,
+                          "an output that is neither a tensor nor an integer is not supported");
+    }
+}
+
+static void move_lists(jc_sched *s) {
+    jc_plan *p = s->plan;
+    p->nbuffers = (uint32_t)s->buffers.n;
+    p->buffers = s->buffers.at;
+    p->ntensors = (uint32_t)s->tensors.n;
+    p->tensors = s->tensors.at;
+    p->nkernels = (uint32_t)s->pkernels.n;
+    p->kernels = s->pkernels.at;
+    p->nsteps = (uint32_t)s->steps.n;
+    p->steps = s->steps.at;
+}
+
+jitc_status jc_sched_plan(jc_sched *s) {
+    s->plan = JC_NEW(s->arena, jc_plan);
+    s->plan->ex = jc_exprs_new(s->arena);
+    s->plan->nsyms = jc_sym_count(s->ex);
+    for (uint32_t i = 0; i < s->plan->nsyms; i++) {
+        const jc_sym *facts = jc_sym_at(s->ex, i);
+        jc_sym *own = jc_sym_at(s->plan->ex, jc_sym_add(s->plan->ex, facts->name));
+        own->lo = facts->lo;
+        own->hi = facts->hi;
+    }
+    s->by_key = jc_map_new(s->arena);
+    for (uint32_t i = 0; i < s->items.n; i++)
+        touch(s, s->items.at[i], i);
+    add_inputs(s);
+    place_buffers(s);
+    for (uint32_t i = 0; i < s->items.n; i++) {
+        if (s->items.at[i]->kind == JC_ITEM_GROUP)
+            JC_TRY(group_step(s, s->items.at[i]));
+        else
+            call_step(s, s->items.at[i]->node);
+    }
+    s->plan->noutputs = s->f->noutputs;
+    s->plan->outputs = JC_NEWN(s->arena, jc_plan_output, s->plan->noutputs);
+    for (uint32_t i = 0; i < s->plan->noutputs; i++)
+        JC_TRY(add_output(s, &s->f->outputs[i], &s->plan->outputs[i]));
+    move_lists(s);
+    return jc_plan_verify(s->plan, s->err);
+}

@@ -1,0 +1,681 @@
+/*
+ * jit/sched/sched_values.c - which values lie in memory, and when.
+ *
+ * One pass over the nodes of a class in order.  Each value becomes lazy (code, to be generated wherever it is used) or
+ * real (a storage).  A lazy value is made real, by a root at the present place in the order, when
+ *   - somebody needs an address: a custom operator, a product, a reinterpreting view, an output;
+ *   - an effect writes its storage, or writes later what generating it reads;
+ *   - it holds a fused reduction or unstored product sums, and is used in a way that such a kernel cannot serve;
+ *   - generating it twice costs more than storing it.
+ * What does not belong here: how a kernel computes its roots (sched_gen.c), and which roots share one (sched_group.c).
+ */
+#include "jit/sched/sched.h"
+
+#include <string.h>
+
+/* Tape instructions beyond which a value used more than once is stored, and beyond which any value is. */
+#define COST_SHARED 48
+#define COST_MAX 512
+
+jc_set jc_set_new(jc_sched *s) {
+    return (jc_set){ JC_NEWN(s->arena, uint64_t, s->set_words) };
+}
+
+void jc_set_add(jc_set a, uint32_t i) {
+    a.w[i / 64] |= 1ull << (i % 64);
+}
+
+bool jc_set_has(jc_set a, uint32_t i) {
+    return a.w[i / 64] >> (i % 64) & 1;
+}
+
+void jc_set_join(jc_sched *s, jc_set a, jc_set b) {
+    for (uint32_t i = 0; i < s->set_words; i++)
+        a.w[i] |= b.w[i];
+}
+
+bool jc_sets_conflict(jc_sched *s, jc_set a, jc_set b) {
+    for (uint32_t i = 0; i < s->stores.n; i++) {
+        if (!jc_set_has(a, i))
+            continue;
+        for (uint32_t j = 0; j < s->stores.n; j++)
+            if (jc_set_has(b, j) && s->stores.at[i].conflict == s->stores.at[j].conflict)
+                return true;
+    }
+    return false;
+}
+
+/* --- what the class does with its storages --- */
+
+static void count_use(void *user, jc_value *v) {
+    ((jc_sched *)user)->lazy[v->id].uses++;
+}
+
+static void count_output(jc_sched *s, const jc_arg *a) {
+    if (a->kind == JC_ARG_VALUE)
+        s->lazy[a->value->id].uses++;
+    for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
+        count_output(s, &a->list.at[i]);
+}
+
+typedef struct write_scan {
+    jc_sched *s;
+    const jc_node *n;
+    int at;
+    uint32_t operand;
+} write_scan;
+
+static void note_write(jc_sched *s, jc_value *owner, int at) {
+    s->last_write[owner->id] = at;
+    if (owner->def || !owner->alias)
+        return;
+    for (uint32_t p = 0; p < s->f->nparams; p++)
+        if (s->f->params[p]->alias == owner->alias)
+            s->last_write[s->f->params[p]->id] = at;
+}
+
+static void scan_operand(void *user, jc_value *v) {
+    write_scan *w = user;
+    if (v->type.kind != JC_TENSOR)
+        return;
+    if (jc_node_writes(w->n, w->operand++))
+        note_write(w->s, jc_storage(v), w->at);
+}
+
+static void scan(jc_sched *s) {
+    jc_func *f = s->f;
+    for (uint32_t i = 0; i < f->nvalues; i++) {
+        s->last_write[i] = -1;
+        s->lazy[i].store = JC_NO_STORE;
+        s->lazy[i].reads = jc_set_new(s);
+    }
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        write_scan w = { s, f->nodes.at[i], (int)i, 0 };
+        jc_node_operands(w.n, count_use, s);
+        if (jc_ops[w.n->op].traits & JC_EFFECT)
+            jc_node_operands(w.n, scan_operand, &w);
+    }
+    for (uint32_t i = 0; i < f->noutputs; i++)
+        count_output(s, &f->outputs[i]);
+}
+
+static bool is_output_storage(const jc_arg *a, const jc_value *owner) {
+    if (a->kind == JC_ARG_VALUE)
+        return jc_storage(a->value) == owner;
+    for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
+        if (is_output_storage(&a->list.at[i], owner))
+            return true;
+    return false;
+}
+
+static bool escapes(const jc_sched *s, const jc_value *owner) {
+    for (uint32_t i = 0; i < s->f->noutputs; i++)
+        if (is_output_storage(&s->f->outputs[i], owner))
+            return true;
+    return false;
+}
+
+/* --- making values real --- */
+
+static uint32_t new_store(jc_sched *s, jc_value *owner) {
+    jc_store st = { .owner = owner, .first = UINT32_MAX };
+    uint32_t id = (uint32_t)s->stores.n;
+    st.conflict = id;
+    st.cls_written = s->last_write[owner->id] >= 0;
+    if (!owner->def) {
+        st.input = st.filled = true;
+        st.index = owner->index;
+        for (uint32_t i = 0; i < id && owner->alias; i++)
+            if (s->stores.at[i].input && s->stores.at[i].owner->alias == owner->alias) {
+                st.conflict = s->stores.at[i].conflict;
+                break;
+            }
+    } else {
+        st.escapes = escapes(s, owner);
+    }
+    jc_push(s->arena, &s->stores, st);
+    jc_lazy *l = &s->lazy[owner->id];
+    l->store = id;
+    l->matmul = NULL;
+    l->rows = NULL;
+    memset(l->reads.w, 0, s->set_words * sizeof *l->reads.w);
+    jc_set_add(l->reads, id);
+    return id;
+}
+
+static bool real(const jc_sched *s, jc_value *v) {
+    return s->lazy[jc_storage(v)->id].store != JC_NO_STORE;
+}
+
+/* What V's code is: its own, or of the owner that it is a view of once that is real. */
+static jc_lazy *lazy_of(jc_sched *s, jc_value *v) {
+    return real(s, v) ? &s->lazy[jc_storage(v)->id] : &s->lazy[v->id];
+}
+
+/* A root over V's dims that stores into an owner's contiguous storage. */
+static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type *place, const jc_expr *offset) {
+    jc_root *r = JC_NEW(s->arena, jc_root);
+    const jc_expr *const *strides = jc_type_strides(s->ex, s->arena, place);
+    const jc_lazy *l = lazy_of(s, v);
+    r->value = v;
+    r->rank = place->rank;
+    r->store = store;
+    r->dtype = (jc_dtype)place->dtype;
+    r->offset = offset ? offset : jc_ex_int(s->ex, 0);
+    for (uint32_t d = 0; d < r->rank; d++) {
+        r->dims[d] = place->dims[d];
+        r->strides[d] = strides[d];
+    }
+    r->rows = real(s, v) ? NULL : l->rows;
+    r->matmul = real(s, v) ? NULL : l->matmul;
+    r->reads = jc_set_new(s);
+    jc_set_join(s, r->reads, l->reads);
+    r->line = v->def ? v->def->line : v->line;
+    return r;
+}
+
+/* Copies that only rearrange: the value can be computed over the dims of what is copied. */
+static jc_value *peel(jc_value *v) {
+    while (v->def && !v->base &&
+           (v->def->op == JC_OP_reshape || v->def->op == JC_OP_contiguous || v->def->op == JC_OP_clone))
+        v = v->def->args[0].value;
+    return v;
+}
+
+static jitc_status realise(jc_sched *s, jc_value *v) {
+    jc_value *owner = jc_storage(v);
+    if (s->lazy[owner->id].store != JC_NO_STORE)
+        return JITC_OK;
+    jc_value *inner = peel(owner);
+    jc_type place = owner->type;
+    if (inner != owner) {
+        place.rank = inner->type.rank;
+        place.dims = inner->type.dims;
+        place.strides = NULL;
+    }
+    jc_root *r = root_new(s, inner, 0, &place, NULL);
+    r->store = new_store(s, owner);
+    return jc_sched_root(s, r);
+}
+
+/* --- classes of nodes --- */
+
+static bool same_dims(jc_sched *s, const jc_type *a, const jc_expr *const *dims, uint32_t rank) {
+    if (a->rank != rank)
+        return false;
+    for (uint32_t d = 0; d < rank; d++)
+        if (a->dims[d] != dims[d] && jc_ex_equal(s->ex, a->dims[d], dims[d]) != JC_YES)
+            return false;
+    return true;
+}
+
+/* Is T one value a row of ROWS: dims [rows...] or [rows..., 1]? */
+static bool is_row_scalar(jc_sched *s, const jc_type *t, const jc_rows *rows) {
+    if (same_dims(s, t, rows->full, rows->rank - 1))
+        return true;
+    return t->rank == rows->rank && jc_ex_is(t->dims[t->rank - 1], 1) &&
+           !jc_ex_is(rows->full[rows->rank - 1], 1) && same_dims(s, &(jc_type){ .rank = (uint8_t)(rows->rank - 1), .dims = t->dims },
+                                                               rows->full, rows->rank - 1);
+}
+
+static bool is_row_shape(jc_sched *s, const jc_type *t, const jc_rows *rows) {
+    return same_dims(s, t, rows->full, rows->rank) || is_row_scalar(s, t, rows);
+}
+
+static bool same_rows(jc_sched *s, const jc_rows *a, const jc_rows *b) {
+    return a == b || same_dims(s, &(jc_type){ .rank = (uint8_t)a->rank, .dims = a->full }, b->full, b->rank);
+}
+
+static void add_reads(jc_sched *s, jc_lazy *to, jc_value *v) {
+    jc_set_join(s, to->reads, lazy_of(s, v)->reads);
+}
+
+/* Gives up fused sums and reductions of V, if it has any. */
+static jitc_status plain(jc_sched *s, jc_value *v) {
+    const jc_lazy *l = lazy_of(s, v);
+    return !real(s, v) && (l->matmul || l->rows) ? realise(s, v) : JITC_OK;
+}
+
+/* Can operand V with rows be used by a node of type T, rank for rank? */
+static bool rows_fit(jc_sched *s, const jc_value *v, const jc_type *t, const jc_rows *rows) {
+    if (!is_row_shape(s, t, rows) || !is_row_shape(s, &v->type, rows))
+        return false;
+    return v->type.rank == t->rank || v->type.rank == 0;
+}
+
+static jitc_status pointwise_operand(jc_sched *s, jc_node *n, jc_value *v) {
+    jc_lazy *out = &s->lazy[n->results[0]->id];
+    const jc_type *t = &n->results[0]->type;
+    const jc_lazy *l = lazy_of(s, v);
+    if (real(s, v)) {
+        add_reads(s, out, v);
+        return JITC_OK;
+    }
+    if (l->matmul && (out->matmul || out->rows || !same_dims(s, &v->type, t->dims, t->rank)))
+        JC_TRY(realise(s, v));
+    else if (l->rows && (out->matmul || (out->rows && !same_rows(s, out->rows, l->rows)) ||
+                         !rows_fit(s, v, t, l->rows)))
+        JC_TRY(realise(s, v));
+    if (!real(s, v)) {
+        out->matmul = l->matmul ? l->matmul : out->matmul;
+        out->rows = l->rows ? l->rows : out->rows;
+    }
+    add_reads(s, out, v);
+    return JITC_OK;
+}
+
+static jitc_status on_pointwise(jc_sched *s, jc_node *n) {
+    /* A fused product excludes fused reductions: reductions go to memory first. */
+    bool product = false;
+    for (uint32_t i = 0; i < n->nargs; i++)
+        if (n->args[i].kind == JC_ARG_VALUE)
+            product |= !real(s, n->args[i].value) && lazy_of(s, n->args[i].value)->matmul;
+    for (uint32_t i = 0; i < n->nargs; i++) {
+        if (n->args[i].kind != JC_ARG_VALUE)
+            continue;
+        jc_value *v = n->args[i].value;
+        if (product && !real(s, v) && lazy_of(s, v)->rows)
+            JC_TRY(realise(s, v));
+        JC_TRY(pointwise_operand(s, n, v));
+    }
+    return JITC_OK;
+}
+
+static jitc_status on_view(jc_sched *s, jc_node *n) {
+    jc_value *v = n->args[0].value, *r = n->results[0];
+    jc_lazy *l = lazy_of(s, v);
+    if (n->op == JC_OP_bitcast || (!real(s, v) && l->matmul))
+        JC_TRY(realise(s, v));
+    if (!real(s, v) && l->rows && !(n->op == JC_OP_reshape && is_row_scalar(s, &v->type, l->rows) &&
+                                    is_row_scalar(s, &r->type, l->rows)))
+        JC_TRY(realise(s, v));
+    if (r->base && real(s, r))
+        return JITC_OK;
+    s->lazy[r->id].rows = real(s, v) ? NULL : lazy_of(s, v)->rows;
+    add_reads(s, &s->lazy[r->id], v);
+    return JITC_OK;
+}
+
+static jitc_status on_clone(jc_sched *s, jc_node *n) {
+    jc_value *v = n->args[0].value;
+    JC_TRY(plain(s, v));
+    add_reads(s, &s->lazy[n->results[0]->id], v);
+    return JITC_OK;
+}
+
+static jitc_status on_take(jc_sched *s, jc_node *n) {
+    JC_TRY(plain(s, n->args[0].value));
+    JC_TRY(plain(s, n->args[2].value));
+    add_reads(s, &s->lazy[n->results[0]->id], n->args[0].value);
+    add_reads(s, &s->lazy[n->results[0]->id], n->args[2].value);
+    return JITC_OK;
+}
+
+/* The iteration space of a reduction: kept dims, then the product of the reduced ones. */
+static const jc_rows *rows_of(jc_sched *s, const jc_node *n, bool *last_only) {
+    const jc_type *t = &n->args[0].value->type;
+    jc_rows *rows = JC_NEW(s->arena, jc_rows);
+    const jc_expr *columns = jc_ex_int(s->ex, 1);
+    bool reduced[JC_MAX_RANK] = { false };
+    for (uint32_t i = 0; i < n->args[1].list.n; i++) {
+        int64_t d;
+        if (jc_ex_is_const(n->args[1].list.at[i].expr, &d) && d >= 0 && d < t->rank)
+            reduced[d] = true;
+    }
+    for (uint32_t d = 0; d < t->rank; d++)
+        if (reduced[d])
+            columns = jc_ex_mul(s->ex, columns, t->dims[d]);
+        else
+            rows->full[rows->rank++] = t->dims[d];
+    *last_only = t->rank > 0 && n->args[1].list.n == 1 && reduced[t->rank - 1];
+    rows->full[rows->rank++] = columns;
+    return rows;
+}
+
+static jitc_status on_reduction(jc_sched *s, jc_node *n) {
+    jc_value *v = n->args[0].value;
+    jc_lazy *out = &s->lazy[n->results[0]->id];
+    bool last_only;
+    const jc_rows *rows = rows_of(s, n, &last_only);
+    if (rows->rank > JC_MAX_RANK - 1)
+        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->results[0]->name,
+                          "a reduction of a tensor with more than %d dims is not supported", JC_MAX_RANK - 1);
+    jc_lazy *l = lazy_of(s, v);
+    if (!real(s, v) && l->matmul)
+        JC_TRY(realise(s, v));
+    if (!real(s, v) && l->rows &&
+        (!last_only || !same_rows(s, l->rows, rows) || !same_dims(s, &v->type, rows->full, rows->rank)))
+        JC_TRY(realise(s, v));
+    out->rows = !real(s, v) && lazy_of(s, v)->rows ? lazy_of(s, v)->rows : rows;
+    add_reads(s, out, v);
+    return last_only ? JITC_OK : realise(s, n->results[0]);
+}
+
+/* A part of DST: rank-for-rank region starting at START with SIZE along DIM. */
+static jc_root *part_root(jc_sched *s, jc_value *v, jc_value *dst, uint32_t store, const jc_expr *const *starts,
+                          uint32_t join) {
+    jc_type place = v->type;
+    place.strides = jc_type_strides(s->ex, s->arena, &dst->type);
+    const jc_expr *offset = jc_ex_int(s->ex, 0);
+    for (uint32_t d = 0; d < dst->type.rank; d++)
+        offset = jc_ex_add(s->ex, offset, jc_ex_mul(s->ex, starts[d], place.strides[d]));
+    jc_root *r = root_new(s, v, store, &place, offset);
+    r->dtype = (jc_dtype)dst->type.dtype;
+    r->join = join;
+    return r;
+}
+
+static jitc_status on_cat(jc_sched *s, jc_node *n) {
+    jc_value *out = n->results[0];
+    int64_t dim = 0;
+    const jc_expr *starts[JC_MAX_RANK];
+    jc_ex_is_const(n->args[1].expr, &dim);
+    for (uint32_t d = 0; d < JC_MAX_RANK; d++)
+        starts[d] = jc_ex_int(s->ex, 0);
+    uint32_t store = new_store(s, out), join = ++s->njoins;
+    for (uint32_t i = 0; i < n->args[0].list.n; i++) {
+        jc_value *v = n->args[0].list.at[i].value;
+        if (v->type.rank != out->type.rank) /* PyTorch lets an empty 1-D tensor through: nothing to store */
+            continue;
+        JC_TRY(jc_sched_root(s, part_root(s, v, out, store, starts, join)));
+        starts[dim] = jc_ex_add(s->ex, starts[dim], v->type.dims[dim]);
+    }
+    return JITC_OK;
+}
+
+/* A constant tensor that no node makes: the border of a pad. */
+static jc_value *constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
+                          int line, jitc_status *status) {
+    jc_node *n = JC_NEW(s->arena, jc_node);
+    jc_arg *args = JC_NEWN(s->arena, jc_arg, 3);
+    jc_value *v = JC_NEW(s->arena, jc_value);
+    args[0] = jc_arg_exprs(s->g, dims, rank);
+    args[1] = number;
+    args[2] = jc_arg_dtype(dtype);
+    const jc_expr **copy = JC_NEWN(s->arena, const jc_expr *, rank);
+    memcpy(copy, dims, rank * sizeof *copy);
+    *n = (jc_node){ .op = JC_OP_full, .nargs = 3, .args = args, .line = line };
+    *v = (jc_value){ .id = s->f->nvalues++, .name = "pad", .def = n, .line = line,
+                     .type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = copy } };
+    jc_lazy *lazy = JC_NEWN(s->arena, jc_lazy, s->f->nvalues);
+    memcpy(lazy, s->lazy, v->id * sizeof *lazy);
+    lazy[v->id] = (jc_lazy){ .store = JC_NO_STORE, .uses = 1, .reads = jc_set_new(s) };
+    s->lazy = lazy;
+    *status = JITC_OK;
+    return v;
+}
+
+/* The inside, and around it, dim by dim, a slab before and a slab after: parts that do not overlap. */
+static jitc_status on_pad(jc_sched *s, jc_node *n) {
+    jc_value *out = n->results[0], *in = n->args[0].value;
+    const jc_expr *starts[JC_MAX_RANK], *dims[JC_MAX_RANK];
+    uint32_t rank = out->type.rank, store = new_store(s, out), join = ++s->njoins;
+    jitc_status status = JITC_OK;
+    for (uint32_t d = 0; d < rank; d++)
+        starts[d] = n->args[1].list.at[d].expr;
+    JC_TRY(jc_sched_root(s, part_root(s, in, out, store, starts, join)));
+    for (uint32_t d = 0; d < rank && status == JITC_OK; d++) {
+        const jc_expr *width[2] = { n->args[1].list.at[d].expr, n->args[2].list.at[d].expr };
+        for (uint32_t side = 0; side < 2; side++) {
+            if (jc_ex_is(width[side], 0))
+                continue;
+            for (uint32_t e = 0; e < rank; e++) {
+                starts[e] = e < d ? n->args[1].list.at[e].expr : jc_ex_int(s->ex, 0);
+                dims[e] = e < d ? in->type.dims[e] : out->type.dims[e];
+            }
+            dims[d] = width[side];
+            starts[d] = side ? jc_ex_sub(s->ex, out->type.dims[d], width[1]) : jc_ex_int(s->ex, 0);
+            jc_value *c = constant(s, dims, rank, n->args[3], (jc_dtype)out->type.dtype, n->line, &status);
+            JC_TRY(jc_sched_root(s, part_root(s, c, out, store, starts, join)));
+        }
+    }
+    return status;
+}
+
+/* --- products --- */
+
+static jc_node *only_user(jc_sched *s, const jc_value *v) {
+    if (s->lazy[v->id].uses != 1)
+        return NULL;
+    for (size_t i = 0; i < s->f->nodes.n; i++) {
+        jc_node *n = s->f->nodes.at[i];
+        for (uint32_t a = 0; a < n->nargs; a++)
+            if (n->args[a].kind == JC_ARG_VALUE && n->args[a].value == v)
+                return n;
+    }
+    return NULL;
+}
+
+/* Follows the chain of single pointwise uses; the last value that is no wider than the product itself. */
+static jc_value *epilogue_end(jc_sched *s, jc_value *c) {
+    jc_value *end = c, *v = c;
+    uint8_t size = jc_dtypes[c->type.dtype].size;
+    for (jc_node *n; (n = only_user(s, v)) != NULL;) {
+        if (!(jc_ops[n->op].traits & JC_POINTWISE) || s->last_write[v->id] >= 0)
+            break;
+        v = n->results[0];
+        if (!same_dims(s, &v->type, c->type.dims, c->type.rank))
+            break;
+        if (jc_dtypes[v->type.dtype].size <= size)
+            end = v;
+    }
+    return end;
+}
+
+static jitc_status on_matmul(jc_sched *s, jc_node *n) {
+    jc_value *out = n->results[0];
+    for (uint32_t i = 0; i < 2; i++) {
+        JC_TRY(realise(s, n->args[i].value));
+        add_reads(s, &s->lazy[out->id], n->args[i].value);
+    }
+    if (n->op == JC_OP_linear && n->args[2].kind == JC_ARG_VALUE) {
+        JC_TRY(plain(s, n->args[2].value));
+        add_reads(s, &s->lazy[out->id], n->args[2].value);
+    }
+    s->lazy[out->id].matmul = n;
+    jc_value *end = epilogue_end(s, out);
+    s->lazy[end->id].matmul_end = true;
+    return JITC_OK;
+}
+
+/* --- effects --- */
+
+static jc_item *item_new(jc_sched *s, jc_item_kind kind) {
+    jc_item *item = JC_NEW(s->arena, jc_item);
+    item->kind = (uint8_t)kind;
+    item->reads = jc_set_new(s);
+    item->writes = jc_set_new(s);
+    return item;
+}
+
+typedef struct call_scan {
+    jc_sched *s;
+    jc_item *item;
+    uint32_t operand;
+    jitc_status status;
+} call_scan;
+
+static void call_operand(void *user, jc_value *v) {
+    call_scan *c = user;
+    if (v->type.kind != JC_TENSOR || c->status != JITC_OK)
+        return;
+    c->status = realise(c->s, v);
+    uint32_t store = c->s->lazy[jc_storage(v)->id].store;
+    if (c->status != JITC_OK)
+        return;
+    jc_set_add(c->item->reads, store);
+    if (jc_node_writes(c->item->node, c->operand)) {
+        jc_set_add(c->item->writes, store);
+        c->s->stores.at[store].filled = true;
+    }
+    c->operand++;
+}
+
+static jitc_status on_custom(jc_sched *s, jc_node *n) {
+    if (n->target[0] == JC_UNKNOWN_MARK)
+        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, NULL,
+                          "%s is an operator that jitc does not know: it can be read and hashed, but not compiled",
+                          n->target + 1);
+    jc_item *item = item_new(s, JC_ITEM_CALL);
+    item->node = n;
+    call_scan c = { s, item, 0, JITC_OK };
+    jc_node_operands(n, call_operand, &c);
+    JC_TRY(c.status);
+    for (uint32_t i = 0; i < n->nresults; i++) {
+        if (n->results[i]->type.kind != JC_TENSOR)
+            return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->results[i]->name,
+                              "result %u of %s is not a tensor", i, n->target);
+        uint32_t store = new_store(s, n->results[i]);
+        s->stores.at[store].filled = true;
+        jc_set_add(item->writes, store);
+    }
+    jc_push(s->arena, &s->items, item);
+    return JITC_OK;
+}
+
+/* Does generating V read DST's storage anywhere but through DST at the same index? */
+static bool reads_elsewhere(jc_sched *s, jc_value *v, jc_value *dst) {
+    if (!jc_set_has(lazy_of(s, v)->reads, s->lazy[jc_storage(dst)->id].store) || v == dst)
+        return false;
+    if (real(s, v) || !v->def || !(jc_ops[v->def->op].traits & JC_POINTWISE) ||
+        !same_dims(s, &v->type, dst->type.dims, dst->type.rank))
+        return true;
+    for (uint32_t i = 0; i < v->def->nargs; i++)
+        if (v->def->args[i].kind == JC_ARG_VALUE && reads_elsewhere(s, v->def->args[i].value, dst))
+            return true;
+    return false;
+}
+
+static jitc_status on_copy(jc_sched *s, jc_node *n) {
+    jc_value *dst = n->args[0].value;
+    jitc_status status;
+    JC_TRY(realise(s, dst));
+    jc_value *src = n->args[1].kind == JC_ARG_VALUE
+                        ? n->args[1].value
+                        : constant(s, dst->type.dims, dst->type.rank, n->args[1], (jc_dtype)dst->type.dtype,
+                                   n->line, &status);
+    if (reads_elsewhere(s, src, dst)) {
+        if (real(s, src)) { /* overlapping copy within one storage: by way of a copy of its own */
+            jc_node *clone = JC_NEW(s->arena, jc_node);
+            jc_value *copy = constant(s, src->type.dims, src->type.rank, jc_arg_int(s->g, 0),
+                                      (jc_dtype)src->type.dtype, n->line, &status);
+            *clone = (jc_node){ .op = JC_OP_clone, .nargs = 1, .line = n->line };
+            clone->args = JC_NEWN(s->arena, jc_arg, 1);
+            clone->args[0] = jc_arg_value(src);
+            copy->def = clone;
+            add_reads(s, &s->lazy[copy->id], src);
+            src = copy;
+        }
+        JC_TRY(realise(s, src));
+    }
+    uint32_t store = s->lazy[jc_storage(dst)->id].store;
+    const jc_lazy *l = lazy_of(s, src);
+    if (!real(s, src) && (l->rows || l->matmul) && !same_dims(s, &src->type, dst->type.dims, dst->type.rank))
+        JC_TRY(realise(s, src));
+    jc_root *r = root_new(s, src, store, &dst->type, dst->offset);
+    s->stores.at[store].filled = true;
+    return jc_sched_root(s, r);
+}
+
+/* --- the pass --- */
+
+static jitc_status unsupported(jc_sched *s, const jc_node *n) {
+    return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->nresults ? n->results[0]->name : NULL,
+                      "operator %s has no lowering", jc_ops[n->op].name);
+}
+
+static jitc_status on_node(jc_sched *s, jc_node *n) {
+    unsigned traits = jc_ops[n->op].traits;
+    if (traits & JC_POINTWISE)
+        return on_pointwise(s, n);
+    if (traits & JC_VIEW)
+        return on_view(s, n);
+    if (traits & JC_REDUCTION)
+        return on_reduction(s, n);
+    switch (n->op) {
+    case JC_OP_clone:
+        return on_clone(s, n);
+    case JC_OP_take:
+        return on_take(s, n);
+    case JC_OP_full:
+    case JC_OP_arange:
+        return JITC_OK;
+    case JC_OP_empty:
+        new_store(s, n->results[0]);
+        return JITC_OK;
+    case JC_OP_cat:
+        return on_cat(s, n);
+    case JC_OP_pad:
+        return on_pad(s, n);
+    case JC_OP_linear:
+    case JC_OP_matmul:
+        return on_matmul(s, n);
+    case JC_OP_custom:
+        return on_custom(s, n);
+    case JC_OP_copy_:
+        return on_copy(s, n);
+    default:
+        return unsupported(s, n);
+    }
+}
+
+/* What generating V costs, roughly: kept small by storing values where it grows. */
+static uint32_t cost_of(jc_sched *s, uint32_t *cost, const jc_node *n) {
+    uint32_t sum = 2;
+    for (uint32_t i = 0; i < n->nargs; i++)
+        if (n->args[i].kind == JC_ARG_VALUE && n->args[i].value->type.kind == JC_TENSOR)
+            sum += real(s, n->args[i].value) ? 1 : cost[n->args[i].value->id];
+    return sum;
+}
+
+/* Is V computed only to be written by the very next effect, the last of its storage? on_copy() sees to the rest. */
+static bool goes_there(jc_sched *s, jc_value *v, int at) {
+    for (size_t i = (size_t)at + 1; i < s->f->nodes.n && s->lazy[v->id].uses == 1; i++) {
+        const jc_node *n = s->f->nodes.at[i];
+        if (jc_ops[n->op].traits & JC_EFFECT)
+            return n->op == JC_OP_copy_ && n->args[1].kind == JC_ARG_VALUE && n->args[1].value == v &&
+                   s->last_write[jc_storage(n->args[0].value)->id] == (int)i;
+    }
+    return false;
+}
+
+static bool must_store(jc_sched *s, jc_value *v, int at, uint32_t cost) {
+    const jc_lazy *l = &s->lazy[v->id];
+    if (v->base || v->type.kind != JC_TENSOR || l->store != JC_NO_STORE)
+        return false;
+    if (l->matmul_end || s->last_write[v->id] >= 0 || escapes(s, v) || cost > COST_MAX ||
+        (cost > COST_SHARED && l->uses > 1))
+        return true;
+    for (uint32_t i = 0; i < s->stores.n; i++)
+        if (jc_set_has(l->reads, i) && s->last_write[s->stores.at[i].owner->id] > at && !goes_there(s, v, at))
+            return true;
+    return false;
+}
+
+jitc_status jc_sched_values(jc_sched *s) {
+    jc_func *f = s->f;
+    /* Pads and copies add values of their own: at most two per dim and node. */
+    s->set_words = (f->nvalues + (uint32_t)f->nodes.n * (2 * JC_MAX_RANK + 2) + 63) / 64;
+    s->lazy = JC_NEWN(s->arena, jc_lazy, f->nvalues);
+    s->last_write = JC_NEWN(s->arena, int, f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2));
+    for (size_t i = 0; i < f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2); i++)
+        s->last_write[i] = -1;
+    uint32_t *cost = JC_NEWN(s->arena, uint32_t, f->nvalues);
+    uint32_t ncost = f->nvalues;
+    scan(s);
+    for (uint32_t p = 0; p < f->nparams; p++)
+        if (f->params[p]->type.kind == JC_TENSOR)
+            new_store(s, f->params[p]);
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        jc_node *n = f->nodes.at[i];
+        JC_TRY(on_node(s, n));
+        for (uint32_t r = 0; r < n->nresults; r++) {
+            jc_value *v = n->results[r];
+            if (v->id < ncost)
+                cost[v->id] = real(s, v) ? 1 : cost_of(s, cost, n);
+            if (must_store(s, v, (int)i, cost[v->id]))
+                JC_TRY(realise(s, v));
+        }
+    }
+    return JITC_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * jit/sched/schedule.h - from a class to a plan and its kernels.  No LLVM here: what comes out is data.
+ */
+#ifndef JC_SCHEDULE_H
+#define JC_SCHEDULE_H
+
+#include "ir/graph.h"
+#include "plan/kernel.h"
+#include "plan/plan.h"
+
+typedef struct jc_schedule_options {
+    jc_target target;
+    bool strict;            /* round after every operator, as eager PyTorch does */
+    const int64_t *lo, *hi; /* range of each class symbol; NULL: [0, 2^31-1] */
+} jc_schedule_options;
+
+typedef struct jc_schedule {
+    jc_plan *plan;
+    uint32_t nkernels;
+    jc_kernel **kernels;   /* in the order of plan->kernels */
+    jc_func *decomposed;   /* for `jitc dump` */
+} jc_schedule;
+
+/* F is a class as jc_canon_decode() gives it. An operator without lowering is JITC_E_UNSUPPORTED. Lives in ARENA. */
+jitc_status jc_schedule_class(const jc_func *f, const jc_schedule_options *options, jc_arena *arena,
+                              jc_schedule *out, jc_error *err);
+
+#endif

@@ -1,0 +1,14 @@
+# jit/service/local.mk - the compile service: lookup, single flight, keys, the door to the code generator
+jit_libjit_la_SOURCES += \
+	jit/llvm/backend.h \
+	jit/service/backend.c \
+	jit/service/known.c jit/service/known.h \
+	jit/service/service.c jit/service/service.h jit/service/service_priv.h \
+	jit/service/service_kernel.c \
+	jit/service/service_key.c
+
+check_PROGRAMS += tests/check_service
+TESTS += tests/check_service
+tests_check_service_SOURCES = tests/check_service.c
+tests_check_service_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_service_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
