@@ -81,7 +81,8 @@ struct jc_node {
     jc_arg *args;       /* compiled operators: exactly as ops.def's signature says, defaults filled in */
     jc_value **results;
     const char *target; /* custom: "vllm::gdn_in_proj" or "ns::op.overload"; else NULL */
-    uint64_t writes;    /* custom: bit i set when the i-th tensor operand (jc_node_operands order) is written */
+    uint64_t writes;    /* custom: bit i set when the i-th tensor operand (jc_node_operands order) is written; all 64: all are, also
+                           those beyond */
     jc_func *callee;    /* call */
     int line;
 };

@@ -137,6 +137,37 @@ jitc_status jc_solve_facts(const jc_func *f, fact_function *fact, void *user, co
     return each(&s, fact, user, check, false);
 }
 
+/* ---- what went wrong ---- */
+
+typedef struct listing {
+    const jc_graph *g;
+    const int64_t *syms;
+    bool *seen;
+    jc_bytes text;
+} listing;
+
+static void list_symbol(void *user, uint32_t sym) {
+    listing *l = user;
+    if (l->seen[sym])
+        return;
+    l->seen[sym] = true;
+    jc_put_text(&l->text, "%s%s=%lld", l->text.n ? ", " : "", jc_sym_at(l->g->exprs, sym)->name, (long long)l->syms[sym]);
+}
+
+const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms) {
+    listing l = { g, syms, JC_NEWN(g->arena, bool, jc_sym_count(g->exprs) + 1), JC_BYTES(g->arena) };
+    for (uint32_t i = 0; i < n; i++)
+        jc_ex_symbols(at[i], list_symbol, &l);
+    jc_put_u8(&l.text, 0);
+    return (const char *)l.text.at;
+}
+
+jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err) {
+    return jc_fail_at(err, JITC_E_INPUT, f->graph->file, line, 0, NULL,
+                      "The expression %s has no value with %s: it divides by zero or leaves 64 bits.",
+                      jc_ex_text(f->graph->exprs, e, f->graph->arena), jc_symbols_text(f->graph, &e, 1, syms));
+}
+
 /* ---- from the values of a call ---- */
 
 typedef struct values {

@@ -14,6 +14,10 @@
  */
 jitc_status jc_solve(const jc_func *f, const jitc_value *in, int64_t fallback, int64_t *syms, jc_error *err);
 
+/* "s0=17, s1=4": the symbols of the N expressions AT with their values, each once; SYMS as jc_solve() left them. */
+const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms);
+/* JITC_E_INPUT for an expression of F that has no value under SYMS: with its text and the values of its symbols. */
+jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err);
 
 /* What is known of one argument, without its elements. */
 typedef struct jc_solve_fact {

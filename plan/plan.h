@@ -90,7 +90,7 @@ typedef struct jc_plan_step {
     jc_plan_arg *args;
     uint32_t nresults;
     uint32_t *results;  /* tensors */
-    uint64_t writes;    /* over the tensor operands in order */
+    uint64_t writes;    /* over the tensor operands in order; all 64 bits: those beyond as well */
 } jc_plan_step;
 
 typedef struct jc_plan_kernel {

@@ -230,7 +230,7 @@ static jitc_status check_operand(call *c, uint32_t tensor) {
     if (tensor >= c->p->ntensors)
         return BAD("Step %u of a plan passes tensor %u of %u.", c->step, tensor, c->p->ntensors);
     const jc_plan_tensor *t = &c->p->tensors[tensor];
-    bool written = c->tensors < 64 && (c->writes >> c->tensors & 1);
+    bool written = c->tensors < 64 ? c->writes >> c->tensors & 1 : c->writes == UINT64_MAX;
     if (written && t->home == JC_HOME_INPUT && !c->p->inputs[t->index].written)
         return BAD("Step %u of a plan writes input %u, which is not marked as written.", c->step, t->index);
     c->tensors++;

@@ -145,7 +145,7 @@ static jitc_status match_results(const match *m, uint32_t nresults) {
 static uint32_t see_tensors(const jitc_value *v, uint32_t operand, uint64_t writes, bool *all) {
     uint32_t n = 0;
     if (v->tag == JITC_TENSOR) {
-        *all &= operand >= 64 || (writes >> operand & 1);
+        *all &= operand < 64 ? writes >> operand & 1 : writes == UINT64_MAX;
         return 1;
     }
     for (uint32_t i = 0; v->tag == JITC_LIST && i < v->n; i++)

@@ -140,8 +140,8 @@ static void put_type(text *t, const jitc_value *v, uint32_t index, uint32_t oper
     bool list = v->tag == JITC_LIST && all_tensors(v);
     uint32_t n = v->tag == JITC_TENSOR ? 1 : list ? v->n : 0;
     bool written = false;
-    for (uint32_t i = operand; i < operand + n && i < 64; i++)
-        written |= (writes >> i & 1) != 0;
+    for (uint32_t i = operand; i < operand + n; i++)
+        written |= i < 64 ? writes >> i & 1 : writes == UINT64_MAX;
     put(t, list ? "Tensor" : types[v->tag <= JITC_DICT ? v->tag : JITC_NONE]);
     if (written) {
         char alias[24];

@@ -399,6 +399,114 @@ START_TEST(memory_runs_out_at_every_point) {
 }
 END_TEST
 
+/* What grows with the text: UNIT many times between HEAD and TAIL. */
+static const struct {
+    const char *name, *head, *unit, *tail;
+    jitc_status status;
+} growing[] = {
+    { "a path with blanks", "y = torch", " .a", "(x)\nreturn x\n", JITC_OK },
+    { "a path", "y = torch", ".a", "(x)\nreturn x\n", JITC_OK },
+    { "new dims", "y = x[", "None, ", "]\nreturn y\n", JITC_E_UNSUPPORTED },
+    { "splits that nothing takes", "", "y = x.split(1)\n", "return x\n", JITC_E_UNSUPPORTED },
+    { "unbound dims", "", "y = x.unbind()\n", "return x\n", JITC_E_UNSUPPORTED },
+    { "far elements", "", "t = torch.ops.my.op(x);  y = t[4095]\n", "return x\n", JITC_E_UNSUPPORTED },
+    { "sums", "y = s0\n", "y = y + s0 * y\n", "return x\n", JITC_E_INPUT },
+    { "squares", "", "y = (s0 + s1 + s2 + s3 + s0 * s1) * (s0 + s1 + s2 + s3 + s2 * s3 + 7)\n", "return x\n", JITC_OK },
+    { "smaller ones", "y = s0\n", "y = torch.sym_min(y, s1 * 3 - y)\n", "return x\n", JITC_E_INPUT },
+    { "values", "y = x\n", "y = y + 1\n", "return y\n", JITC_OK },
+};
+
+typedef struct counted {
+    size_t live, most;
+} counted;
+
+static void *counted_alloc(void *user, size_t size) {
+    counted *c = user;
+    c->live += size;
+    c->most = c->live > c->most ? c->live : c->most;
+    return malloc(size);
+}
+
+static void counted_free(void *user, void *block, size_t size) {
+    ((counted *)user)->live -= block ? size : 0;
+    free(block);
+}
+
+/* Bytes that reading N units needs at most. */
+static size_t memory_for(int row, int n, size_t *text, jitc_status want) {
+    buffer b = { 0 };
+    counted c = { 0, 0 };
+    const jc_alloc alloc = { counted_alloc, counted_free, &c };
+    puts_(&b, "def forward(self, x: \"f32[4096]\", s0: \"Sym(s0)\", s1: \"Sym(s1)\", s2: \"Sym(s2)\", s3: \"Sym(s3)\"):\n");
+    puts_(&b, growing[row].head);
+    for (int i = 0; i < n; i++)
+        puts_(&b, growing[row].unit);
+    puts_(&b, growing[row].tail);
+    jc_arena *arena = jc_arena_new(&alloc);
+    jc_graph *g;
+    jc_error err = JC_ERROR_INIT;
+    jitc_status s = jc_fx_read(arena, "t", b.at, b.n, &g, &err);
+    ck_assert_msg(s == want, "%s, %d: %d: %.200s", growing[row].name, n, s, err.message);
+    *text = b.n;
+    jc_arena_free(arena);
+    free(b.at);
+    return c.most;
+}
+
+/* No more than so many bytes for each of the text, and those that every reading takes. */
+START_TEST(memory_is_linear_in_the_text) {
+    enum { EACH = 2500, START = 48 << 20, UNITS = 20000 };
+    size_t text, most = memory_for(_i, UNITS, &text, growing[_i].status);
+    ck_assert_msg(most <= START + EACH * text, "%s: %zu bytes for a text of %zu", growing[_i].name, most, text);
+}
+END_TEST
+
+/* 256 new dims are not none. */
+START_TEST(many_new_dims) {
+    for (int n = 1; n <= 1024; n *= 2) {
+        size_t text;
+        buffer b = { 0 };
+        char message[2048];
+        puts_(&b, "def forward(self, x: \"f32[4]\"):\n    y = x[");
+        for (int i = 0; i < n; i++)
+            puts_(&b, "None, ");
+        puts_(&b, "]\n    return y\n");
+        jitc_status s = status_of(b.at, b.n, message, sizeof message);
+        text = b.n;
+        ck_assert_msg(s == (n < JC_MAX_RANK ? JITC_OK : JITC_E_UNSUPPORTED), "%d in %zu bytes: %d: %s", n, text, s, message);
+        free(b.at);
+    }
+}
+END_TEST
+
+/* Operands beyond the 64 that have a bit: where one of them is written, all count as written. */
+START_TEST(many_operands) {
+    static const struct {
+        const char *op;
+        bool written[2]; /* operand 3 and the last one */
+    } rows[] = { { "torch.ops.my.op", { true, true } }, { "torch.ops._C.rms_norm", { true, true } },
+                 { "torch.ops._C.rotary_embedding", { true, true } }, { "torch.ops.vllm.all_reduce", { false, false } } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        buffer b = { 0 };
+        puts_(&b, "def forward(self, x: \"f32[4]\"):\n    y: \"f32[4]\" = ");
+        puts_(&b, rows[i].op);
+        puts_(&b, "([");
+        for (int k = 0; k < 70; k++)
+            puts_(&b, "x, ");
+        puts_(&b, "], x, 'a')\n    return y\n");
+        jc_arena *arena = jc_arena_new(NULL);
+        jc_graph *g;
+        jc_error err = JC_ERROR_INIT;
+        ck_assert_msg(jc_fx_read(arena, "t", b.at, b.n, &g, &err) == JITC_OK, "%s", err.message);
+        const jc_node *n = g->root->nodes.at[0];
+        ck_assert_msg(jc_node_writes(n, 3) == rows[i].written[0] && jc_node_writes(n, 70) == rows[i].written[1], "%s",
+                      rows[i].op);
+        jc_arena_free(arena);
+        free(b.at);
+    }
+}
+END_TEST
+
 /* --- real graphs --- */
 
 /* "pieces": N of MODEL in EXPECTED.json; -1 where the model is not in it. */
@@ -512,6 +620,9 @@ int main(void) {
     tcase_add_loop_test(t, cut_at_every_byte, 0, COUNT(small_files));
     tcase_add_loop_test(t, changed_at_every_byte, 0, COUNT(small_files));
     tcase_add_test(t, memory_runs_out_at_every_point);
+    tcase_add_loop_test(t, memory_is_linear_in_the_text, 0, COUNT(growing));
+    tcase_add_test(t, many_new_dims);
+    tcase_add_test(t, many_operands);
     tcase_add_test(t, every_real_graph_reads);
     tcase_add_test(t, operators_page_is_current);
     suite_add_tcase(suite, t);

@@ -14,6 +14,8 @@
 char *graph_text(const graph_case *c) {
     char *out = NULL;
     size_t n;
+    if (!c->params)
+        return strdup(c->body);
     FILE *f = open_memstream(&out, &n);
     fprintf(f, "class GraphModule(torch.nn.Module):\n    def forward(self, %s):\n", c->params);
     for (const char *p = c->body; *p;) {
@@ -163,75 +165,178 @@ static jitc_context *context(const graph_case *c, const char *device, uint64_t s
     return ctx;
 }
 
-double graph_check(const graph_case *c, const char *device_name, int64_t sym, uint64_t seed) {
-    jitc_context *ctx = context(c, device_name, seed);
+/* A case, read twice (the reference does not see what the passes did), with inputs in both memories. */
+typedef struct trial {
+    const graph_case *c;
+    jitc_context *ctx;
     jitc_graph *graph, *plain;
     jitc_model *model;
     jc_device *device;
-    jc_error err = JC_ERROR_INIT;
-    char *text = graph_text(c);
-    double worst = 0;
-    ck_assert_msg(jitc_graph_read(ctx, c->name, text, strlen(text), &graph) == JITC_OK, "%s", jitc_context_error(ctx));
-    ck_assert_int_eq(jitc_graph_read(ctx, c->name, text, strlen(text), &plain), JITC_OK);
-    jitc_model_options o = { .struct_size = sizeof o };
-    ck_assert_msg(jitc_model_build(ctx, &graph, 1, &o, &model) == JITC_OK, "%s", jitc_context_error(ctx));
-    ck_assert_msg(jc_context_device(ctx, &device, &err) == JITC_OK, "%s", err.message);
-    const jc_func *root = plain->g->root; /* as read: the reference does not see what the passes did */
-    uint32_t nsyms = jc_sym_count(root->graph->exprs), np = root->nparams, nr = root->noutputs;
+    const jc_func *root;
+    uint32_t nsyms;
     int64_t syms[16];
-    for (uint32_t i = 0; i < nsyms; i++)
-        syms[i] = sym;
-    tensor *on_device = calloc(np + 1, sizeof(tensor)), *on_host = calloc(np + 1, sizeof(tensor));
-    jitc_value in[32] = { { 0 } }, ref_in[32] = { { 0 } }, out[16] = { { 0 } };
-    uint64_t state = seed;
-    for (uint32_t p = 0; p < np; p++) {
-        const jc_value *v = root->params[p];
-        if (v->type.kind == JC_TENSOR) {
-            make_tensor(v, device, syms, nsyms, &state, &on_device[p], &on_host[p]);
-            in[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_device[p].dl };
-            ref_in[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_host[p].dl };
-        } else if (v->type.kind == JC_SYMINT) {
-            in[p] = (jitc_value){ .tag = JITC_INT };
-            ck_assert(jc_ex_eval(v->type.expr, syms, nsyms, &in[p].i));
-            ref_in[p] = in[p];
-        } else {
-            in[p] = (jitc_value){ .tag = JITC_NAME, .name = jitc_layer_name_intern(ctx, v->name, NULL) };
-            ref_in[p] = in[p];
-        }
+    tensor *on_device, *on_host;
+    jitc_value in[32], ref_in[32], out[16];
+    jc_eval_out *want;
+} trial;
+
+/* Reads and builds; what fails is left in the context. */
+static jitc_status trial_build(trial *t, const graph_case *c, const char *device_name, uint64_t seed) {
+    jc_error err = JC_ERROR_INIT;
+    *t = (trial){ .c = c, .ctx = context(c, device_name, seed) };
+    char *text = graph_text(c);
+    jitc_model_options o = { .struct_size = sizeof o };
+    jitc_status status = jitc_graph_read(t->ctx, c->name, text, strlen(text), &t->graph);
+    if (status == JITC_OK) {
+        ck_assert_int_eq(jitc_graph_read(t->ctx, c->name, text, strlen(text), &t->plain), JITC_OK);
+        t->root = t->plain->g->root;
+        t->nsyms = jc_sym_count(t->root->graph->exprs);
+        ck_assert_uint_le(t->nsyms, 16);
+        status = jitc_model_build(t->ctx, &t->graph, 1, &o, &t->model);
     }
-    jc_eval_host host = { .call = call_op, .user = ctx };
-    jc_eval_out *want = JC_NEWN(plain->arena, jc_eval_out, nr);
-    jitc_status status = jc_eval(root, syms, nsyms, ref_in, &host, plain->arena, want, &err);
-    ck_assert_msg(status == JITC_OK, "%s: reference: %s", c->name, err.message);
-    for (int twice = 0; twice < 2; twice++) { /* the second call takes the remembered shape */
+    free(text);
+    if (status == JITC_OK)
+        ck_assert_msg(jc_context_device(t->ctx, &t->device, &err) == JITC_OK, "%s", err.message);
+    return status;
+}
+
+static void trial_inputs(trial *t, uint64_t seed) {
+    uint32_t np = t->root->nparams;
+    uint64_t state = seed;
+    t->on_device = calloc(np + 1, sizeof(tensor));
+    t->on_host = calloc(np + 1, sizeof(tensor));
+    for (uint32_t p = 0; p < np; p++) {
+        const jc_value *v = t->root->params[p];
+        jitc_value *in = &t->in[p];
+        if (v->type.kind == JC_TENSOR) {
+            make_tensor(v, t->device, t->syms, t->nsyms, &state, &t->on_device[p], &t->on_host[p]);
+            *in = (jitc_value){ .tag = JITC_TENSOR, .tensor = &t->on_device[p].dl };
+            t->ref_in[p] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &t->on_host[p].dl };
+            continue;
+        }
+        if (v->type.kind == JC_SYMINT) {
+            *in = (jitc_value){ .tag = JITC_INT };
+            ck_assert(jc_ex_eval(v->type.expr, t->syms, t->nsyms, &in->i));
+        } else {
+            *in = (jitc_value){ .tag = JITC_NAME, .name = jitc_layer_name_intern(t->ctx, v->name, NULL) };
+        }
+        t->ref_in[p] = *in;
+    }
+}
+
+/* The inputs again, after a run that may have written them. */
+static void trial_refill(trial *t) {
+    jc_error err = JC_ERROR_INIT;
+    for (uint32_t p = 0; p < t->root->nparams; p++) {
+        size_t bytes = jc_dtypes[t->root->params[p]->type.dtype].size;
+        if (t->in[p].tag != JITC_TENSOR)
+            continue;
+        for (int d = 0; d < t->on_host[p].dl.ndim; d++)
+            bytes *= (size_t)t->on_host[p].dims[d];
+        t->device->ops->copy_in(t->device, t->on_device[p].dl.data, t->on_host[p].dl.data, bytes, NULL, &err);
+    }
+}
+
+static jitc_status trial_reference(trial *t, jc_error *err) {
+    jc_eval_host host = { .call = call_op, .user = t->ctx };
+    t->want = JC_NEWN(t->plain->arena, jc_eval_out, t->root->noutputs);
+    return jc_eval(t->root, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
+}
+
+static jitc_status trial_run(trial *t) {
+    return jitc_model_run(t->model, 0, NULL, t->in, t->root->nparams, t->out, t->root->noutputs);
+}
+
+static void trial_end(trial *t) {
+    for (uint32_t p = 0; t->on_device && p < t->root->nparams; p++)
+        if (t->in[p].tag == JITC_TENSOR) {
+            t->device->ops->free(t->device, t->on_device[p].dl.data);
+            free(t->on_host[p].dl.data);
+        }
+    free(t->on_device);
+    free(t->on_host);
+    jitc_context_free(t->ctx);
+}
+
+/* Runs twice (the second call takes the remembered shape) and compares. WHERE says the symbols, for messages. */
+static double trial_compare(trial *t, const char *device_name, const char *where) {
+    jc_error err = JC_ERROR_INIT;
+    double worst = 0;
+    jitc_status status = trial_reference(t, &err);
+    ck_assert_msg(status == JITC_OK, "%s: reference: %s", t->c->name, err.message);
+    for (int twice = 0; twice < 2; twice++) {
         if (twice)
-            for (uint32_t p = 0; p < np; p++)
-                if (in[p].tag == JITC_TENSOR) {
-                    size_t bytes = jc_dtypes[root->params[p]->type.dtype].size;
-                    for (int d = 0; d < on_host[p].dl.ndim; d++)
-                        bytes *= (size_t)on_host[p].dims[d];
-                    device->ops->copy_in(device, on_device[p].dl.data, on_host[p].dl.data, bytes, NULL, &err);
-                }
-        status = jitc_model_run(model, 0, NULL, in, np, out, nr);
-        ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(ctx));
-        for (uint32_t i = 0; i < nr; i++) {
-            double d = distance(c, device, &out[i], &want[i]);
-            double limit = c->tolerance > 0 ? c->tolerance : default_tolerance((jc_dtype)want[i].dtype);
-            ck_assert_msg(d <= limit, "%s on %s, %lld rows: result %u is off by %g (limit %g)", c->name, device_name,
-                          (long long)sym, i, d, limit);
+            trial_refill(t);
+        status = trial_run(t);
+        ck_assert_msg(status == JITC_OK, "%s on %s, %s: %s", t->c->name, device_name, where, jitc_context_error(t->ctx));
+        for (uint32_t i = 0; i < t->root->noutputs; i++) {
+            double d = distance(t->c, t->device, &t->out[i], &t->want[i]);
+            double limit = t->c->tolerance > 0 ? t->c->tolerance : default_tolerance((jc_dtype)t->want[i].dtype);
+            ck_assert_msg(d <= limit, "%s on %s, %s: result %u is off by %g (limit %g)", t->c->name, device_name, where, i,
+                          d, limit);
             worst = d > worst ? d : worst;
         }
     }
-    for (uint32_t p = 0; p < np; p++)
-        if (in[p].tag == JITC_TENSOR) {
-            device->ops->free(device, on_device[p].dl.data);
-            free(on_host[p].dl.data);
-        }
-    free(on_device);
-    free(on_host);
-    free(text);
-    jitc_context_free(ctx);
     return worst;
+}
+
+double graph_check(const graph_case *c, const char *device_name, int64_t sym, uint64_t seed) {
+    trial t;
+    char where[40];
+    jitc_status status = trial_build(&t, c, device_name, seed);
+    ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(t.ctx));
+    for (uint32_t i = 0; i < t.nsyms; i++)
+        t.syms[i] = sym;
+    snprintf(where, sizeof where, "%lld rows", (long long)sym);
+    trial_inputs(&t, seed);
+    double worst = trial_compare(&t, device_name, where);
+    trial_end(&t);
+    return worst;
+}
+
+/* "s0=3 s1=0" */
+static void trial_symbols(trial *t, const char *text) {
+    for (const char *p = text; *p;) {
+        size_t name = strcspn(p, "=");
+        uint32_t sym = jc_sym_find(t->root->graph->exprs, p, name);
+        ck_assert_msg(sym != UINT32_MAX, "%s: no symbol %.*s", t->c->name, (int)name, p);
+        t->syms[sym] = strtoll(p + name + 1, (char **)&p, 10);
+        p += strspn(p, " ");
+    }
+}
+
+double graph_check_at(const graph_case *c, const char *device_name, const char *symbols, uint64_t seed) {
+    trial t;
+    jitc_status status = trial_build(&t, c, device_name, seed);
+    ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(t.ctx));
+    trial_symbols(&t, symbols);
+    trial_inputs(&t, seed);
+    double worst = trial_compare(&t, device_name, symbols);
+    trial_end(&t);
+    return worst;
+}
+
+void graph_fails_at(const graph_case *c, const char *device_name, const char *symbols, const char *fragments) {
+    trial t;
+    jc_error err = JC_ERROR_INIT;
+    char want[80];
+    jitc_status status = trial_build(&t, c, device_name, 1);
+    if (status == JITC_OK) {
+        trial_symbols(&t, symbols);
+        trial_inputs(&t, 1);
+        status = trial_reference(&t, &err);
+        ck_assert_msg(status == JITC_E_INPUT, "%s, %s: the reference gives %d", c->name, symbols, status);
+        status = trial_run(&t);
+    }
+    ck_assert_msg(status == JITC_E_INPUT, "%s on %s, %s: status %d", c->name, device_name, symbols, status);
+    for (const char *p = fragments; *p;) {
+        size_t n = strcspn(p, "|");
+        snprintf(want, sizeof want, "%.*s", (int)n, p);
+        ck_assert_msg(strstr(jitc_context_error(t.ctx), want) != NULL, "%s on %s, %s: \"%s\" does not say \"%s\"", c->name,
+                      device_name, symbols, jitc_context_error(t.ctx), want);
+        p += n + (p[n] == '|');
+    }
+    trial_end(&t);
 }
 
 jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artifact, size_t *n, char *message,

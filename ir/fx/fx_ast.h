@@ -197,6 +197,7 @@ struct fx_reader {
     /* the builder */
     jc_func *func;
     const fx_stmt *stmt;
+    uint64_t parts;             /* that splits and tuples were taken into so far */
     const struct fx_sig **sigs; /* per row of spellings.def, NULL until used */
     void *c_locale;             /* for numbers that need strtod_l */
 };

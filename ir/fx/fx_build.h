@@ -126,6 +126,9 @@ uint32_t fx_tensors(fx_call *c, int i, jc_value ***out);
 jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise);
 
 /* --- fx_build_view.c --- */
+/* May N more values be made of one call?  Most graphs name what they take, so memory stays in proportion to the text; a split
+   into thousands of parts of which one is used is let through a few times. */
+bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at);
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
 jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
 

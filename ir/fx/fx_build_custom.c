@@ -51,10 +51,11 @@ static bool param_written(const custom_row *row, const char *key, uint32_t index
     return false;
 }
 
+/* A written operand that has no bit makes them all written, as those of an unknown operator are. */
 static void mark(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask) {
     if (a->kind == JC_ARG_VALUE && a->value->type.kind == JC_TENSOR) {
-        if (written && *operand < 64)
-            *mask |= (uint64_t)1 << *operand;
+        if (written)
+            *mask |= *operand < 64 ? (uint64_t)1 << *operand : UINT64_MAX;
         ++*operand;
     } else if (a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT) {
         for (uint32_t i = 0; i < a->list.n; i++)
@@ -137,6 +138,8 @@ static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **know
     for (const fx_element *e = s->elements; e; e = e->next)
         if (e->index >= *n)
             *n = e->index + 1;
+    if (!fx_may_part(r, *n, at))
+        return NULL;
     jc_type *types = JC_NEWN(r->scratch, jc_type, *n);
     *known = fx_take(r, sizeof **known * (*n ? *n : 1));
     const jc_type *unknown = *n ? nothing_type(r) : NULL;

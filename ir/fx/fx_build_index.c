@@ -124,7 +124,7 @@ static void see_part(cursor *c, jc_arg part, int hidden) {
         return;
     }
     if (part.kind == JC_ARG_NONE) {
-        c->fresh[c->dim]++;
+        c->fresh[c->dim] += c->fresh[c->dim] <= JC_MAX_RANK; /* more than that is refused when the index is settled */
         return;
     }
     if (fx_is_tensor(part)) {

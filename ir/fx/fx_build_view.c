@@ -7,7 +7,18 @@
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
-#define MAX_PARTS 4096 /* of a split: more is a mistake, and would be as many nodes */
+#define MAX_PARTS 4096    /* of a split: more is a mistake, and would be as many nodes */
+#define FREE_PARTS 16384  /* of all splits of a text ... */
+#define BYTES_A_PART 8    /* ... and one more for so many bytes of it: to name one takes more */
+
+bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at) {
+    r->parts += n;
+    if (r->parts <= FREE_PARTS + (uint64_t)(r->end - r->text) / BYTES_A_PART)
+        return !r->status;
+    fx_fail(r, JITC_E_UNSUPPORTED, at, "The splits and tuples of this text have more than %llu parts, most of which nothing takes.",
+            (unsigned long long)r->parts - 1);
+    return false;
+}
 
 /* --- shapes --- */
 
@@ -404,6 +415,8 @@ jc_arg fx_h_slice(fx_call *c) {
 /* Consecutive parts of X along DIM. */
 static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes, uint32_t n) {
     jc_exprs *t = fx_x(c->r);
+    if (!fx_may_part(c->r, n, c->at))
+        return fx_nothing();
     jc_arg *at = fx_take(c->r, sizeof *at * (n ? n : 1));
     const jc_expr *start = jc_ex_int(t, 0);
     for (uint32_t i = 0; i < n && !c->r->status; i++) {
@@ -499,6 +512,8 @@ jc_arg fx_h_unbind(fx_call *c) {
         fx_refuse_arg(c, 1, "the number of parts must be a constant of at most 4096");
         return fx_nothing();
     }
+    if (!fx_may_part(c->r, (uint64_t)n, c->at))
+        return fx_nothing();
     jc_arg *at = fx_take(c->r, sizeof *at * (size_t)(n ? n : 1));
     for (int64_t i = 0; i < n && !c->r->status; i++)
         at[i] = fx_v(fx_select(c->r, x, dim, jc_ex_int(fx_x(c->r), i), c->at));

@@ -251,26 +251,45 @@ static fx_ast *parse_index(fx_reader *r, fx_ast *base) {
     return a;
 }
 
-/* `.name`: a longer path where the base is one, else an attribute. */
-static fx_ast *parse_attribute(fx_reader *r, fx_ast *base) {
+/* The name after a '.', which is the token at hand; NULL with a failure. */
+static fx_name *parse_member(fx_reader *r) {
     fx_next(r);
+    fx_name *name = r->token.name;
     if (!is(r, FX_T_NAME)) {
         expected(r, "a name after '.'");
-        return base;
+        return NULL;
     }
-    fx_name *name = r->token.name;
     fx_next(r);
-    const bool torch = base->kind == FX_A_NAME && base->name->length == 5 && !memcmp(base->name->text, "torch", 5);
-    if (base->kind != FX_A_PATH && !torch) {
-        fx_ast *a = parent(r, FX_A_ATTR, base->at, base);
-        a->key = name;
-        return a;
+    return name;
+}
+
+/* BASE and every `.name` that follows, blanks between them or not: one path, put together once. */
+static fx_ast *parse_path(fx_reader *r, fx_ast *base) {
+    jc_bytes path = JC_BYTES(r->scratch);
+    jc_put(&path, base->name->text, base->name->length);
+    while (is(r, '.')) {
+        const fx_name *name = parse_member(r);
+        if (!name)
+            return base;
+        jc_put_u8(&path, '.');
+        jc_put(&path, name->text, name->length);
     }
-    char *path = jc_arena_printf(r->scratch, "%.*s.%.*s", (int)base->name->length, base->name->text,
-                                 (int)name->length, name->text);
     base->kind = FX_A_PATH;
-    base->name = fx_intern(r, path, strlen(path));
+    base->name = fx_intern(r, (const char *)path.at, path.n);
     return base;
+}
+
+/* `.name`: a longer path where the base is one, else an attribute. */
+static fx_ast *parse_attribute(fx_reader *r, fx_ast *base) {
+    const bool torch = base->kind == FX_A_NAME && base->name->length == 5 && !memcmp(base->name->text, "torch", 5);
+    if (base->kind == FX_A_PATH || torch)
+        return parse_path(r, base);
+    fx_name *name = parse_member(r);
+    if (!name)
+        return base;
+    fx_ast *a = parent(r, FX_A_ATTR, base->at, base);
+    a->key = name;
+    return a;
 }
 
 static fx_ast *parse_postfix(fx_reader *r, fx_ast *a) {

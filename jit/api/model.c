@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "ir/fx/fx.h"
+#include "ir/solve.h"
 
 #define TEXT_MAX ((size_t)1 << 31)
 
@@ -432,7 +433,7 @@ jitc_status jitc_model_piece_info(const jitc_model *m, uint32_t piece, jitc_piec
 jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint32_t n, int64_t *out, jc_error *err) {
     for (uint32_t i = 0; i < p->canon.nsyms; i++)
         if (!jc_ex_eval(p->canon.syms[i], graph_syms, n, &out[i]))
-            return jc_fail(err, JITC_E_INPUT, "symbol %u of %s has no value", i, p->func->name);
+            return jc_no_value(p->func, p->canon.syms[i], graph_syms, p->func->line, err);
     return JITC_OK;
 }
 

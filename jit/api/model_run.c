@@ -311,29 +311,38 @@ static jitc_value literal_value(const jc_piece *p, uint32_t input) {
     }
 }
 
-static jitc_value root_arg(run *r, const jc_arg *a) {
-    jitc_value v = { .tag = JITC_NONE };
+/* What A, an argument of a call or an output of ROOT, is in this run. */
+static jitc_status root_arg(const jc_func *root, const run *r, const jc_arg *a, jitc_value *out, jc_error *err) {
+    *out = (jitc_value){ .tag = JITC_NONE };
     switch (a->kind) {
     case JC_ARG_VALUE:
-        return r->slots[a->value->id].value;
+        *out = r->slots[a->value->id].value;
+        return JITC_OK;
     case JC_ARG_EXPR:
-        v.tag = JITC_INT;
-        jc_ex_eval(a->expr, r->syms, r->nsyms, &v.i);
-        return v;
+        out->tag = JITC_INT;
+        if (jc_ex_eval(a->expr, r->syms, r->nsyms, &out->i))
+            return JITC_OK;
+        return jc_no_value(root, a->expr, r->syms, root->line, err);
     case JC_ARG_FLOAT:
-        return (jitc_value){ .tag = JITC_FLOAT, .f = a->f };
+        *out = (jitc_value){ .tag = JITC_FLOAT, .f = a->f };
+        return JITC_OK;
     case JC_ARG_BOOL:
-        return (jitc_value){ .tag = JITC_BOOL, .i = a->b };
+        *out = (jitc_value){ .tag = JITC_BOOL, .i = a->b };
+        return JITC_OK;
     default:
-        return v;
+        return JITC_OK;
     }
 }
 
 static jitc_status do_call(jitc_model *m, run *r, call *c, const jitc_value *params, void *stream, jc_error *err) {
     for (uint32_t i = 0; i < c->nin; i++) {
         const jc_bind *b = &c->piece->canon.inputs[i];
-        c->in[i] = b->kind == JC_BIND_LITERAL ? literal_value(c->piece, i)
-                   : params ? params[b->param] : root_arg(r, &c->node->args[b->param]);
+        if (b->kind == JC_BIND_LITERAL)
+            c->in[i] = literal_value(c->piece, i);
+        else if (params)
+            c->in[i] = params[b->param];
+        else
+            JC_TRY(root_arg(root_of(m, r->graph), r, &c->node->args[b->param], &c->in[i], err));
     }
     for (uint32_t e = 0; e < c->nescapes; e++)
         c->escapes[e] = (char *)m->runs->pool + r->blocks[c->escape_block[e]].offset;
@@ -364,7 +373,7 @@ static jitc_status run_graph(jitc_model *m, uint32_t graph, void *stream, const 
                 r->slots[c->node->results[v++]->id].value = c->out[o];
     }
     for (uint32_t i = 0; i < root->noutputs; i++)
-        results[i] = root_arg(r, &root->outputs[i]);
+        JC_TRY(root_arg(root, r, &root->outputs[i], &results[i], err));
     return JITC_OK;
 }
 

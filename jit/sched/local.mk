@@ -11,6 +11,11 @@ jit_libjit_la_SOURCES += \
 
 check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
 TESTS += tests/check_run tests/check_sched tests/check_planted
+check_PROGRAMS += tests/check_sizes
+TESTS += tests/check_sizes
+tests_check_sizes_SOURCES = tests/check_sizes.c tests/graph_run.c tests/graph_run.h
+tests_check_sizes_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_sizes_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h
 tests_check_run_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
