@@ -37,31 +37,33 @@ static const struct {
               { 'v', "torch.ops.vllm_ir." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." } };
 
 static const struct {
-    const char *op, *text;
+    jc_op op;
+    const char *text;
 } spoken[] = {
-    { "add", "`+` `+=`" },      { "sub", "`-` `-=`" },    { "mul", "`*` `*=` `** 2`" }, { "div", "`/` `/=`" },
-    { "floordiv", "`//`" },     { "remainder", "`%`" },   { "pow", "`**`" },            { "neg", "`-x`" },
-    { "bitwise_not", "`~x`" },  { "bitand", "`&`" },      { "bitor", "`\\|`" },         { "bitxor", "`^`" },
-    { "shl", "`<<`" },          { "shr", "`>>`" },        { "eq", "`==`" },             { "ne", "`!=`" },
-    { "lt", "`<`" },            { "le", "`<=`" },         { "gt", "`>`" },              { "ge", "`>=`" },
-    { "matmul", "`@`" },        { "take", "`x[index]`" }, { "slice", "`x[a:b:c]` `x[i]`" },
-    { "reshape", "`x[None]`" }, { "bitcast", "`x.view(dtype)`" }, { "permute", "`x.T` `x.mT`" }, { "copy_", "`x[...] = y` and every in-place spelling" },
+    { JC_OP_add, "`+` `+=`" },      { JC_OP_sub, "`-` `-=`" },    { JC_OP_mul, "`*` `*=` `** 2`" }, { JC_OP_div, "`/` `/=`" },
+    { JC_OP_floordiv, "`//`" },     { JC_OP_remainder, "`%`" },   { JC_OP_pow, "`**`" },            { JC_OP_neg, "`-x`" },
+    { JC_OP_bitwise_not, "`~x`" },  { JC_OP_bitand, "`&`" },      { JC_OP_bitor, "`\\|`" },         { JC_OP_bitxor, "`^`" },
+    { JC_OP_shl, "`<<`" },          { JC_OP_shr, "`>>`" },        { JC_OP_eq, "`==`" },             { JC_OP_ne, "`!=`" },
+    { JC_OP_lt, "`<`" },            { JC_OP_le, "`<=`" },         { JC_OP_gt, "`>`" },              { JC_OP_ge, "`>=`" },
+    { JC_OP_matmul, "`@`" },        { JC_OP_take, "`x[index]`" }, { JC_OP_slice, "`x[a:b:c]` `x[i]`" },
+    { JC_OP_reshape, "`x[None]`" }, { JC_OP_bitcast, "`x.view(dtype)`" }, { JC_OP_permute, "`x.T` `x.mT`" }, { JC_OP_copy_, "`x[...] = y` and every in-place spelling" },
 };
 
 static const struct {
-    const char *op, *text;
+    jc_op op;
+    const char *text;
 } limits[] = {
-    { "arange", "a constant length where a bound is a float" },
-    { "bitcast", "equal element sizes, or the last dimension scales" },
-    { "clamp", "bounds are numbers; tensors become `maximum` and `minimum`" },
-    { "div", "`rounding_mode` None or 'floor'" },
-    { "pad", "constant padding, not negative" },
-    { "slice", "positive constant step; at most 4096 parts of a split, their number a constant" },
-    { "expand", "`repeat_interleave` with a number of repeats, not a tensor" },
-    { "take", "one tensor of integers among the indices" },
-    { "empty", "contiguous buffers only" },
-    { "amax", "values of a maximum only, not its indices" },
-    { "amin", "values of a minimum only, not its indices" },
+    { JC_OP_arange, "a constant length where a bound is a float" },
+    { JC_OP_bitcast, "equal element sizes, or the last dimension scales" },
+    { JC_OP_clamp, "bounds are numbers; tensors become `maximum` and `minimum`" },
+    { JC_OP_div, "`rounding_mode` None or 'floor'" },
+    { JC_OP_pad, "constant padding, not negative" },
+    { JC_OP_slice, "positive constant step; at most 4096 parts of a split, their number a constant" },
+    { JC_OP_expand, "`repeat_interleave` with a number of repeats, not a tensor" },
+    { JC_OP_take, "one tensor of integers among the indices" },
+    { JC_OP_empty, "contiguous buffers only" },
+    { JC_OP_amax, "values of a maximum only, not its indices" },
+    { JC_OP_amin, "values of a minimum only, not its indices" },
 };
 
 static bool has_word(const char *forms_, char c) {
@@ -71,7 +73,7 @@ static bool has_word(const char *forms_, char c) {
 static void print_spellings(jc_op op) {
     const char *sep = "";
     for (size_t i = 0; i < COUNT(spoken); i++)
-        if (strcmp(spoken[i].op, jc_ops[op].name) == 0) {
+        if (spoken[i].op == op) {
             printf("%s", spoken[i].text);
             sep = " ";
         }
@@ -185,7 +187,7 @@ static void print_row(jc_op op) {
     print_dtypes(op);
     printf(" | ");
     for (size_t i = 0; i < COUNT(limits); i++)
-        if (strcmp(limits[i].op, jc_ops[op].name) == 0)
+        if (limits[i].op == op)
             printf("%s", limits[i].text);
     printf(" |\n");
 }
@@ -201,7 +203,7 @@ int main(void) {
            "| operator | spellings | dtypes of tensors | limits |\n|---|---|---|---|\n",
            JC_MAX_RANK);
     for (int op = 0; op < JC_OP_COUNT; op++)
-        if (op != JC_OP_custom && op != JC_OP_call)
+        if (jc_ops[op].nresults != JC_AS_CALLED)
             print_row((jc_op)op);
     printf("\nThese make no node, since they give the tensor itself, a size, or nothing: ");
     print_spellings(JC_OP_custom);

@@ -137,12 +137,12 @@ static jc_value *rms_norm(copier *c, const jc_node *n, jc_value *x, uint32_t w, 
     return cast(c, y, dtype);
 }
 
-static void decompose_rms_norm(copier *c, const jc_node *n, jc_value **out) {
+static void define_rms_norm(copier *c, const jc_node *n, jc_value **out) {
     jc_value *x = operand(c, n, 0);
     out[0] = rms_norm(c, n, widen(c, x), 1, x->type.dtype);
 }
 
-static void decompose_fused_add_rms_norm(copier *c, const jc_node *n, jc_value **out) {
+static void define_fused_add_rms_norm(copier *c, const jc_node *n, jc_value **out) {
     jc_value *x = operand(c, n, 0), *r = operand(c, n, 1);
     jc_value *wide = widen(c, x); /* one statement each: the order of nodes must not be the compiler's choice */
     jc_value *sum = binary(c, JC_OP_add, wide, widen(c, r));
@@ -150,7 +150,7 @@ static void decompose_fused_add_rms_norm(copier *c, const jc_node *n, jc_value *
     out[0] = rms_norm(c, n, sum, 2, x->type.dtype);
 }
 
-static void decompose_layer_norm(copier *c, const jc_node *n, jc_value **out) {
+static void define_layer_norm(copier *c, const jc_node *n, jc_value **out) {
     jc_value *x = operand(c, n, 0), *weight = operand(c, n, 2), *bias = operand(c, n, 3);
     uint32_t count = (uint32_t)n->args[1].expr->value;
     jc_value *wide = widen(c, x);
@@ -165,7 +165,7 @@ static void decompose_layer_norm(copier *c, const jc_node *n, jc_value **out) {
 }
 
 /* With a dtype given, x is rounded to it first. */
-static void decompose_softmax(copier *c, const jc_node *n, jc_value **out) {
+static void define_softmax(copier *c, const jc_node *n, jc_value **out) {
     uint8_t dtype = n->results[0]->type.dtype;
     jc_value *x = widen(c, cast(c, operand(c, n, 0), dtype));
     jc_arg dims = jc_arg_list(c->g, &n->args[1], 1);
@@ -175,7 +175,7 @@ static void decompose_softmax(copier *c, const jc_node *n, jc_value **out) {
     out[0] = cast(c, binary(c, JC_OP_div, e, sum), dtype);
 }
 
-static void decompose_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {
+static void define_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {
     jc_value *x = operand(c, n, 0);
     const jc_type *type = &n->results[0]->type;
     const jc_expr *half = type->dims[type->rank - 1];
@@ -185,16 +185,14 @@ static void decompose_silu_and_mul(copier *c, const jc_node *n, jc_value **out) 
 }
 
 static void (*const definitions[JC_OP_COUNT])(copier *c, const jc_node *n, jc_value **out) = {
-    [JC_OP_rms_norm] = decompose_rms_norm,
-    [JC_OP_fused_add_rms_norm] = decompose_fused_add_rms_norm,
-    [JC_OP_layer_norm] = decompose_layer_norm,
-    [JC_OP_softmax] = decompose_softmax,
-    [JC_OP_silu_and_mul] = decompose_silu_and_mul,
+#define COMPOSITE(id, ...) [JC_OP_##id] = define_##id,
+#define OP(...)
+#include "ir/ops.def"
 };
 
 /* The last value stands for the node's result: it gets its name, and the dims that annotations settled. */
 static jitc_status decompose_node(copier *c, const jc_node *n) {
-    jc_value *out[2] = { NULL, NULL };
+    jc_value *out[JC_MAX_RESULTS] = { NULL };
     c->line = n->line;
     definitions[n->op](c, n, out);
     for (uint32_t i = 0; i < n->nresults && !c->status; i++) {

@@ -82,7 +82,7 @@ jitc_status jc_func_add(jc_func *f, jc_op op, const jc_arg *args, uint32_t nargs
     if (nargs > room)
         return jc_fail_at(err, JITC_E_INPUT, f->graph->file, line, 0, NULL, "%s: expected %u arguments, got %u.",
                           jc_ops[op].name, room, nargs);
-    jc_node *n = node_new(f, op, args, nargs, room, op == JC_OP_fused_add_rms_norm ? 2 : 1, line);
+    jc_node *n = node_new(f, op, args, nargs, room, jc_ops[op].nresults, line);
     JC_TRY(jc_infer(f, n, err));
     append(f, n);
     if (out)

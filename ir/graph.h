@@ -26,7 +26,6 @@ typedef struct jc_graph jc_graph;
 typedef enum jc_op {
 #define OP(id, ...) JC_OP_##id,
 #include "ir/ops.def"
-#undef OP
     JC_OP_COUNT
 } jc_op;
 
@@ -118,13 +117,18 @@ typedef enum jc_trait {
     JC_EFFECT = 16,    /* writes, or calls out: kept, in order */
     JC_ALLOCATES = 32, /* a fresh buffer with an identity of its own: never merged with another */
     JC_COMPOSITE = 64, /* jc_decompose() knows how to write it in simpler ones */
+    JC_OVERFLOWS = 128, /* of integers: what it computes may lie outside the result's dtype, and wraps */
 } jc_trait;
+
+#define JC_MAX_RESULTS 2 /* of a compiled operator */
+#define JC_AS_CALLED 0   /* instead of a number of results: arguments and results are as the call says */
 
 typedef struct jc_op_info {
     const char *name;
     const char *sig;   /* see the head of ops.def */
     unsigned traits;
     uint8_t nargs;
+    uint8_t nresults; /* JC_AS_CALLED: custom and call, which have no signature either */
 } jc_op_info;
 extern const jc_op_info jc_ops[JC_OP_COUNT];
 

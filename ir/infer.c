@@ -186,45 +186,22 @@ bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr
 
 /* ---- the rules ---- */
 
+/* What a custom operator gives is annotated. */
+jitc_status jc_infer_custom(jc_in *in) {
+    (void)in;
+    return JITC_OK;
+}
+
 static jc_rule *const rules[JC_OP_COUNT] = {
-    [JC_OP_cast] = jc_infer_cast,
-    [JC_OP_clamp] = jc_infer_clamp,
-    [JC_OP_where] = jc_infer_where,
-    [JC_OP_sum] = jc_infer_reduction,
-    [JC_OP_mean] = jc_infer_reduction,
-    [JC_OP_amax] = jc_infer_reduction,
-    [JC_OP_amin] = jc_infer_reduction,
-    [JC_OP_softmax] = jc_infer_softmax,
-    [JC_OP_layer_norm] = jc_infer_layer_norm,
-    [JC_OP_rms_norm] = jc_infer_rms_norm,
-    [JC_OP_fused_add_rms_norm] = jc_infer_rms_norm,
-    [JC_OP_silu_and_mul] = jc_infer_silu_and_mul,
-    [JC_OP_reshape] = jc_infer_reshape,
-    [JC_OP_permute] = jc_infer_permute,
-    [JC_OP_slice] = jc_infer_slice,
-    [JC_OP_expand] = jc_infer_expand,
-    [JC_OP_bitcast] = jc_infer_bitcast,
-    [JC_OP_contiguous] = jc_infer_contiguous,
-    [JC_OP_clone] = jc_infer_clone,
-    [JC_OP_cat] = jc_infer_cat,
-    [JC_OP_pad] = jc_infer_pad,
-    [JC_OP_take] = jc_infer_take,
-    [JC_OP_empty] = jc_infer_empty,
-    [JC_OP_full] = jc_infer_full,
-    [JC_OP_arange] = jc_infer_arange,
-    [JC_OP_linear] = jc_infer_linear,
-    [JC_OP_matmul] = jc_infer_matmul,
-    [JC_OP_copy_] = jc_infer_copy,
+#define OP(id, sig, results, traits, infer, ...) [JC_OP_##id] = jc_infer_##infer,
+#include "ir/ops.def"
 };
 
 jitc_status jc_infer(jc_func *f, jc_node *n, jc_error *err) {
     jc_in in = { f, f->graph->exprs, f->graph->arena, n, err };
-    if (n->op == JC_OP_custom)
-        return JITC_OK;
-    if (n->op == JC_OP_call)
-        return jc_infer_call(&in);
-    JC_TRY(check_args(&in));
-    return rules[n->op] ? rules[n->op](&in) : jc_infer_pointwise(&in);
+    if (jc_ops[n->op].nresults != JC_AS_CALLED)
+        JC_TRY(check_args(&in));
+    return rules[n->op](&in);
 }
 
 /* ---- annotations ---- */

@@ -56,16 +56,9 @@ bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr
 /* Broadcasts the N-dim *DIMS with WITH. */
 jitc_status jc_in_broadcast(jc_in *in, const jc_expr *const **dims, uint32_t *rank, const jc_type *with);
 
-/* pointwise */
-jc_rule jc_infer_pointwise, jc_infer_cast, jc_infer_clamp, jc_infer_where;
-/* views */
-jc_rule jc_infer_reshape, jc_infer_permute, jc_infer_slice, jc_infer_expand, jc_infer_bitcast, jc_infer_contiguous;
-/* all others */
-jc_rule jc_infer_reduction, jc_infer_softmax, jc_infer_layer_norm, jc_infer_rms_norm, jc_infer_silu_and_mul,
-    jc_infer_clone, jc_infer_cat, jc_infer_pad, jc_infer_take, jc_infer_empty, jc_infer_full, jc_infer_arange,
-    jc_infer_linear, jc_infer_matmul, jc_infer_copy;
-/* Values of a call's results, from the callee's outputs. */
-jc_rule jc_infer_call;
+/* The rules that ops.def names; jc_infer_call gives a call's results the types of the callee's outputs. */
+#define OP(id, sig, results, traits, infer, ...) jc_rule jc_infer_##infer;
+#include "ir/ops.def"
 
 /* Leaves of F's outputs that are no None, in order; to COUNT how many. LEAVES may be NULL. */
 uint32_t jc_func_leaves(const jc_func *f, const jc_arg **leaves);

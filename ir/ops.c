@@ -11,11 +11,11 @@
      SPACE(s, 14) + SPACE(s, 15))
 
 const jc_op_info jc_ops[JC_OP_COUNT] = {
-#define OP(id, sig, traits) { #id, sig, traits, WORDS(sig) },
+#define OP(id, sig, results, traits, ...) { #id, sig, traits, WORDS(sig), results },
 #include "ir/ops.def"
-#undef OP
 };
 
-#define OP(id, sig, traits) _Static_assert(sizeof(sig) <= 17, "WORDS() looks at 16 characters");
+#define OP(id, sig, results, ...)                                                                  \
+    _Static_assert(sizeof(sig) <= 17, "WORDS() looks at 16 characters");                           \
+    _Static_assert((results) <= JC_MAX_RESULTS, "too many results");
 #include "ir/ops.def"
-#undef OP

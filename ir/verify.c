@@ -108,7 +108,7 @@ static void check_arity(checker *c, const jc_node *n) {
             fault(c, "a call of %s has %u arguments and %u results", n->callee->name, n->nargs, n->nresults);
     } else if (n->nargs != jc_ops[n->op].nargs) {
         fault(c, "%u arguments were expected, not %u", jc_ops[n->op].nargs, n->nargs);
-    } else if (n->nresults != (n->op == JC_OP_fused_add_rms_norm ? 2u : 1u)) {
+    } else if (n->nresults != jc_ops[n->op].nresults) {
         fault(c, "there are %u results", n->nresults);
     }
 }
@@ -123,7 +123,7 @@ static void check_node(checker *c, const jc_node *n) {
     check_arity(c, n);
     for (uint32_t i = 0; i < n->nargs; i++)
         check_arg(c, &n->args[i]);
-    if (!c->status && n->op != JC_OP_custom && n->op != JC_OP_call && !jc_args_fit(n))
+    if (!c->status && jc_ops[n->op].nresults != JC_AS_CALLED && !jc_args_fit(n))
         fault(c, "the arguments do not fit the signature \"%s\"", jc_ops[n->op].sig);
     for (uint32_t i = 0; i < n->nresults; i++)
         define(c, n->results[i], n, i);

@@ -212,6 +212,8 @@ START_TEST(operator_table) {
         for (char *word = strtok(sig, " "); word; word = strtok(NULL, " "))
             n++;
         ck_assert_msg(jc_ops[op].nargs == n, "%s: %u, not %u", jc_ops[op].name, jc_ops[op].nargs, n);
+        unsigned results = op == JC_OP_fused_add_rms_norm ? 2 : op == JC_OP_custom || op == JC_OP_call ? JC_AS_CALLED : 1;
+        ck_assert_msg(jc_ops[op].nresults == results, "%s: %u results", jc_ops[op].name, jc_ops[op].nresults);
     }
 }
 END_TEST

@@ -21,21 +21,7 @@ static int64_t i_abs(int64_t x) { return x < 0 ? i_neg(x) : x; }
 static int64_t i_relu(int64_t x) { return x < 0 ? 0 : x; }
 static int64_t i_same(int64_t x) { return x; }
 static int64_t i_not(int64_t x) { return ~x; }
-
-static const struct {
-    double (*f)(double);
-    int64_t (*i)(int64_t); /* NULL: integers become floats first */
-} unary[JC_OP_COUNT] = {
-    [JC_OP_neg] = { f_neg, i_neg },     [JC_OP_abs] = { fabs, i_abs },
-    [JC_OP_exp] = { exp, NULL },        [JC_OP_exp2] = { exp2, NULL },
-    [JC_OP_log] = { log, NULL },        [JC_OP_sqrt] = { sqrt, NULL },
-    [JC_OP_rsqrt] = { f_rsqrt, NULL },  [JC_OP_reciprocal] = { f_reciprocal, NULL },
-    [JC_OP_sin] = { sin, NULL },        [JC_OP_cos] = { cos, NULL },
-    [JC_OP_tanh] = { tanh, NULL },      [JC_OP_erf] = { erf, NULL },
-    [JC_OP_sigmoid] = { f_sigmoid, NULL }, [JC_OP_silu] = { f_silu, NULL },
-    [JC_OP_relu] = { f_relu, i_relu },  [JC_OP_floor] = { floor, i_same },
-    [JC_OP_ceil] = { ceil, i_same },    [JC_OP_bitwise_not] = { NULL, i_not },
-};
+static int64_t b_not(int64_t x) { return !x; }
 
 /* A result, N operands broadcast to it, and the walk over them: operand k at it.at[k], the result at it.at[n]. */
 typedef struct pointwise {
@@ -76,24 +62,43 @@ static jitc_status unsupported(jc_ev *ev, const jc_node *n, uint8_t dtype) {
     return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "The operator has no meaning for dtype %s.", jc_dtypes[dtype].name);
 }
 
-jitc_status jc_ev_unary(jc_ev *ev, const jc_node *n) {
+/* F on floats, I on integers; NULL where the operator has no meaning for them. */
+static jitc_status unary(jc_ev *ev, const jc_node *n, double (*f)(double), int64_t (*i)(int64_t)) {
     pointwise p;
     JC_TRY(begin(ev, n, 1, &p));
-    if (p.f && unary[n->op].f) {
+    if (p.f && f) {
         for (; p.it.left > 0; jc_ev_next(&p.it))
-            p.f[p.it.at[1]] = unary[n->op].f(jc_ev_f(&p.in[0], p.it.at[0]));
+            p.f[p.it.at[1]] = f(jc_ev_f(&p.in[0], p.it.at[0]));
         return JITC_OK;
     }
-    if (p.f || !unary[n->op].i)
+    if (p.f || !i)
         return unsupported(ev, n, p.out->dtype);
     JC_TRY(only_integers(ev, n, &p, 1));
-    for (; p.it.left > 0; jc_ev_next(&p.it)) {
-        int64_t x = p.in[0].i[p.it.at[0]];
-        bool invert = n->op == JC_OP_bitwise_not && p.out->dtype == JC_B8; /* ~True is False, not -2 */
-        p.i[p.it.at[1]] = invert ? !x : jc_ev_wrap(p.out->dtype, unary[n->op].i(x));
-    }
+    for (; p.it.left > 0; jc_ev_next(&p.it))
+        p.i[p.it.at[1]] = jc_ev_wrap(p.out->dtype, i(p.in[0].i[p.it.at[0]]));
     return JITC_OK;
 }
+
+#define UNARY(name, f, i)                                                                          \
+    jitc_status jc_ev_##name(jc_ev *ev, const jc_node *n) { return unary(ev, n, f, i); }
+UNARY(neg, f_neg, i_neg)
+UNARY(abs, fabs, i_abs)
+UNARY(exp, exp, NULL)
+UNARY(exp2, exp2, NULL)
+UNARY(log, log, NULL)
+UNARY(sqrt, sqrt, NULL)
+UNARY(rsqrt, f_rsqrt, NULL)
+UNARY(reciprocal, f_reciprocal, NULL)
+UNARY(sin, sin, NULL)
+UNARY(cos, cos, NULL)
+UNARY(tanh, tanh, NULL)
+UNARY(erf, erf, NULL)
+UNARY(sigmoid, f_sigmoid, NULL)
+UNARY(silu, f_silu, NULL)
+UNARY(relu, f_relu, i_relu)
+UNARY(floor, floor, i_same)
+UNARY(ceil, ceil, i_same)
+UNARY(bitwise_not, NULL, n->results[0]->type.dtype == JC_B8 ? b_not : i_not) /* ~True is False, not -2 */
 
 static double gelu_erf(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752440)); }
 static double gelu_tanh(double x) {
@@ -203,70 +208,48 @@ static int64_t i_pow(int64_t a, int64_t b) {
 static int64_t i_shl(int64_t a, int64_t b) { return b < 0 || b > 63 ? 0 : (int64_t)((uint64_t)a << b); }
 static int64_t i_shr(int64_t a, int64_t b) { return a >> (b < 0 || b > 63 ? 63 : b); }
 
-static const struct {
-    double (*f)(double, double);
-    int64_t (*i)(int64_t, int64_t);
-} binary[JC_OP_COUNT] = {
-    [JC_OP_add] = { f_add, i_add },
-    [JC_OP_sub] = { f_sub, i_sub },
-    [JC_OP_mul] = { f_mul, i_mul },
-    [JC_OP_div] = { f_div, NULL },
-    [JC_OP_floordiv] = { f_floordiv, i_floordiv },
-    [JC_OP_remainder] = { f_remainder, i_remainder },
-    [JC_OP_pow] = { pow, i_pow },
-    [JC_OP_minimum] = { f_minimum, i_minimum },
-    [JC_OP_maximum] = { f_maximum, i_maximum },
-    [JC_OP_bitand] = { NULL, i_and },
-    [JC_OP_bitor] = { NULL, i_or },
-    [JC_OP_bitxor] = { NULL, i_xor },
-    [JC_OP_shl] = { NULL, i_shl },
-    [JC_OP_shr] = { NULL, i_shr },
-};
-
-jitc_status jc_ev_binary(jc_ev *ev, const jc_node *n) {
+/* F on floats, I on integers; NULL where the operator has no meaning for them.  DIVIDES: not by an integer 0. */
+static jitc_status binary(jc_ev *ev, const jc_node *n, double (*f)(double, double), int64_t (*i)(int64_t, int64_t),
+                          bool divides) {
     pointwise p;
     JC_TRY(begin(ev, n, 2, &p));
-    if (p.f && binary[n->op].f) {
+    if (p.f && f) {
         for (; p.it.left > 0; jc_ev_next(&p.it))
-            p.f[p.it.at[2]] = binary[n->op].f(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]));
+            p.f[p.it.at[2]] = f(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]));
         return JITC_OK;
     }
-    if (p.f || !binary[n->op].i)
+    if (p.f || !i)
         return unsupported(ev, n, p.out->dtype);
     JC_TRY(only_integers(ev, n, &p, 2));
-    bool divides = n->op == JC_OP_floordiv || n->op == JC_OP_remainder;
     for (; p.it.left > 0; jc_ev_next(&p.it)) {
         int64_t a = p.in[0].i[p.it.at[0]], b = p.in[1].i[p.it.at[1]];
         if (divides && b == 0)
             return jc_ev_fail(ev, n, JITC_E_INPUT, "An integer is divided by zero.");
-        p.i[p.it.at[2]] = jc_ev_wrap(p.out->dtype, binary[n->op].i(a, b));
+        p.i[p.it.at[2]] = jc_ev_wrap(p.out->dtype, i(a, b));
     }
     return JITC_OK;
 }
 
-static bool compare_f(uint16_t op, double a, double b) {
-    switch (op) {
-    case JC_OP_eq: return a == b;
-    case JC_OP_ne: return a != b;
-    case JC_OP_lt: return a < b;
-    case JC_OP_le: return a <= b;
-    case JC_OP_gt: return a > b;
-    default: return a >= b;
-    }
-}
+#define BINARY(name, f, i)                                                                         \
+    jitc_status jc_ev_##name(jc_ev *ev, const jc_node *n) { return binary(ev, n, f, i, false); }
+#define DIVISION(name, f, i)                                                                       \
+    jitc_status jc_ev_##name(jc_ev *ev, const jc_node *n) { return binary(ev, n, f, i, true); }
+BINARY(add, f_add, i_add)
+BINARY(sub, f_sub, i_sub)
+BINARY(mul, f_mul, i_mul)
+BINARY(div, f_div, NULL)
+DIVISION(floordiv, f_floordiv, i_floordiv)
+DIVISION(remainder, f_remainder, i_remainder)
+BINARY(pow, pow, i_pow)
+BINARY(minimum, f_minimum, i_minimum)
+BINARY(maximum, f_maximum, i_maximum)
+BINARY(bitand, NULL, i_and)
+BINARY(bitor, NULL, i_or)
+BINARY(bitxor, NULL, i_xor)
+BINARY(shl, NULL, i_shl)
+BINARY(shr, NULL, i_shr)
 
-static bool compare_i(uint16_t op, int64_t a, int64_t b) {
-    switch (op) {
-    case JC_OP_eq: return a == b;
-    case JC_OP_ne: return a != b;
-    case JC_OP_lt: return a < b;
-    case JC_OP_le: return a <= b;
-    case JC_OP_gt: return a > b;
-    default: return a >= b;
-    }
-}
-
-jitc_status jc_ev_compare(jc_ev *ev, const jc_node *n) {
+static jitc_status compare(jc_ev *ev, const jc_node *n, bool (*f)(double, double), bool (*i)(int64_t, int64_t)) {
     pointwise p;
     JC_TRY(begin(ev, n, 2, &p));
     if (p.f)
@@ -274,11 +257,21 @@ jitc_status jc_ev_compare(jc_ev *ev, const jc_node *n) {
     bool ints = p.in[0].i && p.in[1].i;
     for (; p.it.left > 0; jc_ev_next(&p.it)) {
         int64_t a = p.it.at[0], b = p.it.at[1];
-        p.i[p.it.at[2]] = ints ? compare_i(n->op, p.in[0].i[a], p.in[1].i[b])
-                               : compare_f(n->op, jc_ev_f(&p.in[0], a), jc_ev_f(&p.in[1], b));
+        p.i[p.it.at[2]] = ints ? i(p.in[0].i[a], p.in[1].i[b]) : f(jc_ev_f(&p.in[0], a), jc_ev_f(&p.in[1], b));
     }
     return JITC_OK;
 }
+
+#define COMPARE(name, op)                                                                          \
+    static bool f_##name(double a, double b) { return a op b; }                                    \
+    static bool i_##name(int64_t a, int64_t b) { return a op b; }                                  \
+    jitc_status jc_ev_##name(jc_ev *ev, const jc_node *n) { return compare(ev, n, f_##name, i_##name); }
+COMPARE(eq, ==)
+COMPARE(ne, !=)
+COMPARE(lt, <)
+COMPARE(le, <=)
+COMPARE(gt, >)
+COMPARE(ge, >=)
 
 /* ---- three ---- */
 

@@ -121,19 +121,12 @@ double jc_ev_cast(uint8_t from, uint8_t to, double x);
 /* A floating value as an integer of dtype TO. */
 int64_t jc_ev_trunc(uint8_t to, double x);
 
-/* --- the operators, by file --- */
+/* --- the operators: what ops.def names --- */
 typedef jitc_status jc_ev_op(jc_ev *ev, const jc_node *n);
-/* eval_pointwise.c */
-jc_ev_op jc_ev_unary, jc_ev_gelu, jc_ev_softplus, jc_ev_cast_op, jc_ev_binary, jc_ev_compare, jc_ev_clamp, jc_ev_where;
-/* eval_reduce.c */
-jc_ev_op jc_ev_reduce, jc_ev_softmax, jc_ev_layer_norm, jc_ev_rms_norm, jc_ev_fused_add_rms_norm, jc_ev_silu_and_mul;
-/* eval_shape.c */
-jc_ev_op jc_ev_reshape, jc_ev_permute, jc_ev_slice, jc_ev_expand, jc_ev_bitcast, jc_ev_contiguous_op, jc_ev_clone,
-    jc_ev_cat, jc_ev_pad, jc_ev_take, jc_ev_empty, jc_ev_full, jc_ev_arange, jc_ev_copy_op;
-/* eval_matmul.c */
-jc_ev_op jc_ev_linear, jc_ev_matmul;
-/* eval_custom.c */
-jitc_value jc_ev_string(jc_ev *ev, const char *text); /* a string literal of a call, as the host wants it */
-jc_ev_op jc_ev_custom;
+#define OP(id, sig, results, traits, infer, eval, ...) jc_ev_op jc_ev_##eval;
+#include "ir/ops.def"
+
+/* eval_custom.c: a string literal of a call, as the host wants it */
+jitc_value jc_ev_string(jc_ev *ev, const char *text);
 
 #endif

@@ -52,52 +52,54 @@ static jitc_status part(jc_ev *ev, const jc_node *n, reduction *r) {
                              : jc_ev_fail(ev, n, JITC_E_INPUT, "The result's dims are not what is left of the operand's.");
 }
 
-static double fold_f(uint16_t op, double a, double b) {
-    if (op == JC_OP_sum || op == JC_OP_mean)
-        return a + b;
-    if (a != a || b != b)
-        return a + b;
-    return op == JC_OP_amax ? fmax(a, b) : fmin(a, b);
-}
+/* How elements fold into one, and what folding starts from. */
+typedef struct fold {
+    double (*f)(double, double);
+    int64_t (*i)(int64_t, int64_t);
+    double first_f;
+    int64_t first_i;
+    bool averages, extremum;
+} fold;
 
-static int64_t fold_i(uint16_t op, int64_t a, int64_t b) {
-    if (op == JC_OP_sum)
-        return (int64_t)((uint64_t)a + (uint64_t)b);
-    return (op == JC_OP_amax) == (a > b) ? a : b;
-}
+static double f_sum(double a, double b) { return a + b; }
+static double f_max(double a, double b) { return a != a || b != b ? a + b : fmax(a, b); }
+static double f_min(double a, double b) { return a != a || b != b ? a + b : fmin(a, b); }
+static int64_t i_sum(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
+static int64_t i_max(int64_t a, int64_t b) { return a > b ? a : b; }
+static int64_t i_min(int64_t a, int64_t b) { return a > b ? b : a; }
 
-/* One result element, from the elements of R's reduced dims at AT. CAST: the dtype that each is cast to first. */
-static double reduce_f(jc_ev *ev, uint16_t op, const reduction *r, int64_t at, uint8_t cast) {
+/* One result element, from the elements of R's reduced dims at AT, each cast to dtype CAST first. */
+static double reduce_f(jc_ev *ev, const fold *op, const reduction *r, int64_t at, uint8_t cast) {
     const double *f = jc_is_float(r->x.dtype) ? jc_ev_floats(ev, &r->x) : NULL;
     const int64_t *i = f ? NULL : jc_ev_ints(ev, &r->x);
     jc_ev_iter it = jc_ev_begin(r->ngone, r->gone);
     jc_ev_with(&it, r->gone_in, at);
     int64_t count = it.left;
-    double total = op == JC_OP_amax ? -INFINITY : op == JC_OP_amin ? INFINITY : 0;
+    double total = op->first_f;
     for (; it.left > 0; jc_ev_next(&it))
-        total = fold_f(op, total, jc_ev_cast(r->x.dtype, cast, f ? f[it.at[0]] : (double)i[it.at[0]]));
-    return op == JC_OP_mean ? total / (double)count : total;
+        total = op->f(total, jc_ev_cast(r->x.dtype, cast, f ? f[it.at[0]] : (double)i[it.at[0]]));
+    return op->averages ? total / (double)count : total;
 }
 
-static int64_t reduce_i(jc_ev *ev, uint16_t op, const reduction *r, int64_t at) {
+static int64_t reduce_i(jc_ev *ev, const fold *op, const reduction *r, int64_t at) {
     const int64_t *i = jc_ev_ints(ev, &r->x);
     jc_ev_iter it = jc_ev_begin(r->ngone, r->gone);
     jc_ev_with(&it, r->gone_in, at);
-    int64_t total = op == JC_OP_amax ? INT64_MIN : op == JC_OP_amin ? INT64_MAX : 0;
+    int64_t total = op->first_i;
     for (; it.left > 0; jc_ev_next(&it))
-        total = fold_i(op, total, i[it.at[0]]);
+        total = op->i(total, i[it.at[0]]);
     return total;
 }
 
-jitc_status jc_ev_reduce(jc_ev *ev, const jc_node *n) {
+static jitc_status reduce(jc_ev *ev, const jc_node *n, const fold *op) {
     reduction r = { 0 };
     JC_TRY(part(ev, n, &r));
-    if ((n->op == JC_OP_amax || n->op == JC_OP_amin) && jc_ev_numel(&r.x) == 0 && jc_ev_numel(&r.out) != 0)
+    if (op->extremum && jc_ev_numel(&r.x) == 0 && jc_ev_numel(&r.out) != 0)
         return jc_ev_fail(ev, n, JITC_E_INPUT, "No elements have no extremum.");
     bool floating = jc_is_float(r.out.dtype);
-    if (!floating && jc_is_float(r.x.dtype))
-        return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "A floating operand cannot be reduced to %s.",
-                          jc_dtypes[r.out.dtype].name);
+    if (!floating && (op->averages || jc_is_float(r.x.dtype)))
+        return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "An operand of dtype %s cannot be reduced to %s.",
+                          jc_dtypes[r.x.dtype].name, jc_dtypes[r.out.dtype].name);
     double *f = floating ? jc_ev_floats_out(ev, &r.out) : NULL;
     int64_t *i = floating ? NULL : jc_ev_ints_out(ev, &r.out);
     jc_ev_iter it = jc_ev_begin(r.nkept, r.kept);
@@ -105,13 +107,23 @@ jitc_status jc_ev_reduce(jc_ev *ev, const jc_node *n) {
     jc_ev_with(&it, r.kept_out, 0);
     for (; it.left > 0; jc_ev_next(&it)) {
         if (floating)
-            f[it.at[1]] = reduce_f(ev, n->op, &r, it.at[0], r.out.dtype);
+            f[it.at[1]] = reduce_f(ev, op, &r, it.at[0], r.out.dtype);
         else
-            i[it.at[1]] = jc_ev_wrap(r.out.dtype, reduce_i(ev, n->op, &r, it.at[0]));
+            i[it.at[1]] = jc_ev_wrap(r.out.dtype, reduce_i(ev, op, &r, it.at[0]));
     }
     *jc_ev_result(ev, n, 0) = r.out;
     return JITC_OK;
 }
+
+#define REDUCE(name, ...)                                                                          \
+    jitc_status jc_ev_##name(jc_ev *ev, const jc_node *n) {                                        \
+        static const fold op = { __VA_ARGS__ };                                                    \
+        return reduce(ev, n, &op);                                                                 \
+    }
+REDUCE(sum, f_sum, i_sum, 0, 0, .averages = false)
+REDUCE(mean, f_sum, i_sum, 0, 0, .averages = true)
+REDUCE(amax, f_max, i_max, -INFINITY, INT64_MIN, .extremum = true)
+REDUCE(amin, f_min, i_min, INFINITY, INT64_MAX, .extremum = true)
 
 /* ---- row by row ---- */
 
@@ -170,7 +182,7 @@ jitc_status jc_ev_softmax(jc_ev *ev, const jc_node *n) {
         jc_ev_row(ev, &r.x, r.it.at[0], r.x.strides[dim], r.width, r.row);
         for (int64_t k = 0; k < r.width; k++) {
             r.row[k] = jc_ev_cast(r.x.dtype, r.out.dtype, r.row[k]);
-            top = fold_f(JC_OP_amax, top, r.row[k]);
+            top = f_max(top, r.row[k]);
         }
         for (int64_t k = 0; k < r.width; k++)
             total += r.row[k] = exp(r.row[k] - top);

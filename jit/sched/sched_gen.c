@@ -16,6 +16,14 @@ typedef struct at {
     const jc_expr *i[JC_MAX_RANK];
 } at;
 
+/* How an element of an operator's result is made: the `code` column of ops.def. */
+typedef struct code {
+    uint32_t (*make)(jc_gen *g, const jc_node *n, const at *out); /* NULL: it only ever lies in memory */
+    uint8_t tape;                                                 /* the instruction, where one does it */
+    void (*index)(jc_gen *g, const jc_node *n, const at *out, at *in); /* views: where in the operand */
+} code;
+static const code codes[JC_OP_COUNT];
+
 static uint32_t generate(jc_gen *g, jc_value *v, const at *index);
 
 static uint32_t fail(jc_gen *g) {
@@ -25,8 +33,11 @@ static uint32_t fail(jc_gen *g) {
 
 /* --- instructions --- */
 
-/* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran. */
+/* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran.  After a
+   failure nothing is appended any more. */
 static uint32_t push(jc_gen *g, jc_instr i) {
+    if (g->failed)
+        return 0;
     struct {
         uint64_t head, operands[2], immediate;
     } key = { i.op | (uint64_t)i.ct << 8 | (uint64_t)i.dtype << 16 | (uint64_t)i.arg << 32,
@@ -41,7 +52,7 @@ static uint32_t push(jc_gen *g, jc_instr i) {
 }
 
 static jc_ct ct(const jc_gen *g, uint32_t i) {
-    return (jc_ct)g->tape.at[i].ct;
+    return g->failed ? JC_CT_NONE : (jc_ct)g->tape.at[i].ct;
 }
 
 static uint32_t ins(jc_gen *g, jc_tape_op op, jc_ct c, uint32_t a, uint32_t b) {
@@ -171,7 +182,7 @@ static uint32_t load(jc_gen *g, const jc_value *v, uint32_t store, const at *ind
 
 /* --- views: where an element of the result lies in the operand --- */
 
-static void view_reshape(jc_gen *g, const jc_node *n, const at *out, at *in) {
+static void at_reshape(jc_gen *g, const jc_node *n, const at *out, at *in) {
     const jc_type *to = &n->results[0]->type, *from = &n->args[0].value->type;
     jc_exprs *ex = g->ex;
     const jc_expr *linear = jc_ex_int(ex, 0), *size = jc_ex_int(ex, 1);
@@ -191,7 +202,7 @@ static void view_reshape(jc_gen *g, const jc_node *n, const at *out, at *in) {
     }
 }
 
-static void view_permute(jc_gen *g, const jc_node *n, const at *out, at *in) {
+static void at_permute(jc_gen *g, const jc_node *n, const at *out, at *in) {
     (void)g;
     for (uint32_t d = 0; d < n->args[1].list.n; d++) {
         int64_t from = 0;
@@ -200,7 +211,7 @@ static void view_permute(jc_gen *g, const jc_node *n, const at *out, at *in) {
     }
 }
 
-static void view_slice(jc_gen *g, const jc_node *n, const at *out, at *in) {
+static void at_slice(jc_gen *g, const jc_node *n, const at *out, at *in) {
     int64_t dim = 0;
     jc_ex_is_const(n->args[1].expr, &dim);
     *in = *out;
@@ -216,30 +227,20 @@ static at broadcast(jc_gen *g, const jc_type *t, uint32_t rank, const at *out) {
     return in;
 }
 
+static void at_expand(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    *in = broadcast(g, &n->args[0].value->type, n->results[0]->type.rank, out);
+}
+
+static void at_same(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    (void)g;
+    (void)n;
+    *in = *out;
+}
+
 static uint32_t view(jc_gen *g, const jc_node *n, const at *out) {
-    jc_value *v = n->args[0].value;
     at in;
-    switch (n->op) {
-    case JC_OP_reshape:
-        view_reshape(g, n, out, &in);
-        break;
-    case JC_OP_permute:
-        view_permute(g, n, out, &in);
-        break;
-    case JC_OP_slice:
-        view_slice(g, n, out, &in);
-        break;
-    case JC_OP_expand:
-        in = broadcast(g, &v->type, n->results[0]->type.rank, out);
-        break;
-    case JC_OP_contiguous:
-    case JC_OP_clone:
-        in = *out;
-        break;
-    default:
-        return fail(g);
-    }
-    return generate(g, v, &in);
+    codes[n->op].index(g, n, out, &in);
+    return generate(g, n->args[0].value, &in);
 }
 
 /* --- pointwise operators --- */
@@ -326,7 +327,45 @@ static uint32_t softplus(jc_gen *g, uint32_t x, double beta, double threshold) {
     return select(g, op2(g, JC_T_LT, number(g, c, threshold), z), x, soft);
 }
 
-static uint32_t clamp(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
+/* What N is computed in. */
+static jc_ct result_ct(const jc_node *n) {
+    return jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+}
+
+static uint32_t by_cast(jc_gen *g, const jc_node *n, const at *out) {
+    return operand(g, n, 0, out, result_ct(n));
+}
+
+static uint32_t by_sigmoid(jc_gen *g, const jc_node *n, const at *out) {
+    return sigmoid(g, operand(g, n, 0, out, result_ct(n)));
+}
+
+static uint32_t by_silu(jc_gen *g, const jc_node *n, const at *out) {
+    return silu(g, operand(g, n, 0, out, result_ct(n)));
+}
+
+static uint32_t by_relu(jc_gen *g, const jc_node *n, const at *out) {
+    uint32_t x = operand(g, n, 0, out, result_ct(n));
+    return op2(g, JC_T_MAXIMUM, x, number(g, result_ct(n), 0));
+}
+
+static uint32_t by_gelu(jc_gen *g, const jc_node *n, const at *out) {
+    return gelu(g, operand(g, n, 0, out, result_ct(n)), n->args[1].b);
+}
+
+static uint32_t by_softplus(jc_gen *g, const jc_node *n, const at *out) {
+    return softplus(g, operand(g, n, 0, out, result_ct(n)), n->args[1].f, n->args[2].f);
+}
+
+static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = result_ct(n);
+    uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
+    uint32_t q = op2(g, JC_T_DIV, a, b);
+    return c == JC_CT_I64 ? q : op1(g, JC_T_FLOOR, q);
+}
+
+static uint32_t by_clamp(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = result_ct(n);
     uint32_t x = operand(g, n, 0, out, c);
     if (n->args[1].kind != JC_ARG_NONE)
         x = op2(g, JC_T_MAXIMUM, x, operand(g, n, 1, out, c));
@@ -335,73 +374,10 @@ static uint32_t clamp(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
     return x;
 }
 
-typedef struct simple_op {
-    uint16_t op;
-    uint8_t tape;
-    bool swap; /* gt and ge: lt and le with operands exchanged */
-} simple_op;
-
-static const simple_op unary_ops[] = {
-    { JC_OP_neg, JC_T_NEG, 0 },     { JC_OP_abs, JC_T_ABS, 0 },     { JC_OP_exp, JC_T_EXP, 0 },
-    { JC_OP_exp2, JC_T_EXP2, 0 },   { JC_OP_log, JC_T_LOG, 0 },     { JC_OP_sqrt, JC_T_SQRT, 0 },
-    { JC_OP_rsqrt, JC_T_RSQRT, 0 }, { JC_OP_reciprocal, JC_T_RCP, 0 }, { JC_OP_sin, JC_T_SIN, 0 },
-    { JC_OP_cos, JC_T_COS, 0 },     { JC_OP_tanh, JC_T_TANH, 0 },   { JC_OP_erf, JC_T_ERF, 0 },
-    { JC_OP_floor, JC_T_FLOOR, 0 }, { JC_OP_ceil, JC_T_CEIL, 0 },   { JC_OP_bitwise_not, JC_T_NOT, 0 },
-};
-static const simple_op binary_ops[] = {
-    { JC_OP_add, JC_T_ADD, 0 },         { JC_OP_sub, JC_T_SUB, 0 },         { JC_OP_mul, JC_T_MUL, 0 },
-    { JC_OP_div, JC_T_DIV, 0 },         { JC_OP_remainder, JC_T_REM, 0 },   { JC_OP_pow, JC_T_POW, 0 },
-    { JC_OP_minimum, JC_T_MINIMUM, 0 }, { JC_OP_maximum, JC_T_MAXIMUM, 0 }, { JC_OP_bitand, JC_T_AND, 0 },
-    { JC_OP_bitor, JC_T_OR, 0 },        { JC_OP_bitxor, JC_T_XOR, 0 },      { JC_OP_shl, JC_T_SHL, 0 },
-    { JC_OP_shr, JC_T_SHR, 0 },
-};
-static const simple_op compare_ops[] = {
-    { JC_OP_eq, JC_T_EQ, 0 }, { JC_OP_ne, JC_T_NE, 0 }, { JC_OP_lt, JC_T_LT, 0 },
-    { JC_OP_le, JC_T_LE, 0 }, { JC_OP_gt, JC_T_LT, 1 }, { JC_OP_ge, JC_T_LE, 1 },
-};
-#define FIND(table, op_)                                                                           \
-    ({                                                                                             \
-        const simple_op *found_ = NULL;                                                            \
-        for (size_t i_ = 0; i_ < sizeof(table) / sizeof *(table); i_++)                            \
-            if ((table)[i_].op == (op_))                                                           \
-                found_ = &(table)[i_];                                                             \
-        found_;                                                                                    \
-    })
-
-static uint32_t where_op(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
+static uint32_t by_where(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t cond = operand(g, n, 0, out, JC_CT_B1);
-    uint32_t a = operand(g, n, 1, out, c);
-    return select(g, cond, a, operand(g, n, 2, out, c));
-}
-
-static uint32_t composed(jc_gen *g, const jc_node *n, const at *out, jc_ct c) {
-    switch (n->op) {
-    case JC_OP_cast:
-        return operand(g, n, 0, out, c);
-    case JC_OP_sigmoid:
-        return sigmoid(g, operand(g, n, 0, out, c));
-    case JC_OP_silu:
-        return silu(g, operand(g, n, 0, out, c));
-    case JC_OP_relu: {
-        uint32_t x = operand(g, n, 0, out, c);
-        return op2(g, JC_T_MAXIMUM, x, number(g, c, 0));
-    }
-    case JC_OP_gelu:
-        return gelu(g, operand(g, n, 0, out, c), n->args[1].b);
-    case JC_OP_softplus:
-        return softplus(g, operand(g, n, 0, out, c), n->args[1].f, n->args[2].f);
-    case JC_OP_floordiv: {
-        uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
-        uint32_t q = op2(g, JC_T_DIV, a, b);
-        return c == JC_CT_I64 ? q : op1(g, JC_T_FLOOR, q);
-    }
-    case JC_OP_clamp:
-        return clamp(g, n, out, c);
-    case JC_OP_where:
-        return where_op(g, n, out, c);
-    default:
-        return fail(g);
-    }
+    uint32_t a = operand(g, n, 1, out, result_ct(n));
+    return select(g, cond, a, operand(g, n, 2, out, result_ct(n)));
 }
 
 /* Rounds where the result's dtype is narrower than what it was computed in: integers always (they wrap); floats
@@ -412,9 +388,7 @@ static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
     if (g->failed || t->cls == 'b')
         return x;
     if (t->cls != 'f') {
-        bool grows = n->op == JC_OP_add || n->op == JC_OP_sub || n->op == JC_OP_mul || n->op == JC_OP_neg ||
-                     n->op == JC_OP_shl || n->op == JC_OP_cast || n->op == JC_OP_abs || n->op == JC_OP_bitwise_not;
-        return grows && t->size < 8 ? round_to(g, x, d) : x;
+        return jc_ops[n->op].traits & JC_OVERFLOWS && t->size < 8 ? round_to(g, x, d) : x;
     }
     if (d == JC_F32 || d == JC_F64)
         return x;
@@ -430,27 +404,24 @@ static int weight(const jc_gen *g, const jc_arg *a) {
     return g->item->matmul && l->matmul == g->item->matmul ? 2 : g->s->lazy[jc_storage(a->value)->id].store == JC_NO_STORE;
 }
 
-static uint32_t pointwise(jc_gen *g, const jc_node *n, const at *out) {
-    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
-    const simple_op *t;
-    uint32_t x;
-    if ((t = FIND(unary_ops, n->op)) != NULL) {
-        x = operand(g, n, 0, out, c);
-        x = g->failed ? 0 : op1(g, (jc_tape_op)t->tape, x);
-    } else if ((t = FIND(binary_ops, n->op)) != NULL) {
-        uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
-        x = operand(g, n, first, out, c);
-        uint32_t y = operand(g, n, !first, out, c);
-        x = g->failed ? 0 : op2(g, (jc_tape_op)t->tape, x, y);
-    } else if ((t = FIND(compare_ops, n->op)) != NULL) {
-        jc_ct wide = common(n);
-        x = operand(g, n, 0, out, wide);
-        uint32_t y = operand(g, n, 1, out, wide);
-        x = g->failed ? 0 : op2(g, (jc_tape_op)t->tape, t->swap ? y : x, t->swap ? x : y);
-    } else {
-        x = composed(g, n, out, c);
-    }
-    return narrow(g, n, x);
+static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
+    return op1(g, (jc_tape_op)codes[n->op].tape, operand(g, n, 0, out, result_ct(n)));
+}
+
+static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
+    uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
+    uint32_t x = operand(g, n, first, out, result_ct(n));
+    return op2(g, (jc_tape_op)codes[n->op].tape, x, operand(g, n, !first, out, result_ct(n)));
+}
+
+static uint32_t compare(jc_gen *g, const jc_node *n, const at *out) {
+    uint32_t x = operand(g, n, 0, out, common(n));
+    return op2(g, (jc_tape_op)codes[n->op].tape, x, operand(g, n, 1, out, common(n)));
+}
+
+static uint32_t swapped(jc_gen *g, const jc_node *n, const at *out) {
+    uint32_t x = operand(g, n, 0, out, common(n));
+    return op2(g, (jc_tape_op)codes[n->op].tape, operand(g, n, 1, out, common(n)), x);
 }
 
 /* --- the rest --- */
@@ -467,7 +438,7 @@ static uint32_t tape_symbol(jc_gen *g, uint32_t i, int64_t extent) {
     return sym;
 }
 
-static uint32_t take(jc_gen *g, const jc_node *n, const at *out) {
+static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
     jc_value *table = n->args[0].value, *index = n->args[2].value;
     int64_t dim = 0, extent = 0;
     at in, ix;
@@ -491,8 +462,12 @@ static uint32_t take(jc_gen *g, const jc_node *n, const at *out) {
     return generate(g, table, &in);
 }
 
-static uint32_t arange(jc_gen *g, const jc_node *n, const at *out) {
-    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+static uint32_t by_full(jc_gen *g, const jc_node *n, const at *out) {
+    return operand(g, n, 1, out, result_ct(n));
+}
+
+static uint32_t by_arange(jc_gen *g, const jc_node *n, const at *out) {
+    jc_ct c = result_ct(n);
     uint32_t i = convert(g, integer(g, out->i[0]), c);
     uint32_t start = operand(g, n, 0, out, c), step = operand(g, n, 1, out, c);
     return op2(g, JC_T_ADD, start, op2(g, JC_T_MUL, i, step));
@@ -534,30 +509,34 @@ static bool reduction_index(jc_gen *g, const jc_node *n, const at *out, at *in) 
     return row == last;
 }
 
-static uint32_t reduction(jc_gen *g, const jc_node *n, const at *out) {
-    jc_ct c = jc_compute_type((jc_dtype)n->results[0]->type.dtype);
+static uint32_t reduce_by(jc_gen *g, const jc_node *n, const at *out, jc_tape_op tape) {
     at in;
     if (!reduction_index(g, n, out, &in))
         return fail(g);
-    uint32_t x = generate(g, n->args[0].value, &in);
-    if (g->failed)
-        return 0;
-    x = convert(g, x, c);
-    if (n->op == JC_OP_amax || n->op == JC_OP_amin)
-        return op1(g, n->op == JC_OP_amax ? JC_T_RED_MAX : JC_T_RED_MIN, x);
-    x = op1(g, JC_T_RED_SUM, x);
-    if (n->op == JC_OP_mean) {
-        int64_t columns;
-        const jc_expr *extent = g->k->extent[g->k->rank - 1];
-        if (jc_ex_is_const(extent, &columns))
-            x = op2(g, JC_T_MUL, x, number(g, c, 1.0 / (double)columns));
-        else
-            x = op2(g, JC_T_DIV, x, convert(g, integer(g, extent), c));
-    }
+    return op1(g, tape, convert(g, generate(g, n->args[0].value, &in), result_ct(n)));
+}
+
+static uint32_t reduce(jc_gen *g, const jc_node *n, const at *out) {
+    return reduce_by(g, n, out, (jc_tape_op)codes[n->op].tape);
+}
+
+static uint32_t by_sum(jc_gen *g, const jc_node *n, const at *out) {
+    return narrow(g, n, reduce_by(g, n, out, JC_T_RED_SUM));
+}
+
+static uint32_t by_mean(jc_gen *g, const jc_node *n, const at *out) {
+    const jc_expr *extent = g->k->extent[g->k->rank - 1];
+    jc_ct c = result_ct(n);
+    int64_t columns;
+    uint32_t x = reduce_by(g, n, out, JC_T_RED_SUM);
+    if (jc_ex_is_const(extent, &columns))
+        x = op2(g, JC_T_MUL, x, number(g, c, 1.0 / (double)columns));
+    else
+        x = op2(g, JC_T_DIV, x, convert(g, integer(g, extent), c));
     return narrow(g, n, x);
 }
 
-static uint32_t product(jc_gen *g, const jc_node *n, const at *out) {
+static uint32_t by_product(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t rank = n->results[0]->type.rank, lead = g->k->rank - rank;
     if (g->item->matmul != n)
         return fail(g);
@@ -569,36 +548,31 @@ static uint32_t product(jc_gen *g, const jc_node *n, const at *out) {
     if (n->op == JC_OP_linear && n->args[2].kind == JC_ARG_VALUE) {
         at in = { { out->i[rank - 1] } };
         uint32_t bias = generate(g, n->args[2].value, &in);
-        x = g->failed ? 0 : op2(g, JC_T_ADD, x, convert(g, bias, c));
+        x = op2(g, JC_T_ADD, x, convert(g, bias, c));
     }
     jc_dtype d = (jc_dtype)n->results[0]->type.dtype;
     return g->s->options->strict && !g->failed && jc_dtypes[d].size < 4 ? round_to(g, x, d) : x;
 }
 
+static const code codes[JC_OP_COUNT] = {
+#define UNARY(t) { unary, JC_T_##t, NULL }
+#define BINARY(t) { binary, JC_T_##t, NULL }
+#define COMPARE(t) { compare, JC_T_##t, NULL }
+#define SWAPPED(t) { swapped, JC_T_##t, NULL }
+#define REDUCE(t) { reduce, JC_T_RED_##t, NULL }
+#define AT(name) { view, 0, at_##name }
+#define BY(name) { by_##name, 0, NULL }
+#define NO_CODE { NULL, 0, NULL }
+#define OP(id, sig, results, traits, infer, eval, lower, ...) [JC_OP_##id] = __VA_ARGS__,
+#include "ir/ops.def"
+};
+
 static uint32_t from_node(jc_gen *g, jc_value *v, const at *index) {
     const jc_node *n = v->def;
-    unsigned traits = n ? jc_ops[n->op].traits : 0;
-    if (!n)
+    if (!n || !codes[n->op].make)
         return fail(g);
-    if (traits & JC_POINTWISE)
-        return pointwise(g, n, index);
-    if ((traits & JC_VIEW) || n->op == JC_OP_clone)
-        return view(g, n, index);
-    if (traits & JC_REDUCTION)
-        return reduction(g, n, index);
-    switch (n->op) {
-    case JC_OP_take:
-        return take(g, n, index);
-    case JC_OP_full:
-        return operand(g, n, 1, index, jc_compute_type((jc_dtype)v->type.dtype));
-    case JC_OP_arange:
-        return arange(g, n, index);
-    case JC_OP_linear:
-    case JC_OP_matmul:
-        return product(g, n, index);
-    default:
-        return fail(g);
-    }
+    uint32_t x = codes[n->op].make(g, n, index);
+    return jc_ops[n->op].traits & JC_POINTWISE ? narrow(g, n, x) : x;
 }
 
 /* How often this kernel has stored to STORE so far: what is remembered from before is stale then. */

@@ -394,7 +394,9 @@ static jc_value *constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank
     args[2] = jc_arg_dtype(dtype);
     const jc_expr **copy = JC_NEWN(s->arena, const jc_expr *, rank);
     memcpy(copy, dims, rank * sizeof *copy);
-    *n = (jc_node){ .op = JC_OP_full, .nargs = 3, .args = args, .line = line };
+    jc_value **results = JC_NEWN(s->arena, jc_value *, 1);
+    results[0] = v;
+    *n = (jc_node){ .op = JC_OP_full, .nargs = 3, .args = args, .nresults = 1, .results = results, .line = line };
     *v = (jc_value){ .id = s->f->nvalues++, .name = "pad", .def = n, .line = line,
                      .type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = copy } };
     jc_lazy *lazy = JC_NEWN(s->arena, jc_lazy, s->f->nvalues);
@@ -408,7 +410,7 @@ static jc_value *constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank
 /* The inside, and around it, dim by dim, a slab before and a slab after: parts that do not overlap. */
 static jitc_status on_pad(jc_sched *s, jc_node *n) {
     jc_value *out = n->results[0], *in = n->args[0].value;
-    const jc_expr *starts[JC_MAX_RANK], *dims[JC_MAX_RANK];
+    const jc_expr *starts[JC_MAX_RANK] = { NULL }, *dims[JC_MAX_RANK];
     uint32_t rank = out->type.rank, store = new_store(s, out), join = ++s->njoins;
     jitc_status status = JITC_OK;
     for (uint32_t d = 0; d < rank; d++)
@@ -579,45 +581,28 @@ static jitc_status on_copy(jc_sched *s, jc_node *n) {
 
 /* --- the pass --- */
 
-static jitc_status unsupported(jc_sched *s, const jc_node *n) {
+/* Lazy, of no operands. */
+static jitc_status on_generated(jc_sched *s, jc_node *n) {
+    (void)s;
+    (void)n;
+    return JITC_OK;
+}
+
+static jitc_status on_empty(jc_sched *s, jc_node *n) {
+    new_store(s, n->results[0]);
+    return JITC_OK;
+}
+
+/* Composite operators are decomposed and calls cut before. */
+static jitc_status on_none(jc_sched *s, jc_node *n) {
     return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->nresults ? n->results[0]->name : NULL,
                       "operator %s has no lowering", jc_ops[n->op].name);
 }
 
-static jitc_status on_node(jc_sched *s, jc_node *n) {
-    unsigned traits = jc_ops[n->op].traits;
-    if (traits & JC_POINTWISE)
-        return on_pointwise(s, n);
-    if (traits & JC_VIEW)
-        return on_view(s, n);
-    if (traits & JC_REDUCTION)
-        return on_reduction(s, n);
-    switch (n->op) {
-    case JC_OP_clone:
-        return on_clone(s, n);
-    case JC_OP_take:
-        return on_take(s, n);
-    case JC_OP_full:
-    case JC_OP_arange:
-        return JITC_OK;
-    case JC_OP_empty:
-        new_store(s, n->results[0]);
-        return JITC_OK;
-    case JC_OP_cat:
-        return on_cat(s, n);
-    case JC_OP_pad:
-        return on_pad(s, n);
-    case JC_OP_linear:
-    case JC_OP_matmul:
-        return on_matmul(s, n);
-    case JC_OP_custom:
-        return on_custom(s, n);
-    case JC_OP_copy_:
-        return on_copy(s, n);
-    default:
-        return unsupported(s, n);
-    }
-}
+static jitc_status (*const on_node[JC_OP_COUNT])(jc_sched *s, jc_node *n) = {
+#define OP(id, sig, results, traits, infer, eval, lower, ...) [JC_OP_##id] = on_##lower,
+#include "ir/ops.def"
+};
 
 /* What generating V costs, roughly: kept small by storing values where it grows. */
 static uint32_t cost_of(jc_sched *s, uint32_t *cost, const jc_node *n) {
@@ -668,7 +653,7 @@ jitc_status jc_sched_values(jc_sched *s) {
             new_store(s, f->params[p]);
     for (size_t i = 0; i < f->nodes.n; i++) {
         jc_node *n = f->nodes.at[i];
-        JC_TRY(on_node(s, n));
+        JC_TRY(on_node[n->op](s, n));
         for (uint32_t r = 0; r < n->nresults; r++) {
             jc_value *v = n->results[r];
             if (v->id < ncost)
