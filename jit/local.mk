@@ -8,5 +8,6 @@ include $(top_srcdir)/jit/api/local.mk
 include $(top_srcdir)/jit/asm/local.mk
 include $(top_srcdir)/jit/sched/local.mk
 include $(top_srcdir)/jit/service/local.mk
+include $(top_srcdir)/tests/api.mk
 include $(top_srcdir)/tests/models.mk
 include $(top_srcdir)/tests/faults.mk

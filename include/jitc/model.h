@@ -46,6 +46,14 @@ typedef struct jitc_model_options {
     uint32_t nstrides;
     void (*progress)(void *user, unsigned done, unsigned total, const char *what);
     void *progress_user;
+    /*
+     * Asked between the stages of a build and before each kernel; true ends it with JITC_E_CANCELLED, after the kernels that are
+     * being compiled at that moment: no later than the longest of them takes.  Called from the compile threads, several at once,
+     * and not again once it said true.  Nothing half-done stays: what was finished is in the cache, no model is made, and other builds of
+     * the same graphs, also those under way, are none the worse.  NULL: never.
+     */
+    bool (*cancel)(void *user);
+    void *cancel_user;
 } jitc_model_options;
 
 /* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be

@@ -3,6 +3,10 @@
  *
  * Every fallible call returns a jitc_status.  The sentence that goes with it (what, where, what was expected,
  * what to do) waits in the context: see jitc_context_error() in jitc/context.h.
+ *
+ * NULL where a handle, a text, a place for a result or an array with elements belongs is JITC_E_USAGE from every function that
+ * returns a status, unless its declaration says that NULL may stand there.  The others answer NULL, 0 or "", and
+ * those that free do nothing.
  */
 #ifndef JITC_STATUS_H
 #define JITC_STATUS_H
@@ -31,7 +35,8 @@ extern "C" {
     X(E_IO, 9, 3, "a file could not be read or written")                                           \
     X(E_ABI, 10, 2, "built for another version of libjitc")                                        \
     X(E_OP, 11, 6, "a custom operator reported an error")                                          \
-    X(E_FORKED, 12, 6, "used in a forked child after a device was opened")
+    X(E_FORKED, 12, 6, "used in a forked child after a device was opened")                         \
+    X(E_CANCELLED, 13, 5, "the caller cancelled it")
 
 typedef enum jitc_status {
 #define JITC_STATUS_ENUM(id, number, exit_code, text) JITC_##id = number,

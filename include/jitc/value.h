@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-/* An interned string with the host's pointer: see jitc/layer_name.h. Compared by address. */
+/* An interned string with the host's pointer: see jitc_layer_name_intern() in jitc/context.h. Compared by address. */
 typedef struct jitc_layer_name jitc_layer_name;
 
 typedef enum jitc_tag {

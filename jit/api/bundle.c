@@ -112,8 +112,13 @@ static jitc_status encode_and_publish(jc_arena *arena, jitc_model *const *models
 jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    if (n == 0 || !path)
-        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs a path and at least one model"), &err);
+    JC_NEED(ctx, ctx, models, path);
+    if (n == 0)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs at least one model"), &err);
+    for (uint32_t i = 0; i < n; i++)
+        if (!models[i] || models[i]->ctx != ctx)
+            return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "model %u is %s", i,
+                                                models[i] ? "of another context" : "NULL"), &err);
     jc_arena *arena = jc_arena_new(&ctx->alloc);
     if (!arena)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
@@ -124,6 +129,7 @@ jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint
 }
 
 jitc_status jitc_model_save(jitc_model *m, const char *path) {
+    JC_NEED(NULL, m);
     return jitc_bundle_write(m->ctx, &m, 1, path);
 }
 
@@ -168,6 +174,8 @@ static jitc_status read_file(const char *path, jc_arena *arena, jc_span *out, jc
 
 int jitc_bundle_probe(const char *path) {
     char head[8];
+    if (!path)
+        return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return 0;
@@ -252,9 +260,8 @@ static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_er
 jitc_status jitc_bundle_load(jitc_context *ctx, const char *path, const char *arch, jitc_model **out) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
+    JC_NEED(ctx, ctx, path, out);
     *out = NULL;
-    if (!path)
-        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle is loaded from a path"), &err);
     jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);

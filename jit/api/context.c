@@ -50,14 +50,35 @@ jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err
     return status;
 }
 
+/* NAMES is the text of the list: "graphs, out". */
+bool jc_all_given(jitc_context *ctx, const char *function, const char *names, const void *const *at, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        size_t length = strcspn(names, ",");
+        if (!at[i]) {
+            jc_error err = JC_ERROR_INIT;
+            jc_fail(&err, JITC_E_USAGE, "%s: `%.*s` is NULL", function, (int)length, names);
+            if (ctx)
+                jc_context_done(ctx, JITC_E_USAGE, &err);
+            return false;
+        }
+        names += length;
+        names += strspn(names, ", ");
+    }
+    return true;
+}
+
 const char *jitc_context_error(jitc_context *ctx) {
+    if (!ctx)
+        return "";
     jc_thread_error *e = pthread_getspecific(ctx->error_key);
     return e ? e->text : "";
 }
 
 void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out) {
     static const jc_error none = JC_ERROR_INIT;
-    jc_thread_error *e = pthread_getspecific(ctx->error_key);
+    if (!out)
+        return;
+    jc_thread_error *e = ctx ? pthread_getspecific(ctx->error_key) : NULL;
     const jc_error *r = e ? &e->record : &none;
     jitc_error_info info = { out->struct_size, r->status, r->message, r->file, r->line, r->column, r->node };
     memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
@@ -114,6 +135,7 @@ jitc_status jitc_context_new(const jitc_context_options *options, jitc_context *
     jc_alloc alloc = jc_alloc_libc;
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
+    JC_NEED(NULL, out);
     jitc_status status = jc_take_options(&o, sizeof o, options, "jitc_context_options", &err);
     if (status == JITC_OK && !o.alloc != !o.free)
         status = jc_fail(&err, JITC_E_USAGE, "jitc_context_options has an alloc without a free, or the other way round");
@@ -188,6 +210,9 @@ static jitc_status add_op(jitc_context *ctx, const char *schema, jitc_plain_func
                           const jitc_op_options *options) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
+    JC_NEED(ctx, ctx, schema);
+    if (!plain && !frame)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "The function of %s is NULL.", schema), &err);
     jitc_status status = JC_GUARD(ctx->arena, &guard)
                              ? JITC_E_NOMEM
                              : jc_ops_register(ctx->ops, schema, plain, frame, options, &err);
@@ -206,15 +231,15 @@ jitc_status jitc_op_register_frame(jitc_context *ctx, const char *schema, jitc_f
 }
 
 const jitc_layer_name *jitc_layer_name_intern(jitc_context *ctx, const char *text, void *user) {
-    return jc_name_intern(ctx->names, text, user);
+    return ctx && text ? jc_name_intern(ctx->names, text, user) : NULL;
 }
 
 const char *jitc_layer_name_text(const jitc_layer_name *name) {
-    return jc_name_text(name);
+    return name ? jc_name_text(name) : "";
 }
 
 void *jitc_layer_name_user(const jitc_layer_name *name) {
-    return jc_name_user(name);
+    return name ? jc_name_user(name) : NULL;
 }
 
 jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
@@ -229,6 +254,7 @@ jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
     void *handle = NULL;
+    JC_NEED(ctx, ctx, path);
     jc_thread_error *said = own_record(ctx);
     if (said)
         said->record.status = JITC_OK;

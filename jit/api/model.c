@@ -62,7 +62,11 @@ static jitc_status read_into(jitc_graph *g, const char *name, const char *text, 
 
 jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length, jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
+    JC_NEED(ctx, ctx, out);
     *out = NULL;
+    if (length)
+        JC_NEED(ctx, text);
+    name = name ? name : "";
     jitc_status status = graph_new(ctx, out, &err);
     if (status == JITC_OK && (status = read_into(*out, name, text, length, &err)) != JITC_OK) {
         jitc_graph_free(*out);
@@ -115,6 +119,7 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
 
 jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
+    JC_NEED(ctx, ctx, path, out);
     jc_arena *scratch = jc_arena_new(&ctx->alloc);
     jc_guard guard;
     char *text = NULL;
@@ -194,10 +199,15 @@ static jitc_status graph_pieces(const graph_work *w, jc_error *err) {
     return JITC_OK;
 }
 
+static jitc_status cancelled(const jitc_model_options *o, jc_error *err) {
+    return o->cancel && o->cancel(o->cancel_user) ? jc_cancelled(err) : JITC_OK;
+}
+
 static jitc_status for_graphs(jitc_model *m, const jitc_model_options *o,
                               jitc_status (*work)(const graph_work *, jc_error *), jc_error *err) {
     for (uint32_t i = 0; i < m->ngraphs; i++) {
         graph_work w = { m, m->graphs[i], o, i };
+        JC_TRY(cancelled(o, err));
         JC_TRY(in_graph(work, &w, err));
     }
     return JITC_OK;
@@ -256,7 +266,7 @@ static uint32_t count_variants(const jitc_model *m) {
 
 /* Every variant of every class at once. */
 static jitc_status compile(jitc_model *m, const jitc_model_options *o, jc_error *err) {
-    const jc_progress progress = { o->progress, o->progress_user, m->ctx->spans };
+    const jc_progress progress = { o->progress, o->progress_user, m->ctx->spans, o->cancel, o->cancel_user };
     jc_service_stats stats = { 0 };
     uint32_t n = count_variants(m), k = 0;
     jc_request *requests = JC_NEWN(m->arena, jc_request, n);
@@ -302,6 +312,7 @@ static void log_times(const jitc_model *m) {
 
 static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     double start = jc_now_ms(), at;
+    JC_TRY(cancelled(o, err));
     JC_TRY(target_of(m, o, err));
     JC_TRY(jc_ranges_check(m, o, err));
     at = jc_now_ms();
@@ -369,7 +380,10 @@ jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint3
     jitc_model_options o = { 0 };
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
+    JC_NEED(ctx, ctx, out);
     *out = NULL;
+    if (n)
+        JC_NEED(ctx, graphs);
     JC_ENTRY(ctx, &err, jc_take_options(&o, sizeof o, options, "jitc_model_options", &err));
     JC_ENTRY(ctx, &err, check_graphs(ctx, graphs, n, &err));
     jitc_model *m = jc_model_new(ctx);
@@ -391,8 +405,11 @@ jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint3
 }
 
 void jitc_model_get_stats(const jitc_model *m, jitc_model_stats *out) {
+    static const jitc_model_stats none;
+    if (!out)
+        return;
     size_t size = out->struct_size;
-    memcpy(out, &m->stats, size < sizeof *out ? size : sizeof *out);
+    memcpy(out, m ? &m->stats : &none, size < sizeof *out ? size : sizeof *out);
     out->struct_size = size;
 }
 
@@ -407,6 +424,8 @@ static bool was_hit(const jitc_model *m, uint32_t piece) {
 
 jitc_status jitc_model_piece_info(const jitc_model *m, uint32_t piece, jitc_piece_info *out) {
     jc_error err = JC_ERROR_INIT;
+    JC_NEED(NULL, m);
+    JC_NEED(m->ctx, out);
     if (piece >= m->npieces)
         return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "piece %u of a model with %u pieces", piece, m->npieces),
                                &err);

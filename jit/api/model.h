@@ -103,6 +103,14 @@ jitc_status jc_context_device(jitc_context *ctx, jc_device **out, jc_error *err)
 /* The context, whatever a previous call of this thread did: entry points start with a clean record and end with
    jc_context_done(), which files a failure as the calling thread's last and returns its status. */
 jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err);
+/* For public entry points: ends them with JITC_E_USAGE, filed where CTX is not NULL, when one of the pointers is. */
+#define JC_NEED(ctx, ...)                                                                          \
+    do {                                                                                           \
+        const void *const jc_needed[] = { __VA_ARGS__ };                                           \
+        if (!jc_all_given((ctx), __func__, #__VA_ARGS__, jc_needed, sizeof jc_needed / sizeof *jc_needed)) \
+            return JITC_E_USAGE;                                                                   \
+    } while (0)
+bool jc_all_given(jitc_context *ctx, const char *function, const char *names, const void *const *at, size_t n);
 /* For public entry points: what CALL answers, filed, unless it is ok. */
 #define JC_ENTRY(ctx, err, call)                                                                   \
     do {                                                                                           \

@@ -432,6 +432,11 @@ static jitc_status guarded(jitc_model *m, bool whole, uint32_t index, void *stre
     jc_error err = JC_ERROR_INIT;
     jc_guard guard, inner; /* solving symbols allocates from the graph */
     volatile jitc_status status = JITC_E_NOMEM;
+    JC_NEED(NULL, m);
+    if (nvalues)
+        JC_NEED(m->ctx, values);
+    if (nresults)
+        JC_NEED(m->ctx, results);
     if (index >= (whole ? m->ngraphs : m->npieces))
         return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "there is no %s %u", whole ? "graph" : "piece", index),
                                &err);
@@ -454,16 +459,18 @@ jitc_status jitc_piece_run(jitc_model *m, uint32_t piece, void *stream, const ji
 }
 
 uint32_t jitc_model_params(const jitc_model *m, uint32_t graph) {
-    return graph < m->ngraphs ? m->graphs[graph]->g->root->nparams : 0;
+    return m && graph < m->ngraphs ? m->graphs[graph]->g->root->nparams : 0;
 }
 
 uint32_t jitc_model_outputs(const jitc_model *m, uint32_t graph) {
-    return graph < m->ngraphs ? m->graphs[graph]->g->root->noutputs : 0;
+    return m && graph < m->ngraphs ? m->graphs[graph]->g->root->noutputs : 0;
 }
 
 jitc_status jitc_model_param_info(const jitc_model *m, uint32_t graph, uint32_t param, jitc_param_info *out) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
+    JC_NEED(NULL, m);
+    JC_NEED(m->ctx, out);
     if (param >= jitc_model_params(m, graph))
         return jc_context_done(m->ctx, jc_fail(&err, JITC_E_USAGE, "graph %u has no parameter %u", graph, param), &err);
     const jc_value *v = m->graphs[graph]->g->root->params[param];

@@ -88,6 +88,19 @@ void jc_service_time(jc_getting *g, jc_phase phase, const char *what, double sin
     pthread_mutex_unlock(&g->s->lock);
 }
 
+/* --- cancelling --- */
+
+jitc_status jc_cancelled(jc_error *err) {
+    return jc_fail(err, JITC_E_CANCELLED, "The build was cancelled.");
+}
+
+jitc_status jc_service_go_on(jc_getting *g, jc_error *err) {
+    const jc_progress *p = g->progress;
+    if (p && p->cancel && !atomic_load(&g->cancelled) && p->cancel(p->cancel_user))
+        atomic_store(&g->cancelled, true);
+    return atomic_load(&g->cancelled) ? jc_cancelled(err) : JITC_OK;
+}
+
 /* --- lookup --- */
 
 static jitc_status not_there(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err) {
@@ -320,6 +333,7 @@ static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *are
     jc_map *known = jc_map_new(arena);
     for (uint32_t i = 0; i < n; i++)
         if (w[i].missing) {
+            JC_TRY(jc_service_go_on(g, err));
             JC_TRY(schedule(&w[i], arena, err));
             JC_TRY(add_jobs(&w[i], known, &l.jobs, arena));
             if (w[i].schedule.nkernels == 0)

@@ -61,10 +61,15 @@ typedef struct jc_progress {
     void (*done)(void *user, unsigned done, unsigned total, const char *what); /* NULL: nobody asks */
     void *user;
     const jc_trace *spans; /* may be NULL */
+    bool (*cancel)(void *cancel_user); /* NULL: never; asked from the pool's threads */
+    void *cancel_user;
 } jc_progress;
 
-/* Compiles or finds all requests; equal ones once, kernels on a pool.  The first error wins (others are let finish). PROGRESS
-   and STATS may be NULL. */
+/* JITC_E_CANCELLED, with its sentence. */
+jitc_status jc_cancelled(jc_error *err);
+
+/* Compiles or finds all requests; equal ones once, kernels on a pool.  The first error wins (others are let finish).  Once
+   PROGRESS's cancel says true no kernel is begun: JITC_E_CANCELLED. PROGRESS and STATS may be NULL. */
 jitc_status jc_service_get(jc_service *s, jc_request *requests, uint32_t n, const jc_progress *progress,
                            jc_service_stats *stats, jc_arena *arena, jc_error *err);
 

@@ -5,6 +5,7 @@
 #define JC_SERVICE_PRIV_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "jit/asm/assemble.h"
 #include "jit/service/known.h"
@@ -30,7 +31,11 @@ typedef struct jc_getting {
     jc_service_stats stats; /* under the service's lock while the pool works */
     pthread_mutex_t telling; /* progress is told one at a time, and holds up nobody else's compilation */
     unsigned done, total;   /* kernels */
+    atomic_bool cancelled;
 } jc_getting;
+
+/* JITC_E_CANCELLED once the caller has said so. */
+jitc_status jc_service_go_on(jc_getting *g, jc_error *err);
 
 struct jc_work;
 
