@@ -3,3 +3,4 @@ TESTS += tests/includes.sh
 TESTS += tests/table.sh
 EXTRA_DIST += tests/includes.sh tests/summary.sh tests/lsan.supp tests/valgrind.supp
 EXTRA_DIST += tests/table.sh
+include tests/fuzz/local.mk

@@ -1,0 +1,426 @@
+/*
+ * tests/fuzz/fuzz_prog.c - the program: values, statements, operands, and how one is made.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+uint64_t fz_next(uint64_t *state) {
+    uint64_t z = (*state += 0x9E3779B97F4A7C15u);
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
+    return z ^ (z >> 31);
+}
+
+int fz_below(fz_prog *p, int n) {
+    return (int)(fz_next(&p->state) % (uint64_t)n);
+}
+
+bool fz_chance(fz_prog *p, int percent) {
+    return fz_below(p, 100) < percent;
+}
+
+double fz_pick_number(fz_prog *p, double lo, double hi, double step) {
+    return lo + step * (double)fz_below(p, (int)((hi - lo) / step) + 1);
+}
+
+fz_value *fz_at(const fz_prog *p, int value) {
+    return &p->values.at[value];
+}
+
+fz_range *fz_range_of(const fz_prog *p, int value) {
+    return &p->storages.at[fz_at(p, value)->storage].range;
+}
+
+char fz_class(const fz_prog *p, int value) {
+    return (char)jc_dtypes[fz_at(p, value)->dtype].cls;
+}
+
+/* --- sizes --- */
+
+bool fz_fits(const fz_prog *p, int rank, const fz_size *dims) {
+    if (rank > JC_MAX_RANK - 2)
+        return false;
+    for (int r = 0; r < p->nruns; r++) {
+        int64_t n = 1;
+        for (int d = 0; d < rank; d++) {
+            const int64_t x = fz_value_of(p, &dims[d], r);
+            if (x < 0 || x > p->limit)
+                return false;
+            n *= x ? x : 1;
+            if (n > p->limit)
+                return false;
+        }
+    }
+    return true;
+}
+
+int64_t fz_numel_most(const fz_prog *p, const fz_value *v) {
+    int64_t most = 0;
+    for (int r = 0; r < p->nruns; r++) {
+        int64_t n = 1;
+        for (int d = 0; d < v->rank; d++)
+            n *= fz_value_of(p, &v->dims[d], r);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+fz_size fz_some_size(fz_prog *p) {
+    static const uint8_t small[] = { 1, 1, 2, 2, 3, 4, 4, 5, 7, 8, 8, 16, 0 };
+    if (fz_chance(p, 60))
+        return fz_var_size(p, fz_below(p, p->nvars));
+    return fz_int(FZ_PICK(p, small));
+}
+
+/* --- values --- */
+
+static int new_value(fz_prog *p, fz_value v) {
+    jc_push(p->arena, &p->values, v);
+    return (int)p->values.n - 1;
+}
+
+static int new_storage(fz_prog *p, fz_range r, bool input) {
+    const fz_storage s = { .range = r, .first = r, .input = input };
+    jc_push(p->arena, &p->storages, s);
+    return (int)p->storages.n - 1;
+}
+
+static fz_value tensor(const fz_prog *p, uint8_t dtype, int rank, const fz_size *dims) {
+    fz_value v = { .kind = JC_TENSOR, .dtype = dtype, .rank = (uint8_t)rank, .contiguous = true, .def = (int)p->stmts.n - 1 };
+    memcpy(v.dims, dims, sizeof *dims * (size_t)rank);
+    for (int d = 0; d < rank; d++)
+        v.order[d] = (uint8_t)d;
+    return v;
+}
+
+int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
+    if (p->bad || !fz_fits(p, rank, dims)) {
+        p->bad = true;
+        return -1;
+    }
+    fz_value v = tensor(p, dtype, rank, dims);
+    v.def = -1;
+    v.storage = new_storage(p, r, true);
+    snprintf(v.name, sizeof v.name, "p%u", (unsigned)p->values.n);
+    if (rank > 1 && fz_chance(p, 15)) { /* a layout of the caller's */
+        const int a = fz_below(p, rank), b = fz_below(p, rank);
+        const uint8_t t = v.order[a];
+        v.order[a] = v.order[b];
+        v.order[b] = t;
+        v.pad = fz_chance(p, 50) ? 1 + fz_below(p, 8) : 0;
+        v.contiguous = a == b && v.pad == 0;
+    }
+    return new_value(p, v);
+}
+
+int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
+    if (p->bad || !fz_fits(p, rank, dims) || !fz_settle(&r, dtype)) {
+        p->bad = true;
+        return -1;
+    }
+    fz_value v = tensor(p, dtype, rank, dims);
+    v.storage = new_storage(p, r, false);
+    snprintf(v.name, sizeof v.name, "v%u", (unsigned)p->values.n);
+    return new_value(p, v);
+}
+
+int fz_view(fz_prog *p, int of, uint8_t dtype, int rank, const fz_size *dims) {
+    if (p->bad || !fz_fits(p, rank, dims)) {
+        p->bad = true;
+        return -1;
+    }
+    fz_value v = tensor(p, dtype, rank, dims);
+    v.storage = fz_at(p, of)->storage;
+    v.overlaps = fz_at(p, of)->overlaps;
+    v.contiguous = false;
+    v.view = true;
+    snprintf(v.name, sizeof v.name, "v%u", (unsigned)p->values.n);
+    return new_value(p, v);
+}
+
+int fz_symint(fz_prog *p, fz_size size) {
+    fz_value v = { .kind = JC_SYMINT, .def = (int)p->stmts.n - 1, .storage = -1 };
+    v.dims[0] = size;
+    snprintf(v.name, sizeof v.name, "n%u", (unsigned)p->values.n);
+    return new_value(p, v);
+}
+
+bool fz_writable(const fz_prog *p, int value) {
+    return !fz_at(p, value)->overlaps;
+}
+
+bool fz_wrote(fz_prog *p, int value, fz_range r) {
+    const uint8_t dtype = fz_at(p, value)->dtype;
+    fz_range *old = fz_range_of(p, value), both;
+    if (p->bad || !fz_writable(p, value) || !fz_settle(&r, dtype)) {
+        p->bad = true;
+        return false;
+    }
+    both = fz_join(*old, r);
+    /* Two kinds of exactness may be none together. */
+    if (jc_dtypes[dtype].cls == 'f' && !fz_settle(&both, dtype)) {
+        p->bad = true;
+        return false;
+    }
+    *old = both;
+    return true;
+}
+
+/* --- operands --- */
+
+static const uint8_t dtypes[] = { JC_F32, JC_F32, JC_F32, JC_F32, JC_BF16, JC_BF16, JC_BF16, JC_F16, JC_F16, JC_F64,
+                                  JC_I64, JC_I32, JC_I64, JC_I32, JC_I8,   JC_I16,  JC_U8,   JC_B8 };
+
+uint8_t fz_some_dtype(fz_prog *p) {
+    return p->floats_only ? dtypes[fz_below(p, 10)] : FZ_PICK(p, dtypes);
+}
+
+fz_range fz_some_range(fz_prog *p, uint8_t dtype) {
+    switch (jc_dtypes[dtype].cls) {
+    case 'b': return fz_interval(0, 1, 1);
+    case 'u': return fz_interval(0, 1 + fz_below(p, 9), 1);
+    case 'i': return fz_interval(-fz_below(p, 8), 1 + fz_below(p, 8), 1);
+    default: break;
+    }
+    static const double tops[] = { 1, 2, 4, 8 }, steps[] = { 1, 1, 0.5, 0.25, 0 };
+    const double top = FZ_PICK(p, tops), step = FZ_PICK(p, steps);
+    if (step == 0) /* any float: as exact as its dtype is */
+        return (fz_range){ .lo = -top, .hi = top, .step = 2 * top * fz_unit(dtype) };
+    return fz_interval(fz_chance(p, 20) ? step : -top, top, step);
+}
+
+int fz_choose(fz_prog *p, fz_want *want, const void *user) {
+    int found[64], n = 0;
+    for (int i = (int)p->values.n - 1; i >= 0 && n < 64; i--)
+        if (p->values.at[i].kind == JC_TENSOR && (!want || want(p, i, user)))
+            found[n++] = i;
+    if (n == 0)
+        return -1;
+    /* Late values mostly, so that there are chains. */
+    return found[fz_chance(p, 50) ? fz_below(p, n < 3 ? n : 3) : fz_below(p, n)];
+}
+
+/* --- statements --- */
+
+fz_stmt *fz_begin(fz_prog *p) {
+    const fz_stmt s = { .form = FZ_ASSIGN, .noted = fz_chance(p, 70) };
+    jc_push(p->arena, &p->stmts, s);
+    return &p->stmts.at[p->stmts.n - 1];
+}
+
+static void put_item(fz_prog *p, fz_item i) {
+    fz_stmt *s = &p->stmts.at[p->stmts.n - 1];
+    jc_push(p->arena, &s->items, i);
+}
+
+static void put_literal(fz_prog *p, const char *text, size_t n) {
+    if (n)
+        put_item(p, (fz_item){ .kind = FZ_TEXT, .text = jc_arena_printf(p->arena, "%.*s", (int)n, text) });
+}
+
+static void put_text(fz_prog *p, const char *text) {
+    put_item(p, (fz_item){ .kind = FZ_TEXT, .text = text });
+}
+
+/* As Python writes a float. */
+static const char *number_text(fz_prog *p, double x) {
+    char *text = jc_arena_printf(p->arena, "%.17g", x);
+    return strpbrk(text, ".en") ? text : jc_arena_printf(p->arena, "%s.0", text);
+}
+
+static void put(fz_prog *p, const char *format, va_list ap) {
+    while (*format) {
+        const size_t n = strcspn(format, "%");
+        put_literal(p, format, n);
+        format += n;
+        if (!*format)
+            break;
+        if (format[1] == 'v')
+            put_item(p, (fz_item){ .kind = FZ_NAME, .value = va_arg(ap, int) });
+        else if (format[1] == 'z')
+            put_item(p, (fz_item){ .kind = FZ_SIZE, .size = *va_arg(ap, const fz_size *) });
+        else
+            put_text(p, format[1] == 'd'   ? jc_arena_printf(p->arena, "%d", va_arg(ap, int))
+                        : format[1] == 's' ? va_arg(ap, const char *)
+                        : format[1] == 'g' ? number_text(p, va_arg(ap, double))
+                        : format[1] == 't' ? jc_arena_printf(p->arena, "torch.%s", jc_dtypes[va_arg(ap, int)].torch)
+                                           : "%");
+        format += 2;
+    }
+}
+
+void fz_put(fz_prog *p, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    put(p, format, ap);
+    va_end(ap);
+}
+
+bool fz_gives(fz_prog *p, int value) {
+    fz_stmt *s = &p->stmts.at[p->stmts.n - 1];
+    s->nresults = 1;
+    s->result[0] = value;
+    return value >= 0;
+}
+
+/* --- calls --- */
+
+static const struct {
+    const char *name, *forms;
+} spellings[] = {
+#define SPELL(name, forms, ...) { #name, forms },
+#include "ir/fx/spellings.def"
+#undef SPELL
+};
+
+static const char *forms_of(const char *name) {
+    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
+        if (strcmp(spellings[i].name, name) == 0)
+            return spellings[i].forms;
+    return "";
+}
+
+bool fz_has_in_place(const char *name) {
+    return strchr(forms_of(name), 'i') != NULL;
+}
+
+static void call(fz_prog *p, const char *name, const char *suffix, int x, const char *rest, va_list ap) {
+    static const char *const paths[128] = { ['t'] = "torch.", ['f'] = "torch.nn.functional.", ['n'] = "torch._C._nn.",
+                                            ['a'] = "torch.ops.aten.", ['p'] = "torch.ops.prims.", ['v'] = "torch.ops.vllm_ir." };
+    const char *forms = forms_of(name);
+    char form;
+    do
+        form = forms[fz_below(p, (int)strlen(forms))];
+    while (form == 'i' || (*suffix && form == 'f'));
+    const bool overload = form == 'a' || form == 'p' || form == 'v';
+    if (form == 'm')
+        fz_put(p, "%v.%s%s(", x, name, suffix);
+    else
+        fz_put(p, "%s%s%s%s(%v%s", paths[(int)form], name, suffix, overload ? ".default" : "", x, *rest ? ", " : "");
+    put(p, rest, ap);
+    fz_put(p, ")");
+}
+
+void fz_call(fz_prog *p, const char *name, int x, const char *rest, ...) {
+    va_list ap;
+    va_start(ap, rest);
+    call(p, name, "", x, rest, ap);
+    va_end(ap);
+}
+
+void fz_call_in_place(fz_prog *p, const char *name, int x, const char *rest, ...) {
+    va_list ap;
+    va_start(ap, rest);
+    call(p, name, "_", x, rest, ap);
+    va_end(ap);
+}
+
+/* --- a program --- */
+
+static void make_vars(fz_prog *p) {
+    static const uint8_t constants[] = { 1, 2, 3, 4, 5, 6, 7, 8, 8, 12, 16, 17, 24, 31, 32, 33, 64, 0 };
+    static const uint8_t sizes[] = { 0, 1, 1, 2, 3, 4, 5, 7, 8, 13, 16, 17, 32, 33, 40, 65, 100 };
+    p->nvars = 2 + fz_below(p, FZ_VARS - 1);
+    for (int i = 0; i < p->nvars; i++) {
+        fz_var *v = &p->vars[i];
+        v->symbol = fz_chance(p, 40);
+        const int64_t k = FZ_PICK(p, constants);
+        for (int r = 0; r < FZ_RUNS; r++)
+            v->value[r] = v->symbol ? FZ_PICK(p, sizes) : k;
+    }
+}
+
+static bool one_statement(fz_prog *p) {
+    static const struct {
+        const fz_kind *kinds;
+        int weight;
+    } groups[] = { { fz_pointwise_kinds, 34 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 24 },
+                   { fz_make_kinds, 12 },      { fz_product_kinds, 6 }, { fz_write_kinds, 16 } };
+    int roll = fz_below(p, 104), g = 0, total = 0;
+    while (roll >= groups[g].weight)
+        roll -= groups[g++].weight;
+    const fz_kind *k = groups[g].kinds;
+    for (; k->name; k++)
+        total += k->weight;
+    roll = fz_below(p, total);
+    for (k = groups[g].kinds; roll >= k->weight; k++)
+        roll -= k->weight;
+    return k->make(p);
+}
+
+/* What a statement that came to nothing had made goes again. */
+static void try_statement(fz_prog *p) {
+    const size_t nv = p->values.n, ns = p->storages.n, nt = p->stmts.n;
+    jc_arena *a = p->arena;
+    fz_value *values = nv ? jc_arena_memdup(a, p->values.at, sizeof *values * nv) : NULL;
+    fz_storage *before = ns ? jc_arena_memdup(a, p->storages.at, sizeof *before * ns) : NULL;
+    p->bad = false;
+    if (one_statement(p) && !p->bad)
+        return;
+    p->values.n = nv;
+    p->storages.n = ns;
+    p->stmts.n = nt;
+    if (nv)
+        memcpy(p->values.at, values, sizeof *values * nv);
+    if (ns)
+        memcpy(p->storages.at, before, sizeof *before * ns);
+}
+
+static void choose_outputs(fz_prog *p) {
+    bool any = false, *used = JC_NEWN(p->arena, bool, p->values.n + 1);
+    memset(used, 0, p->values.n + 1);
+    for (size_t i = 0; i < p->stmts.n; i++)
+        for (size_t k = 0; k < p->stmts.at[i].items.n; k++)
+            if (p->stmts.at[i].items.at[k].kind == FZ_NAME)
+                used[p->stmts.at[i].items.at[k].value] = true;
+    for (int i = (int)p->values.n - 1; i >= 0; i--) {
+        const fz_value *v = fz_at(p, i);
+        const bool last = i == (int)p->values.n - 1, param = v->def < 0;
+        if (last || fz_chance(p, param ? 10 : v->kind == JC_SYMINT ? 40 : !used[i] ? 80 : v->view ? 15 : 25) || (!any && !param)) {
+            any = true;
+            jc_push(p->arena, &p->outputs, i);
+        }
+        if (p->outputs.n == 8)
+            break;
+    }
+    for (size_t i = 0; i < p->outputs.n; i++) { /* in any order */
+        const int k = fz_below(p, (int)p->outputs.n), t = p->outputs.at[i];
+        p->outputs.at[i] = p->outputs.at[k];
+        p->outputs.at[k] = t;
+    }
+}
+
+/* Random cuts; pieces of one statement and of many. */
+static void choose_cuts(fz_prog *p) {
+    const int percent = 10 + fz_below(p, 50);
+    int piece = 0;
+    for (size_t i = 0; i < p->stmts.n; i++) {
+        p->stmts.at[i].piece = piece;
+        if (i + 1 < p->stmts.n && fz_chance(p, percent))
+            piece++;
+    }
+    p->npieces = piece + 1;
+}
+
+fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
+    fz_prog *p = JC_NEW(arena, fz_prog);
+    memset(p, 0, sizeof *p);
+    p->arena = arena;
+    p->seed = p->state = seed;
+    for (int i = 0; i < 4; i++)
+        fz_next(&p->state);
+    p->nruns = 1 + fz_below(p, FZ_RUNS);
+    p->limit = fz_chance(p, 92) ? 4000 : 60000;
+    p->floats_only = fz_chance(p, 40);
+    make_vars(p);
+    const int want = fz_chance(p, 90) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
+    for (int tries = 0; tries < 40 * want && (int)p->stmts.n < want; tries++)
+        try_statement(p);
+    choose_outputs(p);
+    choose_cuts(p);
+    return p;
+}

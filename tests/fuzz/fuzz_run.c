@@ -1,0 +1,539 @@
+/*
+ * tests/fuzz/fuzz_run.c - a case against the reference.
+ *
+ * The reference runs the flat text as it was read.  Every mode reads its text anew, builds, and runs all sets of sizes and the first
+ * one again, with all of the library's device memory poisoned before each run, and compares: dims with what the generator says, integers
+ * and exact floats exactly, other floats within the bound that the generator worked out.
+ */
+#include "tests/fuzz/fuzz_run.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/eval/eval.h"
+
+uint64_t fz_generated[JC_OP_COUNT];
+
+/* --- devices that poison --- */
+
+typedef struct block {
+    void *at;
+    size_t size;
+} block;
+
+typedef struct lab_device {
+    jitc_context *ctx;
+    jc_device *device;
+    const jc_device_ops *plain;
+    jc_device_ops poisoning;
+    block *blocks; /* of the library */
+    size_t nblocks, room;
+    int poison;
+    bool tried;
+} lab_device;
+
+struct fz_lab {
+    lab_device devices[3];
+};
+
+static fz_lab *the_lab; /* a device knows nothing of its user */
+
+static lab_device *lab_of(const jc_device *d) {
+    for (int i = 0; i < 3; i++)
+        if (the_lab->devices[i].device == d)
+            return &the_lab->devices[i];
+    abort();
+}
+
+static void poison(lab_device *l, const block *b) {
+    jc_error err = JC_ERROR_INIT;
+    if (b->size)
+        l->plain->fill(l->device, b->at, l->poison, b->size, NULL, &err);
+}
+
+static jitc_status poisoning_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
+    lab_device *l = lab_of(d);
+    JC_TRY(l->plain->alloc(d, size, out, err));
+    if (l->nblocks == l->room) {
+        l->room = l->room ? 2 * l->room : 64;
+        l->blocks = realloc(l->blocks, l->room * sizeof *l->blocks);
+        if (!l->blocks)
+            abort();
+    }
+    l->blocks[l->nblocks++] = (block){ *out, size };
+    poison(l, &l->blocks[l->nblocks - 1]);
+    return JITC_OK;
+}
+
+static void poisoning_free(jc_device *d, void *at) {
+    lab_device *l = lab_of(d);
+    for (size_t i = 0; i < l->nblocks; i++)
+        if (l->blocks[i].at == at) {
+            l->blocks[i] = l->blocks[--l->nblocks];
+            break;
+        }
+    l->plain->free(d, at);
+}
+
+static void open_device(fz_lab *lab, int i) {
+    lab_device *l = &lab->devices[i];
+    jc_error err = JC_ERROR_INIT;
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = fz_devices[i], .threads = 1, .seed = 1 };
+    l->tried = true;
+    if (jitc_context_new(&o, &l->ctx) != JITC_OK || !fz_register_ops(l->ctx, &l->device) ||
+        jc_context_device(l->ctx, &l->device, &err) != JITC_OK) {
+        if (l->ctx)
+            jitc_context_free(l->ctx);
+        l->ctx = NULL;
+        l->device = NULL;
+        return;
+    }
+    l->plain = l->device->ops;
+    l->poisoning = *l->plain;
+    l->poisoning.alloc = poisoning_alloc;
+    l->poisoning.free = poisoning_free;
+    l->device->ops = &l->poisoning;
+}
+
+fz_lab *fz_lab_new(void) {
+    fz_lab *lab = calloc(1, sizeof *lab);
+    if (!lab)
+        abort();
+    the_lab = lab;
+    return lab;
+}
+
+void fz_lab_free(fz_lab *lab) {
+    for (int i = 0; i < 3; i++) {
+        lab_device *l = &lab->devices[i];
+        if (l->ctx) {
+            jitc_context_free(l->ctx);
+            free(l->blocks);
+        }
+    }
+    free(lab);
+    the_lab = NULL;
+}
+
+bool fz_lab_has(fz_lab *lab, int device) {
+    if (!lab->devices[device].tried)
+        open_device(lab, device);
+    return lab->devices[device].ctx != NULL;
+}
+
+/* --- one case being run --- */
+
+typedef struct tensor {
+    DLTensor dl;
+    int64_t dims[2 * JC_MAX_RANK];
+    size_t bytes;
+} tensor;
+
+typedef struct run {
+    const fz_case *c;
+    jc_arena *arena;
+    fz_report *report;
+    const jc_func *root; /* of the flat text */
+    uint32_t nparams, noutputs;
+    jc_eval_out *want[FZ_RUNS];
+    tensor *host[FZ_RUNS]; /* by parameter */
+    int64_t syms[FZ_RUNS][64];
+} run;
+
+static bool fail(run *r, fz_fate fate, const char *format, ...) JC_PRINTF(3, 4);
+static bool fail(run *r, fz_fate fate, const char *format, ...) {
+    va_list ap;
+    va_start(ap, format);
+    r->report->fate = (uint8_t)fate;
+    vsnprintf(r->report->message, sizeof r->report->message, format, ap);
+    va_end(ap);
+    return false;
+}
+
+static const fz_input *input_of(const run *r, const char *name) {
+    for (size_t i = 0; i < r->c->inputs.n; i++)
+        if (strcmp(r->c->inputs.at[i].name, name) == 0)
+            return &r->c->inputs.at[i];
+    return NULL;
+}
+
+static void fill(jc_dtype d, uint8_t *at, int64_t n, const fz_input *in, uint64_t *state) {
+    const double steps = in && in->step > 0 ? floor((in->hi - in->lo) / in->step + 1e-9) : 0;
+    for (int64_t i = 0; i < n; i++, at += jc_dtypes[d].size) {
+        const uint64_t bits = fz_next(state);
+        const double k = steps > 0 ? (double)(bits >> 11) * 0x1p-53 * (steps + 1) : 0, x = in ? in->lo + floor(k) * in->step : 0;
+        if (in && in->step == 0 && jc_dtypes[d].cls != 'b')
+            memcpy(at, &bits, jc_dtypes[d].size);
+        else if (jc_dtypes[d].cls == 'f')
+            jc_store_float(d, at, x);
+        else
+            jc_store_int(d, at, (int64_t)x);
+    }
+}
+
+static void lay_out(tensor *t, const fz_input *in) {
+    int64_t at = 1;
+    for (int k = t->dl.ndim; k-- > 0;) {
+        const int d = in && in->rank == t->dl.ndim ? in->order[k] : k;
+        t->dims[JC_MAX_RANK + d] = at;
+        at *= t->dims[d];
+        if (k == t->dl.ndim - 1 && in)
+            at += in->pad;
+    }
+}
+
+static bool make_input(run *r, const jc_value *v, int which, uint32_t nsyms, tensor *t) {
+    const fz_input *in = input_of(r, v->name);
+    const jc_dtype dtype = (jc_dtype)v->type.dtype;
+    uint64_t state = r->c->seed + 977 * (uint64_t)which;
+    for (const char *p = v->name; *p; p++)
+        state = state * 131 + (uint8_t)*p;
+    t->dl = (DLTensor){ .device = { kDLCPU, 0 }, .ndim = v->type.rank, .shape = t->dims, .strides = t->dims + JC_MAX_RANK,
+                        .dtype = { jc_dtypes[dtype].dl_code, jc_dtypes[dtype].dl_bits, 1 } };
+    int64_t last = 1, n = 1;
+    for (uint32_t d = 0; d < v->type.rank; d++) {
+        if (!jc_ex_eval(v->type.dims[d], r->syms[which], nsyms, &t->dims[d]))
+            return fail(r, FZ_UNREADABLE, "dim %u of %s has no value", d, v->name);
+        n *= t->dims[d];
+    }
+    lay_out(t, in);
+    for (int d = 0; d < t->dl.ndim; d++)
+        last += (t->dims[d] - 1) * t->dims[JC_MAX_RANK + d];
+    if (n == 0)
+        last = 0;
+    t->bytes = (size_t)last * jc_dtypes[dtype].size;
+    t->dl.data = jc_arena_alloc(r->arena, t->bytes + 16);
+    fill(dtype, t->dl.data, last, in, &state);
+    return true;
+}
+
+/* --- the reference --- */
+
+static jitc_status call_op(void *user, const char *target, const jitc_value *args, const char *const *keys, uint32_t nargs,
+                           DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
+    jitc_context *ctx = user;
+    const DLDevice cpu = { kDLCPU, 0 };
+    const jc_op_entry *op = jc_ops_find(ctx->ops, target, kDLCPU);
+    (void)line;
+    if (!op)
+        return jc_fail(err, JITC_E_UNSUPPORTED, "%s is not registered", target);
+    return jc_op_call(op, cpu, NULL, args, keys, nargs, results, nresults, err);
+}
+
+static const jitc_layer_name *name_of(void *user, const char *text) {
+    return jitc_layer_name_intern(user, text, NULL);
+}
+
+static bool symbols_of(run *r, const jc_exprs *exprs, int which, int64_t *syms) {
+    for (uint32_t i = 0; i < jc_sym_count(exprs) && i < 64; i++) {
+        const char *name = jc_sym_at((jc_exprs *)exprs, i)->name;
+        size_t k = 0;
+        while (k < r->c->symbols.n && strcmp(r->c->symbols.at[k].name, name) != 0)
+            k++;
+        if (k == r->c->symbols.n)
+            return fail(r, FZ_UNREADABLE, "the graph has a symbol %s, which the case does not know", name);
+        syms[i] = r->c->symbols.at[k].value[which];
+    }
+    return true;
+}
+
+static bool shapes_agree(run *r, int which) {
+    for (uint32_t i = 0; i < r->noutputs; i++) {
+        const jc_eval_out *w = &r->want[which][i];
+        const fz_output *o = &r->c->outputs.at[i];
+        if (o->rank < 0)
+            continue;
+        if (w->kind == JC_SYMINT) {
+            if (w->integer != o->dims[which][0])
+                return fail(r, FZ_SHAPE, "reference: size %u is %" PRId64 ", the generator says %" PRId64, i, w->integer, o->dims[which][0]);
+            continue;
+        }
+        for (int d = 0; d < w->rank; d++)
+            if (w->rank != o->rank || w->dims[d] != o->dims[which][d])
+                return fail(r, FZ_SHAPE, "reference: result %u, dim %d is %" PRId64 ", the generator says %" PRId64, i, d, w->dims[d],
+                            o->dims[which][d]);
+    }
+    return true;
+}
+
+static bool evaluate(run *r, jitc_context *ctx, int which) {
+    const uint32_t nsyms = jc_sym_count(r->root->graph->exprs);
+    jc_error err = JC_ERROR_INIT;
+    jitc_value *in = JC_NEWN(r->arena, jitc_value, r->nparams + 1);
+    if (!symbols_of(r, r->root->graph->exprs, which, r->syms[which]))
+        return false;
+    r->host[which] = JC_NEWN(r->arena, tensor, r->nparams + 1);
+    for (uint32_t i = 0; i < r->nparams; i++) {
+        const jc_value *v = r->root->params[i];
+        if (v->type.kind == JC_TENSOR) {
+            if (!make_input(r, v, which, nsyms, &r->host[which][i]))
+                return false;
+            in[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &r->host[which][i].dl };
+        } else {
+            in[i] = (jitc_value){ .tag = JITC_INT };
+            jc_ex_eval(v->type.expr, r->syms[which], nsyms, &in[i].i);
+        }
+    }
+    const jc_eval_host host = { .call = call_op, .user = ctx, .name = name_of };
+    r->want[which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
+    if (jc_eval(r->root, r->syms[which], nsyms, in, &host, r->arena, r->want[which], &err) != JITC_OK)
+        return fail(r, FZ_UNREADABLE, "reference: %s", err.message);
+    return shapes_agree(r, which);
+}
+
+/* --- comparing --- */
+
+static const char *sizes_text(const run *r, int which, char *at, size_t size) {
+    size_t n = 0;
+    at[0] = 0;
+    for (size_t i = 0; i < r->c->symbols.n && n < size; i++)
+        n += (size_t)snprintf(at + n, size - n, " %s=%" PRId64, r->c->symbols.at[i].name, r->c->symbols.at[i].value[which]);
+    return at;
+}
+
+static bool close_enough(double x, double y, double err) {
+    return x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= err;
+}
+
+static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_value *got) {
+    const jc_eval_out *w = &r->want[which][i];
+    char sizes[128];
+    jc_error err = JC_ERROR_INIT;
+    int64_t n = 1, span = 1;
+    sizes_text(r, which, sizes, sizeof sizes);
+    if (w->kind == JC_SYMINT)
+        return (got->tag == JITC_INT && got->i == w->integer) ||
+               fail(r, FZ_WRONG, "size %u is %" PRId64 ", expected %" PRId64 ";%s", i, got->i, w->integer, sizes);
+    if (w->undefined)
+        return true;
+    if (got->tag != JITC_TENSOR || got->tensor->ndim != w->rank)
+        return fail(r, FZ_SHAPE, "result %u has another rank;%s", i, sizes);
+    const DLTensor *t = got->tensor;
+    for (int d = 0; d < w->rank; d++) {
+        if (t->shape[d] != w->dims[d])
+            return fail(r, FZ_SHAPE, "result %u, dim %d is %" PRId64 ", expected %" PRId64 ";%s", i, d, t->shape[d], w->dims[d], sizes);
+        n *= w->dims[d];
+        span += (w->dims[d] - 1) * t->strides[d];
+    }
+    if (n == 0)
+        return true;
+    const size_t size = jc_dtypes[w->dtype].size;
+    uint8_t *raw = jc_arena_alloc(r->arena, (size_t)span * size);
+    if (l->plain->copy_out(l->device, raw, (uint8_t *)t->data + t->byte_offset, (size_t)span * size, NULL, &err) ||
+        l->plain->sync(l->device, NULL, &err))
+        return fail(r, FZ_UNRUN, "result %u cannot be read: %s", i, err.message);
+    for (int64_t k = 0; k < n; k++) {
+        int64_t rest = k, at = 0;
+        for (int d = w->rank; d-- > 0; rest /= w->dims[d])
+            at += rest % w->dims[d] * t->strides[d];
+        if (w->f) {
+            const double x = jc_load_float((jc_dtype)w->dtype, raw + (size_t)at * size);
+            if (!close_enough(x, w->f[k], r->c->outputs.at[i].err))
+                return fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %.9g, expected %.9g within %.3g;%s", i, k, x, w->f[k],
+                            r->c->outputs.at[i].err, sizes);
+        } else {
+            const int64_t x = jc_load_int((jc_dtype)w->dtype, raw + (size_t)at * size);
+            if (x != w->i[k])
+                return fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %" PRId64 ", expected %" PRId64 ";%s", i, k, x, w->i[k], sizes);
+        }
+    }
+    return true;
+}
+
+/* --- building and running --- */
+
+/* Strides of root parameters that are not contiguous, as expressions of their dims. */
+static void strides_of(run *r, jitc_model_options *o) {
+    jitc_strides *all = JC_NEWN(r->arena, jitc_strides, r->nparams + 1);
+    jc_exprs *t = r->root->graph->exprs;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->nparams; i++) {
+        const jc_value *v = r->root->params[i];
+        const fz_input *in = v->type.kind == JC_TENSOR ? input_of(r, v->name) : NULL;
+        bool plain = true;
+        for (int d = 0; in && d < in->rank; d++)
+            plain &= in->order[d] == d;
+        if (!in || in->rank != v->type.rank || (plain && in->pad == 0))
+            continue;
+        const char **text = JC_NEWN(r->arena, const char *, v->type.rank);
+        const jc_expr *at = jc_ex_int(t, 1);
+        for (int k = in->rank; k-- > 0;) {
+            text[in->order[k]] = jc_ex_text(t, at, r->arena);
+            at = jc_ex_mul(t, at, v->type.dims[in->order[k]]);
+            if (k == in->rank - 1)
+                at = jc_ex_add(t, at, jc_ex_int(t, in->pad));
+        }
+        all[n++] = (jitc_strides){ .param = v->name, .n = v->type.rank, .strides = text };
+    }
+    o->strides = all;
+    o->nstrides = n;
+}
+
+static bool copy_inputs(run *r, lab_device *l, int which, tensor *on_device) {
+    jc_error err = JC_ERROR_INIT;
+    for (uint32_t i = 0; i < r->nparams; i++) {
+        const tensor *h = &r->host[which][i];
+        if (r->root->params[i]->type.kind != JC_TENSOR)
+            continue;
+        on_device[i] = *h;
+        on_device[i].dl.device = l->device->dl;
+        on_device[i].dl.shape = on_device[i].dims;
+        on_device[i].dl.strides = on_device[i].dims + JC_MAX_RANK;
+        if (l->plain->alloc(l->device, h->bytes, &on_device[i].dl.data, &err) ||
+            l->plain->copy_in(l->device, on_device[i].dl.data, h->dl.data, h->bytes, NULL, &err))
+            return fail(r, FZ_UNRUN, "inputs: %s", err.message);
+    }
+    return true;
+}
+
+static void free_inputs(run *r, lab_device *l, tensor *on_device) {
+    for (uint32_t i = 0; i < r->nparams; i++)
+        if (on_device[i].dl.data)
+            l->plain->free(l->device, on_device[i].dl.data);
+}
+
+static bool values_for(run *r, const jc_func *root, int which, const int64_t *syms, uint32_t nsyms, tensor *on_device, jitc_value *in) {
+    for (uint32_t i = 0; i < root->nparams; i++) {
+        const jc_value *v = root->params[i];
+        in[i] = (jitc_value){ .tag = JITC_INT };
+        if (v->type.kind != JC_TENSOR) {
+            if (!jc_ex_eval(v->type.expr, syms, nsyms, &in[i].i))
+                return fail(r, FZ_UNREADABLE, "%s has no value", v->name);
+            continue;
+        }
+        for (uint32_t k = 0; k < r->nparams; k++)
+            if (strcmp(r->root->params[k]->name, v->name) == 0)
+                in[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_device[k].dl };
+        if (in[i].tag != JITC_TENSOR)
+            return fail(r, FZ_UNREADABLE, "%s is a parameter of one text alone", v->name);
+    }
+    (void)which;
+    return true;
+}
+
+/* The root's calls by hand, through the public call of a piece. */
+static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+                       jitc_value *out) {
+    jitc_value *at = JC_NEWN(r->arena, jitc_value, root->nvalues + 1);
+    for (uint32_t i = 0; i < root->nparams; i++)
+        at[root->params[i]->id] = in[i];
+    for (size_t k = 0; k < root->nodes.n; k++) {
+        const jc_node *n = root->nodes.at[k];
+        jitc_value args[128], results[128];
+        uint32_t piece = 0;
+        jitc_piece_info info = { .struct_size = sizeof info };
+        while (jitc_model_piece_info(m, piece, &info) == JITC_OK && strcmp(info.name, n->callee->name) != 0)
+            piece++;
+        if (n->nargs > 128 || n->nresults > 128 || info.noutputs != n->nresults)
+            return fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, n->nresults);
+        for (uint32_t i = 0; i < n->nargs; i++) {
+            args[i] = (jitc_value){ .tag = JITC_INT };
+            if (n->args[i].kind == JC_ARG_VALUE)
+                args[i] = at[n->args[i].value->id];
+            else if (!jc_ex_eval(n->args[i].expr, syms, nsyms, &args[i].i))
+                return fail(r, FZ_UNRUN, "%s: argument %u has no value", n->callee->name, i);
+        }
+        if (jitc_piece_run(m, piece, NULL, args, n->nargs, results, n->nresults) != JITC_OK)
+            return fail(r, FZ_UNRUN, "%s", jitc_context_error(m->ctx));
+        for (uint32_t i = 0; i < n->nresults; i++)
+            at[n->results[i]->id] = results[i];
+    }
+    for (uint32_t i = 0; i < root->noutputs; i++) {
+        out[i] = (jitc_value){ .tag = JITC_INT };
+        if (root->outputs[i].kind == JC_ARG_VALUE)
+            out[i] = at[root->outputs[i].value->id];
+        else
+            jc_ex_eval(root->outputs[i].expr, syms, nsyms, &out[i].i);
+    }
+    return true;
+}
+
+static bool run_once(run *r, lab_device *l, jitc_model *m, const jc_func *root, fz_mode mode, int which) {
+    const uint32_t nsyms = jc_sym_count(root->graph->exprs);
+    tensor *on_device = JC_NEWN(r->arena, tensor, r->nparams + 1);
+    jitc_value *in = JC_NEWN(r->arena, jitc_value, root->nparams + 1), *out = JC_NEWN(r->arena, jitc_value, r->noutputs + 1);
+    int64_t syms[64];
+    char sizes[128];
+    bool ok = root->noutputs == r->noutputs || fail(r, FZ_UNREADABLE, "the two texts have different results");
+    memset(on_device, 0, (r->nparams + 1) * sizeof *on_device);
+    ok = ok && symbols_of(r, root->graph->exprs, which, syms) && copy_inputs(r, l, which, on_device) &&
+         values_for(r, root, which, syms, nsyms, on_device, in);
+    for (size_t i = 0; i < l->nblocks; i++)
+        poison(l, &l->blocks[i]);
+    if (ok && mode.way == FZ_PIECES)
+        ok = run_pieces(r, m, root, syms, nsyms, in, out);
+    else if (ok && jitc_model_run(m, 0, NULL, in, root->nparams, out, r->noutputs) != JITC_OK)
+        ok = fail(r, FZ_UNRUN, "%s;%s", jitc_context_error(l->ctx), sizes_text(r, which, sizes, sizeof sizes));
+    for (uint32_t i = 0; ok && i < r->noutputs; i++)
+        ok = compare(r, l, which, i, &out[i]);
+    free_inputs(r, l, on_device);
+    return ok;
+}
+
+static bool check_mode(run *r, fz_lab *lab, fz_mode mode) {
+    static const char *const ours[] = { "touch", "mix", "all_reduce" };
+    const char *text = (mode.way == FZ_CUT || mode.way == FZ_PIECES) && r->c->cut ? r->c->cut : r->c->flat;
+    jitc_model_options o = { .struct_size = sizeof o, .strict = mode.strict };
+    jitc_graph *graph = NULL, *plain = NULL;
+    jitc_model *m = NULL;
+    if (!fz_lab_has(lab, mode.device))
+        return fail(r, FZ_UNRUN, "there is no device %s", fz_devices[mode.device]);
+    lab_device *l = &lab->devices[mode.device];
+    l->poison = r->c->seed & 1 ? 0xFF : 0x4B;
+    if (mode.way == FZ_SPLIT) {
+        o.split_ops = ours;
+        o.nsplit_ops = 3;
+    }
+    strides_of(r, &o);
+    bool ok = (jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &graph) == JITC_OK &&
+               jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &plain) == JITC_OK) ||
+              fail(r, FZ_UNREADABLE, "%s", jitc_context_error(l->ctx));
+    ok = ok && (jitc_model_build(l->ctx, &graph, 1, &o, &m) == JITC_OK || fail(r, FZ_UNBUILT, "%s", jitc_context_error(l->ctx)));
+    for (int i = 0; ok && i <= r->c->nruns; i++) /* the first one again: its shape is known */
+        ok = run_once(r, l, m, plain->g->root, mode, i % r->c->nruns);
+    jitc_model_free(m);
+    if (graph)
+        jitc_graph_free(graph);
+    if (plain)
+        jitc_graph_free(plain);
+    return ok;
+}
+
+static void count_ops(const jc_func *f) {
+    bool seen[JC_OP_COUNT] = { false };
+    for (size_t i = 0; i < f->nodes.n; i++)
+        seen[f->nodes.at[i]->op] = true;
+    for (int i = 0; i < JC_OP_COUNT; i++)
+        fz_generated[i] += seen[i];
+}
+
+void fz_check(fz_lab *lab, const fz_case *c, fz_report *report) {
+    run r = { .c = c, .report = report };
+    jitc_graph *flat = NULL;
+    *report = (fz_report){ .fate = FZ_OK, .mode = c->modes[0] };
+    fz_lab_has(lab, 0);
+    jitc_context *ctx = lab->devices[0].ctx;
+    r.arena = jc_arena_new(NULL);
+    if (jitc_graph_read(ctx, "fuzz", c->flat, strlen(c->flat), &flat) != JITC_OK) {
+        fail(&r, FZ_UNREADABLE, "%s", jitc_context_error(ctx));
+    } else {
+        r.root = flat->g->root;
+        r.nparams = r.root->nparams;
+        r.noutputs = r.root->noutputs;
+        count_ops(r.root);
+        bool ok = true;
+        for (int i = 0; ok && i < c->nruns; i++)
+            ok = evaluate(&r, ctx, i);
+        for (int i = 0; ok && i < c->nmodes; i++) {
+            report->mode = c->modes[i];
+            ok = check_mode(&r, lab, c->modes[i]);
+        }
+    }
+    if (flat)
+        jitc_graph_free(flat);
+    jc_arena_free(r.arena);
+}

@@ -1,0 +1,166 @@
+/*
+ * tests/fuzz/gen_product.c - matrix products, of small numbers, so that most sums are exact.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include <math.h>
+#include <string.h>
+
+static bool small_float(const fz_prog *p, int value, const void *user) {
+    return fz_is_float(p, value, user) && fz_magnitude(*fz_range_of(p, value)) <= 16;
+}
+
+static bool matrix(const fz_prog *p, int value, const void *user) {
+    return small_float(p, value, user) && fz_at(p, value)->rank >= 2;
+}
+
+static int operand(fz_prog *p, int least) {
+    static const uint8_t types[] = { JC_F32, JC_F32, JC_BF16, JC_BF16, JC_F16, JC_F64 };
+    const int x = fz_chance(p, 75) ? fz_choose(p, least == 2 ? matrix : small_float, NULL) : -1;
+    if (x >= 0 && fz_at(p, x)->rank >= least)
+        return x;
+    fz_size dims[4];
+    const int rank = least + (fz_chance(p, 20) ? 1 : 0) + (fz_chance(p, 10) ? 1 : 0);
+    for (int d = 0; d < rank; d++)
+        dims[d] = fz_some_size(p);
+    const uint8_t dtype = FZ_PICK(p, types);
+    return fz_param(p, dtype, rank, dims, fz_interval(-2, 2, fz_chance(p, 70) ? 1 : 0.25));
+}
+
+typedef struct shape {
+    uint8_t dtype, rank;
+    const fz_size *dims;
+} shape;
+
+static bool has_shape(const fz_prog *p, int value, const void *user) {
+    const shape *s = user;
+    const fz_value *v = fz_at(p, value);
+    if (!small_float(p, value, NULL) || v->dtype != s->dtype || v->rank != s->rank)
+        return false;
+    for (int d = 0; d < v->rank; d++)
+        if (!fz_same(p, &v->dims[d], &s->dims[d]))
+            return false;
+    return true;
+}
+
+static int shaped(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims) {
+    const shape s = { dtype, (uint8_t)rank, dims };
+    const int x = fz_chance(p, 50) ? fz_choose(p, has_shape, &s) : -1;
+    return x >= 0 ? x : fz_param(p, dtype, rank, dims, fz_interval(-2, 2, fz_chance(p, 70) ? 1 : 0.5));
+}
+
+/* A matrix product over K, f32 sums or better. */
+static fz_range summed(const fz_prog *p, int a, int b, const fz_size *k) {
+    const fz_range x = *fz_range_of(p, a), y = *fz_range_of(p, b);
+    const double n = (double)fz_most(p, k), m = n * fz_magnitude(x) * fz_magnitude(y);
+    fz_range r = { -m, m, x.step * y.step, n * (fz_magnitude(x) * y.err + fz_magnitude(y) * x.err + x.err * y.err), false };
+    if (r.step == 0 || (r.step > 0 && m / r.step > 0x1p24)) {
+        r.step = 0;
+        r.err += m * 0x1p-19;
+    }
+    return r;
+}
+
+static bool make_linear(fz_prog *p) {
+    const int x = operand(p, 1);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    fz_size dims[JC_MAX_RANK], w[2] = { fz_some_size(p), v.dims[v.rank - 1] };
+    const int wv = shaped(p, v.dtype, 2, w), bv = wv >= 0 && fz_chance(p, 40) ? shaped(p, v.dtype, 1, w) : -1;
+    if (wv < 0)
+        return false;
+    fz_range r = summed(p, x, wv, &w[1]);
+    memcpy(dims, v.dims, sizeof dims);
+    dims[v.rank - 1] = w[0];
+    fz_begin(p);
+    if (bv >= 0) {
+        const fz_range b = *fz_range_of(p, bv);
+        r = (fz_range){ r.lo + b.lo, r.hi + b.hi, r.step > 0 && b.step > 0 ? fmin(r.step, b.step) : 0, r.err + b.err, false };
+        fz_call(p, "linear", x, "%v, %v", wv, bv);
+    } else {
+        fz_call(p, "linear", x, fz_chance(p, 50) ? "%v, None" : "%v", wv);
+    }
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, dims, r));
+}
+
+static bool make_matmul(fz_prog *p) {
+    const int a = operand(p, 1), form = fz_below(p, 4);
+    if (a < 0)
+        return false;
+    const fz_value v = *fz_at(p, a);
+    const fz_size k = v.dims[v.rank - 1];
+    fz_size b[JC_MAX_RANK], dims[JC_MAX_RANK];
+    int rank = 0, rb = fz_chance(p, 20) ? 1 : 2, n = 0;
+    if (rb == 2 && v.rank > 2 && fz_chance(p, 60)) {
+        rb = v.rank;
+        for (int d = 0; d < v.rank - 2; d++)
+            b[n++] = fz_chance(p, 20) ? fz_int(1) : v.dims[d];
+    }
+    b[n++] = k;
+    if (rb > 1)
+        b[n++] = fz_some_size(p);
+    const int bv = shaped(p, v.dtype, rb, b);
+    if (bv < 0)
+        return false;
+    for (int d = 0; d < v.rank - 1; d++)
+        dims[rank++] = v.dims[d];
+    if (rb > 1)
+        dims[rank++] = b[n - 1];
+    const fz_range r = summed(p, a, bv, &k);
+    fz_begin(p);
+    if (form == 0)
+        fz_put(p, "%v @ %v", a, bv);
+    else if (v.rank == 2 && rb == 2 && form < 3)
+        fz_call(p, "mm", a, "%v", bv);
+    else
+        fz_call(p, "matmul", a, "%v", bv);
+    return fz_gives(p, fz_result(p, v.dtype, rank, dims, r));
+}
+
+static bool make_bmm(fz_prog *p) {
+    const int a = operand(p, 2);
+    if (a < 0 || fz_at(p, a)->rank != 3)
+        return false;
+    const fz_value v = *fz_at(p, a);
+    fz_size b[3] = { v.dims[0], v.dims[2], fz_some_size(p) }, dims[3] = { v.dims[0], v.dims[1], b[2] };
+    const int bv = shaped(p, v.dtype, 3, b), add = bv >= 0 && fz_chance(p, 40) ? shaped(p, v.dtype, 3, dims) : -1;
+    if (bv < 0)
+        return false;
+    fz_range r = summed(p, a, bv, &v.dims[2]);
+    if (add >= 0) {
+        const fz_range c = *fz_range_of(p, add);
+        if (!fz_settle(&r, v.dtype)) /* strict rounds the product too */
+            return false;
+        r = (fz_range){ r.lo + c.lo, r.hi + c.hi, r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + c.err, false };
+    }
+    fz_begin(p);
+    if (add >= 0)
+        fz_call(p, "baddbmm", add, "%v, %v", a, bv);
+    else
+        fz_call(p, "bmm", a, "%v", bv);
+    return fz_gives(p, fz_result(p, v.dtype, 3, dims, r));
+}
+
+static bool make_addmm(fz_prog *p) {
+    const int a = operand(p, 2);
+    if (a < 0 || fz_at(p, a)->rank != 2)
+        return false;
+    const fz_value v = *fz_at(p, a);
+    fz_size b[2] = { v.dims[1], fz_some_size(p) }, dims[2] = { v.dims[0], b[1] };
+    const int bv = shaped(p, v.dtype, 2, b), vector = fz_chance(p, 60), add = bv < 0 ? -1 : shaped(p, v.dtype, 2 - vector, dims + vector);
+    if (add < 0)
+        return false;
+    fz_range r = summed(p, a, bv, &v.dims[1]), c = *fz_range_of(p, add);
+    if (!fz_settle(&r, v.dtype))
+        return false;
+    const bool scaled = fz_chance(p, 30);
+    r = (fz_range){ r.lo + 2 * fmin(c.lo, 0), r.hi + 2 * fmax(c.hi, 0), r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + 2 * c.err, false };
+    fz_begin(p);
+    fz_call(p, "addmm", add, scaled ? "%v, %v, beta = 2" : "%v, %v", a, bv);
+    return fz_gives(p, fz_result(p, v.dtype, 2, dims, r));
+}
+
+const fz_kind fz_product_kinds[] = {
+    { "linear", make_linear, 6 }, { "matmul", make_matmul, 6 }, { "bmm", make_bmm, 2 }, { "addmm", make_addmm, 2 }, { 0 },
+};
