@@ -13,6 +13,8 @@
 #include "runtime/device.h"
 #include "runtime/ops.h"
 
+#define JC_EXEC_VEC_ALIGN 16u /* bytes: what kernels rely on of inputs and outputs */
+
 typedef struct jc_exec jc_exec;
 typedef struct jc_shape jc_shape;  /* one set of symbol values */
 typedef struct jc_frame jc_frame;  /* arena memory of calls: one call at a time per frame */

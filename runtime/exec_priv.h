@@ -12,7 +12,6 @@
 #include "runtime/exec.h"
 
 #define JC_EXEC_ALIGN 256u    /* of buffers within the arena */
-#define JC_EXEC_VEC_ALIGN 16u /* what kernels rely on */
 #define JC_EXEC_SHAPES 256u   /* remembered, more only while all are in use */
 #define JC_EXEC_BUCKETS 512u
 

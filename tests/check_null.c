@@ -122,6 +122,32 @@ static void questions(void) {
     FILES("out", jitc_model_param_info, model, 0, 0, NULL);
 }
 
+static void classes(void) {
+    const jitc_executable *exe = NULL;
+    jitc_executable_info info = { .struct_size = sizeof info };
+    jitc_executable_param param = { .struct_size = sizeof param };
+    jitc_executable_result result = { .struct_size = sizeof result };
+    jitc_executable_symbol symbol = { .struct_size = sizeof symbol };
+    jitc_executable_variant variant = { .struct_size = sizeof variant };
+    jitc_piece_input input;
+    GIVES(0, jitc_model_classes, NULL);
+    USAGE(jitc_model_executable, NULL, 0, &exe);
+    FILES("out", jitc_model_executable, model, 0, NULL);
+    ck_assert_int_eq(jitc_model_executable(model, 0, &exe), JITC_OK);
+    USAGE(jitc_executable_get_info, NULL, &info);
+    FILES("out", jitc_executable_get_info, exe, NULL);
+    USAGE(jitc_executable_get_param, NULL, 0, &param);
+    FILES("out", jitc_executable_get_param, exe, 0, NULL);
+    USAGE(jitc_executable_get_result, NULL, 0, &result);
+    FILES("out", jitc_executable_get_result, exe, 0, NULL);
+    USAGE(jitc_executable_get_symbol, NULL, 0, &symbol);
+    FILES("out", jitc_executable_get_symbol, exe, 0, NULL);
+    USAGE(jitc_executable_get_variant, NULL, 0, &variant);
+    FILES("out", jitc_executable_get_variant, exe, 0, NULL);
+    USAGE(jitc_piece_inputs, NULL, 0, &input, 1);
+    FILES("out", jitc_piece_inputs, model, 0, NULL, 1);
+}
+
 static void runs(void) {
     float x[4] = { 1, 2, 3, 4 };
     int64_t shape[1] = { 4 };
@@ -175,6 +201,7 @@ START_TEST(all) {
     contexts();
     graphs_and_models();
     questions();
+    classes();
     runs();
     bundles();
     none_forgotten();

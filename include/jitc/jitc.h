@@ -7,6 +7,7 @@
 #include "jitc/bundle.h"
 #include "jitc/context.h"
 #include "jitc/dlpack.h"
+#include "jitc/executable.h"
 #include "jitc/model.h"
 #include "jitc/op.h"
 #include "jitc/status.h"

@@ -2,6 +2,7 @@
 jit_libjit_la_SOURCES += \
 	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
 	jit/api/context.c \
+	jit/api/executable.c jit/api/executable.h \
 	jit/api/model.c jit/api/model.h \
 	jit/api/model_run.c \
 	jit/api/variants.c

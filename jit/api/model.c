@@ -456,6 +456,22 @@ jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint3
     return JITC_OK;
 }
 
+jitc_value jc_literal_value(const jc_piece *p, uint32_t input) {
+    const jc_arg *a = &p->canon.inputs[input].literal;
+    int64_t i = 0;
+    switch (a->kind) {
+    case JC_ARG_STR:
+        return (jitc_value){ .tag = JITC_NAME, .name = p->literals[input] };
+    case JC_ARG_FLOAT:
+        return (jitc_value){ .tag = JITC_FLOAT, .f = a->f };
+    case JC_ARG_BOOL:
+        return (jitc_value){ .tag = JITC_BOOL, .i = a->b };
+    default:
+        jc_ex_is_const(a->expr, &i);
+        return (jitc_value){ .tag = JITC_INT, .i = i };
+    }
+}
+
 /* A bundle's artifact comes from outside: what is bound by number must be there. */
 static bool fits(const jc_piece *p, const jc_plan *plan) {
     return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;

@@ -94,6 +94,7 @@ struct jitc_model {
     jitc_model_stats stats;
     jc_frame *frame;
     struct jc_model_runs *runs; /* jit/api/model_run.c */
+    struct jc_about *about;     /* jit/api/executable.h; under the context's lock */
     const char *codegen_id, *llvm_version; /* of a bundle; NULL: this library's */
     struct jitc_model *next;
 };
@@ -137,6 +138,8 @@ jitc_status jc_class_variants(jitc_model *m, jc_class *c, uint32_t nsyms, jc_err
 jitc_status jc_class_dispatch(const jitc_model *m, const jc_piece *p, const int64_t *syms, uint32_t *out, jc_error *err);
 /* Any executable of the class that has been loaded; NULL: none. They differ in code, not in what they give. */
 const jc_exec *jc_class_loaded(const jc_class *c);
+/* The literal that was lifted to canonical input INPUT, as a value to pass. */
+jitc_value jc_literal_value(const jc_piece *p, uint32_t input);
 /* Loads the variant's artifact, binds its operators. */
 jitc_status jc_model_exec(jitc_model *m, uint32_t cls, uint32_t variant, jc_exec **out, jc_error *err);
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "ir/solve.h"
-#include "jit/api/model.h"
+#include "jit/api/executable.h"
 
 #define ALIGN 256
 #define EXTERNAL UINT32_MAX
@@ -295,22 +295,6 @@ static jitc_status reserve(jitc_model *m, const run *r, jc_error *err) {
     return JITC_OK;
 }
 
-static jitc_value literal_value(const jc_piece *p, uint32_t input) {
-    const jc_arg *a = &p->canon.inputs[input].literal;
-    int64_t i = 0;
-    switch (a->kind) {
-    case JC_ARG_STR:
-        return (jitc_value){ .tag = JITC_NAME, .name = p->literals[input] };
-    case JC_ARG_FLOAT:
-        return (jitc_value){ .tag = JITC_FLOAT, .f = a->f };
-    case JC_ARG_BOOL:
-        return (jitc_value){ .tag = JITC_BOOL, .i = a->b };
-    default:
-        jc_ex_is_const(a->expr, &i);
-        return (jitc_value){ .tag = JITC_INT, .i = i };
-    }
-}
-
 /* What A, an argument of a call or an output of ROOT, is in this run. */
 static jitc_status root_arg(const jc_func *root, const run *r, const jc_arg *a, jitc_value *out, jc_error *err) {
     *out = (jitc_value){ .tag = JITC_NONE };
@@ -338,7 +322,7 @@ static jitc_status do_call(jitc_model *m, run *r, call *c, const jitc_value *par
     for (uint32_t i = 0; i < c->nin; i++) {
         const jc_bind *b = &c->piece->canon.inputs[i];
         if (b->kind == JC_BIND_LITERAL)
-            c->in[i] = literal_value(c->piece, i);
+            c->in[i] = jc_literal_value(c->piece, i);
         else if (params)
             c->in[i] = params[b->param];
         else
@@ -468,7 +452,6 @@ uint32_t jitc_model_outputs(const jitc_model *m, uint32_t graph) {
 
 jitc_status jitc_model_param_info(const jitc_model *m, uint32_t graph, uint32_t param, jitc_param_info *out) {
     jc_error err = JC_ERROR_INIT;
-    jc_guard guard;
     JC_NEED(NULL, m);
     JC_NEED(m->ctx, out);
     if (param >= jitc_model_params(m, graph))
@@ -477,14 +460,11 @@ jitc_status jitc_model_param_info(const jitc_model *m, uint32_t graph, uint32_t 
     static const uint32_t tags[] = { [JC_TENSOR] = JITC_TENSOR, [JC_SYMINT] = JITC_INT, [JC_NAME] = JITC_NAME,
                                      [JC_INT] = JITC_INT, [JC_FLOAT] = JITC_FLOAT, [JC_BOOL] = JITC_BOOL };
     jitc_param_info info = { out->struct_size, v->name, tags[v->type.kind], NULL };
-    volatile jitc_status status = JITC_E_NOMEM;
-    if (JC_GUARD(m->arena, &guard) == 0) {
-        info.type = jc_type_text(m->graphs[graph]->g->exprs, &v->type, m->arena);
-        memcpy(out, &info, info.struct_size < sizeof info ? info.struct_size : sizeof info);
-        status = JITC_OK;
-    }
-    jc_guard_end(m->arena, &guard);
-    return jc_context_done(m->ctx, status, &err);
+    info.type = jc_model_param_type((jitc_model *)m, graph, param);
+    if (!info.type)
+        return jc_context_done(m->ctx, JITC_E_NOMEM, &err);
+    memcpy(out, &info, info.struct_size < sizeof info ? info.struct_size : sizeof info);
+    return JITC_OK;
 }
 
 void jitc_model_free(jitc_model *m) {
@@ -510,6 +490,7 @@ void jitc_model_free(jitc_model *m) {
         for (uint32_t v = 0; v < m->classes[i].nvariants; v++)
             if (m->classes[i].variants[v].exec)
                 jc_exec_free(m->classes[i].variants[v].exec);
+    jc_about_free(m);
     jc_arena_free(m->arena);
     ctx->alloc.free(ctx->alloc.user, m, sizeof *m);
 }

@@ -1,0 +1,262 @@
+/*
+ * tests/check_executable.c - classes in the public interface: what they say they take and give, and what members supply.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "jitc/jitc.h"
+
+/* submod_0 and submod_2 are one class: other names, other literals, other weights. */
+static const char text[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, s7: \"Sym(s7)\", x: \"f32[s7, 8]\", w_a: \"f32[8, 8]\", w_b: \"f32[8, 8]\", cache: \"f32[16, 8]\", "
+    "pair: \"f32[s7, 2, 8]\"):\n"
+    "        submod_0 = self.submod_0(x, w_a, s7)\n"
+    "        a: \"f32[s7, 8]\" = submod_0[0]\n"
+    "        h: \"f32[s7, 4]\" = submod_0[1];  submod_0 = None\n"
+    "        submod_1 = self.submod_1(cache, pair, s7)\n"
+    "        p: \"f32[s7, 8]\" = submod_1[0]\n"
+    "        e: \"f32[s7, 3]\" = submod_1[1];  submod_1 = None\n"
+    "        submod_2 = self.submod_2(a, w_b, s7)\n"
+    "        b: \"f32[s7, 8]\" = submod_2[0];  submod_2 = None\n"
+    "        return (b, h, p, e)\n"
+    "\n"
+    "    class submod_0(torch.nn.Module):\n"
+    "        def forward(self, x: \"f32[s7, 8]\", w_a: \"f32[8, 8]\", s7: \"Sym(s7)\"):\n"
+    "            y: \"f32[s7, 8]\" = torch._C._nn.linear(x, w_a, None)\n"
+    "            z: \"f32[s7, 8]\" = torch.ops.demo.scale(y, 'layers.0', 3, 0.5)\n"
+    "            v: \"f32[s7, 4]\" = z[(slice(None, None, None), slice(0, 4, None))]\n"
+    "            return (z, v)\n"
+    "\n"
+    "    class submod_1(torch.nn.Module):\n"
+    "        def forward(self, cache: \"f32[16, 8]\", pair: \"f32[s7, 2, 8]\", s7: \"Sym(s7)\"):\n"
+    "            c: \"f32[16, 8]\" = cache.add_(1.0)\n"
+    "            p: \"f32[s7, 8]\" = pair[(slice(None, None, None), 1)]\n"
+    "            e: \"f32[s7, 3]\" = torch.empty([s7, 3], dtype = torch.float32, device = device(type='cpu'))\n"
+    "            return (p, e)\n"
+    "\n"
+    "    class submod_2(torch.nn.Module):\n"
+    "        def forward(self, q: \"f32[s7, 8]\", w_b: \"f32[8, 8]\", s7: \"Sym(s7)\"):\n"
+    "            r: \"f32[s7, 8]\" = torch._C._nn.linear(q, w_b, None)\n"
+    "            t: \"f32[s7, 8]\" = torch.ops.demo.scale(r, 'layers.1', 4, 0.25)\n"
+    "            u: \"f32[s7, 4]\" = t[(slice(None, None, None), slice(0, 4, None))]\n"
+    "            return (t, u)\n";
+
+static jitc_context *ctx;
+static jitc_model *model;
+
+static jitc_context *open_context(void) {
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = "host", .threads = 1 };
+    ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    return ctx;
+}
+
+static jitc_model *build(const jitc_model_options *o) {
+    jitc_graph *graph;
+    ck_assert_msg(jitc_graph_read(ctx, "executable.py", text, sizeof text - 1, &graph) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_msg(jitc_model_build(ctx, &graph, 1, o, &model) == JITC_OK, "%s", jitc_context_error(ctx));
+    return model;
+}
+
+static void setup(void) {
+    static const char *const pair[] = { "20", "10", "1" };
+    static const jitc_strides strides[] = { { "pair", 3, pair } };
+    static const jitc_range ranges[] = { { "s7", 1, 1 }, { "s7", 2, 512 } };
+    open_context();
+    build(&(jitc_model_options){ .struct_size = sizeof(jitc_model_options), .arch = "host", .strides = strides, .nstrides = 1,
+                                 .ranges = ranges, .nranges = 2 });
+}
+
+static void teardown(void) {
+    jitc_context_free(ctx);
+}
+
+static const jitc_executable *class_of(jitc_model *m, uint32_t cls) {
+    const jitc_executable *exe;
+    ck_assert_msg(jitc_model_executable(m, cls, &exe) == JITC_OK, "%s", jitc_context_error(ctx));
+    return exe;
+}
+
+/* "f32[s7, 8] strides 8 1 ..." */
+static const char *describe(uint32_t tag, uint32_t rank, const char *type, const char *const *strides, const char *value) {
+    static char out[256];
+    int n = snprintf(out, sizeof out, "%s", type);
+    for (uint32_t d = 0; tag == JITC_TENSOR && d < rank; d++)
+        n += snprintf(out + n, sizeof out - (size_t)n, " %s", strides[d]);
+    if (value)
+        snprintf(out + n, sizeof out - (size_t)n, " = %s", value);
+    return out;
+}
+
+START_TEST(infos) {
+    jitc_executable_info a = { .struct_size = sizeof a }, b = a;
+    jitc_piece_info piece = { .struct_size = sizeof piece };
+    ck_assert_uint_eq(jitc_model_classes(model), 2);
+    ck_assert_int_eq(jitc_executable_get_info(class_of(model, 0), &a), JITC_OK);
+    ck_assert_int_eq(jitc_executable_get_info(class_of(model, 1), &b), JITC_OK);
+    ck_assert_ptr_eq(class_of(model, 0), class_of(model, 0));
+    ck_assert_str_eq(a.name, "submod_0");
+    ck_assert_str_eq(b.name, "submod_1");
+    ck_assert_uint_eq(a.members, 2);
+    ck_assert_uint_eq(b.members, 1);
+    ck_assert_uint_eq(b.piece, 1);
+    ck_assert(a.compiled && !a.splitting);
+    ck_assert_uint_eq(a.nparams, 5); /* x, w and three literals; s7 is no input of its own, since nothing uses it but x's dims */
+    ck_assert_uint_eq(a.nresults, 2);
+    ck_assert_uint_eq(a.nsymbols, 1);
+    ck_assert_uint_eq(a.nvariants, 2);
+    ck_assert_int_eq(jitc_model_piece_info(model, 2, &piece), JITC_OK);
+    ck_assert_str_eq(a.key, piece.key);
+    const jitc_executable *none = class_of(model, 0);
+    ck_assert_int_eq(jitc_model_executable(model, 2, &none), JITC_E_USAGE);
+    ck_assert_ptr_null(none);
+    ck_assert_str_eq(jitc_context_error(ctx), "class 2 of a model with 2 classes");
+}
+END_TEST
+
+typedef struct want_param {
+    uint32_t cls;
+    const char *name, *text;
+    uint32_t tag, alignment;
+    bool written, literal;
+} want_param;
+
+/* In the order of first use. */
+static const want_param want_params[] = {
+    { 0, "x", "f32[s7, 8] 8 1", JITC_TENSOR, 16, false, false },
+    { 0, "w_a", "f32[8, 8] 8 1", JITC_TENSOR, 16, false, false },
+    { 0, "", "LayerName", JITC_NAME, 0, false, true },
+    { 0, "", "int", JITC_INT, 0, false, true },
+    { 0, "", "float", JITC_FLOAT, 0, false, true },
+    { 1, "cache", "f32[16, 8] 8 1", JITC_TENSOR, 16, true, false },
+    { 1, "pair", "f32[s7, 2, 8][20, 10, 1] 20 10 1", JITC_TENSOR, 16, false, false },
+};
+
+START_TEST(params) {
+    uint32_t at[2] = { 0, 0 };
+    for (size_t i = 0; i < sizeof want_params / sizeof *want_params; i++) {
+        const want_param *w = &want_params[i];
+        jitc_executable_param p = { .struct_size = sizeof p };
+        jitc_status status = jitc_executable_get_param(class_of(model, w->cls), at[w->cls]++, &p);
+        ck_assert_msg(status == JITC_OK, "%s", jitc_context_error(ctx));
+        ck_assert_str_eq(p.name, w->name);
+        ck_assert_str_eq(describe(p.tag, p.rank, p.type, p.strides, p.value), w->text);
+        ck_assert_uint_eq(p.tag, w->tag);
+        ck_assert_uint_eq(p.alignment, w->alignment);
+        ck_assert(p.written == w->written && p.literal == w->literal);
+        if (p.tag == JITC_TENSOR) {
+            ck_assert_uint_eq(p.dtype.code, kDLFloat);
+            ck_assert_uint_eq(p.dtype.bits, 32);
+            ck_assert_uint_eq(p.dtype.lanes, 1);
+            ck_assert_str_eq(p.dims[p.rank - 1], "8");
+        }
+    }
+    for (uint32_t c = 0; c < 2; c++) {
+        jitc_executable_info info = { .struct_size = sizeof info };
+        jitc_executable_param p = { .struct_size = sizeof p };
+        jitc_executable_get_info(class_of(model, c), &info);
+        ck_assert_uint_eq(info.nparams, at[c]);
+        ck_assert_int_eq(jitc_executable_get_param(class_of(model, c), at[c], &p), JITC_E_USAGE);
+    }
+}
+END_TEST
+
+START_TEST(results) {
+    static const struct {
+        uint32_t cls;
+        const char *text;
+        uint32_t tag, view_of, storage;
+        bool undefined;
+    } want[] = {
+        { 0, "f32[s7, 8] 8 1", JITC_TENSOR, JITC_NO_PARAM, 0, false },
+        { 0, "f32[s7, 4][8, 1] 8 1", JITC_TENSOR, JITC_NO_PARAM, 0, false },
+        { 1, "f32[s7, 8][20, 1] 20 1", JITC_TENSOR, 1, 0, false },
+        { 1, "f32[s7, 3] 3 1", JITC_TENSOR, JITC_NO_PARAM, 1, true },
+    };
+    uint32_t at[2] = { 0, 0 };
+    for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
+        jitc_executable_result r = { .struct_size = sizeof r };
+        jitc_status status = jitc_executable_get_result(class_of(model, want[i].cls), at[want[i].cls]++, &r);
+        ck_assert_msg(status == JITC_OK, "%s", jitc_context_error(ctx));
+        ck_assert_str_eq(describe(r.tag, r.rank, r.type, r.strides, r.value), want[i].text);
+        ck_assert_uint_eq(r.tag, want[i].tag);
+        ck_assert_uint_eq(r.view_of, want[i].view_of);
+        ck_assert_uint_eq(r.storage, want[i].storage);
+        ck_assert(r.undefined == want[i].undefined);
+    }
+}
+END_TEST
+
+START_TEST(symbols_and_variants) {
+    jitc_executable_symbol s = { .struct_size = sizeof s };
+    jitc_executable_variant one = { .struct_size = sizeof one }, many = one;
+    const jitc_executable *exe = class_of(model, 0);
+    ck_assert_int_eq(jitc_executable_get_symbol(exe, 0, &s), JITC_OK);
+    ck_assert_str_eq(s.name, "s7");
+    ck_assert_int_eq(s.lo, 1);
+    ck_assert_int_eq(s.hi, 512);
+    ck_assert_uint_eq(s.param, 0);
+    ck_assert_int_eq(s.dim, 0);
+    ck_assert(!s.stride);
+    ck_assert_int_eq(jitc_executable_get_symbol(exe, 1, &s), JITC_E_USAGE);
+    ck_assert_int_eq(jitc_executable_get_variant(exe, 0, &one), JITC_OK);
+    ck_assert_int_eq(jitc_executable_get_variant(exe, 1, &many), JITC_OK);
+    ck_assert_int_eq(one.lo[0], 1);
+    ck_assert_int_eq(one.hi[0], 1);
+    ck_assert_int_eq(many.lo[0], 2);
+    ck_assert_int_eq(many.hi[0], 512);
+    ck_assert_uint_ge(one.launches, 1);
+    ck_assert_uint_ge(one.kernels, 1);
+    ck_assert_uint_eq(one.calls, 1);
+    ck_assert(!one.hit);
+    ck_assert_uint_gt(one.bytes, 0);
+}
+END_TEST
+
+/* What each member supplies, literals as values. */
+START_TEST(inputs) {
+    static const struct {
+        uint32_t piece;
+        const char *name;
+        int64_t i;
+        double f;
+    } want[] = { { 0, "layers.0", 3, 0.5 }, { 2, "layers.1", 4, 0.25 } };
+    jitc_piece_input in[5];
+    for (size_t i = 0; i < 2; i++) {
+        ck_assert_int_eq(jitc_piece_inputs(model, want[i].piece, in, 5), JITC_OK);
+        ck_assert_uint_eq(in[0].param, 0);
+        ck_assert_uint_eq(in[1].param, 1);
+        ck_assert_uint_eq(in[2].param, JITC_NO_PARAM);
+        ck_assert_uint_eq(in[2].literal.tag, JITC_NAME);
+        ck_assert_str_eq(jitc_layer_name_text(in[2].literal.name), want[i].name);
+        ck_assert_ptr_eq(in[2].literal.name, jitc_layer_name_intern(ctx, want[i].name, NULL));
+        ck_assert_uint_eq(in[3].literal.tag, JITC_INT);
+        ck_assert_int_eq(in[3].literal.i, want[i].i);
+        ck_assert_uint_eq(in[4].literal.tag, JITC_FLOAT);
+        ck_assert(in[4].literal.f == want[i].f);
+    }
+    ck_assert_int_eq(jitc_piece_inputs(model, 0, in, 4), JITC_E_USAGE);
+    ck_assert_str_eq(jitc_context_error(ctx), "the class of submod_0 has 5 parameters, there is room for 4");
+    ck_assert_int_eq(jitc_piece_inputs(model, 3, in, 5), JITC_E_USAGE);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("executable");
+    TCase *c = tcase_create("all");
+    tcase_add_checked_fixture(c, setup, teardown);
+    tcase_add_test(c, infos);
+    tcase_add_test(c, params);
+    tcase_add_test(c, results);
+    tcase_add_test(c, symbols_and_variants);
+    tcase_add_test(c, inputs);
+    suite_add_tcase(s, c);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
