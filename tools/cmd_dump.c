@@ -137,7 +137,7 @@ static jitc_status write_parts(dump *d, jc_error *err) {
                        t->o.kernel ? t->o.kernel : "");
     if (is_directory(to)) {
         for (size_t i = 0; i < d->parts.n; i++)
-            JC_TRY(tool_write(t, jc_arena_printf(t->arena, "%s/%s.%s", to, d->parts.at[i].name,
+            JC_TRY(tool_write(jc_arena_printf(t->arena, "%s/%s.%s", to, d->parts.at[i].name,
                                                  d->stage == STAGE_LLVM ? "ll" : stages[d->stage].name),
                               d->parts.at[i].at, d->parts.at[i].n, err));
         return JITC_OK;
@@ -147,7 +147,7 @@ static jitc_status write_parts(dump *d, jc_error *err) {
                        d->parts.n, d->parts.at[0].name);
     for (size_t i = 0; i < d->parts.n; i++)
         jc_put(&d->out, d->parts.at[i].at, d->parts.at[i].n);
-    return tool_write(t, to, d->out.at, d->out.n, err);
+    return tool_write(to, d->out.at, d->out.n, err);
 }
 
 static json_t *dump_json(const dump *d) {
@@ -182,7 +182,7 @@ static int finish(dump *d) {
     if (stages[d->stage].put == put_kernels)
         TOOL_TRY(d->t, &err, write_parts(d, &err));
     else
-        TOOL_TRY(d->t, &err, tool_write(d->t, d->t->o.output, d->out.at, d->out.n, &err));
+        TOOL_TRY(d->t, &err, tool_write(d->t->o.output, d->out.at, d->out.n, &err));
     return 0;
 }
 

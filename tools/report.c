@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 int tool_exit_code(jitc_status status) {
     switch (status) {
 #define TOOL_EXIT_CODE(id, number, code, text)                                                     \
@@ -122,24 +124,14 @@ void tool_hold_signals(bool hold) {
     sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-jitc_status tool_write(tool *t, const char *path, const void *data, size_t n, jc_error *err) {
+jitc_status tool_write(const char *path, const void *data, size_t n, jc_error *err) {
     if (!path) {
         fwrite(data, 1, n, stdout);
         return JITC_OK;
     }
-    char *temporary = jc_arena_printf(t->arena, "%s.%ld.tmp", path, (long)getpid());
     tool_hold_signals(true);
-    FILE *f = fopen(temporary, "wbe");
-    bool ok = f && fwrite(data, 1, n, f) == n && fflush(f) == 0;
+    bool ok = jc_file_publish(path, &(jc_span){ data, n }, 1, (jc_publish){ .mode = 0666 });
     int why = errno;
-    if (f && fclose(f) != 0)
-        ok = false;
-    if (ok && rename(temporary, path) != 0) {
-        ok = false;
-        why = errno;
-    }
-    if (!ok)
-        unlink(temporary);
     tool_hold_signals(false);
     return ok ? JITC_OK : jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "the file cannot be written: %s", strerror(why));
 }

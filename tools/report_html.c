@@ -159,6 +159,6 @@ int tool_report(tool *t, jitc_model *const *models, const char *const *archs, ui
         return 0;
     TOOL_TRY(t, &err, make_directory(t, t->o.report, &err));
     TOOL_TRY(t, &err, write_page(&p, &err));
-    TOOL_TRY(t, &err, tool_write(t, jc_arena_printf(t->arena, "%s/index.html", t->o.report), p.out.at, p.out.n, &err));
+    TOOL_TRY(t, &err, tool_write(jc_arena_printf(t->arena, "%s/index.html", t->o.report), p.out.at, p.out.n, &err));
     return 0;
 }

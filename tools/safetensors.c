@@ -13,6 +13,8 @@
 #include <unistd.h>
 #include "tools/safetensors.h"
 
+#include "base/file.h"
+
 #define ALIGNMENT 16
 #define MAX_HEADER (100u << 20) /* what other readers of the format accept */
 
@@ -179,38 +181,29 @@ static char *header_text(const jc_st_tensor *at, uint32_t n) {
     return text;
 }
 
-static bool write_all(FILE *f, const char *header, const jc_st_tensor *at, uint32_t n) {
+/* Length of the header with what pads it, the header, and each tensor's bytes. */
+static bool publish(jc_arena *arena, const char *path, const char *header, const jc_st_tensor *at, uint32_t n) {
     size_t length = strlen(header), padded = (length + 8 + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT - 8;
-    uint8_t prefix[8];
+    jc_span *parts = JC_NEWN(arena, jc_span, n + 1);
+    uint8_t *head = jc_arena_alloc(arena, 8 + padded);
     for (int k = 0; k < 8; k++)
-        prefix[k] = (uint8_t)((uint64_t)padded >> (8 * k));
-    fwrite(prefix, 1, sizeof prefix, f);
-    fprintf(f, "%-*s", (int)padded, header); /* the format pads with spaces */
+        head[k] = (uint8_t)((uint64_t)padded >> (8 * k));
+    memset(head + 8, ' ', padded); /* as the format pads */
+    memcpy(head + 8, header, length);
+    parts[0] = (jc_span){ head, 8 + padded };
     for (uint32_t k = 0; k < n; k++)
-        fwrite(at[k].data, 1, at[k].nbytes, f);
-    return fflush(f) == 0 && !ferror(f);
+        parts[k + 1] = (jc_span){ at[k].data, at[k].nbytes };
+    return jc_file_publish(path, parts, n + 1, (jc_publish){ .mode = 0666 });
 }
 
 jitc_status jc_st_write(jc_arena *arena, const char *path, const jc_st_tensor *at, uint32_t n, jc_error *err) {
-    char *temporary = jc_arena_printf(arena, "%s.%ld.tmp", path, (long)getpid());
     jitc_status status = JITC_OK;
     char *header = header_text(at, n);
     if (!header)
         return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "The header cannot be made: a tensor's name is no UTF-8, "
                           "or memory is out.");
-    FILE *f = fopen(temporary, "wbe");
-    bool ok = f && write_all(f, header, at, n);
-    int why = errno;
-    if (f && fclose(f) != 0)
-        ok = false;
-    if (ok && rename(temporary, path) != 0) {
-        why = errno;
-        ok = false;
-    }
-    if (!ok) {
-        unlink(temporary);
-        status = jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "The file cannot be written: %s.", strerror(why));
-    }
-    free(header);
+    jc_arena_defer(arena, free, header);
+    if (!publish(arena, path, header, at, n))
+        status = jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "The file cannot be written: %s.", strerror(errno));
     return status;
 }

@@ -52,7 +52,7 @@ void tool_progress(void *user, unsigned done, unsigned total, const char *what);
 /* Interrupts wait while a file is written. */
 void tool_hold_signals(bool hold);
 /* Writes a file by a temporary one and a rename; PATH NULL: standard output. */
-jitc_status tool_write(tool *t, const char *path, const void *data, size_t n, jc_error *err);
+jitc_status tool_write(const char *path, const void *data, size_t n, jc_error *err);
 
 /* --- load.c --- */
 /* Opens the context. CACHE: whether this subcommand uses one. 0, or the exit code of a failure that has been reported. */

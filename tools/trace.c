@@ -169,7 +169,7 @@ int tool_trace_end(tool *t, int code) {
     json_t *trace = trace_json(t, t->trace);
     char *text = json_dumps(trace, JSON_COMPACT | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(12));
     json_decref(trace);
-    jitc_status status = text ? tool_write(t, t->o.trace, text, strlen(text), &err)
+    jitc_status status = text ? tool_write(t->o.trace, text, strlen(text), &err)
                               : jc_fail(&err, JITC_E_NOMEM, "out of memory for the trace");
     free(text);
     if (status == JITC_OK)

@@ -43,7 +43,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,59 +53,13 @@ static jitc_status io_error(jc_error *err, const char *path, const char *what, i
     return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot %s: %s", what, strerror(why));
 }
 
-/* A new file beside PATH; its name in OUT. */
-static int temporary(jc_arena *arena, const char *path, char **out) {
-    int fd = -1;
-    for (unsigned i = 0; i < 1000 && fd < 0; i++) {
-        *out = jc_arena_printf(arena, "%s.tmp%ld.%u", path, (long)getpid(), i);
-        fd = open(*out, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0666);
-        if (fd < 0 && errno != EEXIST)
-            break;
-    }
-    return fd;
-}
-
-static void sync_folder(jc_arena *arena, const char *path) {
-    const char *slash = strrchr(path, '/');
-    const char *folder = !slash ? "." : slash == path ? "/" : jc_arena_strndup(arena, path, (size_t)(slash - path));
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd); /* where folders cannot be synchronised there is nothing to do about it */
-        close(fd);
-    }
-}
-
-static jitc_status publish(jc_arena *arena, const char *path, const jc_bytes *b, jc_error *err) {
-    struct stat st;
-    char *name = NULL;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
-        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "a bundle can only replace a regular file");
-    int fd = temporary(arena, path, &name);
-    if (fd < 0)
-        return io_error(err, path, "write beside the file", errno);
-    bool ok = jc_write_all(fd, b->at, b->n) && fsync(fd) == 0;
-    int why = errno;
-    if (close(fd) != 0 && ok) {
-        ok = false;
-        why = errno;
-    }
-    if (ok && rename(name, path) != 0) {
-        ok = false;
-        why = errno;
-    }
-    if (!ok) {
-        unlink(name);
-        return io_error(err, path, "write the file", why);
-    }
-    sync_folder(arena, path);
-    return JITC_OK;
-}
-
 static jitc_status encode_and_publish(jc_arena *arena, jitc_model *const *models, uint32_t n, const char *path,
                                       jc_error *err) {
     jc_bytes b = JC_BYTES(arena);
     JC_TRY(jc_bundle_encode(models, n, &b, err));
-    return publish(arena, path, &b, err);
+    if (!jc_file_publish(path, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0666, .durable = true }))
+        return io_error(err, path, "write the file", errno);
+    return JITC_OK;
 }
 
 jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
@@ -135,41 +88,22 @@ jitc_status jitc_model_save(jitc_model *m, const char *path) {
 
 /* --- reading --- */
 
-static jitc_status read_open(int fd, const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
-    struct stat st;
-    if (fstat(fd, &st) != 0)
-        return io_error(err, path, "examine the file", errno);
-    if (!S_ISREG(st.st_mode))
-        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "a bundle is a regular file");
-    if ((uint64_t)st.st_size > JC_BUNDLE_MAX)
-        return jc_fail(err, JITC_E_INPUT, "the file is larger than any bundle");
-    size_t n = (size_t)st.st_size, have = 0;
-    uint8_t *at = jc_arena_alloc(arena, n);
-    while (have < n) {
-        ssize_t got = read(fd, at + have, n - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return io_error(err, path, "read the file", errno);
-        if (got == 0)
-            break; /* it shrank: the length inside will not fit */
-        have += (size_t)got;
-    }
-    *out = (jc_span){ at, have };
-    return JITC_OK;
-}
-
 static jitc_status read_file(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
-    jc_guard guard;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return io_error(err, path, "open the file", errno);
-    volatile jitc_status status = JITC_E_NOMEM; /* a guard of its own, so that the file is closed in any case */
-    if (JC_GUARD(arena, &guard) == 0)
-        status = read_open(fd, path, arena, out, err);
-    jc_guard_end(arena, &guard);
+    bool ok = jc_file_read(fd, JC_BUNDLE_MAX, arena, out);
+    int why = errno;
     close(fd);
-    return status;
+    if (ok)
+        return JITC_OK;
+    if (why == ENOMEM)
+        return JITC_E_NOMEM;
+    if (why == EINVAL)
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "a bundle is a regular file");
+    if (why == EFBIG)
+        return jc_fail(err, JITC_E_INPUT, "the file is larger than any bundle");
+    return io_error(err, path, "read the file", why);
 }
 
 int jitc_bundle_probe(const char *path) {

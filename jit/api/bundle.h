@@ -4,6 +4,7 @@
 #ifndef JC_BUNDLE_H
 #define JC_BUNDLE_H
 
+#include "base/file.h"
 #include "jit/api/model.h"
 #include "jitc/bundle.h"
 
@@ -37,11 +38,6 @@ typedef enum jc_bundle_section {
 typedef enum jc_bundle_arg { JC_BA_NONE, JC_BA_VALUE, JC_BA_EXPR, JC_BA_FLOAT, JC_BA_BOOL, JC_BA_LIST } jc_bundle_arg;
 /* What a canonical input is bound to. */
 typedef enum jc_bundle_bind { JC_BB_PARAM, JC_BB_STR, JC_BB_INT, JC_BB_FLOAT, JC_BB_BOOL } jc_bundle_bind;
-
-typedef struct jc_span {
-    const uint8_t *at;
-    size_t n;
-} jc_span;
 
 /* jit/api/bundle_encode.c: the whole file, for models of the same graphs. */
 jitc_status jc_bundle_encode(jitc_model *const *models, uint32_t n, jc_bytes *out, jc_error *err);
