@@ -32,15 +32,6 @@ static bool not_there(void) {
     return false;
 }
 
-static jitc_status no_build(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err) {
-    (void)user;
-    (void)arena;
-    (void)bytes;
-    (void)n;
-    return jc_fail(err, JITC_E_COMPILE, "not in the cache");
-}
-
-/* One round over the classes; microseconds each, negative when one is missing. */
 static double known(jitc_model *m, jc_arena *arena) {
     jc_error err = JC_ERROR_INIT;
     double start = jc_now_ms();
@@ -60,7 +51,7 @@ static double keyed(jitc_model *m, jc_arena *arena) {
     for (uint32_t i = 0; i < m->nclasses; i++) {
         jc_key key;
         if (jc_service_key(m->ctx->service, &m->classes[i].variants[0].request, arena, &key, &err) != JITC_OK ||
-            jc_cache_get(m->ctx->cache, &key, no_build, NULL, &bytes, &n, NULL, &err) != JITC_OK)
+            !jc_cache_find(m->ctx->cache, &key, &bytes, &n, NULL))
             return -1;
     }
     return (jc_now_ms() - start) * 1000 / m->nclasses;
@@ -81,7 +72,6 @@ static bool schedule(jitc_model *m, jc_arena *arena, jc_schedule *out) {
 }
 
 static double kernels(jitc_model *m, const jc_schedule *all, jc_arena *arena) {
-    jc_error err = JC_ERROR_INIT;
     const uint8_t *bytes;
     size_t n, count = 0;
     double start = jc_now_ms();
@@ -89,7 +79,7 @@ static double kernels(jitc_model *m, const jc_schedule *all, jc_arena *arena) {
         for (uint32_t k = 0; k < all[i].nkernels; k++, count++) {
             jc_key key;
             if (jc_service_kernel_key(m->ctx->service, all[i].kernels[k], &m->target, arena, &key) != JITC_OK ||
-                jc_cache_get(m->ctx->cache, &key, no_build, NULL, &bytes, &n, NULL, &err) != JITC_OK)
+                !jc_cache_find(m->ctx->cache, &key, &bytes, &n, NULL))
                 return -1;
         }
     return (jc_now_ms() - start) * 1000 / (double)count;

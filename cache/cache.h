@@ -1,8 +1,9 @@
 /*
  * cache/cache.h - entries by key: bytes in, bytes out.
  *
- * Two tiers: memory (this process, single-flight per key) and disk (one verified file per entry, atomic publish).  Any
- * trouble with the disk is a miss and is counted; it never fails a call and never gives wrong bytes.
+ * Tiers, asked in this order: memory (this process), disk (one verified file per entry, atomic publish), and any number of
+ * read-only ones (cache/tier.h).  What is in none of them is built, by one thread per key.  Any trouble with a tier is a miss and
+ * is counted; it never fails a call and never gives wrong bytes.
  * The file format is specified at the head of cache/disk.c.
  */
 #ifndef JC_CACHE_H
@@ -40,8 +41,18 @@ void jc_key_add(jc_bytes *preimage, jc_key_field field, const void *data, size_t
 jc_key jc_key_end(const jc_bytes *preimage); /* borrows the preimage */
 
 typedef struct jc_cache jc_cache;
+typedef enum jc_cache_from { JC_FROM_MEMORY, JC_FROM_DISK, JC_FROM_READ_ONLY, JC_FROM_BUILD, JC_FROM_COUNT } jc_cache_from;
+/* "in memory", "on disk", "in a read-only cache", "built" */
+const char *jc_cache_from_text(jc_cache_from from);
+
+/* Of one tier. */
+typedef struct jc_tier_stats {
+    uint64_t hits, misses, corrupt, errors, stored;
+} jc_tier_stats;
+/* Of all: answers by where they came from (those of JC_FROM_BUILD are the misses), calls that waited for another thread's build,
+   and the sums of the tiers' troubles. */
 typedef struct jc_cache_stats {
-    uint64_t memory_hits, disk_hits, misses, stored, corrupt, io_errors, waited;
+    uint64_t from[JC_FROM_COUNT], waited, stored, corrupt, io_errors;
 } jc_cache_stats;
 
 /* DIR: NULL or "" for memory alone.  The directory is made (0700) when something is stored.  A directory that is a
@@ -52,12 +63,23 @@ const char *jc_cache_dir(const jc_cache *c);      /* NULL: memory alone */
 const char *jc_cache_warning(const jc_cache *c);  /* NULL: none */
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out);
 
-typedef enum jc_cache_from { JC_FROM_MEMORY, JC_FROM_DISK, JC_FROM_BUILD } jc_cache_from;
+/* Adds a read-only tier behind the others. Not while another thread uses C, which closes the tier in the end; 16 at most, false beyond. */
+struct jc_tier;
+bool jc_cache_add(jc_cache *c, struct jc_tier *tier);
+/* The I-th tier, memory first; NULL past the last. */
+struct jc_tier *jc_cache_tier(jc_cache *c, size_t i);
 
 /*
- * Bytes of the entry: from memory, else disk, else by BUILD, which runs once however many threads ask (the others
- * wait; when it fails they all get its error).  BUILD allocates its result in the arena it is given.  OUT is borrowed
- * from the cache until jc_cache_close.  Thread-safe.
+ * Looks, and does nothing else: true with the bytes of the entry and where they came from, false where no tier has it.  It neither
+ * builds nor waits for a build, and claims nothing: threads that build the same entry do not notice.  OUT is borrowed from the
+ * cache until jc_cache_close.  FROM may be NULL.  Thread-safe.
+ */
+bool jc_cache_find(jc_cache *c, const jc_key *key, const uint8_t **out, size_t *n, jc_cache_from *from);
+
+/*
+ * Bytes of the entry: found, else made by BUILD, by one thread at a time however many ask: the others wait.  Where that thread fails,
+ * the failure is its own, and the next of those that waited tries itself.  BUILD allocates its result in the arena it is given.
+ * OUT and FROM as above. Thread-safe.
  */
 typedef jitc_status (*jc_cache_build)(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err);
 jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, void *user, const uint8_t **out,

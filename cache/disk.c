@@ -16,10 +16,13 @@
  *   end-32   BLAKE2b-256 of everything before
  *
  * A reader takes the whole file into private memory, then checks length, hash, key and preimage, then uses those bytes.
- * A writer makes a temporary file in the shard (O_EXCL, 0600), writes, fsyncs, closes, renames, fsyncs the directory; entries
- * with a light key are not fsynced (1 ms each on an SSD): after a power cut one may be damaged, which is a miss.  A damaged
+ * A writer publishes by jc_file_publish(): a temporary file "tmp.*" in the shard, then a rename; entries with a light key are
+ * not fsynced (1 ms each on an SSD): after a power cut one may be damaged, which is a miss.  A damaged
  * entry is removed if it is still the same file, and one sample is kept as KEY.bad.  No locks are needed for
  * any of this; they would only save work.
+ *
+ * Code from a cache runs in this process, so who may write to it matters.  A writable directory and its entries belong to this user.
+ * A read-only one may belong to somebody else, whom whoever named it trusts; its entries belong to the same user.
  */
 #include "base/file.h"
 #include "cache/disk.h"
@@ -30,7 +33,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MAGIC "JITCENT\n"
@@ -43,47 +45,58 @@
 enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
 
 struct jc_disk {
+    jc_tier tier; /* where: as the user names it */
     const jc_alloc *alloc;
     const char *dir; /* with the format version */
-    const char *user_dir;
+    uid_t owner;
 };
 
 /* --- the directory --- */
 
-/* Is it ours, and ours alone to write? */
-static const char *refuse(jc_arena *arena, const char *dir) {
+/* Is it ours, and ours alone to write?  A read-only one: its owner's alone. */
+static const char *refuse(jc_arena *arena, const char *dir, bool read_only, uid_t *owner) {
     struct stat st;
-    if (lstat(dir, &st) != 0)
-        return errno == ENOENT ? NULL
-                               : jc_arena_printf(arena, "the cache directory %s cannot be examined: %s", dir, strerror(errno));
+    *owner = geteuid();
+    if ((read_only ? stat : lstat)(dir, &st) != 0)
+        return errno == ENOENT && !read_only
+                   ? NULL
+                   : jc_arena_printf(arena, "the cache directory %s cannot be examined: %s", dir, strerror(errno));
     if (S_ISLNK(st.st_mode))
         return jc_arena_printf(arena, "the cache directory %s is a symbolic link; name the directory itself", dir);
     if (!S_ISDIR(st.st_mode))
         return jc_arena_printf(arena, "%s is not a directory; remove it or choose another cache directory", dir);
-    if (st.st_uid != geteuid())
+    if (st.st_uid != geteuid() && !read_only)
         return jc_arena_printf(arena, "the cache directory %s belongs to user %u, not to this process (%u)", dir,
                                (unsigned)st.st_uid, (unsigned)geteuid());
     if (st.st_mode & (S_IWGRP | S_IWOTH))
         return jc_arena_printf(arena, "the cache directory %s is writable by others; chmod go-w it", dir);
+    *owner = st.st_uid;
     return NULL;
 }
 
-jc_disk *jc_disk_open(jc_arena *arena, const char *dir, const char **warning) {
-    const char *why = refuse(arena, dir);
+static const jc_tier_ops disk_ops, directory_ops;
+
+jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning) {
+    uid_t owner;
+    const char *why = refuse(arena, dir, read_only, &owner);
     if (why) {
         if (warning)
             *warning = why;
         return NULL;
     }
     jc_disk *d = JC_NEW(arena, jc_disk);
+    d->tier.ops = read_only ? &directory_ops : &disk_ops;
+    d->tier.where = jc_arena_strdup(arena, dir);
+    d->tier.from = read_only ? JC_FROM_READ_ONLY : JC_FROM_DISK;
+    d->tier.read_only = read_only;
     d->alloc = jc_arena_allocator(arena);
-    d->user_dir = jc_arena_strdup(arena, dir);
     d->dir = jc_arena_printf(arena, "%s/v%d", dir, VERSION);
+    d->owner = owner;
     return d;
 }
 
 const char *jc_disk_dir(const jc_disk *d) {
-    return d->user_dir;
+    return d->tier.where;
 }
 
 const char *jc_disk_entries(const jc_disk *d) {
@@ -123,36 +136,16 @@ static bool place_of(const jc_disk *d, const jc_key *key, place *p) {
 
 /* --- reading --- */
 
-static jc_disk_result read_whole(const char *path, jc_arena *arena, uint8_t **out, size_t *n, struct stat *st) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+static jc_tier_result read_whole(const jc_disk *d, const char *path, jc_arena *arena, jc_span *out, struct stat *st) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_DISK_MISS : JC_DISK_ERROR;
-    jc_disk_result result = JC_DISK_ERROR;
-    if (fstat(fd, st) != 0 || !S_ISREG(st->st_mode) || st->st_uid != geteuid())
-        goto out;
-    result = JC_DISK_CORRUPT;
-    if (st->st_size < HEADER + JC_HASH_SIZE || (uint64_t)st->st_size > MAX_ENTRY)
-        goto out;
-    *n = (size_t)st->st_size;
-    jc_guard guard;
-    if (JC_GUARD(arena, &guard)) { /* a miss, and the file is closed */
-        result = JC_DISK_ERROR;
-        goto out;
+        return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_TIER_MISS : JC_TIER_ERROR;
+    jc_tier_result result = JC_TIER_ERROR;
+    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == d->owner) {
+        result = JC_TIER_CORRUPT;
+        if (st->st_size >= HEADER + JC_HASH_SIZE && (uint64_t)st->st_size <= MAX_ENTRY)
+            result = jc_file_read(fd, MAX_ENTRY, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
     }
-    *out = jc_arena_alloc(arena, *n);
-    jc_guard_end(arena, &guard);
-    for (size_t have = 0; have < *n;) {
-        ssize_t got = read(fd, *out + have, *n - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0) {
-            result = got < 0 ? JC_DISK_ERROR : JC_DISK_CORRUPT;
-            goto out;
-        }
-        have += (size_t)got;
-    }
-    result = JC_DISK_HIT;
-out:
     close(fd);
     return result;
 }
@@ -228,38 +221,36 @@ static void set_aside(const char *path, const struct stat *seen) {
         unlink(path);
 }
 
-jc_disk_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {
+jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {
     place p;
-    uint8_t *file = NULL;
-    size_t size = 0;
+    jc_span file = { 0 };
     struct stat st = { 0 };
     if (!place_of(d, key, &p))
-        return JC_DISK_ERROR;
-    jc_disk_result result = read_whole(p.file, arena, &file, &size, &st);
-    if (result == JC_DISK_HIT && !verify(file, size, key, out, n))
-        result = JC_DISK_CORRUPT;
-    if (result == JC_DISK_CORRUPT)
+        return JC_TIER_ERROR;
+    jc_tier_result result = read_whole(d, p.file, arena, &file, &st);
+    if (result == JC_TIER_HIT && !verify(file.at, file.n, key, out, n))
+        result = JC_TIER_CORRUPT;
+    if (result == JC_TIER_CORRUPT && !d->tier.read_only)
         set_aside(p.file, &st);
     return result;
 }
 
-jc_disk_result jc_disk_read(const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
+jc_tier_result jc_disk_read(const jc_disk *d, const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
                             size_t *npreimage) {
-    uint8_t *file = NULL;
-    size_t size = 0;
+    jc_span file = { 0 };
     struct stat st = { 0 };
     contents c;
-    jc_disk_result result = read_whole(path, arena, &file, &size, &st);
-    if (result != JC_DISK_HIT)
+    jc_tier_result result = read_whole(d, path, arena, &file, &st);
+    if (result != JC_TIER_HIT)
         return result;
-    if (!take_apart(file, size, hash, &c))
-        return JC_DISK_CORRUPT;
-    jc_hash of = jc_hash_of(c.preimage, c.npreimage);
-    if (memcmp(of.b, hash->b, JC_HASH_SIZE) != 0)
-        return JC_DISK_CORRUPT;
+    if (!take_apart(file.at, file.n, hash, &c))
+        return JC_TIER_CORRUPT;
+    jc_hash of_preimage = jc_hash_of(c.preimage, c.npreimage);
+    if (memcmp(&of_preimage, hash, sizeof of_preimage) != 0)
+        return JC_TIER_CORRUPT;
     *preimage = c.preimage;
     *npreimage = c.npreimage;
-    return JC_DISK_HIT;
+    return JC_TIER_HIT;
 }
 
 /* --- writing --- */
@@ -292,44 +283,6 @@ static void encode(jc_bytes *b, const jc_key *key, const uint8_t *bytes, size_t 
     jc_put(b, hash.b, JC_HASH_SIZE);
 }
 
-static void sync_dir(const char *dir) {
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0) {
-        (void)fsync(fd); /* an entry lost in a power cut is a miss: nothing to report */
-        close(fd);
-    }
-}
-
-/* A name nobody else in the world is writing to: the process, the thread's stack and the clock go in. */
-static int temporary(const place *p, char *path, size_t size) {
-    for (unsigned attempt = 0; attempt < 100; attempt++) {
-        struct timespec now;
-        clock_gettime(CLOCK_MONOTONIC, &now);
-        snprintf(path, size, "%s/tmp.%ld.%lx.%lx.%u", p->shard, (long)getpid(), (unsigned long)(uintptr_t)&now,
-                 (unsigned long)now.tv_nsec, attempt);
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-        if (fd >= 0 || errno != EEXIST)
-            return fd;
-    }
-    return -1;
-}
-
-static bool publish(const place *p, const uint8_t *at, size_t n, bool light) {
-    char path[4300];
-    int fd = temporary(p, path, sizeof path);
-    if (fd < 0)
-        return false;
-    bool ok = jc_write_all(fd, at, n) && (light || fsync(fd) == 0);
-    ok = close(fd) == 0 && ok;
-    if (ok && rename(path, p->file) == 0) {
-        if (!light)
-            sync_dir(p->shard);
-        return true;
-    }
-    unlink(path);
-    return false;
-}
-
 bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
     place p;
     if (!place_of(d, key, &p) || n > MAX_ENTRY / 2 || !make_dirs(p.shard))
@@ -342,9 +295,34 @@ bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size
     if (JC_GUARD(scratch, &guard) == 0) {
         jc_bytes b = JC_BYTES(scratch);
         encode(&b, key, bytes, n);
-        ok = publish(&p, b.at, b.n, key->light);
+        ok = jc_file_publish(p.file, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0600, .durable = !key->light });
     }
     jc_guard_end(scratch, &guard);
     jc_arena_free(scratch);
     return ok;
+}
+
+/* --- as a tier --- */
+
+static bool probe(jc_tier *t, const jc_key *key) {
+    const jc_disk *d = (const jc_disk *)t;
+    struct stat st;
+    place p;
+    return place_of(d, key, &p) && lstat(p.file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == d->owner &&
+           access(p.file, R_OK) == 0;
+}
+
+static jc_tier_result get(jc_tier *t, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {
+    return jc_disk_get((const jc_disk *)t, key, arena, out, n);
+}
+
+static bool put(jc_tier *t, const jc_key *key, const uint8_t *bytes, size_t n) {
+    return jc_disk_put((const jc_disk *)t, key, bytes, n);
+}
+
+static const jc_tier_ops disk_ops = { "disk", probe, get, put, NULL }, directory_ops = { "directory", probe, get, put, NULL };
+
+jc_tier *jc_tier_disk(jc_arena *arena, const char *dir, bool read_only, const char **warning) {
+    jc_disk *d = jc_disk_open(arena, dir, read_only, warning);
+    return d ? &d->tier : NULL;
 }

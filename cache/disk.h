@@ -4,29 +4,22 @@
 #ifndef JC_DISK_H
 #define JC_DISK_H
 
-#include "cache/cache.h"
+#include "cache/tier.h"
 
 typedef struct jc_disk jc_disk;
 
-typedef enum jc_disk_result {
-    JC_DISK_HIT,
-    JC_DISK_MISS,
-    JC_DISK_CORRUPT, /* there was a file, and it is gone or set aside now */
-    JC_DISK_ERROR,   /* the file system said no: treated as a miss */
-} jc_disk_result;
-
-/* Lives in ARENA. WARNING (may be NULL) says why the directory is not used: then the result is NULL. */
-jc_disk *jc_disk_open(jc_arena *arena, const char *dir, const char **warning);
+/* Lives in ARENA. WARNING (may be NULL) says why the directory is not used: then the result is NULL.  See jc_tier_disk(). */
+jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning);
 const char *jc_disk_dir(const jc_disk *d);
 const char *jc_disk_entries(const jc_disk *d); /* where its shards are */
 
 /* On a hit OUT is the payload, in ARENA: verified bytes, never a mapping of the file. */
-jc_disk_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n);
+jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n);
 /* Publishes an entry atomically. False when it could not be stored: nothing is left behind then. */
 bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n);
 /* Reads the file of one entry without changing anything: HIT when every byte is as it was written, it is for HASH, and its preimage
    (in ARENA) has that hash. */
-jc_disk_result jc_disk_read(const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
+jc_tier_result jc_disk_read(const jc_disk *d, const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
                             size_t *npreimage);
 
 #endif

@@ -2,7 +2,12 @@
 noinst_LTLIBRARIES += cache/libcache.la
 JC_FRONT_LIBS += cache/libcache.la
 cache_libcache_la_SOURCES = \
-	cache/cache.h cache/disk.c cache/disk.h cache/key.c cache/memory.c cache/scan.c cache/scan.h
+	cache/cache.c cache/cache.h \
+	cache/disk.c cache/disk.h \
+	cache/key.c \
+	cache/scan.c cache/scan.h \
+	cache/tier.c cache/tier.h \
+	cache/tier_table.c
 EXTRA_DIST += cache/README.md
 
 check_PROGRAMS += tests/check_cache

@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,7 @@
 
 #include "cache/cache.h"
 #include "cache/disk.h"
+#include "cache/tier.h"
 
 static char dir[] = "/tmp/jitc-check-cache-XXXXXX";
 static jc_arena *arena;
@@ -96,8 +99,8 @@ START_TEST(tiers) {
     ck_assert_int_eq(builds, 2);
     jc_cache_stats s;
     jc_cache_get_stats(c, &s);
-    ck_assert_uint_eq(s.disk_hits, 2);
-    ck_assert_uint_eq(s.misses, 0);
+    ck_assert_uint_eq(s.from[JC_FROM_DISK], 2);
+    ck_assert_uint_eq(s.from[JC_FROM_BUILD], 0);
     jc_cache_close(c);
 }
 END_TEST
@@ -155,14 +158,14 @@ static bool hits(jc_disk *d, const char *name) {
     size_t n;
     jc_arena *a = jc_arena_new(NULL);
     jc_key key = key_of(name);
-    bool hit = jc_disk_get(d, &key, a, &out, &n) == JC_DISK_HIT;
+    bool hit = jc_disk_get(d, &key, a, &out, &n) == JC_TIER_HIT;
     jc_arena_free(a);
     return hit;
 }
 
 /* Every bit of a small entry, and every length. */
 START_TEST(damage) {
-    jc_disk *d = jc_disk_open(arena, dir, NULL);
+    jc_disk *d = jc_disk_open(arena, dir, false, NULL);
     jc_key key = key_of("k");
     char path[512];
     size_t n;
@@ -188,7 +191,7 @@ END_TEST
 
 /* A valid entry under another key's name is no hit: neither the key nor the preimage fits. */
 START_TEST(swapped) {
-    jc_disk *d = jc_disk_open(arena, dir, NULL);
+    jc_disk *d = jc_disk_open(arena, dir, false, NULL);
     jc_key k1 = key_of("k1"), k2 = key_of("k2");
     char p1[512], p2[512];
     ck_assert(jc_disk_put(d, &k1, (const uint8_t *)"one", 3));
@@ -249,6 +252,274 @@ START_TEST(single_flight) {
 }
 END_TEST
 
+/* --- looking, and waiting for others --- */
+
+static jitc_status fails_at(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    (void)a;
+    (void)bytes;
+    (void)n;
+    return jc_fail(err, JITC_E_COMPILE, "thread %d fails", *(int *)user);
+}
+
+static bool look(jc_cache *c, const char *name) {
+    const uint8_t *out;
+    size_t n;
+    jc_key key = key_of(name);
+    return jc_cache_find(c, &key, &out, &n, NULL);
+}
+
+START_TEST(looking_does_nothing) {
+    jc_cache *c = opened();
+    jc_cache_stats s;
+    ck_assert(!look(c, "a") && !look(c, "a"));
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
+    ck_assert(look(c, "a") && !look(c, "b"));
+    jc_cache_close(c);
+    c = opened();
+    ck_assert(look(c, "a")); /* from the disk, and stays */
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_eq(s.from[JC_FROM_DISK], 1);
+    ck_assert_uint_eq(s.from[JC_FROM_BUILD], 0);
+    ck_assert_int_eq(builds, 1);
+    jc_cache_close(c);
+}
+END_TEST
+
+/* A build that ends only when `go` is set, and fails. */
+static atomic_int started, go;
+
+static jitc_status held_up(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    started = 1;
+    while (!go)
+        usleep(100);
+    return fails_at(user, a, bytes, n, err);
+}
+
+static void *fail_slowly(void *user) {
+    static int own = 1;
+    const uint8_t *out;
+    size_t n;
+    jc_error err = JC_ERROR_INIT;
+    jitc_status status = jc_cache_get(shared, user, held_up, &own, &out, &n, NULL, &err);
+    return (void *)(intptr_t)(status == JITC_E_COMPILE && strcmp(err.message, "thread 1 fails") == 0);
+}
+
+static void *fail_after(void *user) {
+    static int own = 2;
+    const uint8_t *out;
+    size_t n;
+    jc_error err = JC_ERROR_INIT;
+    jitc_status status = jc_cache_get(shared, user, fails_at, &own, &out, &n, NULL, &err);
+    return (void *)(intptr_t)(status == JITC_E_COMPILE && strcmp(err.message, "thread 2 fails") == 0);
+}
+
+static uint64_t waiting(void) {
+    jc_cache_stats s;
+    jc_cache_get_stats(shared, &s);
+    return s.waited;
+}
+
+/* While one thread's build is about to fail, a look comes back at once, and two others wait: one that will fail too, in its own
+   words, and one that will not. */
+START_TEST(failures_are_ones_own) {
+    pthread_t t[3];
+    void *ok;
+    jc_key key = key_of("hot");
+    shared = opened();
+    started = go = 0;
+    ck_assert_int_eq(pthread_create(&t[0], NULL, fail_slowly, &key), 0);
+    while (!started)
+        usleep(100);
+    const uint8_t *out;
+    size_t n;
+    ck_assert(!jc_cache_find(shared, &key, &out, &n, NULL));
+    ck_assert_int_eq(pthread_create(&t[1], NULL, fail_after, &key), 0);
+    ck_assert_int_eq(pthread_create(&t[2], NULL, one_get, &key), 0);
+    while (waiting() < 2)
+        usleep(100);
+    go = 1;
+    pthread_join(t[0], &ok);
+    ck_assert_msg(ok != NULL, "the thread that built has another failure than its own");
+    pthread_join(t[2], &ok);
+    ck_assert_msg(ok != NULL, "a thread that waited was given another's failure");
+    pthread_join(t[1], &ok);
+    /* It came before the one that succeeded, or found what that one built. */
+    ck_assert_uint_le(builds, 1);
+    jc_cache_close(shared);
+}
+END_TEST
+
+#define ROUNDS 300
+#define KEYS 4
+static jc_key keys_of_round[KEYS];
+static atomic_int arrived, wrong;
+
+/* Thread I of 4 builds the keys in its own order (0 and 1), looks for them (2), or fails at them (3). */
+static void *in_turmoil(void *user) {
+    static int three = 3;
+    int self = (int)(intptr_t)user;
+    const uint8_t *out;
+    size_t n;
+    for (arrived++; arrived < 4;)
+        sched_yield();
+    for (int i = 0; i < 3 * KEYS; i++) {
+        const jc_key *key = &keys_of_round[(i * (self + 1)) % KEYS];
+        jc_error err = JC_ERROR_INIT;
+        bool good = true;
+        if (self < 2)
+            good = jc_cache_get(shared, key, build, "value", &out, &n, NULL, &err) == JITC_OK && n == 5 &&
+                   memcmp(out, "value", 5) == 0;
+        else if (self == 2)
+            good = !jc_cache_find(shared, key, &out, &n, NULL) || (n == 5 && memcmp(out, "value", 5) == 0);
+        else if (jc_cache_get(shared, key, fails_at, &three, &out, &n, NULL, &err) != JITC_OK)
+            good = strcmp(err.message, "thread 3 fails") == 0;
+        wrong += !good;
+    }
+    return NULL;
+}
+
+START_TEST(lookups_against_builds) {
+    for (int round = 0; round < ROUNDS; round++) {
+        pthread_t t[4];
+        char name[32];
+        shared = NULL;
+        ck_assert_int_eq(jc_cache_open(round % 8 ? "" : dir, NULL, NULL, &shared, NULL), JITC_OK);
+        for (int i = 0; i < KEYS; i++) {
+            snprintf(name, sizeof name, "key %d of %d", i, round);
+            keys_of_round[i] = key_of(name);
+        }
+        arrived = 0;
+        builds = 0;
+        for (intptr_t i = 0; i < 4; i++)
+            ck_assert_int_eq(pthread_create(&t[i], NULL, in_turmoil, (void *)i), 0);
+        for (int i = 0; i < 4; i++)
+            pthread_join(t[i], NULL);
+        ck_assert_msg(wrong == 0, "round %d: %d answers were wrong", round, wrong);
+        ck_assert_msg(builds == KEYS, "round %d: %d builds of %d keys", round, builds, KEYS);
+        jc_cache_close(shared);
+    }
+}
+END_TEST
+
+/* --- further tiers --- */
+
+static jc_cache *with_tier(const char *own, jc_tier *tier) {
+    jc_cache *c;
+    ck_assert_int_eq(jc_cache_open(own, NULL, NULL, &c, NULL), JITC_OK);
+    ck_assert(jc_cache_add(c, tier));
+    return c;
+}
+
+/* Every name below PATH, with its size and mtime. */
+static void list_tree(const char *path, char *out, size_t size) {
+    DIR *d = opendir(path);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        struct stat st;
+        char sub[1024];
+        snprintf(sub, sizeof sub, "%s/%s", path, e->d_name);
+        if (e->d_name[0] == '.' || lstat(sub, &st) != 0)
+            continue;
+        size_t n = strlen(out);
+        snprintf(out + n, size - n, "%s %lld %lld.%ld\n", sub, (long long)st.st_size, (long long)st.st_mtim.tv_sec,
+                 st.st_mtim.tv_nsec);
+        if (S_ISDIR(st.st_mode))
+            list_tree(sub, out, size);
+    }
+    if (d)
+        closedir(d);
+}
+
+START_TEST(read_only_directory) {
+    char before[8192] = "", after[8192] = "", path[512];
+    const char *warning = NULL;
+    jc_cache_stats s;
+    jc_cache *c = opened();
+    get(c, "a", "alpha");
+    get(c, "b", "beta");
+    jc_cache_close(c);
+    ck_assert(entry_path("b", path, sizeof path));
+    spit(path, (const uint8_t *)"rubbish", 7);
+    list_tree(dir, before, sizeof before);
+    jc_tier *t = jc_tier_disk(arena, dir, true, &warning);
+    ck_assert_msg(t != NULL, "%s", warning);
+    jc_key ka = key_of("a"), kb = key_of("b"), kc = key_of("c");
+    ck_assert(jc_tier_probe(t, &ka) && jc_tier_probe(t, &kb) && !jc_tier_probe(t, &kc));
+    c = with_tier("", t);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_READ_ONLY);
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
+    ck_assert_int_eq(get(c, "b", "better"), JC_FROM_BUILD); /* damaged, and verified like any other */
+    ck_assert_int_eq(get(c, "c", "gamma"), JC_FROM_BUILD);
+    ck_assert(!jc_tier_put(t, &kc, (const uint8_t *)"x", 1));
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_eq(s.from[JC_FROM_READ_ONLY], 1);
+    ck_assert_uint_eq(s.corrupt, 1);
+    ck_assert_uint_eq(s.stored, 0);
+    jc_cache_close(c);
+    list_tree(dir, after, sizeof after);
+    ck_assert_str_eq(before, after); /* nothing was stored, set aside or touched */
+}
+END_TEST
+
+START_TEST(read_only_refused) {
+    const char *warning = NULL;
+    char missing[600];
+    snprintf(missing, sizeof missing, "%s/none", dir);
+    ck_assert_ptr_null(jc_tier_disk(arena, missing, true, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "cannot be examined"));
+    chmod(dir, 0777);
+    ck_assert_ptr_null(jc_tier_disk(arena, dir, true, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "writable by others"));
+    chmod(dir, 0700);
+}
+END_TEST
+
+/* Entries that lie in memory; behind the disk, which keeps nothing of what was found there. */
+START_TEST(table_tier) {
+    char path[512];
+    jc_arena *own = jc_arena_new(NULL);
+    jc_tier *t = jc_tier_table(own, "bundle", "m.jitc", JC_FROM_READ_ONLY);
+    jc_key key = key_of("a");
+    ck_assert(jc_tier_put(t, &key, (const uint8_t *)"alpha", 5));
+    t->read_only = true;
+    jc_cache *c = with_tier(dir, t);
+    ck_assert_ptr_eq(jc_cache_tier(c, 2), t);
+    ck_assert_ptr_null(jc_cache_tier(c, 3));
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_READ_ONLY);
+    ck_assert_int_eq(get(c, "b", "beta"), JC_FROM_BUILD);
+    ck_assert(!entry_path("a", path, sizeof path) && entry_path("b", path, sizeof path));
+    jc_cache_close(c);
+    jc_arena_free(own);
+}
+END_TEST
+
+/* Another process has stored the entry while this one built it: it is not written again. */
+static jitc_status overtaken(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
+    jc_cache *other = opened();
+    get(other, "a", user);
+    jc_cache_close(other);
+    return build(user, a, bytes, n, err);
+}
+
+START_TEST(stored_once) {
+    jc_cache *c = opened();
+    jc_key key = key_of("a");
+    const uint8_t *out;
+    size_t n;
+    jc_cache_stats s;
+    ck_assert_int_eq(jc_cache_get(c, &key, overtaken, "alpha", &out, &n, NULL, NULL), JITC_OK);
+    jc_cache_get_stats(c, &s);
+    ck_assert_uint_eq(s.stored, 0);
+    ck_assert_uint_eq(s.io_errors, 0);
+    jc_cache_close(c);
+    c = opened();
+    ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_DISK);
+    jc_cache_close(c);
+}
+END_TEST
+
+/* --- trouble with the disk --- */
+
 static int count_temporaries(const char *path) {
     int count = 0;
     DIR *d = opendir(path);
@@ -305,17 +576,17 @@ START_TEST(refused_directories) {
     const char *warning = NULL;
     char link[600], file[600];
     ck_assert_int_eq(chmod(dir, 0777), 0);
-    ck_assert_ptr_null(jc_disk_open(arena, dir, &warning));
+    ck_assert_ptr_null(jc_disk_open(arena, dir, false, &warning));
     ck_assert_ptr_nonnull(strstr(warning, "writable by others"));
     chmod(dir, 0700);
     snprintf(link, sizeof link, "%s.link", dir);
     ck_assert_int_eq(symlink(dir, link), 0);
-    ck_assert_ptr_null(jc_disk_open(arena, link, &warning));
+    ck_assert_ptr_null(jc_disk_open(arena, link, false, &warning));
     ck_assert_ptr_nonnull(strstr(warning, "symbolic link"));
     unlink(link);
     snprintf(file, sizeof file, "%s/file", dir);
     spit(file, (const uint8_t *)"x", 1);
-    ck_assert_ptr_null(jc_disk_open(arena, file, &warning));
+    ck_assert_ptr_null(jc_disk_open(arena, file, false, &warning));
     ck_assert_ptr_nonnull(strstr(warning, "not a directory"));
     jc_cache *c;
     ck_assert_int_eq(jc_cache_open(file, NULL, NULL, &c, NULL), JITC_OK); /* memory alone, and says so */
@@ -352,6 +623,13 @@ int main(void) {
     tcase_add_test(t, swapped);
     tcase_add_test(t, damaged_entry_is_rebuilt);
     tcase_add_test(t, single_flight);
+    tcase_add_test(t, looking_does_nothing);
+    tcase_add_test(t, failures_are_ones_own);
+    tcase_add_test(t, lookups_against_builds);
+    tcase_add_test(t, read_only_directory);
+    tcase_add_test(t, read_only_refused);
+    tcase_add_test(t, table_tier);
+    tcase_add_test(t, stored_once);
     tcase_add_test(t, unwritable);
     tcase_add_test(full, full_disk);
     tcase_add_test(t, refused_directories);

@@ -5,6 +5,7 @@
  */
 #include <check.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -366,7 +367,7 @@ END_TEST
 static uint64_t asked(jitc_context *ctx) {
     jc_cache_stats s;
     jc_cache_get_stats(ctx->cache, &s);
-    return s.memory_hits + s.disk_hits + s.misses;
+    return s.from[JC_FROM_MEMORY] + s.from[JC_FROM_DISK] + s.from[JC_FROM_BUILD];
 }
 
 START_TEST(known) {
@@ -419,18 +420,24 @@ START_TEST(lowering_hits) {
     nlines = 0;
     jitc_model_stats b = stats_of(build(ctx, b_text, NULL, 0));
     ck_assert(b.compiled == 1 && b.kernels_unique == 1 && b.kernels_compiled == 0 && b.kernels_hit == 1);
-    ck_assert(said("lower: class", "test::other=host") && said("kernel point_", ": known"));
+    ck_assert(said("lower: class", "test::other=host") && said("kernel point_", ": in memory"));
     ck_assert(said("lower: 1 classes compiled", "1 hits, 0 misses"));
     jitc_context_free(ctx);
 }
 END_TEST
+
+static void remove_tree(const char *dir) {
+    char command[64];
+    snprintf(command, sizeof command, "rm -rf %s", dir);
+    ck_assert_int_eq(system(command), 0);
+}
 
 START_TEST(debug_lines) {
     static const char text[] = HEAD "s0: \"Sym(s0)\", x: \"f32[s0, 8]\", w: \"f32[8]\"):\n"
                                     "        a: \"f32[s0, 8]\" = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06, None)\n"
                                     "        b: \"f32[s0, 8]\" = torch.ops.vllm_ir.rms_norm.default(a, w, 1e-06, None)\n"
                                     "        return (b,)\n";
-    char dir[] = "/tmp/check_service.XXXXXX", command[64];
+    char dir[] = "/tmp/check_service.XXXXXX";
     ck_assert(mkdtemp(dir) != NULL);
     jitc_context *ctx = context(dir, "pass,lower,cache,time");
     build(ctx, text, NULL, 0);
@@ -444,8 +451,7 @@ START_TEST(debug_lines) {
     ck_assert_uint_eq(stats_of(build(ctx, text, NULL, 0)).hits, 1);
     ck_assert(said("cache: class", "on disk"));
     jitc_context_free(ctx);
-    snprintf(command, sizeof command, "rm -rf %s", dir);
-    ck_assert_int_eq(system(command), 0);
+    remove_tree(dir);
 }
 END_TEST
 
@@ -471,6 +477,46 @@ START_TEST(threads) {
     }
     ck_assert_uint_eq(sum, 3); /* each variant once, whoever did it */
     jitc_context_free(ctx);
+}
+END_TEST
+
+/* A model with a class that nobody can compile, and one that another thread compiles at the same time: again and again that class is
+   looked for, and the failure is nobody else's. */
+static atomic_int stop;
+
+static void *look_and_fail(void *user) {
+    static const char text[] = HEAD "x: \"f32[8, 16]\"):\n        s = self.submod_0(x)\n        t = self.submod_1(x)\n"
+                               "        return (s, t)\n"
+                               "    class submod_0(torch.nn.Module):\n        def forward(self, x: \"f32[8, 16]\"):\n"
+                               "            y: \"f32[8, 16]\" = torch.tanh(x)\n            return (y,)\n"
+                               "    class submod_1(torch.nn.Module):\n        def forward(self, x: \"f32[8, 16]\"):\n"
+                               "            y: \"f32[8, 16]\" = torch.nosuch(x)\n            return (y,)\n";
+    jitc_model *m;
+    jitc_status status = JITC_E_UNSUPPORTED;
+    while (!stop && status == JITC_E_UNSUPPORTED)
+        status = try_build(user, text, NULL, 0, &m);
+    return (void *)(intptr_t)(status != JITC_E_UNSUPPORTED);
+}
+
+START_TEST(lookups_and_builds) {
+    static const char text[] = HEAD "x: \"f32[8, 16]\"):\n        y: \"f32[8, 16]\" = torch.tanh(x)\n        return (y,)\n";
+    char dir[] = "/tmp/check_service.XXXXXX";
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    for (int round = 0; round < 40; round++) {
+        jitc_context *ctx = context(dir, NULL);
+        pthread_t id;
+        jitc_model *m;
+        void *other;
+        stop = 0;
+        ck_assert_int_eq(pthread_create(&id, NULL, look_and_fail, ctx), 0);
+        jitc_status status = try_build(ctx, text, NULL, 0, &m);
+        stop = 1;
+        ck_assert_int_eq(pthread_join(id, &other), 0);
+        ck_assert_msg(status == JITC_OK, "round %d: %s", round, jitc_context_error(ctx));
+        ck_assert_msg(!other, "round %d: the class that cannot be compiled has another failure", round);
+        jitc_context_free(ctx);
+        remove_tree(dir);
+    }
 }
 END_TEST
 
@@ -658,6 +704,7 @@ int main(void) {
     tcase_add_test(c, lowering_hits);
     tcase_add_test(c, debug_lines);
     tcase_add_test(c, threads);
+    tcase_add_test(c, lookups_and_builds);
     suite_add_tcase(s, c);
     c = tcase_create("running");
     tcase_set_timeout(c, 120);

@@ -84,17 +84,17 @@ static void classify(look *l, const uint8_t *preimage, size_t n) {
 static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file) {
     const uint8_t *preimage;
     size_t n;
-    switch (jc_disk_read(file->path, &file->key, scratch, &preimage, &n)) {
-    case JC_DISK_HIT:
+    switch (jc_disk_read(l->disk, file->path, &file->key, scratch, &preimage, &n)) {
+    case JC_TIER_HIT:
         classify(l, preimage, n);
         l->ok++;
         break;
-    case JC_DISK_MISS: /* somebody else has removed it */
+    case JC_TIER_MISS: /* somebody else has removed it */
         break;
-    case JC_DISK_ERROR:
+    case JC_TIER_ERROR:
         l->unreadable++;
         break;
-    case JC_DISK_CORRUPT:
+    case JC_TIER_CORRUPT:
         json_array_append_new(l->damaged, tool_text(file->path));
         break;
     }
@@ -189,7 +189,7 @@ static jitc_status open_disk(look *l, jc_error *err) {
         return jc_fail(err, JITC_E_IO, "%s", jc_cache_warning(cache));
     if (!jc_cache_dir(cache))
         return jc_fail(err, JITC_E_USAGE, "there is no cache directory: give --cache DIR");
-    l->disk = jc_disk_open(l->t->arena, jc_cache_dir(cache), NULL);
+    l->disk = jc_disk_open(l->t->arena, jc_cache_dir(cache), false, NULL);
     return l->disk ? JITC_OK : jc_fail(err, JITC_E_IO, "%s cannot be used as a cache", jc_cache_dir(cache));
 }
 

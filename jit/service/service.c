@@ -103,15 +103,6 @@ jitc_status jc_service_go_on(jc_getting *g, jc_error *err) {
 
 /* --- lookup --- */
 
-static jitc_status not_there(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err) {
-    (void)user;
-    (void)arena;
-    (void)bytes;
-    (void)n;
-    (void)err;
-    return JITC_E_IO;
-}
-
 static void log_class(const jc_service *s, const jc_request *r, const char *what) {
     char class[2 * JC_HASH_SIZE + 1], key[2 * JC_HASH_SIZE + 1];
     if (!s->options.log || !(s->options.log->debug & JC_DEBUG_CACHE))
@@ -121,18 +112,15 @@ static void log_class(const jc_service *s, const jc_request *r, const char *what
     jc_log_line(s->options.log, "cache: class %.16s, key %.12s: %s", class, key, what);
 }
 
-static jitc_status look_up(jc_service *s, work *w) {
-    static const char *const words[] = { "in memory", "on disk", "" };
-    jc_error ignored = JC_ERROR_INIT;
+/* Looks only: another thread that builds the same class does not notice. */
+static void look_up(jc_service *s, work *w) {
     jc_request *r = w->request;
-    jc_cache_from from = JC_FROM_BUILD;
-    jitc_status status = jc_cache_get(s->cache, &r->key, not_there, NULL, &r->artifact, &r->nartifact, &from, &ignored);
-    r->hit = status == JITC_OK;
+    jc_cache_from from;
+    r->hit = jc_cache_find(s->cache, &r->key, &r->artifact, &r->nartifact, &from);
     w->missing = !r->hit;
-    log_class(s, r, r->hit ? words[from] : "missing");
+    log_class(s, r, r->hit ? jc_cache_from_text(from) : "missing");
     if (r->hit)
         jc_known_add(s->known, r);
-    return status == JITC_OK || status == JITC_E_IO ? JITC_OK : status;
 }
 
 /* Requests whose key came earlier wait for that one. */
@@ -150,7 +138,7 @@ static jitc_status look_up_all(jc_service *s, work *w, uint32_t n, jc_arena *are
         if (w[i].same)
             continue;
         jc_map_set(seen, r->key.preimage, r->key.npreimage, &w[i]);
-        JC_TRY(look_up(s, &w[i]));
+        look_up(s, &w[i]);
     }
     return JITC_OK;
 }

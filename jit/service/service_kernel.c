@@ -75,14 +75,14 @@ static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, s
 }
 
 void jc_job_run(jc_job *j) {
-    static const char *const words[] = { "known", "found on disk", "compiled" };
     jc_service *s = j->get->s;
     jc_cache_from from = JC_FROM_BUILD;
     if ((j->status = jc_service_go_on(j->get, &j->error)) != JITC_OK)
         return; /* before the cache knows of it: nobody waits for what will not come */
     j->status = jc_cache_get(s->cache, &j->key, compile, j, &j->code, &j->ncode, &from, &j->error);
     if (j->status == JITC_OK)
-        JC_LOG(s->options.log, JC_DEBUG_LOWER | JC_DEBUG_CACHE, "kernel %s: %s", j->plan->name, words[from]);
+        JC_LOG(s->options.log, JC_DEBUG_LOWER | JC_DEBUG_CACHE, "kernel %s: %s", j->plan->name,
+               from == JC_FROM_BUILD ? "compiled" : jc_cache_from_text(from));
     pthread_mutex_lock(&s->lock);
     j->get->stats.kernels_compiled += j->status == JITC_OK && from == JC_FROM_BUILD;
     j->get->stats.kernels_hit += j->status == JITC_OK && from != JC_FROM_BUILD;

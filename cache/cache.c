@@ -1,0 +1,368 @@
+/*
+ * cache/cache.c - the way from memory through the tiers to a build, and single flight.
+ *
+ * Who finds an entry in memory takes no lock.  One lock guards the builds under way, the flights; it is never held while
+ * reading, building or writing.  A flight is claimed by whoever is to build; others who would build the same wait for its
+ * end and then start over: they find the entry, or claim a flight of their own.  So nobody inherits another's
+ * failure, and failures are not cached.  Looking (jc_cache_find) knows nothing of flights.
+ *
+ * What was read or built stays until the cache is closed: each entry in an arena of its own, kept in a list.
+ */
+#include "cache/cache.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "cache/disk.h"
+#include "cache/tier.h"
+
+#define MAX_TIERS 18u /* memory, disk, and what is added */
+
+/* In the arena of the entry that is to be. */
+typedef struct flight {
+    struct flight *next;
+    jc_key key;
+    jc_arena *arena;
+    bool done, failed;
+    unsigned waiters;
+} flight;
+
+typedef struct held {
+    struct held *next;
+    jc_arena *arena; /* which holds this too */
+} held;
+
+struct jc_cache {
+    const jc_alloc *alloc;
+    const jc_log *log;
+    jc_arena *arena, *memory_arena;
+    jc_tier *tiers[MAX_TIERS]; /* the first is memory */
+    size_t ntiers;
+    const char *dir, *warning;
+    atomic_uint_fast64_t from[JC_FROM_COUNT], waited;
+    pthread_mutex_t lock;
+    pthread_cond_t landed;
+    flight *flights;           /* under the lock, like the rest */
+    held *held;
+};
+
+const char *jc_cache_from_text(jc_cache_from from) {
+    static const char *const words[] = { "in memory", "on disk", "in a read-only cache", "built" };
+    return words[from];
+}
+
+/* --- opening and closing --- */
+
+static void open_tiers(jc_cache *c, const char *dir) {
+    c->tiers[c->ntiers++] = jc_tier_table(c->memory_arena, "memory", "", JC_FROM_MEMORY);
+    jc_tier *disk = dir && *dir ? jc_tier_disk(c->arena, dir, false, &c->warning) : NULL;
+    if (disk) {
+        c->tiers[c->ntiers++] = disk;
+        c->dir = disk->where;
+    }
+}
+
+static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, const jc_alloc *alloc, const jc_log *log,
+                           jc_cache **out) {
+    jc_guard outer, inner;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(arena, &outer) == 0 && JC_GUARD(memory, &inner) == 0) {
+        jc_cache *c = JC_NEW(arena, jc_cache);
+        c->arena = arena;
+        c->memory_arena = memory;
+        c->alloc = alloc;
+        c->log = log;
+        open_tiers(c, dir);
+        pthread_mutex_init(&c->lock, NULL);
+        pthread_cond_init(&c->landed, NULL);
+        *out = c;
+        status = JITC_OK;
+    }
+    jc_guard_end(memory, &inner);
+    jc_guard_end(arena, &outer);
+    return status;
+}
+
+jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err) {
+    jc_arena *arena = jc_arena_new(alloc), *memory = jc_arena_new(alloc);
+    *out = NULL;
+    if (arena && memory && open_in(arena, memory, dir, alloc, log, out) == JITC_OK)
+        return JITC_OK;
+    jc_arena_free(arena);
+    jc_arena_free(memory);
+    return jc_fail(err, JITC_E_NOMEM, "out of memory while opening the cache");
+}
+
+void jc_cache_close(jc_cache *c) {
+    if (!c)
+        return;
+    for (size_t i = 0; i < c->ntiers; i++)
+        jc_tier_close(c->tiers[i]);
+    for (held *h = c->held, *next; h; h = next) {
+        next = h->next;
+        jc_arena_free(h->arena);
+    }
+    pthread_cond_destroy(&c->landed);
+    pthread_mutex_destroy(&c->lock);
+    jc_arena_free(c->memory_arena);
+    jc_arena_free(c->arena);
+}
+
+const char *jc_cache_dir(const jc_cache *c) {
+    return c->dir;
+}
+
+const char *jc_cache_warning(const jc_cache *c) {
+    return c->warning;
+}
+
+bool jc_cache_add(jc_cache *c, jc_tier *tier) {
+    if (c->ntiers == MAX_TIERS)
+        return false;
+    c->tiers[c->ntiers++] = tier;
+    return true;
+}
+
+jc_tier *jc_cache_tier(jc_cache *c, size_t i) {
+    return i < c->ntiers ? c->tiers[i] : NULL;
+}
+
+void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
+    *out = (jc_cache_stats){ .waited = atomic_load(&c->waited) };
+    for (int i = 0; i < JC_FROM_COUNT; i++)
+        out->from[i] = atomic_load(&c->from[i]);
+    for (size_t i = 1; i < c->ntiers; i++) {
+        jc_tier_stats s;
+        jc_tier_get_stats(c->tiers[i], &s);
+        out->stored += s.stored;
+        out->corrupt += s.corrupt;
+        out->io_errors += s.errors;
+    }
+}
+
+/* --- entries --- */
+
+typedef struct found {
+    const uint8_t *bytes;
+    size_t n;
+    jc_cache_from from;
+} found;
+
+static bool in_memory(jc_cache *c, const jc_key *key, found *f) {
+    f->from = JC_FROM_MEMORY;
+    return c->tiers[0]->ops->get(c->tiers[0], key, NULL, &f->bytes, &f->n) == JC_TIER_HIT;
+}
+
+static void answer(jc_cache *c, const found *f, const uint8_t **out, size_t *n, jc_cache_from *from) {
+    *out = f->bytes;
+    *n = f->n;
+    if (from)
+        *from = f->from;
+    atomic_fetch_add_explicit(&c->from[f->from], 1, memory_order_relaxed);
+}
+
+/* ARENA, which holds KEY and what F found, is the cache's from now on.  Under the lock.  False when memory is out: then it is not. */
+static bool keep(jc_cache *c, jc_arena *arena, const jc_key *key, const found *f) {
+    jc_guard guard;
+    held *volatile h = NULL;
+    if (JC_GUARD(arena, &guard) == 0)
+        h = JC_NEW(arena, held);
+    jc_guard_end(arena, &guard);
+    if (!h || !jc_tier_put(c->tiers[0], key, f->bytes, f->n))
+        return false;
+    *h = (held){ c->held, arena };
+    c->held = h;
+    return true;
+}
+
+static void log_entry(const jc_cache *c, const jc_tier *t, const jc_key *key, const char *what, size_t n) {
+    char hex[2 * JC_HASH_SIZE + 1];
+    if (!c->log || !(c->log->debug & JC_DEBUG_CACHE))
+        return;
+    jc_hash_hex(&key->hash, hex);
+    if (n)
+        jc_log_line(c->log, "cache: %.12s %s %s (%s), %zu bytes", hex, what, t->where, t->ops->name, n);
+    else
+        jc_log_line(c->log, "cache: %.12s %s %s (%s)", hex, what, t->where, t->ops->name);
+}
+
+/* The first tier below memory that has it. */
+static bool below(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) {
+    static const char *const words[] = { "found in", "not in", "damaged in", "not readable in" };
+    for (size_t i = 1; i < c->ntiers; i++) {
+        jc_tier *t = c->tiers[i];
+        f->n = 0;
+        jc_tier_result r = jc_tier_get(t, key, arena, &f->bytes, &f->n);
+        log_entry(c, t, key, words[r], f->n);
+        f->from = t->from;
+        if (r == JC_TIER_HIT)
+            return true;
+    }
+    return false;
+}
+
+/* In every tier that takes it and does not have it: another process may have been faster. */
+static void store(jc_cache *c, const jc_key *key, const found *f) {
+    for (size_t i = 1; i < c->ntiers; i++) {
+        jc_tier *t = c->tiers[i];
+        if (!t->read_only && !jc_tier_probe(t, key))
+            log_entry(c, t, key, jc_tier_put(t, key, f->bytes, f->n) ? "stored in" : "could not be stored in", f->n);
+    }
+}
+
+static void copy_key(jc_key *to, const jc_key *from, jc_arena *arena) {
+    *to = *from;
+    to->preimage = jc_arena_memdup(arena, from->preimage, from->npreimage);
+}
+
+/* --- looking --- */
+
+/* What was found below stays; where another thread has been faster, its bytes serve. */
+static bool keep_found(jc_cache *c, jc_arena *arena, const jc_key *key, found *f) {
+    found theirs;
+    pthread_mutex_lock(&c->lock);
+    bool other = in_memory(c, key, &theirs), ok = other || keep(c, arena, key, f);
+    pthread_mutex_unlock(&c->lock);
+    if (other)
+        *f = theirs;
+    if (other || !ok)
+        jc_arena_free(arena);
+    return ok;
+}
+
+bool jc_cache_find(jc_cache *c, const jc_key *key, const uint8_t **out, size_t *n, jc_cache_from *from) {
+    found f;
+    jc_key own;
+    jc_guard guard;
+    if (!in_memory(c, key, &f)) {
+        jc_arena *arena = c->ntiers > 1 ? jc_arena_new(c->alloc) : NULL;
+        volatile bool there = false;
+        if (!arena)
+            return false;
+        if (JC_GUARD(arena, &guard) == 0 && below(c, key, arena, &f)) {
+            copy_key(&own, key, arena);
+            there = true;
+        }
+        jc_guard_end(arena, &guard);
+        if (!there)
+            jc_arena_free(arena);
+        if (!there || !keep_found(c, arena, &own, &f))
+            return false;
+    }
+    answer(c, &f, out, n, from);
+    return true;
+}
+
+/* --- flights; the lock is held --- */
+
+static flight *in_flight(jc_cache *c, const jc_key *key) {
+    flight *f = c->flights;
+    while (f && (memcmp(&f->key.hash, &key->hash, sizeof key->hash) != 0 || f->key.npreimage != key->npreimage ||
+                 memcmp(f->key.preimage, key->preimage, key->npreimage) != 0))
+        f = f->next;
+    return f;
+}
+
+/* NULL when memory is out. */
+static flight *claim(jc_cache *c, const jc_key *key) {
+    jc_arena *arena = jc_arena_new(c->alloc);
+    jc_guard guard;
+    flight *volatile f = NULL;
+    if (!arena)
+        return NULL;
+    if (JC_GUARD(arena, &guard) == 0) {
+        flight *made = JC_NEW(arena, flight);
+        copy_key(&made->key, key, arena);
+        made->arena = arena;
+        f = made;
+    }
+    jc_guard_end(arena, &guard);
+    if (!f) {
+        jc_arena_free(arena);
+        return NULL;
+    }
+    f->next = c->flights;
+    c->flights = f;
+    return f;
+}
+
+/* Gives the lock up while waiting. */
+static void wait_for(jc_cache *c, flight *f) {
+    atomic_fetch_add_explicit(&c->waited, 1, memory_order_relaxed);
+    f->waiters++;
+    while (!f->done)
+        pthread_cond_wait(&c->landed, &c->lock);
+    if (--f->waiters == 0 && f->failed)
+        jc_arena_free(f->arena);
+}
+
+/* The end of a flight. A failed one goes with the last who waits. */
+static void land(jc_cache *c, flight *f, bool failed) {
+    flight **p = &c->flights;
+    while (*p != f)
+        p = &(*p)->next;
+    *p = f->next;
+    f->done = true;
+    f->failed = failed;
+    pthread_cond_broadcast(&c->landed);
+    if (failed && f->waiters == 0)
+        jc_arena_free(f->arena);
+}
+
+/* --- building --- */
+
+static jitc_status find_or_build(jc_cache *c, const flight *f, found *into, jc_cache_build build, void *user, jc_error *err) {
+    if (below(c, &f->key, f->arena, into))
+        return JITC_OK;
+    into->from = JC_FROM_BUILD;
+    JC_TRY(build(user, f->arena, &into->bytes, &into->n, err));
+    store(c, &f->key, into);
+    return JITC_OK;
+}
+
+static jitc_status fill(jc_cache *c, flight *f, found *into, jc_cache_build build, void *user, jc_error *err) {
+    jc_guard guard;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(f->arena, &guard) == 0)
+        status = find_or_build(c, f, into, build, user, err);
+    jc_guard_end(f->arena, &guard);
+    return status;
+}
+
+/* Found in memory, or a flight of this thread's own, or neither when memory is out. Waits where another thread builds. */
+static flight *find_or_claim(jc_cache *c, const jc_key *key, found *f, bool *there) {
+    flight *own = NULL, *other;
+    *there = in_memory(c, key, f);
+    if (*there)
+        return NULL;
+    pthread_mutex_lock(&c->lock);
+    while (!(*there = in_memory(c, key, f)) && (other = in_flight(c, key)))
+        wait_for(c, other);
+    if (!*there)
+        own = claim(c, key);
+    pthread_mutex_unlock(&c->lock);
+    return own;
+}
+
+jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, void *user, const uint8_t **out,
+                         size_t *n, jc_cache_from *from, jc_error *err) {
+    found f;
+    bool there;
+    jitc_status status = JITC_OK;
+    flight *own = find_or_claim(c, key, &f, &there);
+    if (!there && !own)
+        return jc_fail(err, JITC_E_NOMEM, "out of memory while looking up the cache");
+    if (own) {
+        status = fill(c, own, &f, build, user, err);
+        pthread_mutex_lock(&c->lock);
+        if (status == JITC_OK && !keep(c, own->arena, &own->key, &f))
+            status = JITC_E_NOMEM;
+        land(c, own, status != JITC_OK);
+        pthread_mutex_unlock(&c->lock);
+    }
+    if (status == JITC_OK)
+        answer(c, &f, out, n, from);
+    else if (status == JITC_E_NOMEM)
+        jc_fail(err, status, "out of memory while filling a cache entry");
+    return status;
+}
