@@ -45,12 +45,12 @@ static void find_rows(dot *d) {
     LLVMValueRef last_n = LLVMBuildSub(e->b, d->p.n, jc_int_of(LLVMTypeOf(d->p.n), 1), "");
     for (unsigned i = 0; i < d->nm; i++) {
         LLVMValueRef m = jc_product_offset(e, d->p.m0, jc_i32(e, i));
-        m = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, m, last_m, ""), m, last_m);
+        m = jc_select(e, jc_product_below(e, m, last_m), m, last_m);
         d->row_a[i] = jc_product_row(&d->p, false, m);
     }
     for (unsigned j = 0; j < d->nn; j++) {
         LLVMValueRef n = jc_product_offset(e, d->n0, jc_i32(e, j));
-        n = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, n, last_n, ""), n, last_n);
+        n = jc_select(e, jc_product_below(e, n, last_n), n, last_n);
         d->row_b[j] = jc_product_row(&d->p, true, n);
     }
     d->step_a = jc_emit_expr64(&d->p.base, d->k->a.kstride);

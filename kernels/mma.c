@@ -183,7 +183,7 @@ static void main_loop(mma *g) {
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
     LLVMValueRef size = jc_widen_int(e, g->p.k, e->t.i32, true);
-    LLVMValueRef rounds = LLVMBuildUDiv(e->b, i32_add(g, size, jc_i32(e, k->tile_k - 1)), jc_i32(e, k->tile_k), "");
+    LLVMValueRef rounds = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, size, jc_i32(e, k->tile_k - 1), ""), jc_i32(e, k->tile_k), "");
     unsigned ahead = k->stages - 1u;
     jc_for loop = jc_for_begin(e, jc_i32(e, -(int64_t)ahead), rounds, jc_i32(e, 1));
     if (ahead)

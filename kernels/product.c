@@ -35,7 +35,7 @@ LLVMValueRef jc_product_offset(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
 
 LLVMValueRef jc_product_below(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
     jc_same_int(e, &a, &b);
-    return LLVMBuildICmp(e->b, LLVMIntSLT, a, b, "");
+    return LLVMBuildICmp(e->b, LLVMIntULT, a, b, "");
 }
 
 LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index) {

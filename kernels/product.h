@@ -16,7 +16,8 @@ typedef struct jc_product {
 void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t tile_m, int64_t tile_n);
 /* A + B as i32 where A is one, else i64. */
 LLVMValueRef jc_product_offset(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
-/* a < b, of whatever integer types. */
+/* a < b, of whatever integer types, neither negative.  Unsigned: a tile that hangs over the end of a dim of almost 2^31 has offsets
+   beyond what a signed number holds. */
 LLVMValueRef jc_product_below(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
 /* The element (i64) at which row INDEX of an operand starts; SECOND: of B. */
 LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index);

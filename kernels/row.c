@@ -389,6 +389,15 @@ static void emit_row(row *r, LLVMValueRef number) {
     }
 }
 
+/* In 32 bits only where a loop that steps over the end still fits them. */
+static LLVMValueRef count_columns(row *r) {
+    const jc_expr *columns = r->k->extent[r->k->rank - 1];
+    int64_t lo, hi, step = (int64_t)r->k->lanes * r->w * (r->k->steps > 1 ? r->k->steps : 1);
+    if (jc_ex_range(r->k->ex, columns, &lo, &hi) && hi <= INT32_MAX - step)
+        return jc_emit_expr(&r->base, columns);
+    return jc_emit_expr64(&r->base, columns);
+}
+
 static void init(row *r, jc_emit *e) {
     const jc_kernel *k = e->k;
     bool host = jc_on_host(e);
@@ -400,7 +409,7 @@ static void init(row *r, jc_emit *e) {
     jc_tape_init(&r->vector, e, r->w);
     jc_tape_init(&r->single, e, 1);
     jc_env_init(&r->base, e, &r->vector, NULL);
-    r->columns = jc_emit_expr(&r->base, k->extent[k->rank - 1]);
+    r->columns = count_columns(r);
     r->take = JC_NEWN(e->arena, bool, k->ninstrs);
     r->acc = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs * (size_t)r->nacc);
     r->acc_single = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs);

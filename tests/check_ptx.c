@@ -11,7 +11,9 @@
 #include "base/debug.h"
 #include "jit/asm/assemble.h"
 #include "jit/llvm/backend.h"
+#include "jit/sched/schedule.h"
 #include "tests/kernel_help.h"
+#include "tests/passes_help.h"
 
 #if defined __SANITIZE_ADDRESS__
 /* NVIDIA's assembler keeps memory of its own; tests/lsan.supp names only LLVM. */
@@ -125,6 +127,20 @@ static kb *k_dot(void) { return product_kernel(JC_K_DOT, JC_BF16); }
 static kb *k_mma(void) { return product_kernel(JC_K_MMA, JC_BF16); }
 static kb *k_mma_f16(void) { return product_kernel(JC_K_MMA, JC_F16); }
 
+/* y[i] = x[i * stride], of a stride up to MOST. */
+static kb *strided_kernel(int64_t most) {
+    kb *b = kb_new(JC_K_POINT, 1);
+    const jc_expr *stride = kb_int(b, 1, most, 1);
+    kb_extent(b, 0, 1024);
+    unsigned x = kb_ptr(b, JC_F32, false), y = kb_ptr(b, JC_F32, true);
+    kb_store(b, y, kb_loop(b, 0), kb_load(b, x, kb_mul(b, kb_loop(b, 0), stride)));
+    b->k.threads = 256;
+    return b;
+}
+
+static kb *k_stride20(void) { return strided_kernel(1 << 20); }
+static kb *k_stride64(void) { return strided_kernel(INT64_MAX); }
+
 static kb *k_large(void) {
     kb *b = product_kernel(JC_K_MMA, JC_BF16);
     b->k.tile_m = b->k.tile_n = 128;
@@ -151,6 +167,8 @@ static const struct row {
                       "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "st.global.v4.b32", "shared_memory[24576]" } },
     { "mma of f16", k_mma_f16, { "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32" } },
     { "mma with dynamic shared memory", k_large, { ".extern .shared" } },
+    { "product of 30 bits", k_stride20, { "mul.lo.s32", "!mul.lo.s64", "!mad.lo.s64" } },
+    { "stride of 64 bits", k_stride64, { "mul.lo.s64", "!ld.param.b32", "!ld.param.s32", "!ld.param.u32" } },
 };
 enum { NROWS = sizeof rows / sizeof *rows };
 
@@ -298,6 +316,61 @@ START_TEST(test_out_of_memory) {
 }
 END_TEST
 
+/* What the kernels of a Llama block cost in instructions, all of them and multiplications and divisions of 64 bits: sizes that are
+   proven to fit stay in 32. */
+enum { LLAMA_WIDE = 25, LLAMA_ALL = 1729, LLAMA_LLVM = 22 };
+
+static void count_instructions(const char *ptx, unsigned *all, unsigned *wide) {
+    static const char *const slow[] = { "mul.", "mad.", "div.", "rem." };
+    for (const char *p = ptx, *end; *p; p = end + (*end == '\n')) {
+        end = p + strcspn(p, "\n");
+        p += strspn(p, " \t");
+        if (*p == '@')
+            p += strcspn(p, " \t"), p += strspn(p, " \t");
+        if (end == p || end[-1] != ';' || !((*p >= 'a' && *p <= 'z') || *p == '%'))
+            continue;
+        ++*all;
+        size_t word = strcspn(p, " \t");
+        bool is_wide = word > 3 && (memcmp(p + word - 3, "s64", 3) == 0 || memcmp(p + word - 3, "u64", 3) == 0);
+        for (size_t i = 0; i < 4; i++)
+            *wide += is_wide && strncmp(p, slow[i], 4) == 0;
+    }
+}
+
+START_TEST(test_llama_block) {
+    jc_error err = JC_ERROR_INIT;
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_graph *g, *class_;
+    jc_schedule_options o = { 0 };
+    unsigned all = 0, wide = 0;
+    if (!graphs_there("the Llama block"))
+        return;
+    g = cut_file(arena, "llama_block", "small.py");
+    ck_assert_int_eq(jc_target_parse("sm_90a", &o.target, &err), JITC_OK);
+    for (size_t i = 0; i < g->pieces.n; i++) {
+        jc_canon canon;
+        jc_schedule s;
+        ck_assert_int_eq(jc_canonicalise(g->pieces.at[i], 0, arena, &canon, &err), JITC_OK);
+        ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
+        ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s", err.message);
+        for (uint32_t k = 0; k < s.nkernels; k++) {
+            jc_bytes bytes = JC_BYTES(arena);
+            const uint8_t *code;
+            size_t size;
+            jc_kernel_encode(s.kernels[k], &bytes);
+            ck_assert_msg(kernel_backend()->compile(bytes.at, bytes.n, "kernel", &o.target, arena, &code, &size, NULL, &err) == JITC_OK,
+                          "%s", err.message);
+            count_instructions(jc_arena_strndup(arena, (const char *)code, size), &all, &wide);
+        }
+    }
+    ck_assert_msg(wide <= LLAMA_WIDE, "%u multiplications and divisions of 64 bits; %d were enough", wide, LLAMA_WIDE);
+    if (atoi(kernel_backend()->llvm_version) == LLAMA_LLVM)
+        ck_assert_msg(all <= LLAMA_ALL, "%u instructions; %d were enough", all, LLAMA_ALL);
+    ck_assert_uint_gt(all, LLAMA_ALL / 2);
+    jc_arena_free(arena);
+}
+END_TEST
+
 START_TEST(test_times) {
     kb_print_times();
     for (unsigned f = 0; f < JC_FAMILY_COUNT; f++)
@@ -315,6 +388,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_too_new);
     tcase_add_test(t, test_damaged);
     tcase_add_loop_test(t, test_out_of_memory, 0, 2);
+    tcase_add_test(t, test_llama_block);
     tcase_add_test(t, test_times);
     suite_add_tcase(s, t);
     return s;

@@ -134,6 +134,33 @@ START_TEST(sizes_are_arguments) {
 }
 END_TEST
 
+/* What a kernel is told of a loop variable holds for every size: also where a dim is a product of symbols. */
+START_TEST(loops_reach_their_extents) {
+    static const graph_case cases[] = {
+        { "flat", "x: \"f32[s0, 65536]\"", "f = x.view(-1)\ny = f * 2.0", "y", 0, NULL },
+        { "flat of two", "x: \"f32[s0, s1]\"", "f = x.view(-1)\ny = f * 2.0", "y", 0, NULL },
+        { "rows", "x: \"f32[s0, s1, 4]\"", "f = x.view(-1, 4)\ny = f.sum(dim = -1)", "y", 0, NULL },
+        { "columns", "x: \"f32[4, s0, 3]\"", "f = x.view(4, -1)\ny = f.sum(dim = -1)", "y", 0, NULL },
+        { "product", "x: \"f32[s0, 3, 8]\", w: \"f32[3000000000, 8]\"", "f = x.view(-1, 8)\ny = torch._C._nn.linear(f, w, None)", "y", 0, NULL },
+    };
+    for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
+        jc_schedule s = scheduled(&cases[c], "sm_90a");
+        for (uint32_t n = 0; n < s.nkernels; n++) {
+            const jc_kernel *k = s.kernels[n];
+            for (uint32_t i = 0; i < k->nsyms; i++) {
+                int64_t lo, hi;
+                if (k->syms[i].kind != JC_KSYM_LOOP)
+                    continue;
+                if (!jc_ex_range(k->ex, k->extent[k->syms[i].index], &lo, &hi))
+                    hi = INT64_MAX;
+                ck_assert_msg(jc_sym_at(k->ex, i)->hi >= hi - 1, "%s: loop %u goes to %lld, and the kernel thinks to %lld", cases[c].name,
+                              k->syms[i].index, (long long)hi - 1, (long long)jc_sym_at(k->ex, i)->hi);
+            }
+        }
+    }
+}
+END_TEST
+
 /* A range keeps only the variants that it needs. */
 START_TEST(range_prunes) {
     static const graph_case c = { "linear", "x: \"bf16[s0, 64]\", w: \"bf16[256, 64]\"", "y: \"bf16[s0, 256]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL };
@@ -182,6 +209,7 @@ int main(void) {
     tcase_add_loop_test(t, fuses, 0, NROWS);
     tcase_add_test(t, reads_rows_once);
     tcase_add_test(t, sizes_are_arguments);
+    tcase_add_test(t, loops_reach_their_extents);
     tcase_add_test(t, range_prunes);
     tcase_add_test(t, slots);
     tcase_add_test(t, unknown_operator);

@@ -11,8 +11,11 @@ jit_libjit_la_SOURCES += \
 
 check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
 TESTS += tests/check_run tests/check_sched tests/check_planted
-check_PROGRAMS += tests/check_sizes
-TESTS += tests/check_sizes
+check_PROGRAMS += tests/check_sizes tests/check_wide
+TESTS += tests/check_sizes tests/check_wide
+tests_check_wide_SOURCES = tests/check_wide.c tests/graph_run.c tests/graph_run.h
+tests_check_wide_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_wide_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_sizes_SOURCES = tests/check_sizes.c tests/graph_run.c tests/graph_run.h
 tests_check_sizes_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_sizes_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

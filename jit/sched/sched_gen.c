@@ -122,14 +122,26 @@ const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
     return jc_ex_subst(g->ex, e, g->sym_map, jc_sym_count(g->s->ex));
 }
 
-/* Sizes are told apart only by how they divide: kernels for other sizes of the same kind are the same kernel. */
+/* Sizes are told apart only by how they divide, and by whether 31 bits hold them: kernels for other sizes of the same kind are the
+   same kernel.  Strides and products of sizes may be anything, so what is larger than a dim mostly is takes 64 bits. */
 const jc_expr *jc_gen_size(jc_gen *g, const jc_expr *e) {
     int64_t x, divisor = 1;
     if (!g->runtime_sizes || !jc_ex_is_const(e, &x) || x <= 1)
         return jc_gen_expr(g, e);
     while (divisor < 64 && x % (2 * divisor) == 0)
         divisor *= 2;
-    return int_arg(g, e, "n", 1, JC_SYM_MAX, divisor);
+    return int_arg(g, e, "n", 1, x <= JC_SYM_MAX ? JC_SYM_MAX : INT64_MAX, divisor);
+}
+
+/* The largest index of a dim of EXTENT; of one that is no constant at least what most dims allow, so that kernels do not differ by
+   less. */
+static int64_t last_index(jc_exprs *ex, const jc_expr *extent) {
+    int64_t lo, hi;
+    if (jc_ex_is_const(extent, &hi))
+        return hi > 0 ? hi - 1 : 0;
+    if (!jc_ex_range(ex, extent, &lo, &hi))
+        return INT64_MAX;
+    return hi - 1 > JC_SYM_MAX ? hi - 1 : JC_SYM_MAX;
 }
 
 uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written) {
@@ -426,21 +438,20 @@ static uint32_t swapped(jc_gen *g, const jc_node *n, const at *out) {
 
 /* --- the rest --- */
 
-/* The symbol that stands for instruction I in index expressions. */
-static uint32_t tape_symbol(jc_gen *g, uint32_t i, int64_t extent) {
+/* The symbol that stands for instruction I, an index of a dim of SIZE, in index expressions. */
+static uint32_t tape_symbol(jc_gen *g, uint32_t i, const jc_expr *size) {
     for (uint32_t sym = 0; sym < g->syms.n; sym++)
         if (g->syms.at[sym].kind == JC_KSYM_TAPE && g->syms.at[sym].index == i)
             return sym;
     uint32_t sym = jc_sym_add(g->ex, "t");
     jc_push(g->s->arena, &g->syms, ((jc_ksym){ JC_KSYM_TAPE, i }));
-    if (extent > 0)
-        jc_sym_at(g->ex, sym)->hi = extent - 1;
+    jc_sym_at(g->ex, sym)->hi = last_index(g->ex, size);
     return sym;
 }
 
 static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
     jc_value *table = n->args[0].value, *index = n->args[2].value;
-    int64_t dim = 0, extent = 0;
+    int64_t dim = 0;
     at in, ix;
     jc_ex_is_const(n->args[1].expr, &dim);
     for (uint32_t d = 0; d < index->type.rank; d++)
@@ -455,8 +466,7 @@ static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
         i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n_), i);
     uint32_t last = op2(g, JC_T_SUB, n_, number(g, JC_CT_I64, 1));
     i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
-    jc_ex_is_const(size, &extent);
-    uint32_t sym = tape_symbol(g, i, extent);
+    uint32_t sym = tape_symbol(g, i, size);
     for (uint32_t d = 0; d < table->type.rank; d++)
         in.i[d] = d < dim ? out->i[d] : d == dim ? jc_ex_sym(g->ex, sym) : out->i[d + index->type.rank - 1];
     return generate(g, table, &in);
@@ -631,16 +641,14 @@ static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
         dims[rank++] = item->dims[d];
     g->k->rank = (uint8_t)rank;
     for (uint32_t d = 0; d < rank; d++) {
-        int64_t extent;
         uint32_t sym = jc_sym_add(g->ex, "i");
-        bool runtime = g->runtime_sizes && d + 2 >= rank; /* its extent is an argument: no fact to specialise on */
-        if (!runtime && jc_ex_is_const(dims[d], &extent))
-            jc_sym_at(g->ex, sym)->hi = extent > 0 ? extent - 1 : 0;
         jc_push(s->arena, &g->syms, ((jc_ksym){ JC_KSYM_LOOP, d }));
         g->loop[d] = jc_ex_is(dims[d], 1) ? jc_ex_int(g->ex, 0) : jc_ex_sym(g->ex, sym);
     }
-    for (uint32_t d = 0; d < rank; d++)
+    for (uint32_t d = 0; d < rank; d++) {
         g->k->extent[d] = d + 2 >= rank ? jc_gen_size(g, dims[d]) : jc_gen_expr(g, dims[d]);
+        jc_sym_at(g->ex, d)->hi = last_index(g->ex, g->k->extent[d]);
+    }
 }
 
 /* Index of a root's value in the group's loops: all of them, or the rows alone for one value a row. */

@@ -76,9 +76,15 @@ bool jc_gen_matmul(jc_gen *g, const jc_item *item) {
     return true;
 }
 
+/* The mma kernels count along k in 32 bits. */
+static bool short_k(const jc_kernel *k) {
+    int64_t lo, hi;
+    return jc_ex_range(k->ex, k->k, &lo, &hi) && hi <= JC_SYM_MAX;
+}
+
 static bool tensor_cores(jc_sched *s, const jc_kernel *k) {
     const jc_karg *a = &k->args[k->a.arg], *b = &k->args[k->b.arg];
-    bool narrow = a->dtype == JC_BF16 || a->dtype == JC_F16;
+    bool narrow = (a->dtype == JC_BF16 || a->dtype == JC_F16) && short_k(k);
     return jc_gpu(s) && s->options->target.sm >= 80 && narrow && a->dtype == b->dtype &&
            jc_ex_is(k->a.kstride, 1) && jc_ex_is(k->b.kstride, 1) && jc_ex_divisor(k->ex, k->a.row) % 8 == 0 &&
            jc_ex_divisor(k->ex, k->b.row) % 8 == 0 && jc_ex_divisor(k->ex, k->k) % 8 == 0;
