@@ -91,6 +91,8 @@ jc_truth jc_ex_equal(jc_exprs *t, const jc_expr *a, const jc_expr *b);
 jc_truth jc_ex_le(jc_exprs *t, const jc_expr *a, const jc_expr *b);
 /* Bounds; false where none can be found within 64 bits. */
 bool jc_ex_range(jc_exprs *t, const jc_expr *e, int64_t *lo, int64_t *hi);
+/* The same for symbols between FROM[sym] and TO[sym]; false for a symbol >= N. Any number of threads. */
+bool jc_ex_range_within(const jc_expr *e, const int64_t *from, const int64_t *to, uint32_t n, int64_t *lo, int64_t *hi);
 /* The largest divisor known to divide E always (0 for the constant 0). */
 int64_t jc_ex_divisor(jc_exprs *t, const jc_expr *e);
 

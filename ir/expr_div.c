@@ -22,6 +22,20 @@ typedef struct bounds {
     int64_t lo, hi;
 } bounds;
 
+/* Where the symbols' ranges come from: the table, or two arrays. */
+typedef struct ranges {
+    const jc_exprs *t;
+    const int64_t *lo, *hi;
+    uint32_t n;
+} ranges;
+
+static bool symbol_bounds(const ranges *r, uint32_t sym, bounds *out) {
+    if (!r->t && sym >= r->n)
+        return false;
+    *out = r->t ? (bounds){ r->t->syms.at[sym]->lo, r->t->syms.at[sym]->hi } : (bounds){ r->lo[sym], r->hi[sym] };
+    return true;
+}
+
 static bool mul_bounds(bounds a, bounds b, bounds *out) {
     int64_t corner[4];
     if (__builtin_mul_overflow(a.lo, b.lo, &corner[0]) || __builtin_mul_overflow(a.lo, b.hi, &corner[1]) ||
@@ -65,24 +79,21 @@ static bool mod_bounds(bool have_a, bounds a, bounds b, bounds *out) {
     return true;
 }
 
-static bool bounds_of(jc_exprs *t, const jc_expr *e, bounds *out) {
+static bool bounds_in(const ranges *t, const jc_expr *e, bounds *out) {
     bounds a, b;
     if (e->kind == JC_EX_CONST) {
         *out = (bounds){ e->value, e->value };
         return true;
     }
-    if (e->kind == JC_EX_SYM) {
-        const jc_sym *s = t->syms.at[e->sym];
-        *out = (bounds){ s->lo, s->hi };
-        return true;
-    }
+    if (e->kind == JC_EX_SYM)
+        return symbol_bounds(t, e->sym, out);
     if (e->kind == JC_EX_POISON)
         return false;
-    bool have = bounds_of(t, e->args[0], &a);
+    bool have = bounds_in(t, e->args[0], &a);
     if (e->kind == JC_EX_MOD)
-        return bounds_of(t, e->args[1], &b) && mod_bounds(have, a, b, out);
+        return bounds_in(t, e->args[1], &b) && mod_bounds(have, a, b, out);
     for (uint32_t i = 1; have && i < e->n; i++) {
-        have = bounds_of(t, e->args[i], &b);
+        have = bounds_in(t, e->args[i], &b);
         if (!have)
             break;
         if (e->kind == JC_EX_ADD)
@@ -100,9 +111,22 @@ static bool bounds_of(jc_exprs *t, const jc_expr *e, bounds *out) {
     return have;
 }
 
+static bool bounds_of(const jc_exprs *t, const jc_expr *e, bounds *out) {
+    return bounds_in(&(ranges){ .t = t }, e, out);
+}
+
 bool jc_ex_range(jc_exprs *t, const jc_expr *e, int64_t *lo, int64_t *hi) {
     bounds b;
     if (!bounds_of(t, e, &b))
+        return false;
+    *lo = b.lo;
+    *hi = b.hi;
+    return true;
+}
+
+bool jc_ex_range_within(const jc_expr *e, const int64_t *from, const int64_t *to, uint32_t n, int64_t *lo, int64_t *hi) {
+    bounds b;
+    if (!bounds_in(&(ranges){ .lo = from, .hi = to, .n = n }, e, &b))
         return false;
     *lo = b.lo;
     *hi = b.hi;

@@ -1,143 +1,141 @@
 /*
- * ir/solve.c - the symbols' values from the arguments of a call.
- *
- * Every dim of every tensor parameter and every symbolic integer is an equation.  One with a single unknown symbol that
- * occurs linearly is solved; this goes on until nothing changes.  Then the strides are asked, for what is still
- * unknown; then what is unknown gets its fallback, and every dim and integer is checked.
+ * ir/solve.c - equations from types, and solving them.
  */
 #include <stdio.h>
 #include <string.h>
 #include "ir/solve.h"
 
-typedef struct solver {
-    const jc_func *f;
-    jc_exprs *exprs;
-    int64_t *syms;
-    uint32_t nsyms;
-    uint32_t *owner; /* 1 + the parameter that gave the symbol; 0: unknown */
-    jc_error *err;
-    bool progress;
-} solver;
-
-/* DIM: of the parameter; -1: its value; with STRIDE the dim's stride. */
-typedef jitc_status visit(solver *s, uint32_t param, const jc_expr *e, int64_t value, int dim, bool stride);
-
-typedef struct unknowns {
-    const solver *s;
-    uint32_t sym, owner; /* an unknown symbol; who gave a known one */
-    int n;
-} unknowns;
-
-static void count_unknown(void *user, uint32_t sym) {
-    unknowns *u = user;
-    if (sym < u->s->nsyms && u->s->owner[sym]) {
-        u->owner = u->s->owner[sym];
-    } else if (u->n == 0 || u->sym != sym) {
-        u->sym = sym;
-        u->n++;
-    }
-}
-
-static unknowns unknown_in(const solver *s, const jc_expr *e) {
-    unknowns u = { .s = s };
-    jc_ex_symbols(e, count_unknown, &u);
-    return u;
-}
-
-static jitc_status solve(solver *s, uint32_t param, const jc_expr *e, int64_t value, int dim, bool stride) {
-    unknowns u = unknown_in(s, e);
+/* A symbol of an equation, and the equation as COEFFICIENT * symbol + REST; NULL where it is not of that form. */
+typedef struct part {
+    uint32_t sym;
     const jc_expr *coefficient, *rest;
+} part;
+
+/* A dim or stride of a parameter, or its value. */
+typedef struct equation {
+    const jc_expr *e;
+    int16_t dim;      /* -1: its value */
+    bool stride;
+    bool lone;        /* nothing but the symbol */
+    uint32_t nparts;  /* different symbols; 0: a number */
+    const part *parts;
+} equation;
+
+typedef struct parameter {
+    const jc_value *value;
+    uint32_t n;
+    const equation *at; /* dims from the first, then strides from the last */
+    bool symbols;
+} parameter;
+
+struct jc_solver {
+    const jc_graph *graph;
+    uint32_t nparams, nsyms;
+    parameter *params;
+};
+
+/* ---- before a call ---------------------------------------------------------------------------------------------- */
+
+typedef struct collect {
+    jc_arena *arena;
+    JC_VEC(part) parts;
+} collect;
+
+static void see_symbol(void *user, uint32_t sym) {
+    collect *c = user;
+    for (size_t i = 0; i < c->parts.n; i++)
+        if (c->parts.at[i].sym == sym)
+            return;
+    jc_push(c->arena, &c->parts, ((part){ .sym = sym }));
+}
+
+static equation equation_of(jc_exprs *exprs, const jc_expr *e, int dim, bool stride, jc_arena *arena) {
+    collect c = { .arena = arena };
+    jc_ex_symbols(e, see_symbol, &c);
+    for (size_t i = 0; i < c.parts.n; i++) {
+        part *p = &c.parts.at[i];
+        if (!jc_ex_linear(exprs, e, p->sym, &p->coefficient, &p->rest))
+            p->coefficient = p->rest = NULL;
+    }
+    return (equation){ .e = e, .dim = (int16_t)dim, .stride = stride, .lone = e->kind == JC_EX_SYM,
+                       .nparts = (uint32_t)c.parts.n, .parts = c.parts.at };
+}
+
+static void add_param(jc_exprs *exprs, parameter *p, const jc_value *v, jc_arena *arena) {
+    const jc_type *t = &v->type;
+    JC_VEC(equation) all = { 0 };
+    p->value = v;
+    for (int d = 0; t->kind == JC_TENSOR && d < t->rank; d++)
+        jc_push(arena, &all, equation_of(exprs, t->dims[d], d, false, arena));
+    for (int d = t->rank - 1; t->kind == JC_TENSOR && t->strides && d >= 0; d--)
+        jc_push(arena, &all, equation_of(exprs, t->strides[d], d, true, arena));
+    if (t->kind == JC_SYMINT && t->expr)
+        jc_push(arena, &all, equation_of(exprs, t->expr, -1, false, arena));
+    p->n = (uint32_t)all.n;
+    p->at = all.at;
+    for (size_t i = 0; i < all.n; i++)
+        p->symbols |= all.at[i].nparts > 0;
+}
+
+jc_solver *jc_solver_new(const jc_func *f, jc_arena *arena) {
+    jc_solver *s = JC_NEW(arena, jc_solver);
+    s->graph = f->graph;
+    s->nparams = f->nparams;
+    s->nsyms = jc_sym_count(f->graph->exprs);
+    s->params = JC_NEWN(arena, parameter, f->nparams);
+    for (uint32_t i = 0; i < f->nparams; i++)
+        add_param(f->graph->exprs, &s->params[i], f->params[i], arena);
+    return s;
+}
+
+bool jc_solver_uses(const jc_solver *s, uint32_t param) {
+    return s->params[param].symbols;
+}
+
+/* ---- in a call -------------------------------------------------------------------------------------------------- */
+
+typedef struct solving {
+    const jc_solver *s;
+    const jc_solve_call *call;
+    uint32_t unknown; /* symbols */
+    bool progress;
+    jc_error *err;
+} solving;
+
+/* call->owner: 1 + the parameter that gave the symbol; 0: unknown. */
+static void settle(solving *g, uint32_t sym, int64_t value, uint32_t param) {
+    g->call->syms[sym] = value;
+    g->call->owner[sym] = param + 1;
+    g->unknown--;
+    g->progress = true;
+}
+
+static void solve(solving *g, uint32_t param, const equation *q, int64_t value) {
+    const part *open = NULL;
     int64_t c, r;
-    (void)dim;
-    (void)stride;
-    if (u.n != 1 || u.sym >= s->nsyms || !jc_ex_linear(s->exprs, e, u.sym, &coefficient, &rest) ||
-        !jc_ex_eval(coefficient, s->syms, s->nsyms, &c) || !jc_ex_eval(rest, s->syms, s->nsyms, &r))
-        return JITC_OK;
+    for (uint32_t i = 0; i < q->nparts; i++) {
+        if (q->parts[i].sym < g->s->nsyms && g->call->owner[q->parts[i].sym])
+            continue;
+        if (open)
+            return;
+        open = &q->parts[i];
+    }
+    if (!open || open->sym >= g->s->nsyms)
+        return;
+    if (q->lone) {
+        settle(g, open->sym, value, param);
+        return;
+    }
+    if (!open->coefficient || !jc_ex_eval(open->coefficient, g->call->syms, g->s->nsyms, &c) ||
+        !jc_ex_eval(open->rest, g->call->syms, g->s->nsyms, &r))
+        return;
     /* What has no whole solution is left to the check. */
     if (c == 0 || __builtin_sub_overflow(value, r, &value) || (c == -1 && value == INT64_MIN) || value % c != 0)
-        return JITC_OK;
-    s->syms[u.sym] = value / c;
-    s->owner[u.sym] = param + 1;
-    s->progress = true;
-    return JITC_OK;
+        return;
+    settle(g, open->sym, value / c, param);
 }
 
-static jitc_status check(solver *s, uint32_t param, const jc_expr *e, int64_t value, int dim, bool stride) {
-    int64_t expected;
-    (void)stride;
-    if (jc_ex_eval(e, s->syms, s->nsyms, &expected) && expected == value)
-        return JITC_OK;
-    const jc_value *p = s->f->params[param];
-    unknowns u = unknown_in(s, e);
-    const char *text = jc_ex_text(s->exprs, e, s->f->graph->arena);
-    char what[32] = "value";
-    if (dim >= 0)
-        snprintf(what, sizeof what, "dim %d", dim);
-    if (u.owner && u.owner != param + 1)
-        return jc_fail_at(s->err, JITC_E_INPUT, s->f->graph->file, p->line, 0, p->name,
-                          "The %s of '%s' is %lld where %s is needed, which does not fit what '%s' gave.", what, p->name,
-                          (long long)value, text, s->f->params[u.owner - 1]->name);
-    return jc_fail_at(s->err, JITC_E_INPUT, s->f->graph->file, p->line, 0, p->name,
-                      "The %s of '%s' is %lld where %s is needed.", what, p->name, (long long)value, text);
-}
-
-static jitc_status tensor_facts(solver *s, uint32_t i, const jc_solve_fact *fact, visit *to, bool strides) {
-    const jc_type *type = &s->f->params[i]->type;
-    int64_t row_major = 1;
-    if (fact->rank != type->rank)
-        return jc_fail_at(s->err, JITC_E_INPUT, s->f->graph->file, s->f->params[i]->line, 0, s->f->params[i]->name,
-                          "'%s' has %d dims where %d are needed.", s->f->params[i]->name, fact->rank, type->rank);
-    for (int d = 0; d < type->rank && !strides; d++)
-        JC_TRY(to(s, i, type->dims[d], fact->dims[d], d, false));
-    for (int d = type->rank - 1; d >= 0 && strides && type->strides; d--) {
-        if (fact->dims[d] > 1) /* the stride of a single element says nothing */
-            JC_TRY(to(s, i, type->strides[d], fact->strides ? fact->strides[d] : row_major, d, true));
-        row_major *= fact->dims[d];
-    }
-    return JITC_OK;
-}
-
-typedef void fact_function(void *user, uint32_t i, jc_solve_fact *out);
-
-static jitc_status each(solver *s, fact_function *fact, void *user, visit *to, bool strides) {
-    for (uint32_t i = 0; i < s->f->nparams; i++) {
-        const jc_type *type = &s->f->params[i]->type;
-        jc_solve_fact what = { 0 };
-        fact(user, i, &what);
-        if (!what.known)
-            continue;
-        if (type->kind == JC_TENSOR)
-            JC_TRY(tensor_facts(s, i, &what, to, strides));
-        else if (type->kind == JC_SYMINT && type->expr && !strides)
-            JC_TRY(to(s, i, type->expr, what.integer, -1, false));
-    }
-    return JITC_OK;
-}
-
-jitc_status jc_solve_facts(const jc_func *f, fact_function *fact, void *user, const int64_t *fallbacks,
-                           uint32_t nfallbacks, int64_t fallback, int64_t *syms, jc_error *err) {
-    uint32_t nsyms = jc_sym_count(f->graph->exprs);
-    uint32_t owner[nsyms + 1]; /* on the stack: calls are many, and the graph's arena lives long */
-    solver s = { .f = f, .exprs = f->graph->exprs, .syms = syms, .nsyms = nsyms, .err = err, .owner = owner };
-    memset(owner, 0, sizeof owner);
-    for (uint32_t k = 0; k < nsyms; k++)
-        syms[k] = 0;
-    for (int strides = 0; strides < 2; strides++) {
-        do {
-            s.progress = false;
-            JC_TRY(each(&s, fact, user, solve, false));
-            if (strides)
-                JC_TRY(each(&s, fact, user, solve, true));
-        } while (s.progress);
-    }
-    for (uint32_t k = 0; k < nsyms; k++) {
-        if (!s.owner[k])
-            syms[k] = fallbacks && k < nfallbacks ? fallbacks[k] : fallback;
-    }
-    return each(&s, fact, user, check, false);
-}
-
-/* ---- what went wrong ---- */
+/* ---- what went wrong -------------------------------------------------------------------------------------------- */
 
 typedef struct listing {
     const jc_graph *g;
@@ -154,21 +152,163 @@ static void list_symbol(void *user, uint32_t sym) {
     jc_put_text(&l->text, "%s%s=%lld", l->text.n ? ", " : "", jc_sym_at(l->g->exprs, sym)->name, (long long)l->syms[sym]);
 }
 
-const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms) {
-    listing l = { g, syms, JC_NEWN(g->arena, bool, jc_sym_count(g->exprs) + 1), JC_BYTES(g->arena) };
+const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms, jc_arena *arena) {
+    listing l = { g, syms, JC_NEWN(arena, bool, jc_sym_count(g->exprs) + 1), JC_BYTES(arena) };
     for (uint32_t i = 0; i < n; i++)
         jc_ex_symbols(at[i], list_symbol, &l);
     jc_put_u8(&l.text, 0);
     return (const char *)l.text.at;
 }
 
-jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err) {
-    return jc_fail_at(err, JITC_E_INPUT, f->graph->file, line, 0, NULL,
-                      "The expression %s has no value with %s: it divides by zero or leaves 64 bits.",
-                      jc_ex_text(f->graph->exprs, e, f->graph->arena), jc_symbols_text(f->graph, &e, 1, syms));
+/* The text of E and, unless NULL, of the values of its symbols, without touching the graph's memory, which others may be using. */
+typedef struct texts {
+    char e[160], syms[160];
+} texts;
+
+static void texts_of(const jc_graph *g, const jc_expr *e, const int64_t *syms, texts *out) {
+    jc_arena *arena = jc_arena_new(jc_arena_allocator(g->arena));
+    jc_guard guard;
+    snprintf(out->e, sizeof out->e, "another value");
+    snprintf(out->syms, sizeof out->syms, "these symbols");
+    if (!arena)
+        return;
+    if (JC_GUARD(arena, &guard) == 0) {
+        snprintf(out->e, sizeof out->e, "%s", jc_ex_text(g->exprs, e, arena));
+        if (syms)
+            snprintf(out->syms, sizeof out->syms, "%s", jc_symbols_text(g, &e, 1, syms, arena));
+    }
+    jc_guard_end(arena, &guard);
+    jc_arena_free(arena);
 }
 
-/* ---- from the values of a call ---- */
+jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err) {
+    texts t;
+    texts_of(f->graph, e, syms, &t);
+    return jc_fail_at(err, JITC_E_INPUT, f->graph->file, line, 0, NULL,
+                      "The expression %s has no value with %s: it divides by zero or leaves 64 bits.", t.e, t.syms);
+}
+
+static jitc_status differs(const solving *g, uint32_t param, const equation *q, int64_t value) {
+    const jc_value *p = g->s->params[param].value;
+    uint32_t owner = 0;
+    char what[32] = "value";
+    texts text;
+    for (uint32_t i = 0; i < q->nparts; i++)
+        if (q->parts[i].sym < g->s->nsyms && g->call->owner[q->parts[i].sym])
+            owner = g->call->owner[q->parts[i].sym];
+    if (q->dim >= 0)
+        snprintf(what, sizeof what, "dim %d", q->dim);
+    texts_of(g->s->graph, q->e, NULL, &text);
+    if (owner && owner != param + 1)
+        return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, p->line, 0, p->name,
+                          "The %s of '%s' is %lld where %s is needed, which does not fit what '%s' gave.", what, p->name,
+                          (long long)value, text.e, g->s->params[owner - 1].value->name);
+    return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, p->line, 0, p->name, "The %s of '%s' is %lld where %s is needed.",
+                      what, p->name, (long long)value, text.e);
+}
+
+static jitc_status check(const solving *g, uint32_t param, const equation *q, int64_t value) {
+    int64_t expected;
+    bool right = q->lone && q->e->sym < g->s->nsyms ? g->call->syms[q->e->sym] == value
+                 : q->nparts ? jc_ex_eval(q->e, g->call->syms, g->s->nsyms, &expected) && expected == value
+                             : jc_ex_is(q->e, value);
+    return right ? JITC_OK : differs(g, param, q, value);
+}
+
+static jitc_status wrong_rank(const solving *g, uint32_t param, int rank) {
+    const jc_value *p = g->s->params[param].value;
+    return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, p->line, 0, p->name, "'%s' has %d dims where %d are needed.",
+                      p->name, rank, p->type.rank);
+}
+
+typedef enum stage { DIMS, STRIDES, CHECK } stage_kind;
+
+static jitc_status visit(solving *g, uint32_t param, stage_kind stage) {
+    const jc_solver *s = g->s;
+    const parameter *p = &s->params[param];
+    jc_solve_fact fact = { 0 };
+    int64_t row_major = 1;
+    if (p->n == 0 && p->value->type.kind != JC_TENSOR)
+        return JITC_OK;
+    if (stage != CHECK && !p->symbols && p->value->type.kind != JC_TENSOR)
+        return JITC_OK;
+    g->call->fact(g->call->user, param, &fact);
+    if (!fact.known)
+        return JITC_OK;
+    if (p->value->type.kind == JC_TENSOR && fact.rank != p->value->type.rank)
+        return wrong_rank(g, param, fact.rank);
+    for (uint32_t i = 0; i < p->n; i++) {
+        const equation *q = &p->at[i];
+        int64_t value = q->dim < 0 ? fact.integer : fact.dims[q->dim];
+        if (q->stride) {
+            if (stage == STRIDES && value > 1) /* the stride of a single element says nothing */
+                solve(g, param, q, fact.strides ? fact.strides[q->dim] : row_major);
+            row_major = (int64_t)((uint64_t)row_major * (uint64_t)value);
+        } else if (stage == CHECK) {
+            JC_TRY(check(g, param, q, value));
+        } else if (stage == DIMS && q->nparts) {
+            solve(g, param, q, value);
+        }
+    }
+    return JITC_OK;
+}
+
+static jitc_status each(solving *g, stage_kind stage) {
+    const jc_solve_call *c = g->call;
+    uint32_t n = c->params ? c->nparams : g->s->nparams;
+    g->progress = false;
+    for (uint32_t i = 0; i < n; i++)
+        JC_TRY(visit(g, c->params ? c->params[i] : i, stage));
+    return JITC_OK;
+}
+
+jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err) {
+    solving g = { .s = s, .call = call, .unknown = s->nsyms, .err = err };
+    bool more = true;
+    memset(call->owner, 0, s->nsyms * sizeof *call->owner);
+    memset(call->syms, 0, s->nsyms * sizeof *call->syms);
+    do { /* strides only for what the dims do not tell */
+        JC_TRY(each(&g, DIMS));
+        more = g.progress;
+        if (g.unknown && !more) {
+            JC_TRY(each(&g, STRIDES));
+            more = g.progress;
+        }
+    } while (g.unknown && more);
+    for (uint32_t k = 0; k < s->nsyms; k++)
+        if (!call->owner[k])
+            call->syms[k] = call->fallbacks && k < call->nfallbacks ? call->fallbacks[k] : call->fallback;
+    return each(&g, CHECK);
+}
+
+/* ---- once ------------------------------------------------------------------------------------------------------- */
+
+jitc_status jc_solve_facts(const jc_func *f, jc_solve_source *fact, void *user, const int64_t *fallbacks,
+                           uint32_t nfallbacks, int64_t fallback, int64_t *syms, jc_error *err) {
+    jc_arena *arena = jc_arena_new(jc_arena_allocator(f->graph->arena));
+    jc_guard inner, outer; /* linear parts are added to the graph's table */
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (!arena)
+        return jc_fail(err, JITC_E_NOMEM, "Out of memory while the sizes of a call are solved.");
+    if (JC_GUARD(f->graph->arena, &outer) == 0 && JC_GUARD(arena, &inner) == 0) {
+        const jc_solver *s = jc_solver_new(f, arena);
+        jc_solve_call call = { .fact = fact, .user = user, .fallbacks = fallbacks, .nfallbacks = nfallbacks,
+                               .fallback = fallback, .syms = syms, .owner = JC_NEWN(arena, uint32_t, s->nsyms) };
+        status = jc_solver_run(s, &call, err);
+    }
+    jc_guard_end(arena, &inner);
+    jc_guard_end(f->graph->arena, &outer);
+    jc_arena_free(arena);
+    return status;
+}
+
+void jc_solve_value(const jc_type *t, const jitc_value *in, jc_solve_fact *out) {
+    if (t->kind == JC_TENSOR && in->tag == JITC_TENSOR && in->tensor)
+        *out = (jc_solve_fact){ .known = true, .rank = in->tensor->ndim, .dims = in->tensor->shape,
+                                .strides = in->tensor->strides };
+    else if (t->kind == JC_SYMINT && in->tag == JITC_INT)
+        *out = (jc_solve_fact){ .known = true, .integer = in->i };
+}
 
 typedef struct values {
     const jc_func *f;
@@ -177,13 +317,7 @@ typedef struct values {
 
 static void value_fact(void *user, uint32_t i, jc_solve_fact *out) {
     const values *v = user;
-    const jitc_value *in = &v->in[i];
-    uint8_t kind = v->f->params[i]->type.kind;
-    if (kind == JC_TENSOR && in->tag == JITC_TENSOR && in->tensor)
-        *out = (jc_solve_fact){ .known = true, .rank = in->tensor->ndim, .dims = in->tensor->shape,
-                                .strides = in->tensor->strides };
-    else if (kind == JC_SYMINT && in->tag == JITC_INT)
-        *out = (jc_solve_fact){ .known = true, .integer = in->i };
+    jc_solve_value(&v->f->params[i]->type, &v->in[i], out);
 }
 
 jitc_status jc_solve(const jc_func *f, const jitc_value *in, int64_t fallback, int64_t *syms, jc_error *err) {

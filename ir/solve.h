@@ -1,23 +1,18 @@
 /*
  * ir/solve.h - values of symbols from the arguments of a call.
+ *
+ * Every dim of every tensor parameter and every symbolic integer is an equation.  One with a single unknown symbol that occurs
+ * linearly gives its value; this goes on until nothing changes.  Then the strides are asked, for what is still unknown; what
+ * nothing determines gets its fallback; and every dim and integer is checked.
+ *
+ * A solver is what can be said of the equations before a call: which symbols each has, and their linear parts.  Making one adds
+ * expressions to the table of its types; using it changes nothing, so threads may share it.
  */
 #ifndef JC_SOLVE_H
 #define JC_SOLVE_H
 
 #include "ir/graph.h"
 #include "jitc/value.h"
-
-/*
- * Values of F's symbols from its arguments' shapes and integers (and strides, where a symbol occurs only
- * there).  A symbol solved to two values, or a dim that does not come out as annotated, is JITC_E_INPUT naming both
- * parameters.  A symbol that nothing determines gets FALLBACK.  SYMS has room for every symbol of the table.
- */
-jitc_status jc_solve(const jc_func *f, const jitc_value *in, int64_t fallback, int64_t *syms, jc_error *err);
-
-/* "s0=17, s1=4": the symbols of the N expressions AT with their values, each once; SYMS as jc_solve() left them. */
-const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms);
-/* JITC_E_INPUT for an expression of F that has no value under SYMS: with its text and the values of its symbols. */
-jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err);
 
 /* What is known of one argument, without its elements. */
 typedef struct jc_solve_fact {
@@ -26,10 +21,40 @@ typedef struct jc_solve_fact {
     const int64_t *dims, *strides; /* of a tensor; strides may be NULL: row-major */
     int64_t integer;               /* of a symint */
 } jc_solve_fact;
-/* FACT(user, i, &fact) for each parameter.  FALLBACK for symbol s is FALLBACKS[s] where that is not NULL and s <
-   NFALLBACKS, else FALLBACK. */
-jitc_status jc_solve_facts(const jc_func *f, void (*fact)(void *user, uint32_t i, jc_solve_fact *out), void *user,
-                           const int64_t *fallbacks, uint32_t nfallbacks, int64_t fallback, int64_t *syms,
-                           jc_error *err);
+
+typedef void jc_solve_source(void *user, uint32_t param, jc_solve_fact *out);
+
+typedef struct jc_solver jc_solver;
+/* Of the parameters of F; lives in ARENA. */
+jc_solver *jc_solver_new(const jc_func *f, jc_arena *arena);
+
+typedef struct jc_solve_call {
+    jc_solve_source *fact;
+    void *user;
+    const uint32_t *params; /* those to ask about; NULL: all */
+    uint32_t nparams;
+    const int64_t *fallbacks; /* for symbol s < NFALLBACKS, or NULL */
+    uint32_t nfallbacks;
+    int64_t fallback;         /* for the others */
+    int64_t *syms;            /* out: one per symbol of the table */
+    uint32_t *owner;          /* scratch: likewise */
+} jc_solve_call;
+/* A symbol solved to two values, or a dim that does not come out as annotated, is JITC_E_INPUT naming both parameters. */
+jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err);
+bool jc_solver_uses(const jc_solver *s, uint32_t param); /* are there symbols in its type? */
+
+/* "s0=17, s1=4": the symbols of the N expressions AT with their values, each once; SYMS as solving left them. In ARENA. */
+const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms, jc_arena *arena);
+/* JITC_E_INPUT for an expression of F that has no value under SYMS: with its text and the values of its symbols. Safe from any
+   thread. */
+jitc_status jc_no_value(const jc_func *f, const jc_expr *e, const int64_t *syms, int line, jc_error *err);
+
+/* For those who call once: values of F's symbols from its arguments' shapes and integers.  SYMS has room for every symbol of the
+   table.  One thread at a time per graph. */
+jitc_status jc_solve(const jc_func *f, const jitc_value *in, int64_t fallback, int64_t *syms, jc_error *err);
+jitc_status jc_solve_facts(const jc_func *f, jc_solve_source *fact, void *user, const int64_t *fallbacks,
+                           uint32_t nfallbacks, int64_t fallback, int64_t *syms, jc_error *err);
+/* What a call's value says of a parameter of type T. */
+void jc_solve_value(const jc_type *t, const jitc_value *in, jc_solve_fact *out);
 
 #endif

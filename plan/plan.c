@@ -437,3 +437,10 @@ jitc_status jc_plan_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_p
     *out = s.p;
     return JITC_OK;
 }
+
+uint32_t jc_plan_viewed(const jc_plan *p, uint32_t i) {
+    const jc_plan_output *o = &p->outputs[i];
+    if (o->kind == JC_OUT_TENSOR && p->tensors[o->index].home == JC_HOME_INPUT)
+        return p->tensors[o->index].index;
+    return o->kind == JC_OUT_INPUT ? o->index : JC_PLAN_NONE;
+}

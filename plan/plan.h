@@ -123,6 +123,8 @@ typedef struct jc_plan {
     jc_plan_output *outputs;
 } jc_plan;
 
+/* The input that output I is a view of, or is; JC_PLAN_NONE: none. */
+uint32_t jc_plan_viewed(const jc_plan *p, uint32_t i);
 jitc_status jc_plan_verify(const jc_plan *p, jc_error *err);
 void jc_plan_print(const jc_plan *p, jc_bytes *out);
 void jc_plan_encode(const jc_plan *p, jc_bytes *out);

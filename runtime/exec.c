@@ -2,9 +2,9 @@
  * runtime/exec.c - loading an artifact and following its plan.
  *
  * An executable is shared by all pieces of a class and by all threads; what changes in a call lies in the caller's frame.
- * In a steady-state call (frame grown, shape and operators known) nothing is allocated or locked: inputs are checked,
- * homes of buffers looked up, and the steps launched or called one after the other.
- * Numbers that follow from symbols: exec_shape.c.  Inputs and arguments: exec_args.c.
+ * In a steady-state call (frame grown, operators known) nothing is allocated or locked: inputs are checked, homes of
+ * buffers looked up, and the steps launched or called one after the other.
+ * Numbers that follow from symbols: exec_shape.c.  Inputs and arguments: exec_args.c.  Memory: exec_frame.c.
  */
 #include "runtime/exec_priv.h"
 
@@ -63,6 +63,7 @@ static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *er
     jc_exec_count(e);
     jc_run none;
     e->scratch = jc_run_carve(e, NULL, &none);
+    jc_shape_count(e);
     e->modules = JC_NEWN(e->arena, jc_module *, e->plan->nkernels);
     for (uint32_t i = 0; i < e->plan->nkernels; i++)
         JC_TRY(e->d->ops->module_load(e->d, &a.codes[i], &e->plan->kernels[i], &e->modules[i], err));
@@ -102,7 +103,6 @@ void jc_exec_free(jc_exec *e) {
     const jc_alloc *alloc = e->d->alloc;
     for (uint32_t i = 0; e->modules && i < e->plan->nkernels; i++)
         e->d->ops->module_free(e->d, e->modules[i]);
-    jc_shapes_free(e);
     for (jc_binding *b = atomic_load(&e->bindings), *next; b; b = next) {
         next = b->next;
         alloc->free(alloc->user, b, sizeof *b + e->plan->nsteps * sizeof b->steps[0]);
@@ -182,42 +182,6 @@ jitc_status jc_exec_bind_ops(jc_exec *e, const jc_registry *ops, jc_error *err) 
     jitc_status status = find_binding(e, ops) ? JITC_OK : add_binding(e, ops, err);
     pthread_mutex_unlock(&e->lock);
     return status;
-}
-
-/* ---- frames ---------------------------------------------------------------------------------------------------- */
-
-jitc_status jc_frame_new(jc_device *device, jc_frame **out, jc_error *err) {
-    jc_frame *f = device->alloc->alloc(device->alloc->user, sizeof *f);
-    if (!f)
-        return jc_fail(err, JITC_E_NOMEM, "Out of memory while preparing a call.");
-    *f = (jc_frame){ .d = device };
-    *out = f;
-    return JITC_OK;
-}
-
-static jitc_status reserve_scratch(jc_frame *f, size_t want, jc_error *err) {
-    const jc_alloc *alloc = f->d->alloc;
-    if (want <= f->scratch_bytes)
-        return JITC_OK;
-    void *scratch = alloc->alloc(alloc->user, want);
-    if (!scratch)
-        return jc_fail(err, JITC_E_NOMEM, "Out of memory while preparing a call.");
-    if (f->scratch)
-        alloc->free(alloc->user, f->scratch, f->scratch_bytes);
-    f->scratch = scratch;
-    f->scratch_bytes = want;
-    return JITC_OK;
-}
-
-void jc_frame_free(jc_frame *f) {
-    if (!f)
-        return;
-    const jc_alloc *alloc = f->d->alloc;
-    f->d->ops->free(f->d, f->arena);
-    f->d->ops->free(f->d, f->temp);
-    if (f->scratch)
-        alloc->free(alloc->user, f->scratch, f->scratch_bytes);
-    alloc->free(alloc->user, f, sizeof *f);
 }
 
 /* ---- steps ----------------------------------------------------------------------------------------------------- */
@@ -321,7 +285,7 @@ static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error
 
 static jitc_status place_buffers(jc_run *r, jc_error *err) {
     const jc_plan *p = r->e->plan;
-    JC_TRY(jc_frame_reserve(r->f, &r->f->arena, &r->f->arena_bytes, r->s->arena, err));
+    JC_TRY(jc_frame_grow(r->f, &r->f->arena, r->s->arena, r->call->stream, err));
     for (uint32_t i = 0; i < p->nescapes; i++)
         if (r->s->escapes[i] && (!r->call->escapes[i] || (uintptr_t)r->call->escapes[i] % JC_EXEC_VEC_ALIGN))
             return jc_fail(err, JITC_E_USAGE, "Escaping block %u (%zu bytes) is missing or not aligned.", i,
@@ -329,7 +293,7 @@ static jitc_status place_buffers(jc_run *r, jc_error *err) {
     for (uint32_t i = 0; i < p->nbuffers; i++) {
         const jc_plan_buffer *b = &p->buffers[i];
         r->buffers[i] = b->escape != JC_PLAN_NONE ? r->call->escapes[b->escape]
-                        : r->f->arena             ? (uint8_t *)r->f->arena + r->s->slots[2 * b->slot + 1]
+                        : r->f->arena.at          ? r->f->arena.at + r->s->slots[2 * b->slot + 1]
                                                   : NULL;
     }
     return JITC_OK;
@@ -392,9 +356,13 @@ static jitc_status run_steps(jc_run *r, const jc_binding *b, jc_error *err) {
 jitc_status jc_exec_run(jc_exec *e, jc_frame *f, const jc_exec_call *call, jc_error *err) {
     JC_TRY(jc_exec_bind_ops(e, call->ops, err));
     const jc_binding *b = find_binding(e, call->ops);
-    JC_TRY(reserve_scratch(f, e->scratch, err));
+    JC_TRY(jc_frame_scratch(f, e->scratch, err));
     jc_run r = { .e = e, .s = call->shape, .call = call, .f = f };
     jc_run_carve(e, f->scratch, &r);
+    if (call->kept) {
+        r.in = call->kept->at;
+        r.scalars = call->kept->scalars;
+    }
     bool pushed = false;
     if (e->d->ops->enter)
         JC_TRY(e->d->ops->enter(e->d, &pushed, err));

@@ -81,17 +81,6 @@ size_t jc_run_carve(const jc_exec *e, void *scratch, jc_run *r) {
     return at;
 }
 
-jitc_status jc_frame_reserve(jc_frame *f, void **block, size_t *have, size_t want, jc_error *err) {
-    if (want <= *have)
-        return JITC_OK;
-    f->d->ops->free(f->d, *block); /* first, since what is in it is not needed and memory may be short */
-    *block = NULL;
-    *have = 0;
-    JC_TRY(f->d->ops->alloc(f->d, want, block, err));
-    *have = want;
-    return JITC_OK;
-}
-
 /* ---- checking inputs ------------------------------------------------------------------------------------------- */
 
 static const char *dtype_name(DLDataType t, char out[32]) {
@@ -152,7 +141,7 @@ static bool same_strides(const DLTensor *t, const jc_shaped *s) {
     return true;
 }
 
-static bool on_device(const jc_device *d, DLDevice at) {
+bool jc_device_holds(const jc_device *d, DLDevice at) {
     if (d->dl.device_type == kDLCPU)
         return at.device_type == kDLCPU || at.device_type == kDLCUDAHost;
     return at.device_type == kDLCUDAManaged || (at.device_type == d->dl.device_type && at.device_id == d->dl.device_id);
@@ -162,7 +151,7 @@ static jitc_status check_tensor(jc_run *r, uint32_t i, const DLTensor *t, jc_err
     const jc_type *type = &r->e->plan->inputs[i].type;
     const jc_shaped *s = &r->s->inputs[i];
     const jc_dtype_info *dtype = &jc_dtypes[type->dtype];
-    if (!on_device(r->e->d, t->device))
+    if (!jc_device_holds(r->e->d, t->device))
         return jc_fail(err, JITC_E_INPUT, "Input %u is a tensor on device %d:%d, but the executable runs on %s (%d:%d).", i,
                        (int)t->device.device_type, t->device.device_id, r->e->d->ops->name,
                        (int)r->e->d->dl.device_type, r->e->d->dl.device_id);
@@ -212,28 +201,38 @@ static bool unaligned(const jc_run *r, uint32_t i) {
            (uintptr_t)r->in[i] % JC_EXEC_VEC_ALIGN != 0;
 }
 
-/* Bytes of input I's copy: room before the first element (strides may be negative), then the rest. */
-static size_t copy_bytes(const jc_shaped *s, size_t *before) {
-    *before = ((size_t)-s->lo + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
-    return *before + ((size_t)s->hi + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
+bool jc_exec_aligned(const DLTensor *t) {
+    return ((uintptr_t)t->data + t->byte_offset) % JC_EXEC_VEC_ALIGN == 0;
+}
+
+/* The I-th of the inputs to look at. */
+static uint32_t fresh(const jc_run *r, uint32_t i) {
+    return r->call->kept && r->call->kept->fresh ? r->call->kept->fresh[i] : i;
+}
+
+static uint32_t nfresh(const jc_run *r) {
+    return r->call->kept && r->call->kept->fresh ? r->call->kept->nfresh : r->e->plan->ninputs;
 }
 
 static jitc_status align_inputs(jc_run *r, jc_error *err) {
-    const jc_device *d = r->e->d;
+    jc_device *d = r->e->d;
     size_t total = 0, before;
-    for (uint32_t i = 0; i < r->e->plan->ninputs; i++)
-        total += unaligned(r, i) ? copy_bytes(&r->s->inputs[i], &before) : 0;
+    for (uint32_t k = 0; k < nfresh(r); k++) {
+        const jc_shaped *s = &r->s->inputs[fresh(r, k)];
+        total += unaligned(r, fresh(r, k)) ? jc_copy_bytes(s->lo, s->hi, &before) : 0;
+    }
     if (!total)
         return JITC_OK;
-    JC_TRY(jc_frame_reserve(r->f, &r->f->temp, &r->f->temp_bytes, total, err));
-    uint8_t *at = r->f->temp;
-    for (uint32_t i = 0; i < r->e->plan->ninputs; i++) {
+    r->copied = true;
+    JC_TRY(jc_frame_grow(r->f, &r->f->temp, total, r->call->stream, err));
+    uint8_t *at = r->f->temp.at;
+    for (uint32_t k = 0; k < nfresh(r); k++) {
+        uint32_t i = fresh(r, k);
         const jc_shaped *s = &r->s->inputs[i];
         if (!unaligned(r, i))
             continue;
-        size_t bytes = copy_bytes(s, &before);
-        JC_TRY(d->ops->copy((jc_device *)d, at + before + s->lo, r->in[i] + s->lo, (size_t)(s->hi - s->lo),
-                            r->call->stream, err));
+        size_t bytes = jc_copy_bytes(s->lo, s->hi, &before);
+        JC_TRY(d->ops->copy(d, at + before + s->lo, r->in[i] + s->lo, (size_t)(s->hi - s->lo), r->call->stream, err));
         r->in[i] = at + before;
         at += bytes;
     }
@@ -241,41 +240,51 @@ static jitc_status align_inputs(jc_run *r, jc_error *err) {
 }
 
 jitc_status jc_run_inputs(jc_run *r, jc_error *err) {
-    for (uint32_t i = 0; i < r->e->plan->ninputs; i++)
-        JC_TRY(check_input(r, i, err));
+    for (uint32_t k = 0; k < nfresh(r); k++)
+        JC_TRY(check_input(r, fresh(r, k), err));
     return align_inputs(r, err);
 }
 
-/* Copies elements one run of adjacent ones at a time, so that what lies between them stays as it is. */
-static jitc_status copy_elements(const jc_run *r, uint32_t i, uint8_t *to, const uint8_t *from, jc_error *err) {
-    const jc_type *t = &r->e->plan->inputs[i].type;
-    const jc_shaped *s = &r->s->inputs[i];
-    int64_t size = jc_dtypes[t->dtype].size, run = size, index[JC_MAX_RANK] = { 0 };
-    int outer = t->rank;
-    for (; outer > 0 && (s->dims[outer - 1] == 1 || s->strides[outer - 1] * size == run); outer--)
-        run *= s->dims[outer - 1];
+/* One run of adjacent elements at a time, so that what lies between them stays as it is. */
+static jitc_status copy_elements(jc_device *d, int64_t size, int rank, const int64_t *dims, const int64_t *strides, uint8_t *to,
+                                 const uint8_t *from, void *stream, jc_error *err) {
+    int64_t run = size, index[JC_MAX_RANK] = { 0 };
+    int outer = rank;
+    for (; outer > 0 && (dims[outer - 1] == 1 || strides[outer - 1] * size == run); outer--)
+        run *= dims[outer - 1];
     for (;;) {
         int64_t at = 0;
-        for (int d = 0; d < outer; d++)
-            at += index[d] * s->strides[d] * size;
-        JC_TRY(r->e->d->ops->copy(r->e->d, to + at, from + at, (size_t)run, r->call->stream, err));
-        int d = outer - 1;
-        while (d >= 0 && ++index[d] == s->dims[d])
-            index[d--] = 0;
-        if (d < 0)
+        for (int k = 0; k < outer; k++)
+            at += index[k] * strides[k] * size;
+        JC_TRY(d->ops->copy(d, to + at, from + at, (size_t)run, stream, err));
+        int k = outer - 1;
+        while (k >= 0 && ++index[k] == dims[k])
+            index[k--] = 0;
+        if (k < 0)
             return JITC_OK;
     }
 }
 
+jitc_status jc_device_copy_tensor(jc_device *d, const DLTensor *to, const DLTensor *from, void *stream, jc_error *err) {
+    uint8_t *dst = to->data ? (uint8_t *)to->data + to->byte_offset : NULL;
+    const uint8_t *src = from->data ? (const uint8_t *)from->data + from->byte_offset : NULL;
+    for (int i = 0; i < from->ndim; i++)
+        if (from->shape[i] == 0)
+            return JITC_OK;
+    return dst == src ? JITC_OK : copy_elements(d, from->dtype.bits / 8, from->ndim, from->shape, from->strides, dst, src,
+                                                stream, err);
+}
+
 jitc_status jc_run_copy_back(jc_run *r, jc_error *err) {
-    for (uint32_t i = 0; i < r->e->plan->ninputs; i++) {
+    for (uint32_t i = 0; i < r->e->plan->ninputs && r->copied; i++) {
         const jc_plan_input *in = &r->e->plan->inputs[i];
         if (!in->written || in->type.kind != JC_TENSOR || !r->s->inputs[i].hi)
             continue;
         const DLTensor *t = r->call->in[i].tensor;
         uint8_t *given = (uint8_t *)t->data + t->byte_offset;
         if (given != r->in[i])
-            JC_TRY(copy_elements(r, i, given, r->in[i], err));
+            JC_TRY(copy_elements(r->e->d, jc_dtypes[in->type.dtype].size, in->type.rank, r->s->inputs[i].dims,
+                                 r->s->inputs[i].strides, given, r->in[i], r->call->stream, err));
     }
     return JITC_OK;
 }

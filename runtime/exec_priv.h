@@ -1,6 +1,6 @@
 /*
  * runtime/exec_priv.h - what the parts of the executor share: exec.c (loading, running), exec_shape.c (numbers of one set of
- * symbol values), exec_args.c (a call's inputs and arguments).
+ * symbol values), exec_bounds.c (the most of a range of values), exec_args.c (a call's inputs and arguments), exec_frame.c (memory).
  */
 #ifndef JC_EXEC_PRIV_H
 #define JC_EXEC_PRIV_H
@@ -12,8 +12,6 @@
 #include "runtime/exec.h"
 
 #define JC_EXEC_ALIGN 256u    /* of buffers within the arena */
-#define JC_EXEC_SHAPES 256u   /* remembered, more only while all are in use */
-#define JC_EXEC_BUCKETS 512u
 
 /* A tensor or input in numbers. */
 typedef struct jc_shaped {
@@ -24,10 +22,6 @@ typedef struct jc_shaped {
 } jc_shaped;
 
 struct jc_shape {
-    struct jc_shape *next; /* of the bucket */
-    size_t bytes;          /* of this block */
-    uint64_t hash, tick;
-    atomic_uint uses;
     const int64_t *syms;
     size_t arena;          /* bytes */
     size_t *buffers;       /* bytes of each */
@@ -63,25 +57,20 @@ struct jc_exec {
     uint32_t max_kargs, max_values, max_entries, max_tensors, max_results; /* of one step */
     uint32_t dims;        /* of all inputs and tensors */
     size_t scratch;       /* bytes of host memory a call needs */
+    size_t shape_bytes;
     _Atomic(jc_binding *) bindings;
-    pthread_mutex_t lock; /* shapes, and adding bindings */
-    uint64_t tick;
-    uint32_t nshapes;
-    jc_shape *buckets[JC_EXEC_BUCKETS];
+    pthread_mutex_t lock; /* adding bindings */
 };
 
 struct jc_frame {
     jc_device *d;
-    void *arena, *temp;    /* device memory: the plan's buffers, and copies of inputs that are not aligned */
-    size_t arena_bytes, temp_bytes;
+    jc_memory memory;      /* no functions: the device's */
+    jc_region arena, temp; /* the plan's buffers, and copies of inputs that are not aligned */
     void *scratch;         /* host memory: see jc_run */
     size_t scratch_bytes;
+    struct jc_frame_block *blocks; /* all that was ever taken */
+    _Atomic uint64_t bytes, nblocks, kept;
 };
-
-typedef union jc_scalar {
-    int64_t i;
-    double f;
-} jc_scalar;
 
 /* One call under way; the arrays lie in the frame's scratch memory. */
 typedef struct jc_run {
@@ -89,6 +78,7 @@ typedef struct jc_run {
     const jc_shape *s;          /* NULL while operators are checked: values only have tags then */
     const jc_exec_call *call;
     jc_frame *f;
+    bool copied;                /* an input was not aligned */
     uint8_t **in;               /* first element of each tensor input: the caller's, or the aligned copy's */
     jc_scalar *scalars;         /* value of each other input */
     uint8_t **buffers;
@@ -102,8 +92,15 @@ typedef struct jc_run {
     int64_t (*result_dims)[2 * JC_MAX_RANK];
 } jc_run;
 
+/* exec_frame.c */
+jitc_status jc_frame_scratch(jc_frame *f, size_t want, jc_error *err);
 /* exec_shape.c */
-void jc_shapes_free(jc_exec *e);
+void jc_shape_count(jc_exec *e); /* fills e->shape_bytes */
+/* Bytes of an input's copy: room before the first element (strides may be negative), then the rest. */
+static inline size_t jc_copy_bytes(int64_t lo, int64_t hi, size_t *before) {
+    *before = ((size_t)-lo + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
+    return *before + ((size_t)hi + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
+}
 
 /* exec_args.c */
 uint32_t jc_exec_count(jc_exec *e);  /* fills e->steps and the sizes that follow from the plan */
@@ -114,8 +111,5 @@ void jc_run_args(jc_run *r, uint32_t step);             /* r->values, r->keys of
 void jc_run_tensor(jc_run *r, uint32_t tensor, DLTensor *out, int64_t *dims); /* DIMS: room for 2 * JC_MAX_RANK, or NULL */
 uint8_t *jc_run_home(const jc_run *r, uint32_t tensor);
 bool jc_run_same_shape(const DLTensor *a, int32_t ndim, const int64_t *dims);
-/* "bf16[16, 128]" and, where STRIDES, " with strides [256, 1]" */
-const char *jc_run_describe(const DLTensor *t, bool strides, char out[320]);
-jitc_status jc_frame_reserve(jc_frame *f, void **block, size_t *have, size_t want, jc_error *err);
 
 #endif

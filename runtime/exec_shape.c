@@ -1,13 +1,12 @@
 /*
- * runtime/exec_shape.c - everything about a call that follows from the symbols' values, computed once and remembered.
+ * runtime/exec_shape.c - everything about a call that follows from the symbols' values, computed once.
  *
  * A shape is one block of memory: sizes of buffers, offsets of slots in the arena (each slot as large as the
  * largest of its buffers, 256-byte aligned), dims, strides and offsets of tensors, block counts of launches (0 where the guard
  * skips them), integer arguments.  This is also where a plan is held to its promise: a tensor that would reach beyond its
  * buffer or input for these values fails here, so that running needs no checks.
  *
- * The cache is a hash table under the executable's mutex.  A lookup counts as a use until jc_shape_release; when the
- * table is full the one that was not looked up for longest goes, unless in use.
+ * Whoever calls gives the memory and remembers what is worth it (jit/api/frame_shape.c).
  */
 #include "runtime/exec_priv.h"
 
@@ -245,109 +244,76 @@ static size_t lay_out(const jc_exec *e, const int64_t *syms, void *block, builde
     if (block) {
         memcpy(copy, syms, p->nsyms * sizeof *copy);
         s->syms = copy;
-        s->bytes = at;
         b->s = s;
         b->dims = dims;
     }
     return at;
 }
 
-static jitc_status build(const jc_exec *e, const int64_t *syms, jc_shape **out, jc_error *err) {
+void jc_shape_count(jc_exec *e) {
+    builder none = { .e = e };
+    e->shape_bytes = lay_out(e, NULL, NULL, &none);
+}
+
+size_t jc_exec_shape_bytes(const jc_exec *e) {
+    return e->shape_bytes;
+}
+
+jitc_status jc_exec_shape(const jc_exec *e, const int64_t *syms, void *at, const jc_shape **out, jc_error *err) {
     builder b = { .e = e, .p = e->plan, .syms = syms, .err = err };
-    const jc_alloc *alloc = e->d->alloc;
-    size_t bytes = lay_out(e, syms, NULL, &b);
-    void *block = alloc->alloc(alloc->user, bytes);
-    if (!block)
-        return jc_fail(err, JITC_E_NOMEM, "Out of memory while preparing a call.");
-    memset(block, 0, bytes);
-    lay_out(e, syms, block, &b);
-    jitc_status status = check_symbols(&b);
-    if (status == JITC_OK)
-        status = shape_inputs(&b);
-    if (status == JITC_OK)
-        status = shape_memory(&b);
-    for (uint32_t i = 0; i < e->plan->ntensors && status == JITC_OK; i++)
-        status = shape_tensor(&b, i);
-    if (status == JITC_OK)
-        status = shape_steps(&b);
-    if (status == JITC_OK)
-        status = shape_outputs(&b);
-    if (status != JITC_OK) {
-        alloc->free(alloc->user, block, bytes);
-        return status;
-    }
-    *out = block;
+    memset(at, 0, e->shape_bytes);
+    lay_out(e, syms, at, &b);
+    JC_TRY(check_symbols(&b));
+    JC_TRY(shape_inputs(&b));
+    JC_TRY(shape_memory(&b));
+    for (uint32_t i = 0; i < e->plan->ntensors; i++)
+        JC_TRY(shape_tensor(&b, i));
+    JC_TRY(shape_steps(&b));
+    JC_TRY(shape_outputs(&b));
+    *out = b.s;
     return JITC_OK;
 }
 
-/* ---- the cache ------------------------------------------------------------------------------------------------- */
-
-static void drop(jc_exec *e, jc_shape **link) {
-    jc_shape *s = *link;
-    *link = s->next;
-    e->nshapes--;
-    e->d->alloc->free(e->d->alloc->user, s, s->bytes);
-}
-
-/* Makes room for one more, if any can go. */
-static void evict(jc_exec *e) {
-    jc_shape **oldest = NULL;
-    if (e->nshapes < JC_EXEC_SHAPES)
-        return;
-    for (uint32_t i = 0; i < JC_EXEC_BUCKETS; i++)
-        for (jc_shape **s = &e->buckets[i]; *s; s = &(*s)->next)
-            if (atomic_load_explicit(&(*s)->uses, memory_order_acquire) == 0 && (!oldest || (*s)->tick < (*oldest)->tick))
-                oldest = s;
-    if (oldest)
-        drop(e, oldest);
-}
-
-static jc_shape *find(const jc_exec *e, const int64_t *syms, uint64_t hash) {
-    jc_shape *s = e->buckets[hash % JC_EXEC_BUCKETS];
-    while (s && (s->hash != hash || (e->plan->nsyms && memcmp(s->syms, syms, e->plan->nsyms * sizeof *syms) != 0)))
-        s = s->next;
-    return s;
-}
-
-jitc_status jc_exec_shape(jc_exec *e, const int64_t *syms, const jc_shape **out, jc_error *err) {
-    uint64_t hash = e->plan->nsyms ? jc_hash64(syms, e->plan->nsyms * sizeof *syms) : 0;
-    jitc_status status = JITC_OK;
-    pthread_mutex_lock(&e->lock);
-    jc_shape *s = find(e, syms, hash);
-    if (!s) {
-        status = build(e, syms, &s, err);
-        if (status == JITC_OK) {
-            evict(e);
-            s->hash = hash;
-            s->next = e->buckets[hash % JC_EXEC_BUCKETS];
-            e->buckets[hash % JC_EXEC_BUCKETS] = s;
-            e->nshapes++;
-        }
-    }
-    if (s) {
-        s->tick = ++e->tick;
-        atomic_fetch_add_explicit(&s->uses, 1, memory_order_relaxed);
-        *out = s;
-    }
-    pthread_mutex_unlock(&e->lock);
-    return status;
-}
-
-void jc_shape_release(const jc_shape *s) {
-    if (s)
-        atomic_fetch_sub_explicit(&((jc_shape *)s)->uses, 1, memory_order_release);
-}
-
-void jc_shapes_free(jc_exec *e) {
-    for (uint32_t i = 0; i < JC_EXEC_BUCKETS; i++)
-        while (e->buckets[i])
-            drop(e, &e->buckets[i]);
-}
+/* ---- asking ---------------------------------------------------------------------------------------------------- */
 
 size_t jc_shape_escape_bytes(const jc_shape *s, uint32_t escape) {
     return s->escapes[escape];
 }
 
+const size_t *jc_shape_escapes(const jc_shape *s) {
+    return s->escapes;
+}
+
 size_t jc_shape_arena_bytes(const jc_shape *s) {
     return s->arena;
+}
+
+bool jc_shape_output(const jc_exec *e, const jc_shape *s, uint32_t i, DLTensor *out) {
+    const jc_plan_output *o = &e->plan->outputs[i];
+    bool input = o->kind == JC_OUT_INPUT && e->plan->inputs[o->index].type.kind == JC_TENSOR;
+    if (o->kind != JC_OUT_TENSOR && !input)
+        return false;
+    const jc_type *t = input ? &e->plan->inputs[o->index].type : &e->plan->tensors[o->index].type;
+    const jc_shaped *h = input ? &s->inputs[o->index] : &s->tensors[o->index];
+    *out = (DLTensor){ .device = e->d->dl, .ndim = t->rank, .shape = h->dims, .strides = h->strides,
+                       .dtype = { jc_dtypes[t->dtype].dl_code, jc_dtypes[t->dtype].dl_bits, 1 } };
+    return true;
+}
+
+bool jc_shape_output_alone(const jc_exec *e, const jc_shape *s, uint32_t i) {
+    const jc_plan_output *o = &e->plan->outputs[i];
+    if (o->kind != JC_OUT_TENSOR || e->plan->tensors[o->index].home != JC_HOME_BUFFER)
+        return false;
+    const jc_plan_tensor *t = &e->plan->tensors[o->index];
+    const jc_shaped *h = &s->tensors[o->index];
+    int64_t bytes = jc_dtypes[t->type.dtype].size;
+    for (int d = t->type.rank; d-- > 0; bytes *= h->dims[d]) /* cannot overflow: see shape_type */
+        if (h->dims[d] > 1 && h->strides[d] * jc_dtypes[t->type.dtype].size != bytes)
+            return false;
+    return h->offset == 0 && (size_t)bytes == s->escapes[e->plan->buffers[t->index].escape];
+}
+
+int64_t jc_shape_output_offset(const jc_exec *e, const jc_shape *s, uint32_t i) {
+    const jc_plan_output *o = &e->plan->outputs[i];
+    return o->kind == JC_OUT_TENSOR ? s->tensors[o->index].offset : 0;
 }

@@ -10,6 +10,8 @@ runtime_libruntime_la_SOURCES = \
 	runtime/device_sim.c \
 	runtime/exec.c runtime/exec.h runtime/exec_priv.h \
 	runtime/exec_args.c \
+	runtime/exec_bounds.c \
+	runtime/exec_frame.c \
 	runtime/exec_shape.c \
 	runtime/names.c \
 	runtime/ops.h runtime/ops_priv.h \

@@ -176,7 +176,7 @@ static void setup(void) {
     jc_error err = JC_ERROR_INIT;
     ck_assert_int_eq(jc_target_parse("host", &fake.target, &err), JITC_OK);
     fake_ops.launch_checked = NULL;
-    ck_assert_int_eq(jc_frame_new(&fake, &frame, &err), JITC_OK);
+    ck_assert_int_eq(jc_frame_new(&fake, NULL, &frame, &err), JITC_OK);
 }
 
 static void teardown(void) {
@@ -311,17 +311,23 @@ typedef struct run_result {
 static run_result result;
 static const jc_call_trace *trace;
 
+static jitc_status shape_of(const jc_exec *e, const int64_t *syms, const jc_shape **out, jc_error *err) {
+    static _Thread_local _Alignas(16) uint8_t block[65536];
+    ck_assert_uint_le(jc_exec_shape_bytes(e), sizeof block);
+    memset(block, 0xa5, sizeof block); /* it need not be clean */
+    return jc_exec_shape(e, syms, block, out, err);
+}
+
 static jitc_status run_in(jc_exec *e, jc_frame *f, const int64_t *syms, const jitc_value *in, run_result *r) {
     const jc_shape *shape = NULL;
     void *escapes[4] = { escape_memory[0], escape_memory[1], escape_memory[2], escape_memory[3] };
     memset(r, 0, sizeof *r);
-    r->status = jc_exec_shape(e, syms, &shape, &r->err);
+    r->status = shape_of(e, syms, &shape, &r->err);
     if (r->status != JITC_OK)
         return r->status;
     jc_exec_call call = { .shape = shape, .in = in, .escapes = escapes, .out = r->out, .out_tensors = r->tensors,
                           .out_dims = r->dims, .ops = ops, .trace = trace };
     r->status = jc_exec_run(e, f, &call, &r->err);
-    jc_shape_release(shape);
     return r->status;
 }
 
@@ -409,10 +415,9 @@ START_TEST(slots_and_lifetimes) {
     const jc_shape *shape;
     jc_error err = JC_ERROR_INIT;
     int64_t n = 100;
-    ck_assert_int_eq(jc_exec_shape(e, &n, &shape, &err), JITC_OK);
+    ck_assert_int_eq(shape_of(e, &n, &shape, &err), JITC_OK);
     ck_assert_uint_eq(jc_shape_arena_bytes(shape), 1024 + 512); /* 2*400 and 400, each to 256 */
     ck_assert_uint_eq(jc_shape_escape_bytes(shape, 0), 800);
-    jc_shape_release(shape);
     host_tensor h;
     fill_inputs();
     jitc_value in[] = { t_(&h, xs, 1, n, 0) };
@@ -679,7 +684,7 @@ START_TEST(escape_missing) {
     int64_t n = 4;
     jc_error err = JC_ERROR_INIT;
     void *bad[] = { NULL, escape_memory[0] + 4 };
-    ck_assert_int_eq(jc_exec_shape(e, &n, &shape, &err), JITC_OK);
+    ck_assert_int_eq(shape_of(e, &n, &shape, &err), JITC_OK);
     for (int i = 0; i < 2; i++) {
         jc_exec_call call = { .shape = shape, .in = in, .escapes = &bad[i], .out = result.out,
                               .out_tensors = result.tensors, .out_dims = result.dims };
@@ -736,38 +741,10 @@ START_TEST(shapes_checked) {
     jc_exec *e = load();
     const jc_shape *shape = NULL;
     jc_error err = JC_ERROR_INIT;
-    jitc_status status = jc_exec_shape(e, &shape_rows[_i].n, &shape, &err);
+    jitc_status status = shape_of(e, &shape_rows[_i].n, &shape, &err);
     ck_assert_msg(status == shape_rows[_i].status, "row %d: %s", _i, err.message);
     if (shape_rows[_i].word)
         ck_assert_msg(strstr(err.message, shape_rows[_i].word) != NULL, "row %d: %s", _i, err.message);
-    jc_exec_free(e);
-}
-END_TEST
-
-START_TEST(shapes_remembered) {
-    jc_exec *e = add_exec();
-    const jc_shape *first, *held, *again, *s;
-    jc_error err = JC_ERROR_INIT;
-    int64_t n = 1;
-    ck_assert_int_eq(jc_exec_shape(e, &n, &held, &err), JITC_OK);
-    n = 2;
-    ck_assert_int_eq(jc_exec_shape(e, &n, &first, &err), JITC_OK);
-    ck_assert_int_eq(jc_exec_shape(e, &n, &again, &err), JITC_OK);
-    ck_assert_ptr_eq(first, again);
-    ck_assert_ptr_ne(first, held);
-    jc_shape_release(first);
-    jc_shape_release(again);
-    long live = counts.live;
-    for (n = 3; n < 2000; n++) {
-        ck_assert_int_eq(jc_exec_shape(e, &n, &s, &err), JITC_OK);
-        ck_assert_uint_eq(jc_shape_escape_bytes(s, 0), 4 * (size_t)n);
-        jc_shape_release(s);
-    }
-    ck_assert_int_le(counts.live, live + 256); /* bounded */
-    n = 1;
-    ck_assert_int_eq(jc_exec_shape(e, &n, &s, &err), JITC_OK);
-    ck_assert_ptr_eq(s, held); /* was in use all the time */
-    ck_assert_uint_eq(jc_shape_escape_bytes(held, 0), 4);
     jc_exec_free(e);
 }
 END_TEST
@@ -1051,7 +1028,7 @@ START_TEST(out_of_memory) {
         counts.fail_at = at;
         jitc_status status = jc_exec_load(&fake, bytes.at, bytes.n, &e, &err);
         if (status == JITC_OK)
-            status = jc_frame_new(&fake, &f, &err);
+            status = jc_frame_new(&fake, NULL, &f, &err);
         if (status == JITC_OK)
             status = run_in(e, f, &n, in, &result);
         ck_assert_msg(status == JITC_OK || status == JITC_E_NOMEM, "allocation %ld: status %d", at, status);
@@ -1073,7 +1050,7 @@ static void run_many(void *user, size_t index) {
     int *bad = user;
     jc_frame *f = NULL;
     jc_error err = JC_ERROR_INIT;
-    *bad += jc_frame_new(&fake, &f, &err) != JITC_OK;
+    *bad += jc_frame_new(&fake, NULL, &f, &err) != JITC_OK;
     static _Thread_local _Alignas(256) uint8_t memory[4096];
     for (int64_t n = 1; n < 300; n++) {
         const jc_shape *shape = NULL;
@@ -1081,7 +1058,7 @@ static void run_many(void *user, size_t index) {
         run_result r = { 0 };
         jitc_value in[] = { t_(&x, xs, 1, n, 0), t_(&y, ys + index % 2, 1, n, 0) };
         void *escapes[] = { memory };
-        if (jc_exec_shape(shared_exec, &n, &shape, &err) != JITC_OK) {
+        if (shape_of(shared_exec, &n, &shape, &err) != JITC_OK) {
             __atomic_add_fetch(bad, 1, __ATOMIC_RELAXED);
             continue;
         }
@@ -1091,8 +1068,7 @@ static void run_many(void *user, size_t index) {
         float want = (float)(n - 1) + 1000.0f * (float)(n - 1 + (int64_t)(index % 2));
         wrong |= ((float *)memory)[n - 1] != want;
         __atomic_add_fetch(bad, wrong, __ATOMIC_RELAXED);
-        jc_shape_release(shape);
-    }
+        }
     jc_frame_free(f);
 }
 
@@ -1139,8 +1115,8 @@ static jitc_status run_object(jc_device *d, const char *object, int64_t n, bool 
     host_tensor h;
     jitc_status status = jc_exec_load(d, bytes.at, bytes.n, &e, err);
     ck_assert_msg(status == JITC_OK, "%s", err->message);
-    ck_assert_int_eq(jc_frame_new(d, &f, err), JITC_OK);
-    ck_assert_int_eq(jc_exec_shape(e, &n, &shape, err), JITC_OK);
+    ck_assert_int_eq(jc_frame_new(d, NULL, &f, err), JITC_OK);
+    ck_assert_int_eq(shape_of(e, &n, &shape, err), JITC_OK);
     if (!callers) {
         ck_assert_int_eq(d->ops->alloc(d, 4 * (size_t)n, &x_block, err), JITC_OK);
         ck_assert_int_eq(d->ops->alloc(d, 4 * (size_t)n, &out_block, err), JITC_OK);
@@ -1306,7 +1282,6 @@ static void plan_tests(Suite *suite) {
     tcase_add_test(c, escape_missing);
     c = case_new(suite, "shapes");
     tcase_add_loop_test(c, shapes_checked, 0, ROWS(shape_rows));
-    tcase_add_test(c, shapes_remembered);
 }
 
 static void other_tests(Suite *suite) {

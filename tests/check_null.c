@@ -161,6 +161,29 @@ static void runs(void) {
     FILES("results", jitc_piece_run, model, 0, NULL, &in, 1, NULL, 1);
 }
 
+static void frames(void) {
+    jitc_frame *f = NULL;
+    jitc_frame_stats stats = { .struct_size = sizeof stats };
+    jitc_value none = { .tag = JITC_NONE }, out = none;
+    USAGE(jitc_frame_new, NULL, NULL, &f);
+    FILES("out", jitc_frame_new, model, NULL, NULL);
+    ck_assert_int_eq(jitc_frame_new(model, NULL, &f), JITC_OK);
+    USAGE(jitc_frame_bind, NULL, 0, 0, none);
+    USAGE(jitc_frame_bind_piece, NULL, 0, 0, none);
+    USAGE(jitc_frame_reserve, NULL, NULL, 0, JITC_RESERVE_GRAPHS, NULL);
+    FILES("symbols", jitc_frame_reserve, f, NULL, 1, JITC_RESERVE_GRAPHS, NULL);
+    USAGE(jitc_frame_run, NULL, 0, NULL, &none, 1, &out, 1);
+    FILES("values", jitc_frame_run, f, 0, NULL, NULL, 1, &out, 1);
+    FILES("results", jitc_frame_run, f, 0, NULL, &none, 1, NULL, 1);
+    USAGE(jitc_frame_run_piece, NULL, 0, NULL, &none, 1, &out, 1);
+    FILES("values", jitc_frame_run_piece, f, 0, NULL, NULL, 1, &out, 1);
+    FILES("results", jitc_frame_run_piece, f, 0, NULL, &none, 1, NULL, 1);
+    QUIET(jitc_frame_get_stats, NULL, &stats);
+    QUIET(jitc_frame_get_stats, f, NULL);
+    jitc_frame_free(f);
+    QUIET(jitc_frame_free, NULL);
+}
+
 static void bundles(void) {
     jitc_model *m = NULL;
     USAGE(jitc_model_save, NULL, "x.jitc");
@@ -203,6 +226,7 @@ START_TEST(all) {
     questions();
     classes();
     runs();
+    frames();
     bundles();
     none_forgotten();
     jitc_context_free(ctx);

@@ -89,8 +89,9 @@ JITC_API jitc_status jitc_model_piece_info(const jitc_model *model, uint32_t pie
 
 /*
  * Runs one piece. VALUES: one per parameter of the piece (JITC_TENSOR on the context's device, JITC_INT for symints,
- * JITC_NAME for LayerName parameters).  RESULTS: one per output; tensors are borrowed from the piece's memory until
- * its next run.  One thread at a time per model.  Legal inside CUDA stream capture once the same shapes have run before.
+ * JITC_NAME for LayerName parameters).  RESULTS: one per output, whatever is in them on entry; tensors are borrowed from the piece's
+ * memory until its next run.  In a frame of the model's own (jitc/frame.h), so one thread at a time per model: make frames for more.
+ * Legal inside CUDA stream capture once the same shapes have run before.
  */
 JITC_API jitc_status jitc_piece_run(jitc_model *model, uint32_t piece, void *stream, const jitc_value *values,
                                     uint32_t nvalues, jitc_value *results, uint32_t nresults);

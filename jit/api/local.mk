@@ -3,8 +3,16 @@ jit_libjit_la_SOURCES += \
 	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
 	jit/api/context.c \
 	jit/api/executable.c jit/api/executable.h \
+	jit/api/frame.c jit/api/frame_priv.h \
+	jit/api/frame_instance.c \
+	jit/api/frame_place.c \
+	jit/api/frame_reserve.c \
+	jit/api/frame_result.c \
+	jit/api/frame_run.c \
+	jit/api/frame_shape.c \
 	jit/api/model.c jit/api/model.h \
 	jit/api/model_run.c \
+	jit/api/program.c jit/api/program.h \
 	jit/api/variants.c
 
 check_PROGRAMS += tests/check_bundle

@@ -10,6 +10,7 @@
 
 #include "ir/fx/fx.h"
 #include "ir/solve.h"
+#include "jit/api/executable.h"
 
 #define TEXT_MAX ((size_t)1 << 31)
 
@@ -353,6 +354,7 @@ jitc_model *jc_model_new(jitc_context *ctx) {
     memset(m, 0, sizeof *m);
     m->ctx = ctx;
     m->arena = arena;
+    pthread_mutex_init(&m->lock, NULL);
     pthread_mutex_lock(&ctx->lock);
     m->next = ctx->models;
     ctx->models = m;
@@ -409,7 +411,11 @@ void jitc_model_get_stats(const jitc_model *m, jitc_model_stats *out) {
     if (!out)
         return;
     size_t size = out->struct_size;
+    if (m)
+        pthread_mutex_lock((pthread_mutex_t *)&m->lock);
     memcpy(out, m ? &m->stats : &none, size < sizeof *out ? size : sizeof *out);
+    if (m)
+        pthread_mutex_unlock((pthread_mutex_t *)&m->lock);
     out->struct_size = size;
 }
 
@@ -477,7 +483,31 @@ static bool fits(const jc_piece *p, const jc_plan *plan) {
     return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;
 }
 
-static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_error *err) {
+/* Do plans A and B have the same escapes, and outputs in the same ones or of the same inputs? */
+static bool same_places(const jc_plan *a, const jc_plan *b) {
+    bool same = a->nescapes == b->nescapes && a->noutputs == b->noutputs;
+    for (uint32_t i = 0; same && i < a->noutputs; i++) {
+        const jc_plan_output *x = &a->outputs[i], *y = &b->outputs[i];
+        same = x->kind == y->kind && jc_plan_viewed(a, i) == jc_plan_viewed(b, i);
+        if (same && x->kind == JC_OUT_TENSOR && jc_plan_viewed(a, i) == JC_PLAN_NONE)
+            same = a->buffers[a->tensors[x->index].index].escape == b->buffers[b->tensors[y->index].index].escape;
+    }
+    return same;
+}
+
+static void set_kind(jc_class *c, jc_variant *v) {
+    for (uint32_t i = 0; i < c->nvariants; i++) {
+        const jc_variant *o = &c->variants[i];
+        if (o == v || !o->exec || !same_places(jc_exec_plan(o->exec), jc_exec_plan(v->exec)))
+            continue;
+        v->kind = o->kind;
+        return;
+    }
+    v->kind = c->nkinds++;
+}
+
+/* Under the model's lock. */
+static jitc_status load(jitc_model *m, jc_class *c, jc_variant *v, jc_error *err) {
     const jc_piece *p = &m->pieces[c->first];
     jc_device *device;
     jc_exec *exec;
@@ -491,6 +521,7 @@ static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_erro
         return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", p->func->name);
     }
     v->exec = exec;
+    set_kind(c, v);
     m->stats.ms_load += jc_now_ms() - start;
     jc_trace_span(m->ctx->spans, "load", p->func->name, start);
     jitc_status status = jc_exec_bind_ops(exec, m->ctx->ops, err);
@@ -500,8 +531,33 @@ static jitc_status load(jitc_model *m, const jc_class *c, jc_variant *v, jc_erro
 
 jitc_status jc_model_exec(jitc_model *m, uint32_t cls, uint32_t variant, jc_exec **out, jc_error *err) {
     jc_variant *v = &m->classes[cls].variants[variant];
+    jitc_status status = JITC_OK;
+    pthread_mutex_lock(&m->lock);
     if (!v->exec)
-        JC_TRY(load(m, &m->classes[cls], v, err));
+        status = load(m, &m->classes[cls], v, err);
     *out = v->exec;
-    return JITC_OK;
+    pthread_mutex_unlock(&m->lock);
+    return status;
+}
+
+void jitc_model_free(jitc_model *m) {
+    if (!m)
+        return;
+    jitc_context *ctx = m->ctx;
+    pthread_mutex_lock(&ctx->lock);
+    for (jitc_model **p = &ctx->models; *p; p = &(*p)->next)
+        if (*p == m) {
+            *p = m->next;
+            break;
+        }
+    pthread_mutex_unlock(&ctx->lock);
+    while (m->frames)
+        jitc_frame_free(m->frames);
+    for (uint32_t i = 0; m->classes && i < m->nclasses; i++)
+        for (uint32_t v = 0; v < m->classes[i].nvariants; v++)
+            jc_exec_free(m->classes[i].variants[v].exec);
+    jc_about_free(m);
+    pthread_mutex_destroy(&m->lock);
+    jc_arena_free(m->arena);
+    ctx->alloc.free(ctx->alloc.user, m, sizeof *m);
 }

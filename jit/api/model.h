@@ -3,9 +3,8 @@
  *
  *   graphs --jc_split, jc_layout--> pieces --jc_canonicalise--> classes --jc_service_get--> artifacts --jc_exec_load--> executables
  *
- * A model runs a graph's root, which only calls pieces: values of the root live in one memory pool, whose layout for a set of
- * symbol values is planned once (jit/api/model_run.c): the escape blocks of a piece's outputs get offsets by lifetime, so views
- * cross pieces without copies.
+ * A model does not change once it is built, but for what is made on first use, under its lock, and stays: executables that are loaded,
+ * programs (jit/api/program.h).  What runs change lies in frames (jit/api/frame_priv.h).
  */
 #ifndef JC_MODEL_H
 #define JC_MODEL_H
@@ -61,7 +60,8 @@ typedef struct jc_intervals {
 /* A class under one range of each of its symbols. */
 typedef struct jc_variant {
     jc_request request;       /* lo and hi are arrays, by class symbol */
-    jc_exec *exec;            /* loaded on first run */
+    jc_exec *exec;            /* loaded on first use: ask jc_model_exec() */
+    uint32_t kind;            /* equal for variants whose plans have the same escapes and place outputs alike; set with EXEC */
 } jc_variant;
 
 /* The members of a class share everything here. */
@@ -71,6 +71,7 @@ typedef struct jc_class {
     jc_intervals *ranges;     /* by class symbol: those of all members together */
     uint32_t nvariants;       /* product of the numbers of ranges; the last symbol's changes fastest */
     jc_variant *variants;
+    uint32_t nkinds;          /* of loaded variants */
 } jc_class;
 
 typedef struct jc_piece {
@@ -92,9 +93,10 @@ struct jitc_model {
     jc_class *classes;
     jc_target target;
     jitc_model_stats stats;
-    jc_frame *frame;
-    struct jc_model_runs *runs; /* jit/api/model_run.c */
     struct jc_about *about;     /* jit/api/executable.h; under the context's lock */
+    pthread_mutex_t lock;       /* of what is made on first use, and of the statistics */
+    struct jc_program **programs[3]; /* by jc_program_kind and index; NULL: not made yet */
+    jitc_frame *own, *frames;   /* for runs without a frame; all there are */
     const char *codegen_id, *llvm_version; /* of a bundle; NULL: this library's */
     struct jitc_model *next;
 };
@@ -140,7 +142,7 @@ jitc_status jc_class_dispatch(const jitc_model *m, const jc_piece *p, const int6
 const jc_exec *jc_class_loaded(const jc_class *c);
 /* The literal that was lifted to canonical input INPUT, as a value to pass. */
 jitc_value jc_literal_value(const jc_piece *p, uint32_t input);
-/* Loads the variant's artifact, binds its operators. */
+/* Loads the variant's artifact, if need be, and binds its operators. Safe from any thread. */
 jitc_status jc_model_exec(jitc_model *m, uint32_t cls, uint32_t variant, jc_exec **out, jc_error *err);
 
 #endif
