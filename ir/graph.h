@@ -99,12 +99,20 @@ struct jc_func {
     int line;
 };
 
+/* A statement that is not supported, which the reader was told to pass over (ir/fx/fx.h). */
+typedef struct jc_refusal {
+    const char *op, *node, *piece; /* "" where there is none */
+    int line, column;
+    const char *reason;
+} jc_refusal;
+
 struct jc_graph {
     jc_arena *arena;
     jc_exprs *exprs;
     const char *file;
-    jc_func *root;
+    jc_func *root;            /* not whole where something was refused: fit to be explained, not to be cut or compiled */
     JC_VEC(jc_func *) pieces; /* in order of the text; empty for a flat graph */
+    JC_VEC(jc_refusal) refused;
 };
 
 /* --- operators (ir/ops.c) --- */

@@ -89,6 +89,11 @@ static void contexts(void) {
     TEXT("ok", jitc_status_text, JITC_OK);
 }
 
+static void told(void *user, const jitc_refusal *what) {
+    (void)user;
+    (void)what;
+}
+
 static void graphs_and_models(void) {
     jitc_graph *g = NULL, *none = NULL;
     jitc_model *m = NULL;
@@ -99,6 +104,13 @@ static void graphs_and_models(void) {
     FILES("path", jitc_graph_read_file, ctx, NULL, &g);
     FILES("out", jitc_graph_read_file, ctx, "x.py", NULL);
     QUIET(jitc_graph_free, NULL);
+    USAGE(jitc_graph_read_tolerant, NULL, "x", text, sizeof text - 1, &g);
+    FILES("text", jitc_graph_read_tolerant, ctx, "x", NULL, 4, &g);
+    FILES("out", jitc_graph_read_tolerant, ctx, "x", text, sizeof text - 1, NULL);
+    USAGE(jitc_model_explain, NULL, &graph, 1, NULL, told, NULL);
+    FILES("graphs", jitc_model_explain, ctx, NULL, 1, NULL, told, NULL);
+    FILES("graph 0 is NULL", jitc_model_explain, ctx, &none, 1, NULL, told, NULL);
+    FILES("told", jitc_model_explain, ctx, &graph, 1, NULL, NULL, NULL);
     USAGE(jitc_model_build, NULL, &graph, 1, NULL, &m);
     FILES("graphs", jitc_model_build, ctx, NULL, 1, NULL, &m);
     FILES("graph 0 is NULL", jitc_model_build, ctx, &none, 1, NULL, &m);

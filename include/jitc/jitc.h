@@ -8,6 +8,7 @@
 #include "jitc/context.h"
 #include "jitc/dlpack.h"
 #include "jitc/executable.h"
+#include "jitc/explain.h"
 #include "jitc/frame.h"
 #include "jitc/model.h"
 #include "jitc/op.h"

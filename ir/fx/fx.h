@@ -20,6 +20,13 @@
 jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
                        jc_error *err);
 
+/* The same, but a statement that is not supported does not end the reading: it goes into the graph's list of refusals, with what
+   else is wrong only because of it left out, and what it gives counts as known by its annotation.  Where there are refusals the graph is
+   good for looking at its pieces and nothing else: see jc_graph.root. A node with the bare mark as target stands for such a
+   statement. */
+jitc_status jc_fx_read_tolerant(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
+                                jc_error *err);
+
 /* Which operands a custom operator writes, by name ("vllm::unified_attention_with_output"), from the table of known
    operators; where it is not listed every tensor operand counts as written (the mask is all ones).  KEYS/positions as
    in the call. */

@@ -200,6 +200,8 @@ struct fx_reader {
     uint64_t parts;             /* that splits and tuples were taken into so far */
     const struct fx_sig **sigs; /* per row of spellings.def, NULL until used */
     void *c_locale;             /* for numbers that need strtod_l */
+    bool tolerant;              /* statements that are not supported are passed over */
+    bool tainted;               /* the statement at hand uses what one of them was to give */
 };
 
 /* --- fx_lex.c --- */

@@ -144,6 +144,104 @@ static void build_statement(fx_reader *r, const fx_stmt *s) {
         place_failure(r, s);
 }
 
+/* --- passing over what is not supported --- */
+
+const char fx_refused[] = "the result of something that is not supported";
+
+/* What a statement changes before it fails. */
+typedef struct mark {
+    const char *p;
+    fx_token token;
+    size_t nodes;
+    uint32_t values;
+} mark;
+
+static mark mark_here(const fx_reader *r) {
+    return (mark){ r->p, r->token, r->func->nodes.n, r->func->nvalues };
+}
+
+static void go_on(fx_reader *r, const mark *m) {
+    r->p = m->p;
+    r->token = m->token;
+    r->status = JITC_OK;
+    *r->err = (jc_error)JC_ERROR_INIT;
+    r->func->nodes.n = m->nodes;
+    r->func->nvalues = m->values;
+}
+
+static bool can_pass(const fx_reader *r) {
+    return r->tolerant && (r->status == JITC_E_UNSUPPORTED || (r->status == JITC_E_INPUT && r->tainted));
+}
+
+/* "torch.cumsum" or "view": what the statement calls. */
+static const char *callee(fx_reader *r, const fx_ast *a) {
+    while (a && a->kind == FX_A_INDEX)
+        a = a->first;
+    if (a && (a->kind == FX_A_BINARY || a->kind == FX_A_UNARY) && a->op > ' ')
+        return jc_arena_printf(r->arena, "%c", a->op);
+    if (!a || a->kind != FX_A_CALL)
+        return "";
+    a = a->first;
+    return a->kind == FX_A_ATTR ? fx_copy(r, a->key) : a->kind == FX_A_PATH || a->kind == FX_A_NAME ? fx_copy(r, a->name) : "";
+}
+
+/* Failures that only follow from another are not told. */
+static void refuse(fx_reader *r, const char *op, const char *node) {
+    const jc_error *e = r->err;
+    if (!r->tainted)
+        jc_push(r->arena, &r->graph->refused,
+                ((jc_refusal){ op, node, r->func->name, e->line, e->column, jc_arena_strdup(r->arena, e->message) }));
+}
+
+/* What the statement would have given, as far as its annotations tell. */
+static jc_arg stand_in(fx_reader *r, const fx_stmt *s, const mark *m) {
+    static const char target[] = { JC_UNKNOWN_MARK, 0 };
+    jc_arg value = fx_custom_node(r, target, NULL, 0, 0, s->value->at);
+    if (r->status)
+        go_on(r, m);
+    else if (value.kind != FX_VOID)
+        return value;
+    return fx_opaque(fx_refused);
+}
+
+/* The outputs that there are; None for the others. */
+static void give_back_some(fx_reader *r, const fx_stmt *s, const mark *m) {
+    const bool tuple = s->value->kind == FX_A_TUPLE || s->value->kind == FX_A_LIST;
+    uint32_t n = tuple ? s->value->n : 1, i = 0;
+    r->func->tuple = tuple;
+    r->func->outputs = JC_NEWN(r->arena, jc_arg, n);
+    r->func->noutputs = n;
+    for (const fx_ast *a = tuple ? s->value->first : s->value; a && i < n; a = a->next) {
+        jc_arg *out = &r->func->outputs[i++];
+        *out = output_of(r, fx_eval(r, a), a->at);
+        if (r->status) {
+            go_on(r, m);
+            *out = jc_arg_none();
+        }
+    }
+}
+
+static void pass_over(fx_reader *r, const fx_stmt *s, const mark *m) {
+    refuse(r, callee(r, s->value), s->target ? fx_copy(r, s->target) : "");
+    go_on(r, m);
+    if (s->kind == FX_S_RETURN)
+        give_back_some(r, s, m);
+    if (s->kind != FX_S_ASSIGN)
+        return;
+    jc_arg value = stand_in(r, s, m);
+    give_name(r, value, s->target);
+    bind_name(r, s->target, value, s->at);
+}
+
+/* A root that calls pieces is read last: whatever was passed over in them, it may only follow from that. */
+static void build_or_pass(fx_reader *r, const fx_stmt *s) {
+    const mark m = mark_here(r);
+    r->tainted = r->graph->refused.n > 0 && r->graph->pieces.n > 0 && r->pool == &r->root_pool;
+    build_statement(r, s);
+    if (r->status && can_pass(r))
+        pass_over(r, s, &m);
+}
+
 /* --- classes --- */
 
 /* What an unannotated parameter of the root is: what the first piece that gets it says. */
@@ -167,9 +265,16 @@ static const jc_type *type_by_use(fx_class *c, const fx_name *param) {
 static void build_params(fx_reader *r, fx_class *c) {
     static const jc_type opaque = { .kind = JC_NAME };
     for (const fx_param *p = c->params; p && !r->status; p = p->next) {
+        const mark m = mark_here(r);
         const fx_note *note = p->note ? fx_note_of(r, p->note, p->at) : NULL;
-        if (r->status)
+        const bool passed = r->status && can_pass(r);
+        if (r->status && !passed)
             return;
+        if (passed) {
+            refuse(r, "", fx_copy(r, p->name));
+            go_on(r, &m);
+            note = NULL;
+        }
         const jc_type *type = note && note->known ? &note->type : type_by_use(c, p->name);
         if (p->name->scope == r->scope && p->name->state == FX_BOUND) {
             fx_fail(r, JITC_E_INPUT, p->at, "Two parameters are called '%.*s'.", (int)p->name->length, p->name->text);
@@ -177,7 +282,7 @@ static void build_params(fx_reader *r, fx_class *c) {
         }
         jc_value *v = jc_func_param(r->func, fx_copy(r, p->name), type ? type : &opaque);
         v->line = p->line;
-        bind_name(r, p->name, v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v), p->at);
+        bind_name(r, p->name, passed ? fx_opaque(fx_refused) : v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v), p->at);
     }
 }
 
@@ -185,9 +290,10 @@ static jc_func *build_class(fx_reader *r, fx_class *c) {
     r->func = jc_func_new(r->graph, fx_copy(r, c->name));
     r->func->line = c->line;
     r->scope++; /* names of the parser's scope mean nothing here */
+    r->tainted = false;
     build_params(r, c);
     for (const fx_stmt *s = c->body; s && !r->status; s = s->next)
-        build_statement(r, s);
+        build_or_pass(r, s);
     return r->func;
 }
 
@@ -226,8 +332,8 @@ static void read_file(fx_reader *r) {
         r->graph->root = build_class(r, root);
 }
 
-jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
-                       jc_error *err) {
+static jitc_status read_text(jc_arena *arena, const char *file, const char *text, size_t length, bool tolerant,
+                             jc_graph **out, jc_error *err) {
     jc_error local = JC_ERROR_INIT;
     jc_arena *volatile scratch = jc_arena_new(jc_arena_allocator(arena));
     volatile jitc_status status = JITC_E_NOMEM;
@@ -242,6 +348,7 @@ jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size
         r->scratch = scratch;
         r->err = err ? err : &local;
         r->file = file ? file : "";
+        r->tolerant = tolerant;
         r->graph = jc_graph_new(arena, r->file);
         fx_lex_start(r, text, length);
         read_file(r);
@@ -255,4 +362,14 @@ out:
     if (status == JITC_E_NOMEM)
         jc_fail(err, JITC_E_NOMEM, "There was not enough memory to read %s.", file ? file : "the graph");
     return status;
+}
+
+jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
+                       jc_error *err) {
+    return read_text(arena, file, text, length, false, out, err);
+}
+
+jitc_status jc_fx_read_tolerant(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
+                                jc_error *err) {
+    return read_text(arena, file, text, length, true, out, err);
 }

@@ -22,6 +22,7 @@ enum fx_arg_kind {
 };
 
 #define FX_MAX_PARAMS 12
+extern const char fx_refused[]; /* str of the FX_OPAQUE that stands for what a statement that was passed over gives */
 
 typedef struct fx_call fx_call;
 typedef jc_arg fx_handler(fx_call *c);

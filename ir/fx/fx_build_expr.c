@@ -52,8 +52,10 @@ static bool is_text(const fx_name *n, const char *text) {
 
 static jc_arg eval_name(fx_reader *r, const fx_ast *a) {
     const fx_name *n = a->name;
-    if (n->scope == r->scope && n->state == FX_BOUND)
+    if (n->scope == r->scope && n->state == FX_BOUND) {
+        r->tainted |= n->value.kind == FX_OPAQUE && n->value.str == fx_refused;
         return n->value;
+    }
     const uint32_t sym = jc_sym_find(fx_x(r), n->text, n->length);
     if (sym != UINT32_MAX)
         return fx_e(jc_ex_sym(fx_x(r), sym));

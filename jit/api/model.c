@@ -1,7 +1,7 @@
 /*
  * jit/api/model.c - building a model: read, split, layout, canonicalise, deduplicate, compile or look up.
  */
-#include "jit/api/model.h"
+#include "jit/api/explain.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,31 +49,44 @@ void jitc_graph_free(jitc_graph *g) {
     ctx->alloc.free(ctx->alloc.user, g, sizeof *g);
 }
 
-static jitc_status read_into(jitc_graph *g, const char *name, const char *text, size_t length, jc_error *err) {
+static jitc_status read_into(jitc_graph *g, const char *name, const char *text, size_t length, bool tolerant, jc_error *err) {
     jc_guard guard;
     double start = jc_now_ms();
     jitc_status status = JC_GUARD(g->arena, &guard)
                              ? jc_fail(err, JITC_E_NOMEM, "out of memory while reading %s", name)
-                             : jc_fx_read(g->arena, jc_arena_strdup(g->arena, name), text, length, &g->g, err);
+                             : (tolerant ? jc_fx_read_tolerant : jc_fx_read)(g->arena, jc_arena_strdup(g->arena, name), text,
+                                                                             length, &g->g, err);
     jc_guard_end(g->arena, &guard);
     g->ms_read = jc_now_ms() - start;
     jc_trace_span(g->ctx->spans, "read", name, start);
     return status;
 }
 
-jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length, jitc_graph **out) {
+static jitc_status read_graph(jitc_context *ctx, const char *name, const char *text, size_t length, bool tolerant,
+                              jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
-    JC_NEED(ctx, ctx, out);
     *out = NULL;
-    if (length)
-        JC_NEED(ctx, text);
-    name = name ? name : "";
     jitc_status status = graph_new(ctx, out, &err);
-    if (status == JITC_OK && (status = read_into(*out, name, text, length, &err)) != JITC_OK) {
+    if (status == JITC_OK && (status = read_into(*out, name ? name : "", text, length, tolerant, &err)) != JITC_OK) {
         jitc_graph_free(*out);
         *out = NULL;
     }
     return jc_context_done(ctx, status, &err);
+}
+
+jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length, jitc_graph **out) {
+    JC_NEED(ctx, ctx, out);
+    if (length)
+        JC_NEED(ctx, text);
+    return read_graph(ctx, name, text, length, false, out);
+}
+
+jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const char *text, size_t length,
+                                     jitc_graph **out) {
+    JC_NEED(ctx, ctx, out);
+    if (length)
+        JC_NEED(ctx, text);
+    return read_graph(ctx, name, text, length, true, out);
 }
 
 static void close_file(void *file) {
@@ -285,7 +298,7 @@ static jitc_status compile(jitc_model *m, const jitc_model_options *o, jc_error 
 
 /* --- building --- */
 
-static jitc_status target_of(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+jitc_status jc_model_target(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     jc_device *device;
     if (o->arch)
         return jc_target_parse(o->arch, &m->target, err);
@@ -311,10 +324,10 @@ static void log_times(const jitc_model *m) {
            (unsigned long long)s->kernels_compiled);
 }
 
-static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *err) {
-    double start = jc_now_ms(), at;
+jitc_status jc_model_prepare(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    double at;
     JC_TRY(cancelled(o, err));
-    JC_TRY(target_of(m, o, err));
+    JC_TRY(jc_model_target(m, o, err));
     JC_TRY(jc_ranges_check(m, o, err));
     at = jc_now_ms();
     for (uint32_t i = 0; i < m->ngraphs; i++)
@@ -337,6 +350,12 @@ static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *e
     jc_trace_span(m->ctx->spans, "hash", NULL, at);
     m->stats.pieces = m->npieces;
     m->stats.classes = m->nclasses;
+    return JITC_OK;
+}
+
+static jitc_status build(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    double start = jc_now_ms();
+    JC_TRY(jc_model_prepare(m, o, err));
     if (!o->split_only)
         JC_TRY(compile(m, o, err));
     m->stats.ms_total = jc_now_ms() - start + m->stats.ms_read;
@@ -363,7 +382,7 @@ jitc_model *jc_model_new(jitc_context *ctx) {
 }
 
 /* Splitting changes a graph, so each serves one model. */
-static jitc_status check_graphs(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n, jc_error *err) {
+jitc_status jc_check_graphs(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n, jc_error *err) {
     if (n == 0)
         return jc_fail(err, JITC_E_USAGE, "a model needs at least one graph");
     for (uint32_t i = 0; i < n; i++) {
@@ -387,7 +406,8 @@ jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint3
     if (n)
         JC_NEED(ctx, graphs);
     JC_ENTRY(ctx, &err, jc_take_options(&o, sizeof o, options, "jitc_model_options", &err));
-    JC_ENTRY(ctx, &err, check_graphs(ctx, graphs, n, &err));
+    JC_ENTRY(ctx, &err, jc_check_graphs(ctx, graphs, n, &err));
+    JC_ENTRY(ctx, &err, jc_check_explained(graphs, n, &o, &err));
     jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);

@@ -44,6 +44,7 @@ struct jitc_graph {
     jc_graph *g;
     double ms_read;
     bool used; /* by a model: splitting has changed it */
+    uint64_t explained; /* it was cut by jitc_model_explain() with options of this hash; 0: it was not */
     struct jitc_graph *next;
 };
 
@@ -126,6 +127,12 @@ bool jc_all_given(jitc_context *ctx, const char *function, const char *names, co
 jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err);
 /* An empty model of the context; NULL when memory is out. */
 jitc_model *jc_model_new(jitc_context *ctx);
+/* What the options say to compile for. */
+jitc_status jc_model_target(jitc_model *m, const jitc_model_options *o, jc_error *err);
+/* What comes before compiling: target, pieces, classes, variants.  M has its graphs and nothing else. */
+jitc_status jc_model_prepare(jitc_model *m, const jitc_model_options *o, jc_error *err);
+/* Graphs of CTX that no model has used. */
+jitc_status jc_check_graphs(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n, jc_error *err);
 /* Symbol values of a piece's class from those of its graph. */
 jitc_status jc_piece_symbols(const jc_piece *p, const int64_t *graph_syms, uint32_t n, int64_t *out, jc_error *err);
 /* jit/api/variants.c: are the ranges of the options ranges, of symbols that there are? */

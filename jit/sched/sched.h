@@ -100,7 +100,12 @@ typedef struct jc_sched {
     JC_VEC(jc_kernel *) kernels;
     jc_map *by_key;        /* kernel key -> index + 1 */
     jc_error *err;
+    bool refused;          /* something is not supported, and options->refused was told of it */
 } jc_sched;
+
+/* What stands on LINE is not supported: JITC_E_UNSUPPORTED, or JITC_OK where all such places are asked for (schedule.h): the caller
+   then leaves the thing out. NODE may be NULL. */
+jitc_status jc_sched_refuse(jc_sched *s, int line, const char *node, const char *format, ...) JC_PRINTF(4, 5);
 
 static inline bool jc_gpu(const jc_sched *s) { return s->options->target.dialect != JC_DIALECT_HOST; }
 

@@ -136,8 +136,8 @@ jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item) {
     for (size_t i = 0; i < n; i++) {
         jc_gen gen = { 0 };
         if (!jc_gen_group(&gen, s, item))
-            return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, item->matmul->line, 0,
-                              item->matmul->results[0]->name, "this product has operands of two dtypes");
+            return jc_sched_refuse(s, item->matmul->line, item->matmul->results[0]->name,
+                                   "this product has operands of two dtypes");
         jc_gen_finish(&gen);
         table(s, gen.k, &at, &n);
         if (at[i].hi < lo || at[i].lo > hi)

@@ -167,8 +167,7 @@ static jitc_status group_step(jc_sched *s, const jc_item *item) {
     jc_gen gen = { 0 };
     const jc_root *r = item->roots.at[0];
     if (!jc_gen_group(&gen, s, item))
-        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, r->line, 0, r->value->name,
-                          "no kernel can compute this value in one pass");
+        return jc_sched_refuse(s, r->line, r->value->name, "no kernel can compute this value in one pass");
     jc_gen_finish(&gen);
     jc_sched_shape(s, &gen);
     return jc_sched_launch(s, &gen, r->line, NULL, 0, 0);
@@ -269,8 +268,8 @@ static jitc_status add_output(jc_sched *s, const jc_arg *a, jc_plan_output *out)
         *out = (jc_plan_output){ .kind = JC_OUT_NONE };
         return JITC_OK;
     default:
-        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, s->f->line, 0, NULL,
-                          "an output that is neither a tensor nor an integer is not supported");
+        *out = (jc_plan_output){ .kind = JC_OUT_NONE };
+        return jc_sched_refuse(s, s->f->line, NULL, "an output that is neither a tensor nor an integer is not supported");
     }
 }
 
@@ -312,5 +311,5 @@ jitc_status jc_sched_plan(jc_sched *s) {
     for (uint32_t i = 0; i < s->plan->noutputs; i++)
         JC_TRY(add_output(s, &s->f->outputs[i], &s->plan->outputs[i]));
     move_lists(s);
-    return jc_plan_verify(s->plan, s->err);
+    return s->refused ? JITC_OK : jc_plan_verify(s->plan, s->err);
 }

@@ -11,6 +11,8 @@
  */
 #include "jit/sched/sched.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Tape instructions beyond which a value used more than once is stored, and beyond which any value is. */
@@ -150,6 +152,22 @@ static bool real(const jc_sched *s, jc_value *v) {
 /* What V's code is: its own, or of the owner that it is a view of once that is real. */
 static jc_lazy *lazy_of(jc_sched *s, jc_value *v) {
     return real(s, v) ? &s->lazy[jc_storage(v)->id] : &s->lazy[v->id];
+}
+
+/* Node N is not supported.  Where all such nodes are asked for, its results count as made from here on. */
+JC_PRINTF(3, 4) static jitc_status refuse(jc_sched *s, const jc_node *n, const char *format, ...) {
+    char text[900];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    JC_TRY(jc_sched_refuse(s, n->line, n->nresults ? n->results[0]->name : NULL, "%s", text));
+    for (uint32_t i = 0; i < n->nresults; i++)
+        if (n->results[i]->type.kind == JC_TENSOR && !real(s, n->results[i])) {
+            uint32_t store = new_store(s, n->results[i]);
+            s->stores.at[store].filled = true;
+        }
+    return JITC_OK;
 }
 
 /* A root over V's dims that stores into an owner's contiguous storage. */
@@ -338,8 +356,7 @@ static jitc_status on_reduction(jc_sched *s, jc_node *n) {
     bool last_only;
     const jc_rows *rows = rows_of(s, n, &last_only);
     if (rows->rank > JC_MAX_RANK - 1)
-        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->results[0]->name,
-                          "a reduction of a tensor with more than %d dims is not supported", JC_MAX_RANK - 1);
+        return refuse(s, n, "a reduction of a tensor with more than %d dims is not supported", JC_MAX_RANK - 1);
     jc_lazy *l = lazy_of(s, v);
     if (!real(s, v) && l->matmul)
         JC_TRY(realise(s, v));
@@ -515,9 +532,8 @@ static void call_operand(void *user, jc_value *v) {
 
 static jitc_status on_custom(jc_sched *s, jc_node *n) {
     if (n->target[0] == JC_UNKNOWN_MARK)
-        return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, NULL,
-                          "%s is an operator that jitc does not know: it can be read and hashed, but not compiled",
-                          n->target + 1);
+        return refuse(s, n, "%s is an operator that jitc does not know: it can be read and hashed, but not compiled",
+                      n->target + 1);
     jc_item *item = item_new(s, JC_ITEM_CALL);
     item->node = n;
     call_scan c = { s, item, 0, JITC_OK };
@@ -525,8 +541,7 @@ static jitc_status on_custom(jc_sched *s, jc_node *n) {
     JC_TRY(c.status);
     for (uint32_t i = 0; i < n->nresults; i++) {
         if (n->results[i]->type.kind != JC_TENSOR)
-            return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->results[i]->name,
-                              "result %u of %s is not a tensor", i, n->target);
+            return refuse(s, n, "result %u of %s is not a tensor", i, n->target);
         uint32_t store = new_store(s, n->results[i]);
         s->stores.at[store].filled = true;
         jc_set_add(item->writes, store);
@@ -595,8 +610,7 @@ static jitc_status on_empty(jc_sched *s, jc_node *n) {
 
 /* Composite operators are decomposed and calls cut before. */
 static jitc_status on_none(jc_sched *s, jc_node *n) {
-    return jc_fail_at(s->err, JITC_E_UNSUPPORTED, s->g->file, n->line, 0, n->nresults ? n->results[0]->name : NULL,
-                      "operator %s has no lowering", jc_ops[n->op].name);
+    return refuse(s, n, "operator %s has no lowering", jc_ops[n->op].name);
 }
 
 static jitc_status (*const on_node[JC_OP_COUNT])(jc_sched *s, jc_node *n) = {

@@ -12,10 +12,14 @@ typedef struct jc_schedule_options {
     jc_target target;
     bool strict;            /* round after every operator, as eager PyTorch does */
     const int64_t *lo, *hi; /* range of each class symbol; NULL: [0, 2^31-1] */
+    /* NULL: the first thing that is not supported is a failure.  Else it is told of every one, in order, and the scheduler goes on
+       as if memory came from somewhere; there is no plan then.  The same code decides in both cases. */
+    void (*refused)(void *user, const jc_error *why);
+    void *refused_user;
 } jc_schedule_options;
 
 typedef struct jc_schedule {
-    jc_plan *plan;
+    jc_plan *plan;         /* NULL: something was refused */
     uint32_t nkernels;
     jc_kernel **kernels;   /* in the order of plan->kernels */
     jc_func *decomposed;   /* for `jitc dump` */
