@@ -604,6 +604,55 @@ START_TEST(test_run_without_plugin) {
 }
 END_TEST
 
+/* --- what is not supported --- */
+
+static const char graph_refused[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[4]\", q: \"f8e4m3fn[4]\"):\n"
+    "        y: \"f32[4]\" = torch.frobnicate(x)\n"
+    "        z = q + 1\n"
+    "        w: \"f32[4]\" = torch.cumsum(y, dim = 0)\n"
+    "        return (w, z)\n";
+
+/* All of it, each on a line, each once; the first failure first. */
+START_TEST(all_unsupported) {
+    static const int lines[] = { 3, 4, 5 };
+    static const char *const commands[] = { "compile", "explain" };
+    write_text("refused.py", graph_refused);
+    for (size_t c = 0; c < 2; c++) {
+        result r = jitc("%s --arch host refused.py", commands[c]);
+        expect(&r, 4);
+        ck_assert_msg(strncmp(r.err, "jitc: refused.py:4:", 19) == 0, "%s", r.err); /* what ends the reading */
+        for (size_t i = 0; i < 3; i++) {
+            char place[32], *at;
+            snprintf(place, sizeof place, "\njitc: refused.py:%d:", lines[i]);
+            at = strstr(r.err, place);
+            ck_assert_msg(lines[i] == 4 ? at == NULL : at != NULL && strstr(at + 1, place) == NULL, "%s", r.err);
+        }
+        r = jitc("%s --json --arch host refused.py", commands[c]);
+        json_t *j = expect_json(&r, 4);
+        ck_assert_uint_eq(json_array_size(json_object_get(j, "unsupported")), 3);
+        for (size_t i = 0; i < 3; i++)
+            ck_assert_int_eq(number(item(j, "unsupported", i), "line"), lines[i]);
+        ck_assert_str_eq(text(item(j, "unsupported", 0), "op"), "torch.frobnicate");
+        ck_assert_str_eq(text(item(j, "unsupported", 2), "node"), "w");
+        json_decref(j);
+    }
+}
+END_TEST
+
+/* What can be read is compared all the same, and the rest is said. */
+START_TEST(explain_unsupported) {
+    result r = jitc("explain --arch host unknown.py");
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.out, "not supported by host") && strstr(r.out, "unknown.py:3: torch.frobnicate"), "%s", r.out);
+    r = jitc("explain --json --arch host mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "unsupported")), 0);
+    json_decref(j);
+}
+END_TEST
+
 START_TEST(test_run_piece) {
     result r = jitc("run --device host --piece submod_0 --verify --json mul.py");
     json_t *j = expect_json(&r, 0);
@@ -662,6 +711,8 @@ static Suite *suite(void) {
     tcase_add_test(t, test_run_piece);
     tcase_add_test(t, test_run_time);
     tcase_add_test(t, test_cache_trouble);
+    tcase_add_test(t, all_unsupported);
+    tcase_add_test(t, explain_unsupported);
     suite_add_tcase(s, t);
     return s;
 }

@@ -88,9 +88,12 @@ static int compile_one(report *r, const char *arch) {
     jitc_model *m;
     uint32_t n = (uint32_t)t->o.files.n;
     jitc_model_stats stats = { .struct_size = sizeof stats };
+    t->lists_refusals = true;
+    t->arch = arch;
     int code = tool_read(t, &graphs);
     if (code || (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch }, &m)))
         return code;
+    t->lists_refusals = false;
     jitc_model_get_stats(m, &stats);
     tool_stats_add(&r->stats, &stats);
     if ((code = add_classes(r, m, arch)))

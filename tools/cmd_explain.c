@@ -2,7 +2,7 @@
  * tools/cmd_explain.c - `jitc explain`: the first node at which two pieces part, and which fields of their keys differ.
  *
  *   jitc explain A B            two files of one piece each; FILE#submod_3 names one of several
- *   jitc explain F              for each class of F the class nearest to it, and what keeps them apart
+ *   jitc explain F              for each class of F the class nearest to it, and what keeps them apart; then what is not supported
  */
 #include <stdio.h>
 #include <string.h>
@@ -252,24 +252,39 @@ static jitc_status check_piece(const tool *t, const jitc_model *m, jc_error *err
     return jc_fail(err, JITC_E_USAGE, "there is no piece '%s'; jitc split lists them", t->o.piece);
 }
 
+static void print_refusals(tool *t) {
+    tool_refusals list;
+    char line[1600];
+    tool_refusals_of(t, t->arch, &list);
+    if (list.n)
+        printf("not supported by %s, so that these do not compile:\n", t->arch);
+    for (size_t i = 0; i < list.n; i++)
+        printf("  %s\n", tool_refusal_text(&list.at[i], line, sizeof line));
+}
+
 static int explain_set(tool *t, jitc_model *m) {
     jc_error err = JC_ERROR_INIT;
     tool_neighbour *near;
     TOOL_TRY(t, &err, check_piece(t, m, &err));
     TOOL_TRY(t, &err, tool_neighbours(t, m, &near, &err));
     json_t *list = json_array(), *out;
+    tool_refusals refusals;
     int code = 0;
     for (uint32_t i = 0; i < m->nclasses && !code; i++)
         if (wanted(t, m, i))
             code = explain_class(t, m, i, &near[i], list);
+    if (!code && !t->o.json)
+        print_refusals(t);
     if (code || !t->o.json) {
         json_decref(list);
         return code;
     }
+    tool_refusals_of(t, t->arch, &refusals);
     out = tool_json_new();
     tool_set(out, "pieces", json_integer(m->npieces));
     tool_set(out, "classes", json_integer(m->nclasses));
     tool_set(out, "class", list);
+    tool_set(out, "unsupported", tool_refusals_json(&refusals));
     return tool_json(t, out, 0);
 }
 
@@ -292,6 +307,8 @@ int cmd_explain(tool *t) {
         return tool_fail(t, &err);
     }
     TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
+    t->arch = arch;
+    t->lists_refusals = true;
     if ((code = tool_read(t, &graphs)) ||
         (code = tool_model(t, graphs, n, &(tool_build){ .arch = arch, .split_only = true }, &m)))
         return code;

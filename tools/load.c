@@ -4,6 +4,7 @@
 #include "tools/tool.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -254,10 +255,9 @@ jitc_status tool_arch(tool *t, const char **out, jc_error *err) {
     return JITC_OK;
 }
 
-int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out) {
-    jc_error err = JC_ERROR_INIT;
-    jitc_model_options o = {
-        .struct_size = sizeof o,
+jitc_status tool_model_options(tool *t, const tool_build *b, jitc_model_options *out, jc_error *err) {
+    *out = (jitc_model_options){
+        .struct_size = sizeof *out,
         .arch = b->arch,
         .no_lift_names = t->o.no_lift_names,
         .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
@@ -266,10 +266,44 @@ int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build 
         .nsplit_ops = (uint32_t)t->o.split_op.n,
         .progress = t->o.quiet ? NULL : tool_progress,
     };
-    TOOL_TRY(t, &err, parse_ranges(t, &o, &err));
-    TOOL_TRY(t, &err, load_strides(t, &o, &err));
+    JC_TRY(parse_ranges(t, out, err));
+    return load_strides(t, out, err);
+}
+
+static volatile sig_atomic_t interrupted;
+
+static void on_interrupt(int signal) {
+    (void)signal;
+    interrupted = 1;
+}
+
+static bool is_interrupted(void *user) {
+    (void)user;
+    return interrupted != 0;
+}
+
+/* Ctrl-C ends the build where it can be ended, and then the program as it would have; a second one ends it at once. */
+static jitc_status build(tool *t, jitc_graph *const *graphs, uint32_t n, jitc_model_options *o, jitc_model **out) {
+    struct sigaction ours = { .sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND }, old;
+    sigemptyset(&ours.sa_mask);
+    o->cancel = is_interrupted;
+    sigaction(SIGINT, NULL, &old);
+    if (old.sa_handler == SIG_IGN) /* in the background of a shell */
+        return jitc_model_build(t->ctx, graphs, n, o, out);
+    sigaction(SIGINT, &ours, NULL);
+    jitc_status status = jitc_model_build(t->ctx, graphs, n, o, out);
+    sigaction(SIGINT, &old, NULL);
+    if (interrupted)
+        raise(SIGINT);
+    return status;
+}
+
+int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out) {
+    jc_error err = JC_ERROR_INIT;
+    jitc_model_options o;
+    TOOL_TRY(t, &err, tool_model_options(t, b, &o, &err));
     double start = jc_now_ms();
-    if (jitc_model_build(t->ctx, graphs, n, &o, out) != JITC_OK)
+    if (build(t, graphs, n, &o, out) != JITC_OK)
         return tool_fail_library(t);
     tool_span(t, "model", b->arch, start);
     return 0;

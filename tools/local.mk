@@ -3,7 +3,7 @@ bin_PROGRAMS += jitc
 jitc_SOURCES = \
 	tools/jitc.c tools/tool.h \
 	tools/options.c tools/options.h tools/help.c \
-	tools/report.c tools/load.c tools/source.c tools/classes.c tools/operators.c tools/neighbours.c tools/stages.c \
+	tools/report.c tools/refusals.c tools/load.c tools/source.c tools/classes.c tools/operators.c tools/neighbours.c tools/stages.c \
 	tools/dot.c tools/trace.c tools/report_html.c tools/report_html.h tools/report_parts.c \
 	tools/cmd_bench.c \
 	tools/cmd_cache.c \

@@ -35,10 +35,26 @@ static const char *status_name(jitc_status status) {
     return "";
 }
 
+/* Those after the first, which has been said. */
+static void say_others(const tool_refusals *list, const jc_error *first) {
+    char line[1600];
+    for (size_t i = 0; i < list->n; i++) {
+        const tool_refusal *r = &list->at[i];
+        if (r->line != first->line || strcmp(r->file, first->file) != 0 || strcmp(r->reason, first->message) != 0)
+            fprintf(stderr, "jitc: %s\n", tool_refusal_text(r, line, sizeof line));
+    }
+}
+
 int tool_fail(tool *t, const jc_error *err) {
     char line[1600];
     int code = tool_exit_code(err->status);
+    tool_refusals refusals = { 0 };
+    const bool list = err->status == JITC_E_UNSUPPORTED && t->lists_refusals;
     fprintf(stderr, "jitc: %s\n", jc_error_text(err, line, sizeof line));
+    if (list) {
+        tool_refusals_of(t, t->arch, &refusals);
+        say_others(&refusals, err);
+    }
     if (!t->o.json)
         return code;
     json_t *e = json_object(), *out = tool_json_new();
@@ -50,6 +66,8 @@ int tool_fail(tool *t, const jc_error *err) {
     tool_set(e, "column", json_integer(err->column));
     tool_set(e, "node", tool_text(err->node));
     tool_set(out, "error", e);
+    if (list)
+        tool_set(out, "unsupported", tool_refusals_json(&refusals));
     return tool_json(t, out, code);
 }
 

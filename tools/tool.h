@@ -24,6 +24,8 @@ struct tool {
     const char **texts; /* standard input, read once; NULL for files */
     size_t *lengths;
     tool_trace *trace; /* NULL: nobody asked */
+    bool lists_refusals; /* a failure for want of support is followed by all others of the files */
+    const char *arch;    /* for that */
 };
 
 #define TOOL_DECLARE(id, name, args, help) int cmd_##name(tool *t);
@@ -63,6 +65,7 @@ typedef struct tool_build {
     const char *arch;   /* NULL: the context's device */
     bool split_only;
 } tool_build;
+jitc_status tool_model_options(tool *t, const tool_build *b, jitc_model_options *out, jc_error *err);
 int tool_model(tool *t, jitc_graph *const *graphs, uint32_t n, const tool_build *b, jitc_model **out);
 /* The arch to compile for: --arch, else that of --device or of the machine. Text in the arena. */
 jitc_status tool_arch(tool *t, const char **out, jc_error *err);
@@ -80,6 +83,17 @@ typedef struct tool_operator {
 typedef JC_VEC(tool_operator) tool_operators;
 void tool_operators_of(tool *t, const jitc_model *m, DLDeviceType device, tool_operators *out);
 json_t *tool_operators_json(const tool_operators *list);
+
+/* --- refusals.c --- */
+typedef struct tool_refusal {
+    const char *op, *node, *piece, *file, *reason;
+    int line, column;
+} tool_refusal;
+typedef JC_VEC(tool_refusal) tool_refusals;
+/* All in the files that ARCH cannot be compiled for; nothing where they cannot be read for another reason. */
+void tool_refusals_of(tool *t, const char *arch, tool_refusals *out);
+const char *tool_refusal_text(const tool_refusal *r, char *out, size_t size); /* "file:line: reason (node x)" */
+json_t *tool_refusals_json(const tool_refusals *list);
 
 /* --- classes.c --- */
 /* Compiled kernels of a variant of a class, from its artifact. */

@@ -131,9 +131,8 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
     return JITC_OK;
 }
 
-jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
+jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool tolerant, jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
-    JC_NEED(ctx, ctx, path, out);
     jc_arena *scratch = jc_arena_new(&ctx->alloc);
     jc_guard guard;
     char *text = NULL;
@@ -143,10 +142,15 @@ jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
     jitc_status status = JC_GUARD(scratch, &guard) ? JITC_E_NOMEM : slurp(scratch, path, &text, &length, &err);
     jc_guard_end(scratch, &guard);
-    status = status == JITC_OK ? jitc_graph_read(ctx, path, text ? text : "", length, out)
+    status = status == JITC_OK ? read_graph(ctx, path, text ? text : "", length, tolerant, out)
                                : jc_context_done(ctx, status, &err);
     jc_arena_free(scratch);
     return status;
+}
+
+jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
+    JC_NEED(ctx, ctx, path, out);
+    return jc_graph_read_file(ctx, path, false, out);
 }
 
 /* --- pieces --- */
