@@ -21,10 +21,10 @@
 
 static const uint8_t magic[4] = { 'J', 'C', 'K', '1' };
 
-const char *const jc_families[JC_FAMILY_COUNT] = {
-#define NAME(id, name) #name,
-    JC_FAMILY_LIST(NAME)
-#undef NAME
+const jc_family_info jc_families[JC_FAMILY_COUNT] = {
+#define INFO(id, name, product) { #name, product },
+    JC_FAMILY_LIST(INFO)
+#undef INFO
 };
 
 const jc_tape_info jc_tape_ops[JC_T_COUNT] = {
@@ -62,34 +62,71 @@ static const jc_expr *ceil_by(jc_exprs *ex, const jc_expr *e, int64_t by) {
     return jc_ex_cdiv(ex, e, jc_ex_int(ex, by));
 }
 
-const jc_expr *jc_kernel_blocks(jc_kernel *k) {
-    jc_exprs *ex = k->ex;
-    uint32_t warps = k->threads >= 32 ? k->threads / 32u : 1;
-    switch (k->family) {
-    case JC_K_POINT:
-        return ceil_by(ex, jc_ex_product(ex, k->extent, k->rank), (int64_t)k->threads * k->vec * k->unroll);
-    case JC_K_ROW:
-        return ceil_by(ex, jc_ex_product(ex, k->extent, k->rank - 1u), k->threads / k->lanes);
-    default:
-        if (k->family == JC_K_MMA)
-            warps = 1; /* a block is one tile */
-        return jc_ex_mul(ex, jc_ex_product(ex, k->extent, k->rank - 2u),
-                         jc_ex_mul(ex, ceil_by(ex, k->extent[k->rank - 2], k->tile_m),
-                                   ceil_by(ex, k->extent[k->rank - 1], (int64_t)k->tile_n * warps)));
-    }
+static const jc_expr *blocks_point(jc_kernel *k) {
+    return ceil_by(k->ex, jc_ex_product(k->ex, k->extent, k->rank), (int64_t)k->threads * k->vec * k->unroll);
 }
 
-uint32_t jc_kernel_shared(const jc_kernel *k) {
-    if (k->family == JC_K_MMA)
-        return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
-    if (k->family != JC_K_ROW || k->lanes <= 32)
-        return 0;
+static const jc_expr *blocks_row(jc_kernel *k) {
+    return ceil_by(k->ex, jc_ex_product(k->ex, k->extent, k->rank - 1u), k->threads / k->lanes);
+}
+
+/* Blocks of a product: of M by N outputs each. */
+static const jc_expr *tiles(jc_kernel *k, int64_t m, int64_t n) {
+    jc_exprs *ex = k->ex;
+    return jc_ex_mul(ex, jc_ex_product(ex, k->extent, k->rank - 2u),
+                     jc_ex_mul(ex, ceil_by(ex, k->extent[k->rank - 2], m), ceil_by(ex, k->extent[k->rank - 1], n)));
+}
+
+static const jc_expr *blocks_dot(jc_kernel *k) {
+    int64_t warps = k->threads >= 32 ? k->threads / 32 : 1;
+    return tiles(k, k->tile_m, k->tile_n * warps);
+}
+
+static const jc_expr *blocks_mma(jc_kernel *k) {
+    return tiles(k, k->tile_m, k->tile_n);
+}
+
+const jc_expr *jc_kernel_blocks(jc_kernel *k) {
+    static const jc_expr *(*const blocks[JC_FAMILY_COUNT])(jc_kernel *) = {
+#define BLOCKS(id, name, product) blocks_##name,
+        JC_FAMILY_LIST(BLOCKS)
+#undef BLOCKS
+    };
+    return blocks[k->family](k);
+}
+
+static uint32_t shared_point(const jc_kernel *k) {
+    (void)k;
+    return 0;
+}
+
+static uint32_t shared_row(const jc_kernel *k) {
     uint32_t reductions = 0;
+    if (k->lanes <= 32)
+        return 0;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         uint8_t op = k->tape[i].op;
         reductions += op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
     }
     return reductions * (k->threads / 32u) * 8u;
+}
+
+static uint32_t shared_dot(const jc_kernel *k) {
+    (void)k;
+    return 0;
+}
+
+static uint32_t shared_mma(const jc_kernel *k) {
+    return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
+}
+
+uint32_t jc_kernel_shared(const jc_kernel *k) {
+    static uint32_t (*const shared[JC_FAMILY_COUNT])(const jc_kernel *) = {
+#define SHARED(id, name, product) shared_##name,
+        JC_FAMILY_LIST(SHARED)
+#undef SHARED
+    };
+    return shared[k->family](k);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
@@ -136,10 +173,6 @@ static void put_operand(const jc_operand *o, jc_bytes *out) {
     jc_ex_encode(o->kstride, out);
 }
 
-static bool is_product(uint8_t family) {
-    return family == JC_K_DOT || family == JC_K_MMA;
-}
-
 void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     jc_put_u8(out, k->family);
@@ -155,7 +188,7 @@ void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put_var(out, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs; i++)
         put_instr(&k->tape[i], out);
-    if (is_product(k->family)) {
+    if (jc_families[k->family].product) {
         put_operand(&k->a, out);
         put_operand(&k->b, out);
         jc_ex_encode(k->k, out);
@@ -265,7 +298,7 @@ static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->tape = JC_NEWN(arena, jc_instr, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs && !r->bad; i++)
         get_instr(r, k, &k->tape[i]);
-    if (is_product(k->family)) {
+    if (jc_families[k->family].product) {
         get_operand(r, k, &k->a);
         get_operand(r, k, &k->b);
         k->k = jc_ex_decode(k->ex, r, k->nsyms);

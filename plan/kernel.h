@@ -47,15 +47,26 @@
 #include "base/hash.h"
 #include "ir/type.h"
 
-/* The kernel families: id, name. One is known everywhere or does not link: functions and tables expand from this list. */
-#define JC_FAMILY_LIST(X) X(POINT, point) X(ROW, row) X(DOT, dot) X(MMA, mma)
+/*
+ * The kernel families: id, name, whether it is a product (a tape that starts from ACC, operands a and b, and k).
+ * One is known everywhere or does not link: from this list expand
+ *   blocks_NAME, shared_NAME    plan/kernel.c            blocks of a launch, bytes of shared memory
+ *   check_NAME                  plan/kernel_verify.c     is the schedule legal?
+ *   jc_kernel_NAME              kernels/family.h         the code
+ *   cost_NAME                   jit/service/service_kernel.c   which is compiled first
+ */
+#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true)
 typedef enum jc_family {
-#define JC_FAMILY_ENUM(id, name) JC_K_##id,
+#define JC_FAMILY_ENUM(id, name, product) JC_K_##id,
     JC_FAMILY_LIST(JC_FAMILY_ENUM)
 #undef JC_FAMILY_ENUM
         JC_FAMILY_COUNT
 } jc_family;
-extern const char *const jc_families[JC_FAMILY_COUNT]; /* "point", "row", "dot", "mma" */
+typedef struct jc_family_info {
+    const char *name; /* "point", "row", "dot", "mma" */
+    bool product;
+} jc_family_info;
+extern const jc_family_info jc_families[JC_FAMILY_COUNT];
 
 /* What a tape value is computed in. f16, bf16 and fp8 are computed in F32, integers in I64. */
 typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_ct;

@@ -118,7 +118,7 @@ static void print_schedule(const jc_kernel *k, jc_bytes *out) {
 
 void jc_kernel_print(const jc_kernel *k, jc_bytes *out) {
     jc_exprs *names = named_table(k, out->arena);
-    jc_put_text(out, "%s [", jc_families[k->family]);
+    jc_put_text(out, "%s [", jc_families[k->family].name);
     for (unsigned d = 0; d < k->rank; d++) {
         jc_put_text(out, d ? ", " : "");
         jc_ex_print(names, k->extent[d], out);
@@ -127,7 +127,7 @@ void jc_kernel_print(const jc_kernel *k, jc_bytes *out) {
     print_schedule(k, out);
     jc_put_text(out, "\n");
     print_args(k, out);
-    if (k->family == JC_K_DOT || k->family == JC_K_MMA) {
+    if (jc_families[k->family].product) {
         print_operand(names, &k->a, "a", out);
         print_operand(names, &k->b, "b", out);
         jc_put_text(out, "  k < ");

@@ -126,10 +126,6 @@ static jc_ct acc_type(const jc_kernel *k) {
     return k->args[k->a.arg].dtype == JC_F64 || k->args[k->b.arg].dtype == JC_F64 ? JC_CT_F64 : JC_CT_F32;
 }
 
-static bool is_product(const jc_kernel *k) {
-    return k->family == JC_K_DOT || k->family == JC_K_MMA;
-}
-
 static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     bool store = in->op == JC_T_STORE;
@@ -169,7 +165,7 @@ static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err) 
         good = in->ct <= JC_CT_F64 && in->arg < k->nargs && k->args[in->arg].kind == JC_KARG_F64;
         break;
     case JC_T_ACC:
-        good = is_product(k) && in->ct == acc_type(k);
+        good = jc_families[k->family].product && in->ct == acc_type(k);
         break;
     case JC_T_SELECT:
         good = in->ct == k->tape[in->b].ct && in->ct == k->tape[in->c].ct;
@@ -315,7 +311,7 @@ static jitc_status check_mma(const jc_kernel *k, jc_error *err) {
 
 static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
-#define CHECK(id, name) check_##name,
+#define CHECK(id, name, product) check_##name,
         JC_FAMILY_LIST(CHECK)
 #undef CHECK
     };
@@ -337,10 +333,10 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
 jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
     if (k->family >= JC_FAMILY_COUNT)
         return BAD("A kernel is of unknown family %u.", k->family);
-    unsigned least = is_product(k) ? 2 : 1;
+    unsigned least = jc_families[k->family].product ? 2 : 1;
     if (k->rank < least || k->rank > JC_KERNEL_MAX_RANK)
         return BAD("A %s kernel has rank %u; %u to %d are possible (a single point has extent 1).",
-                   jc_families[k->family], k->rank, least, JC_KERNEL_MAX_RANK);
+                   jc_families[k->family].name, k->rank, least, JC_KERNEL_MAX_RANK);
     if (k->nsyms < k->rank || k->nsyms > jc_sym_count(k->ex))
         return BAD("A kernel of rank %u lists %u symbols of %u.", k->rank, k->nsyms, jc_sym_count(k->ex));
     JC_TRY(check_args(k, err));
@@ -348,7 +344,7 @@ jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
         JC_TRY(check_sym(k, s, err));
     for (unsigned d = 0; d < k->rank; d++)
         JC_TRY(check_expr(k, k->extent[d], 0, 0, "extent", d, err));
-    if (is_product(k))
+    if (jc_families[k->family].product)
         JC_TRY(check_product(k, err));
     JC_TRY(check_tape(k, err));
     return check_schedule(k, err);

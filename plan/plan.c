@@ -28,7 +28,7 @@ static const uint8_t magic[4] = { 'J', 'C', 'P', '1' };
 void jc_plan_kernel_name(uint8_t family, const jc_hash *key, char out[32]) {
     char hex[2 * JC_HASH_SIZE + 1];
     jc_hash_hex(key, hex);
-    snprintf(out, 32, "%s_%.12s", jc_families[family], hex);
+    snprintf(out, 32, "%s_%.12s", jc_families[family].name, hex);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */
@@ -61,8 +61,8 @@ static void put_opt(uint32_t x, jc_bytes *out) {
 
 static uint8_t family_of(const jc_plan_kernel *k) {
     for (uint8_t f = 0; f < JC_FAMILY_COUNT; f++) {
-        size_t n = strlen(jc_families[f]);
-        if (strncmp(k->name, jc_families[f], n) == 0 && k->name[n] == '_')
+        size_t n = strlen(jc_families[f].name);
+        if (strncmp(k->name, jc_families[f].name, n) == 0 && k->name[n] == '_')
             return f;
     }
     return JC_FAMILY_COUNT;

@@ -375,7 +375,7 @@ START_TEST(test_times) {
     kb_print_times();
     for (unsigned f = 0; f < JC_FAMILY_COUNT; f++)
         if (assembled[f])
-            printf("assembler: %s: %u kernels, %.1f ms each\n", jc_families[f], assembled[f], spent[f] / assembled[f]);
+            printf("assembler: %s: %u kernels, %.1f ms each\n", jc_families[f].name, assembled[f], spent[f] / assembled[f]);
 }
 END_TEST
 

@@ -163,7 +163,7 @@ void kb_print_times(void) {
     for (unsigned f = 0; f < JC_FAMILY_COUNT; f++)
         for (unsigned d = 0; d < 3; d++)
             if (compiled[f][d])
-                printf("LLVM: %s for %s: %u kernels, %.1f ms each\n", jc_families[f], dialects[d], compiled[f][d],
+                printf("LLVM: %s for %s: %u kernels, %.1f ms each\n", jc_families[f].name, dialects[d], compiled[f][d],
                        spent[f][d] / compiled[f][d]);
 }
 

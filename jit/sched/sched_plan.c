@@ -124,7 +124,7 @@ static uint32_t kernel_index(jc_sched *s, jc_kernel *k) {
         return (uint32_t)(known - 1);
     char hex[2 * JC_HASH_SIZE + 1];
     jc_hash_hex(&pk.key, hex);
-    snprintf(pk.name, sizeof pk.name, "%s_%.12s", jc_families[k->family], hex);
+    snprintf(pk.name, sizeof pk.name, "%s_%.12s", jc_families[k->family].name, hex);
     jc_push(s->arena, &s->pkernels, pk);
     jc_push(s->arena, &s->kernels, k);
     jc_map_set(s->by_key, jc_arena_memdup(s->arena, &pk.key, sizeof pk.key), sizeof pk.key,

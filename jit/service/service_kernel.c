@@ -6,11 +6,19 @@
  */
 #include "jit/service/service_priv.h"
 
-/* Milliseconds measured for sm_90a, of which nearly all grows with the instructions of the PTX. */
+/* What compiling takes: milliseconds measured for sm_90a, of which nearly all grows with the instructions of the PTX, times 64. */
+static unsigned cost_point(const jc_kernel *k) { return 8 * 64 + k->ninstrs * (1u + k->vec); }
+static unsigned cost_row(const jc_kernel *k) { return 14 * 64 + k->ninstrs * (1u + k->vec); }
+static unsigned cost_dot(const jc_kernel *k) { return 10 * 64 + k->ninstrs * (1u + (unsigned)k->tile_m * k->tile_n); }
+static unsigned cost_mma(const jc_kernel *k) { return 30 * 64 + k->tile_m + k->ninstrs * 17u; }
+
 unsigned jc_job_cost(const jc_kernel *k) {
-    static const unsigned base[JC_FAMILY_COUNT] = { [JC_K_POINT] = 8, [JC_K_ROW] = 14, [JC_K_DOT] = 10, [JC_K_MMA] = 30 };
-    unsigned points = k->family == JC_K_DOT ? (unsigned)k->tile_m * k->tile_n : k->family == JC_K_MMA ? 16 : k->vec;
-    return base[k->family] * 64 + (k->family == JC_K_MMA ? k->tile_m : 0) + k->ninstrs * (1 + points);
+    static unsigned (*const cost[JC_FAMILY_COUNT])(const jc_kernel *) = {
+#define COST(id, name, product) cost_##name,
+        JC_FAMILY_LIST(COST)
+#undef COST
+    };
+    return cost[k->family](k);
 }
 
 static jitc_status backend(jc_service *s, const jc_backend **out, jc_error *err) {
