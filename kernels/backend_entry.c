@@ -50,7 +50,7 @@ static jitc_status emit(job *j, const jc_kernel *k) {
     };
     jc_emit *e = JC_NEW(j->scratch, jc_emit);
     *e = (jc_emit){ .arena = j->scratch, .err = j->err, .k = k, .target = j->target, .name = j->name,
-                    .d = dialects[j->target->dialect], .c = j->l.context, .m = j->l.module, .b = j->l.builder };
+                    .d = dialects[j->target->dialect], .c = j->l.context, .m = j->l.module, .b = j->l.builder, .names = j->ir ? jc_map_new(j->scratch) : NULL };
     bool v4 = strcmp(j->target->cpu, "x86-64-v4") == 0, v3 = strcmp(j->target->cpu, "x86-64-v3") == 0;
     e->host_width = v4 ? 16 : v3 ? 8 : 4;
     e->soft_f16 = j->target->dialect != JC_DIALECT_NVPTX && !v4 && !v3;
@@ -60,15 +60,17 @@ static jitc_status emit(job *j, const jc_kernel *k) {
                             jc_compat_attribute(e->c, "nounwind", 0));
     families[k->family](e);
     LLVMBuildRetVoid(e->b);
+    if (e->names)
+        jc_name_rest(e->m, e->arena);
     return e->status;
 }
 
 static jitc_status compile_guarded(job *j) {
     jc_kernel *k = NULL;
     JC_TRY(jc_kernel_decode(j->kernel, j->nkernel, j->scratch, &k, j->err));
-    JC_TRY(jc_llvm_open(&j->l, j->target, j->err));
+    JC_TRY(jc_llvm_open(&j->l, j->target, j->ir != NULL, j->err));
     JC_TRY(emit(j, k));
-    JC_TRY(jc_llvm_generate(&j->l, j->target, j->name, j->ir != NULL, j->err));
+    JC_TRY(jc_llvm_generate(&j->l, j->target, j->name, j->ir ? j->scratch : NULL, j->err));
     size_t n = LLVMGetBufferSize(j->l.output);
     uint8_t *code = jc_arena_alloc(j->arena, n + 1); /* zeroed: text is terminated */
     memcpy(code, LLVMGetBufferStart(j->l.output), n);

@@ -14,7 +14,7 @@ static LLVMValueRef load_arg(jc_emit *e, LLVMValueRef args, unsigned i) {
     LLVMTypeRef types[] = { [JC_KARG_PTR] = e->t.ptr, [JC_KARG_I64] = e->t.i64, [JC_KARG_F64] = e->t.f64 };
     LLVMValueRef at = jc_gep(e, e->t.ptr, args, jc_i64(e, i));
     at = LLVMBuildLoad2(e->b, e->t.ptr, at, "");
-    return LLVMBuildLoad2(e->b, types[e->k->args[i].kind], at, "");
+    return jc_name_arg(e, i, LLVMBuildLoad2(e->b, types[e->k->args[i].kind], at, ""));
 }
 
 static void make_scopes(jc_emit *e) {
@@ -44,10 +44,11 @@ static void declare(jc_emit *e) {
     e->fn = LLVMAddFunction(e->m, e->name, LLVMFunctionType(e->t.nothing, params, 3, false));
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, e->fn, "entry"));
     e->args = JC_NEWN(e->arena, LLVMValueRef, e->k->nargs);
+    LLVMValueRef args = jc_name(e, LLVMGetParam(e->fn, 0), "args");
     for (unsigned i = 0; i < e->k->nargs; i++)
-        e->args[i] = load_arg(e, LLVMGetParam(e->fn, 0), i);
-    e->first = LLVMGetParam(e->fn, 1);
-    e->last = LLVMGetParam(e->fn, 2);
+        e->args[i] = load_arg(e, args, i);
+    e->first = jc_name(e, LLVMGetParam(e->fn, 1), "first");
+    e->last = jc_name(e, LLVMGetParam(e->fn, 2), "last");
     make_scopes(e);
 }
 

@@ -29,7 +29,7 @@ static void declare(jc_emit *e) {
     e->args = JC_NEWN(e->arena, LLVMValueRef, e->k->nargs);
     LLVMAttributeRef align = jc_compat_attribute(e->c, "align", 16);
     for (unsigned i = 0; i < e->k->nargs; i++) {
-        e->args[i] = LLVMGetParam(e->fn, i);
+        e->args[i] = jc_name_arg(e, i, LLVMGetParam(e->fn, i));
         if (e->k->args[i].kind == JC_KARG_PTR)
             LLVMAddAttributeAtIndex(e->fn, i + 1, align);
     }
@@ -43,11 +43,11 @@ static void declare(jc_emit *e) {
 /* ---- threads -------------------------------------------------------------------------------------------------- */
 
 static LLVMValueRef block(jc_emit *e) {
-    return jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.ctaid.x", NULL, 0, NULL, 0);
+    return jc_name(e, jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.ctaid.x", NULL, 0, NULL, 0), "block");
 }
 
 static LLVMValueRef thread(jc_emit *e) {
-    return jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.tid.x", NULL, 0, NULL, 0);
+    return jc_name(e, jc_call_intrinsic(e, "llvm.nvvm.read.ptx.sreg.tid.x", NULL, 0, NULL, 0), "thread");
 }
 
 static void barrier(jc_emit *e) {
@@ -64,7 +64,7 @@ static void warp_sync(jc_emit *e) {
 
 static LLVMValueRef shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask) {
     LLVMValueRef args[4] = { jc_i32(e, -1), v, jc_i32(e, mask), jc_i32(e, 31) };
-    return jc_call_intrinsic(e, "llvm.nvvm.shfl.sync.bfly.i32", NULL, 0, args, 4);
+    return jc_name(e, jc_call_intrinsic(e, "llvm.nvvm.shfl.sync.bfly.i32", NULL, 0, args, 4), "shuffled");
 }
 
 /* ---- memory --------------------------------------------------------------------------------------------------- */

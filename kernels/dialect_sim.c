@@ -29,35 +29,36 @@ static LLVMValueRef call(jc_emit *e, const char *name, LLVMTypeRef result, LLVMV
 static LLVMValueRef load_arg(jc_emit *e, LLVMValueRef args, unsigned i) {
     LLVMTypeRef types[] = { [JC_KARG_PTR] = e->t.ptr, [JC_KARG_I64] = e->t.i64, [JC_KARG_F64] = e->t.f64 };
     LLVMValueRef at = LLVMBuildLoad2(e->b, e->t.ptr, jc_gep(e, e->t.ptr, args, jc_i64(e, i)), "");
-    return LLVMBuildLoad2(e->b, types[e->k->args[i].kind], at, "");
+    return jc_name_arg(e, i, LLVMBuildLoad2(e->b, types[e->k->args[i].kind], at, ""));
 }
 
 static void declare(jc_emit *e) {
     LLVMTypeRef params[2] = { e->t.ptr, e->t.ptr };
     e->fn = LLVMAddFunction(e->m, e->name, LLVMFunctionType(e->t.nothing, params, 2, false));
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, e->fn, "entry"));
-    e->self = LLVMGetParam(e->fn, 1);
+    LLVMValueRef args = jc_name(e, LLVMGetParam(e->fn, 0), "args");
+    e->self = jc_name(e, LLVMGetParam(e->fn, 1), "self");
     e->args = JC_NEWN(e->arena, LLVMValueRef, e->k->nargs);
     for (unsigned i = 0; i < e->k->nargs; i++)
-        e->args[i] = load_arg(e, LLVMGetParam(e->fn, 0), i);
+        e->args[i] = load_arg(e, args, i);
 }
 
 static LLVMValueRef block(jc_emit *e) {
-    return LLVMBuildTrunc(e->b, call(e, "jc_sim_block", e->t.i64, NULL, 0), e->t.i32, "");
+    return LLVMBuildTrunc(e->b, call(e, "jc_sim_block", e->t.i64, NULL, 0), e->t.i32, "block");
 }
 
-static LLVMValueRef thread(jc_emit *e) { return call(e, "jc_sim_tid", e->t.i32, NULL, 0); }
+static LLVMValueRef thread(jc_emit *e) { return jc_name(e, call(e, "jc_sim_tid", e->t.i32, NULL, 0), "thread"); }
 static void barrier(jc_emit *e) { call(e, "jc_sim_barrier", e->t.nothing, NULL, 0); }
 static void warp_sync(jc_emit *e) { call(e, "jc_sim_warp_sync", e->t.nothing, NULL, 0); }
 
 static LLVMValueRef shuffle_xor(jc_emit *e, LLVMValueRef v, unsigned mask) {
     LLVMValueRef args[2] = { v, jc_i32(e, mask) };
-    return call(e, "jc_sim_shfl_xor", e->t.i32, args, 2);
+    return jc_name(e, call(e, "jc_sim_shfl_xor", e->t.i32, args, 2), "shuffled");
 }
 
 static LLVMValueRef shared(jc_emit *e, uint32_t size) {
     (void)size;
-    return call(e, "jc_sim_shared", e->t.ptr, NULL, 0);
+    return jc_name(e, call(e, "jc_sim_shared", e->t.ptr, NULL, 0), "shared_memory");
 }
 
 static unsigned bytes_of(LLVMTypeRef type) {
@@ -70,7 +71,7 @@ static unsigned bytes_of(LLVMTypeRef type) {
 
 static LLVMValueRef checked(jc_emit *e, const char *what, LLVMValueRef at, LLVMTypeRef type, unsigned align) {
     LLVMValueRef args[3] = { at, jc_i32(e, bytes_of(type)), jc_i32(e, align) };
-    return call(e, what, e->t.ptr, args, 3);
+    return jc_name(e, call(e, what, e->t.ptr, args, 3), "checked");
 }
 
 static LLVMValueRef load(jc_emit *e, unsigned arg, LLVMTypeRef type, LLVMValueRef at, unsigned align) {
@@ -100,7 +101,7 @@ static void cp_wait(jc_emit *e, unsigned pending) {
 
 /* N values to a slot in memory, or back. */
 static LLVMValueRef to_slot(jc_emit *e, LLVMTypeRef type, LLVMValueRef const *v, unsigned n) {
-    LLVMValueRef slot = jc_alloca(e, type, n, 16);
+    LLVMValueRef slot = jc_alloca(e, type, n, 16, "fragment");
     for (unsigned i = 0; v && i < n; i++)
         LLVMBuildStore(e->b, v[i], jc_gep(e, type, slot, jc_i64(e, i)));
     return slot;

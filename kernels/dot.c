@@ -75,7 +75,7 @@ static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef 
             v = jc_set_lane(e, v, l, jc_load_run(e, o->arg, at, 1, 1));
         }
     }
-    return jc_emit_convert(e, d->ct, from, v);
+    return jc_name(e, jc_emit_convert(e, d->ct, from, v), second ? "b" : "a");
 }
 
 static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
@@ -109,7 +109,7 @@ static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots) {
 static void make_slots(dot *d, LLVMValueRef *slots, unsigned w) {
     LLVMTypeRef type = jc_vec_of(d->type, w);
     for (unsigned i = 0; i < d->nm * d->nn; i++) {
-        slots[i] = jc_alloca(d->e, type, 1, 0);
+        slots[i] = jc_alloca(d->e, type, 1, 0, "sum");
         LLVMBuildStore(d->e->b, LLVMConstNull(type), slots[i]);
     }
 }
@@ -126,10 +126,10 @@ static void fold_vectors(dot *d) {
     jc_emit *e = d->e;
     unsigned count = d->nm * d->nn;
     LLVMTypeRef vector = jc_vec_of(d->type, d->w);
-    LLVMValueRef all = jc_alloca(e, vector, count > 1 ? count : 2, 64);
+    LLVMValueRef all = jc_alloca(e, vector, count > 1 ? count : 2, 64, "vectors");
     for (unsigned i = 0; i < count; i++)
         LLVMBuildStore(e->b, LLVMBuildLoad2(e->b, vector, d->sum[i], ""), jc_gep(e, vector, all, jc_i64(e, i)));
-    jc_for loop = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, count), jc_i64(e, 1));
+    jc_for loop = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, count), jc_i64(e, 1), "output");
     LLVMValueRef v = LLVMBuildLoad2(e->b, vector, jc_gep(e, vector, all, loop.i), "");
     for (unsigned w = d->w; w > 1; w /= 2)
         v = plus(d, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
@@ -155,7 +155,7 @@ static void sum_over_k(dot *d) {
     make_slots(d, d->sum, d->host ? d->w : 1);
     LLVMValueRef from = LLVMBuildMul(e->b, d->lane, jc_i64(e, d->w), "");
     LLVMValueRef step = LLVMBuildMul(e->b, d->lanes, jc_i64(e, d->w), "");
-    jc_for loop = jc_for_begin(e, from, whole, step);
+    jc_for loop = jc_for_begin(e, from, whole, step, "k");
     products(d, loop.i, d->w, d->sum);
     jc_for_end(e, &loop);
     if (d->host)
@@ -165,7 +165,7 @@ static void sum_over_k(dot *d) {
     if (d->host)
         make_slots(d, d->single, 1);
     from = LLVMBuildAdd(e->b, whole, d->lane, "");
-    loop = jc_for_begin(e, from, k, d->lanes);
+    loop = jc_for_begin(e, from, k, d->lanes, "k.tail");
     products(d, loop.i, 1, d->host ? d->single : d->sum);
     jc_for_end(e, &loop);
     if (d->host)
@@ -186,7 +186,7 @@ static void gpu_outputs(dot *d) {
     for (unsigned i = 0; i < count; i++) {
         sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
         for (unsigned mask = 16; mask > 0; mask /= 2)
-            sum[i] = plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask));
+            sum[i] = jc_name(e, plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
     }
     jc_tape t;
     jc_tape_init(&t, e, 1);
@@ -197,7 +197,7 @@ static void gpu_outputs(dot *d) {
             v = jc_select(e, LLVMBuildICmp(e->b, LLVMIntEQ, lane, jc_i32(e, l), ""), sum[first + l], v);
         jc_emit_divmod(e, o, jc_i32(e, d->nn), &i, &j);
         LLVMValueRef m = jc_product_offset(e, d->p.m0, i), c = jc_product_offset(e, d->n0, j);
-        LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, d->p.m), jc_product_below(e, c, d->p.n), "");
+        LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, d->p.m), jc_product_below(e, c, d->p.n), "valid");
         if (n < 32)
             valid = LLVMBuildAnd(e->b, valid, LLVMBuildICmp(e->b, LLVMIntULT, lane, jc_i32(e, n), ""), "");
         jc_env env;
@@ -233,16 +233,16 @@ static LLVMValueRef sums_function(dot *d, LLVMTypeRef *type) {
     jc_emit outer = *e;
     e->fn = fn;
     e->args = JC_NEWN(e->arena, LLVMValueRef, e->k->nargs);
-    e->args[d->k->a.arg] = LLVMGetParam(fn, 0);
-    e->args[d->k->b.arg] = LLVMGetParam(fn, 1);
-    d->tile = LLVMGetParam(fn, 2);
-    d->p.k = LLVMGetParam(fn, 3);
-    d->step_a = LLVMGetParam(fn, 4);
-    d->step_b = LLVMGetParam(fn, 5);
+    e->args[d->k->a.arg] = jc_name_arg(e, d->k->a.arg, LLVMGetParam(fn, 0));
+    e->args[d->k->b.arg] = jc_name_arg(e, d->k->b.arg, LLVMGetParam(fn, 1));
+    d->tile = jc_name(e, LLVMGetParam(fn, 2), "tile");
+    d->p.k = jc_name(e, LLVMGetParam(fn, 3), "k.size");
+    d->step_a = jc_name(e, LLVMGetParam(fn, 4), "a.step");
+    d->step_b = jc_name(e, LLVMGetParam(fn, 5), "b.step");
     for (unsigned i = 0; i < d->nm; i++)
-        d->row_a[i] = LLVMGetParam(fn, FIXED + i);
+        d->row_a[i] = jc_name(e, LLVMGetParam(fn, FIXED + i), "a.row%u", i);
     for (unsigned j = 0; j < d->nn; j++)
-        d->row_b[j] = LLVMGetParam(fn, FIXED + d->nm + j);
+        d->row_b[j] = jc_name(e, LLVMGetParam(fn, FIXED + d->nm + j), "b.row%u", j);
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, fn, "entry"));
     sum_over_k(d);
     LLVMBuildRetVoid(e->b);
@@ -287,16 +287,16 @@ static void host_outputs(dot *d) {
     LLVMValueRef zero = jc_i64(e, 0), one = jc_i64(e, 1), all_m = jc_i64(e, d->nm), all_n = jc_i64(e, d->nn);
     left_m = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_m, all_m, ""), left_m, all_m);
     left_n = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_n, all_n, ""), left_n, all_n);
-    jc_for rows = jc_for_begin(e, zero, left_m, one);
+    jc_for rows = jc_for_begin(e, zero, left_m, one, "row");
     LLVMValueRef m = LLVMBuildAdd(e->b, d->p.m0, rows.i, ""), from = zero;
     if (in_vectors) {
         jc_tape_init(&vector, e, d->nn);
-        jc_for whole = jc_for_begin(e, zero, LLVMBuildSub(e->b, left_n, jc_i64(e, d->nn - 1), ""), all_n);
+        jc_for whole = jc_for_begin(e, zero, LLVMBuildSub(e->b, left_n, jc_i64(e, d->nn - 1), ""), all_n, "columns");
         outputs(d, &vector, m, rows.i, whole.i);
         jc_for_end(e, &whole);
         from = whole.i;
     }
-    jc_for rest = jc_for_begin(e, from, left_n, one);
+    jc_for rest = jc_for_begin(e, from, left_n, one, "column");
     outputs(d, &single, m, rows.i, rest.i);
     jc_for_end(e, &rest);
     jc_for_end(e, &rows);
@@ -323,8 +323,8 @@ void jc_kernel_dot(jc_emit *e) {
         d->lane = jc_i64(e, 0);
         d->lanes = jc_i64(e, 1);
         LLVMValueRef sums = sums_function(d, &type);
-        d->tile = jc_alloca(e, d->type, d->nm * d->nn > 1 ? d->nm * d->nn : 2, 64);
-        jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1));
+        d->tile = jc_alloca(e, d->type, d->nm * d->nn > 1 ? d->nm * d->nn : 2, 64, "tile");
+        jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1), "block");
         jc_product_place(e, &d->p, blocks.i, k->tile_m, k->tile_n);
         d->n0 = d->p.n0;
         find_rows(d);
@@ -334,10 +334,11 @@ void jc_kernel_dot(jc_emit *e) {
         return;
     }
     unsigned warps = k->threads / 32;
-    LLVMValueRef tid = e->d->thread(e), warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "");
+    LLVMValueRef tid = e->d->thread(e), warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "warp");
     jc_product_place(e, &d->p, e->d->block(e), k->tile_m, (int64_t)k->tile_n * warps);
     d->n0 = jc_product_offset(e, d->p.n0, LLVMBuildMul(e->b, warp, jc_i32(e, k->tile_n), ""));
     d->lane = jc_widen_int(e, LLVMBuildAnd(e->b, tid, jc_i32(e, 31), ""), e->t.i64, false);
+    jc_name(e, d->lane, "lane");
     d->lanes = jc_i64(e, 32);
     find_rows(d);
     sum_over_k(d);

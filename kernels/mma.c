@@ -85,7 +85,7 @@ static void find_copies(mma *g, copies *c, bool second) {
         }
         c->column[it] = i32_mul(g, chunk, 8);
         LLVMValueRef at = jc_gep(e, element, e->args[arg], jc_product_row(&g->p, second, index));
-        c->from[it] = jc_gep(e, element, at, c->column[it]);
+        c->from[it] = jc_name(e, jc_gep(e, element, at, c->column[it]), second ? "b.from" : "a.from");
         c->to[it] = place(g, row, chunk);
         if (second)
             c->to[it] = i32_add(g, c->to[it], jc_i32(e, g->a_bytes));
@@ -107,9 +107,11 @@ static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMVal
             valid = valid ? LLVMBuildAnd(e->b, valid, in_row, "") : in_row;
         }
         LLVMValueRef bytes = valid ? jc_select(e, valid, jc_i32(e, 16), jc_i32(e, 0)) : jc_i32(e, 16);
-        LLVMValueRef to = shared_at(g, i32_add(g, stage, c->to[it]));
+        LLVMValueRef to = jc_name(e, shared_at(g, i32_add(g, stage, c->to[it])), "copy.to");
+        jc_name(e, from, "copy.from");
+        jc_name(e, bytes, "copy.bytes");
         if (it == c->n - 1 && c->inside) {
-            jc_if s = jc_if_begin(e, c->inside);
+            jc_if s = jc_if_begin(e, c->inside, "copy");
             e->d->cp_async(e, to, from, bytes);
             jc_if_end(e, &s);
         } else
@@ -120,9 +122,11 @@ static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMVal
 /* The copy of round NEXT, unless there is no such round; a group in any case. */
 static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds) {
     jc_emit *e = g->e;
-    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, rounds, ""));
-    LLVMValueRef stage = i32_mul(g, LLVMBuildURem(e->b, next, jc_i32(e, g->k->stages), ""), g->stage_bytes);
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, rounds, ""), "next");
+    LLVMValueRef stage = i32_mul(g, LLVMBuildURem(e->b, jc_name(e, next, "next"), jc_i32(e, g->k->stages), ""), g->stage_bytes);
     LLVMValueRef k = i32_mul(g, next, g->k->tile_k);
+    jc_name(e, stage, "next.stage");
+    jc_name(e, k, "next.k");
     start_copies(g, &g->a, false, k, stage);
     start_copies(g, &g->b, true, k, stage);
     jc_if_end(e, &s);
@@ -148,7 +152,7 @@ static void find_fragments(mma *g) {
     for (unsigned i = 0; i < g->mi; i++)
         for (unsigned j = 0; j < g->ni; j++)
             for (unsigned c = 0; c < 4; c++) {
-                g->acc[i][j][c] = jc_alloca(e, e->t.f32, 1, 0);
+                g->acc[i][j][c] = jc_alloca(e, e->t.f32, 1, 0, "sum");
                 LLVMBuildStore(e->b, LLVMConstNull(e->t.f32), g->acc[i][j][c]);
             }
 }
@@ -160,13 +164,17 @@ static void multiply(mma *g, LLVMValueRef stage) {
     for (unsigned kk = 0; kk < g->k->tile_k / 16u; kk++) {
         for (unsigned i = 0; i < g->mi; i++) {
             LLVMValueRef at = i32_add(g, stage, g->at_a[kk]);
-            e->d->ldmatrix_x4(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, i * 16 * row_bytes)), a[i]);
+            at = jc_name(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, i * 16 * row_bytes)), "a.at");
+            e->d->ldmatrix_x4(e, at, a[i]);
+            for (unsigned h = 0; h < 4; h++)
+                jc_name(e, a[i][h], "a");
         }
         for (unsigned j = 0; j < g->ni; j += 2) {
             LLVMValueRef at = i32_add(g, stage, j + 1 < g->ni ? g->at_b[kk] : g->at_b_last[kk]);
-            e->d->ldmatrix_x4(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, j * 8 * row_bytes)), r);
+            at = jc_name(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, j * 8 * row_bytes)), "b.at");
+            e->d->ldmatrix_x4(e, at, r);
             for (unsigned h = 0; h < 4; h++)
-                b[j + h / 2][h % 2] = r[h];
+                b[j + h / 2][h % 2] = jc_name(e, r[h], "b");
         }
         for (unsigned i = 0; i < g->mi; i++)
             for (unsigned j = 0; j < g->ni; j++) {
@@ -174,7 +182,7 @@ static void multiply(mma *g, LLVMValueRef stage) {
                     c[h] = LLVMBuildLoad2(e->b, e->t.f32, g->acc[i][j][h], "");
                 e->d->mma_16816(e, g->bf16, a[i], b[j], c);
                 for (unsigned h = 0; h < 4; h++)
-                    LLVMBuildStore(e->b, c[h], g->acc[i][j][h]);
+                    LLVMBuildStore(e->b, jc_name(e, c[h], "sum"), g->acc[i][j][h]);
             }
     }
 }
@@ -185,7 +193,7 @@ static void main_loop(mma *g) {
     LLVMValueRef size = jc_widen_int(e, g->p.k, e->t.i32, true);
     LLVMValueRef rounds = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, size, jc_i32(e, k->tile_k - 1), ""), jc_i32(e, k->tile_k), "");
     unsigned ahead = k->stages - 1u;
-    jc_for loop = jc_for_begin(e, jc_i32(e, -(int64_t)ahead), rounds, jc_i32(e, 1));
+    jc_for loop = jc_for_begin(e, jc_i32(e, -(int64_t)ahead), rounds, jc_i32(e, 1), "round");
     if (ahead)
         e->d->cp_wait(e, ahead - 1);
     e->d->barrier(e);
@@ -194,7 +202,7 @@ static void main_loop(mma *g) {
         e->d->cp_wait(e, 0);
         e->d->barrier(e);
     }
-    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSGE, loop.i, jc_i32(e, 0), ""));
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSGE, loop.i, jc_i32(e, 0), ""), "multiply");
     multiply(g, i32_mul(g, LLVMBuildURem(e->b, loop.i, jc_i32(e, k->stages), ""), g->stage_bytes));
     jc_if_end(e, &s);
     jc_for_end(e, &loop);
@@ -256,12 +264,12 @@ static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValue
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
     unsigned per_row = x->columns / x->w;
-    jc_for loop = jc_for_begin(e, g->lane, jc_i32(e, 16 * per_row), jc_i32(e, 32));
+    jc_for loop = jc_for_begin(e, g->lane, jc_i32(e, 16 * per_row), jc_i32(e, 32), "output");
     LLVMValueRef row, column;
     jc_emit_divmod(e, loop.i, jc_i32(e, per_row), &row, &column);
     column = i32_mul(g, column, x->w);
     LLVMValueRef m = jc_product_offset(e, m0, row), n = jc_product_offset(e, n0, column);
-    LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, g->p.m), jc_product_below(e, n, g->p.n), "");
+    LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, g->p.m), jc_product_below(e, n, g->p.n), "valid");
     jc_env env;
     jc_env_init(&env, e, t, &g->p.base);
     env.loop[k->rank - 2] = jc_select(e, valid, m, LLVMConstNull(LLVMTypeOf(m)));
@@ -280,6 +288,7 @@ static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValue
             order[l] = jc_i32(e, l);
         env.acc = LLVMBuildShuffleVector(e->b, parts[0], parts[1], LLVMConstVector(order, x->w), "");
     }
+    jc_name(e, env.acc, "sums");
     jc_emit_rest(&env, NULL);
     jc_for_end(e, &loop);
 }
@@ -296,9 +305,9 @@ static void outputs(mma *g) {
     LLVMValueRef m0 = jc_product_offset(e, g->p.m0, i32_mul(g, g->warp_m, g->mi * 16));
     LLVMValueRef n0 = jc_product_offset(e, g->p.n0, i32_mul(g, g->warp_n, g->ni * 8));
     unsigned parts = g->mi * x.groups;
-    jc_for loop = jc_for_begin(e, jc_i32(e, 0), jc_i32(e, parts), jc_i32(e, 1));
+    jc_for loop = jc_for_begin(e, jc_i32(e, 0), jc_i32(e, parts), jc_i32(e, 1), "part");
     for (unsigned part = 0; part < parts; part++) {
-        jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, loop.i, jc_i32(e, part), ""));
+        jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, loop.i, jc_i32(e, part), ""), "put_down");
         put_down(g, &x, part / x.groups, part % x.groups);
         jc_if_end(e, &s);
     }
@@ -328,9 +337,11 @@ void jc_kernel_mma(jc_emit *e) {
         return;
     }
     g->tid = e->d->thread(e);
-    g->lane = i32_and(g, g->tid, 31);
-    LLVMValueRef warp = i32_shr(g, g->tid, 5);
+    g->lane = jc_name(e, i32_and(g, g->tid, 31), "lane");
+    LLVMValueRef warp = jc_name(e, i32_shr(g, g->tid, 5), "warp");
     jc_emit_divmod(e, warp, jc_i32(e, k->warps_m), &g->warp_n, &g->warp_m);
+    jc_name(e, g->warp_m, "warp.m");
+    jc_name(e, g->warp_n, "warp.n");
     e->shared_at = e->d->shared(e, jc_kernel_shared(k));
     jc_product_place(e, &g->p, e->d->block(e), k->tile_m, k->tile_n);
     find_copies(g, &g->a, false);

@@ -41,12 +41,12 @@ static void find_place(jc_emit *e, place *p) {
     p->whole = below(e, all, limit - per_block);
     p->full = jc_ex_divisor(k->ex, all) % per_block == 0;
     if (p->whole) {
-        p->points = jc_emit_expr(&p->base, all);
-        p->start = LLVMBuildNSWMul(e->b, block, jc_i32(e, per_block), "");
+        p->points = jc_name(e, jc_emit_expr(&p->base, all), "points");
+        p->start = LLVMBuildNSWMul(e->b, block, jc_i32(e, per_block), "block.start");
         return;
     }
-    p->points = jc_emit_expr64(&p->base, all);
-    p->start = LLVMBuildNSWMul(e->b, jc_widen_int(e, block, e->t.i64, false), jc_i64(e, per_block), "");
+    p->points = jc_name(e, jc_emit_expr64(&p->base, all), "points");
+    p->start = LLVMBuildNSWMul(e->b, jc_widen_int(e, block, e->t.i64, false), jc_i64(e, per_block), "block.start");
     for (p->split = k->rank; p->split > 0; p->split--)
         if (!below(e, product(e, p->split - 1, k->rank), limit - per_block))
             break;
@@ -54,7 +54,8 @@ static void find_place(jc_emit *e, place *p) {
         return;
     LLVMValueRef q = jc_emit_expr64(&p->base, product(e, p->split, k->rank)), r;
     jc_emit_divmod(e, p->start, q, &p->outer, &r);
-    p->inner = LLVMBuildTrunc(e->b, r, e->t.i32, "");
+    p->inner = LLVMBuildTrunc(e->b, r, e->t.i32, "block.inner");
+    jc_name(e, p->outer, "block.outer");
 }
 
 /* The loop variables of the point LOCAL (i32) points into the block. */
@@ -62,8 +63,8 @@ static void locate(jc_env *env, place *p, LLVMValueRef local) {
     jc_emit *e = env->e;
     const jc_kernel *k = e->k;
     LLVMTypeRef wide = LLVMTypeOf(p->start);
-    LLVMValueRef at = LLVMBuildNSWAdd(e->b, p->start, jc_widen_int(e, local, wide, false), "");
-    LLVMValueRef valid = p->full ? NULL : LLVMBuildICmp(e->b, LLVMIntSLT, at, p->points, "");
+    LLVMValueRef at = LLVMBuildNSWAdd(e->b, p->start, jc_widen_int(e, local, wide, false), "point");
+    LLVMValueRef valid = p->full ? NULL : LLVMBuildICmp(e->b, LLVMIntSLT, at, p->points, "point.valid");
     env->store_if = valid;
     if (p->whole || p->split == k->rank) {
         if (valid)
@@ -106,7 +107,7 @@ static void gpu_point(jc_emit *e) {
 
 static void columns(jc_emit *e, jc_tape *t, jc_env *row, LLVMValueRef *from, LLVMValueRef to) {
     LLVMValueRef limit = LLVMBuildNSWSub(e->b, to, jc_i64(e, (int64_t)t->w - 1), "");
-    jc_for loop = jc_for_begin(e, *from, limit, jc_i64(e, t->w));
+    jc_for loop = jc_for_begin(e, *from, limit, jc_i64(e, t->w), t->w > 1 ? "column" : "tail");
     jc_env env;
     jc_env_init(&env, e, t, row);
     env.loop[e->k->rank - 1] = loop.i;
@@ -125,18 +126,19 @@ static void host_point(jc_emit *e) {
     jc_tape_init(&vector, e, w);
     jc_tape_init(&single, e, 1);
     jc_env_init(&base, e, &single, NULL);
-    LLVMValueRef points = jc_emit_expr64(&base, product(e, 0, k->rank));
-    LLVMValueRef n = jc_emit_expr64(&base, k->extent[k->rank - 1]);
+    LLVMValueRef points = jc_name(e, jc_emit_expr64(&base, product(e, 0, k->rank)), "points");
+    LLVMValueRef n = jc_name(e, jc_emit_expr64(&base, k->extent[k->rank - 1]), "columns");
     LLVMValueRef begin = LLVMBuildNSWMul(e->b, e->first, jc_i64(e, per_block), "");
     LLVMValueRef end = LLVMBuildNSWMul(e->b, e->last, jc_i64(e, per_block), "");
-    end = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, end, points, ""), end, points);
+    end = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, end, points, ""), end, points), "point.last");
 
-    jc_for rows = jc_for_begin(e, begin, end, jc_i64(e, 0));
+    jc_for rows = jc_for_begin(e, begin, end, jc_i64(e, 0), "point");
     LLVMValueRef number, from, left = LLVMBuildNSWSub(e->b, end, rows.i, "");
     jc_emit_divmod(e, rows.i, n, &number, &from);
+    jc_name(e, number, "row");
     LLVMValueRef rest = LLVMBuildNSWSub(e->b, n, from, "");
-    rows.step = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, left, ""), rest, left);
-    LLVMValueRef to = LLVMBuildNSWAdd(e->b, from, rows.step, "");
+    rows.step = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, left, ""), rest, left), "point.step");
+    LLVMValueRef to = LLVMBuildNSWAdd(e->b, from, rows.step, "column.last");
     jc_env_init(&row, e, &single, &base);
     if (k->rank > 1)
         jc_emit_split_index(&row, number, 0, k->rank - 1u);

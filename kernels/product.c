@@ -11,6 +11,9 @@ void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t til
     p->m = jc_emit_expr(&p->base, m);
     p->n = jc_emit_expr(&p->base, n);
     p->k = jc_emit_expr(&p->base, k->k);
+    jc_name(e, p->m, "m.size");
+    jc_name(e, p->n, "n.size");
+    jc_name(e, p->k, "k.size");
     LLVMValueRef tiles_m = jc_emit_expr(&p->base, jc_ex_cdiv(ex, m, jc_ex_int(ex, tile_m)));
     LLVMValueRef tiles_n = jc_emit_expr(&p->base, jc_ex_cdiv(ex, n, jc_ex_int(ex, tile_n)));
     LLVMValueRef rest, bm, bn = block, batch;
@@ -25,8 +28,8 @@ void jc_product_place(jc_emit *e, jc_product *p, LLVMValueRef block, int64_t til
     /* Tiles start inside of the matrix, so their numbers fit where the sizes do. */
     bm = jc_widen_int(e, bm, LLVMTypeOf(p->m), true);
     bn = jc_widen_int(e, bn, LLVMTypeOf(p->n), true);
-    p->m0 = LLVMBuildNSWMul(e->b, bm, jc_int_of(LLVMTypeOf(bm), tile_m), "");
-    p->n0 = LLVMBuildNSWMul(e->b, bn, jc_int_of(LLVMTypeOf(bn), tile_n), "");
+    p->m0 = LLVMBuildNSWMul(e->b, bm, jc_int_of(LLVMTypeOf(bm), tile_m), "m0");
+    p->n0 = LLVMBuildNSWMul(e->b, bn, jc_int_of(LLVMTypeOf(bn), tile_n), "n0");
 }
 
 LLVMValueRef jc_product_offset(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {
@@ -44,7 +47,7 @@ LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index) {
     jc_env env;
     jc_env_init(&env, e, NULL, &p->base);
     env.loop[second ? k->rank - 1 : k->rank - 2] = index;
-    return jc_emit_expr64(&env, second ? k->b.row : k->a.row);
+    return jc_name(e, jc_emit_expr64(&env, second ? k->b.row : k->a.row), second ? "b.row" : "a.row");
 }
 
 unsigned jc_power_dividing(jc_emit *e, const jc_expr *x, unsigned most) {

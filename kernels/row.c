@@ -151,7 +151,7 @@ static void to_shared(row *r, uint32_t i, LLVMValueRef v) {
     jc_emit *e = r->e;
     LLVMValueRef first = LLVMBuildAnd(e->b, r->lane, jc_i32(e, 31), "");
     unsigned align = r->k->tape[i].ct == JC_CT_F32 ? 4 : 8;
-    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, first, jc_i32(e, 0), ""));
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, first, jc_i32(e, 0), ""), "first_lane");
     e->d->store(e, JC_SHARED, v, slot_at(r, number_of(r, i), r->warp), align);
     jc_if_end(e, &s);
 }
@@ -181,6 +181,12 @@ static LLVMValueRef from_shared(row *r, uint32_t i) {
     return across_lanes(r, i, jc_select(e, has, v, neutral_of(r, i, 1)), group);
 }
 
+/* "v4.row.sum" */
+static LLVMValueRef name_result(row *r, uint32_t i, LLVMValueRef v) {
+    static const char *const what[] = { "sum", "max", "min" };
+    return jc_name(r->e, v, "v%u.row.%s", i, what[r->k->tape[i].op - JC_T_RED_SUM]);
+}
+
 /* The results of pass P, from each thread's partial values V[i], into the row's environment. */
 static void finish_reductions(row *r, unsigned p, LLVMValueRef *v) {
     unsigned lanes = r->k->lanes;
@@ -191,16 +197,16 @@ static void finish_reductions(row *r, unsigned p, LLVMValueRef *v) {
         any = true;
         v[i] = across_lanes(r, i, across_vector(r, i, v[i]), lanes > 32 ? 32 : lanes);
         if (lanes > 32)
-            to_shared(r, i, v[i]);
+            to_shared(r, i, jc_name(r->e, v[i], "v%u.warp", i));
         else
-            r->env.v[i] = v[i];
+            r->env.v[i] = name_result(r, i, v[i]);
     }
     if (!any || lanes <= 32)
         return;
     r->e->d->barrier(r->e);
     for (uint32_t i = 0; i < r->k->ninstrs; i++)
         if (is_reduced_in(r, i, p))
-            r->env.v[i] = from_shared(r, i);
+            r->env.v[i] = name_result(r, i, from_shared(r, i));
 }
 
 /* ---- passes in registers -------------------------------------------------------------------------------------- */
@@ -220,7 +226,7 @@ static void make_chunks(row *r) {
         if (jc_ex_le(k->ex, jc_ex_int(k->ex, (s + 1) * width), k->extent[k->rank - 1]) != JC_YES) {
             LLVMValueRef n = r->columns, x = column;
             jc_same_int(e, &x, &n);
-            r->valid[s] = LLVMBuildICmp(e->b, LLVMIntSLT, x, n, "");
+            r->valid[s] = LLVMBuildICmp(e->b, LLVMIntSLT, x, n, "column.valid");
             column = jc_select(e, r->valid[s], column, jc_i32(e, 0));
             c->store_if = r->row_valid ? LLVMBuildAnd(e->b, r->valid[s], r->row_valid, "") : r->valid[s];
             c->load_if = may_be_empty ? r->valid[s] : NULL;
@@ -256,12 +262,12 @@ static void make_slots(row *r, unsigned p) {
         if (!is_reduced_in(r, i, p))
             continue;
         for (unsigned u = 0; u < r->nacc; u++) {
-            LLVMValueRef slot = jc_alloca(e, acc_type(r, i, r->w), 1, 0);
+            LLVMValueRef slot = jc_alloca(e, acc_type(r, i, r->w), 1, 0, "row.acc");
             LLVMBuildStore(e->b, neutral_of(r, i, r->w), slot);
             r->acc[i * r->nacc + u] = slot;
         }
         if (r->tail) {
-            r->acc_single[i] = jc_alloca(e, acc_type(r, i, 1), 1, 0);
+            r->acc_single[i] = jc_alloca(e, acc_type(r, i, 1), 1, 0, "row.acc.tail");
             LLVMBuildStore(e->b, neutral_of(r, i, 1), r->acc_single[i]);
         }
     }
@@ -284,7 +290,7 @@ static void column_loop(row *r, unsigned p, jc_tape *t, unsigned chunks, LLVMVal
     int64_t width = (int64_t)r->k->lanes * t->w;
     LLVMValueRef n = jc_widen_int(e, r->columns, type, true);
     LLVMValueRef to = LLVMBuildNSWSub(e->b, n, jc_int_of(type, (chunks - 1) * width + t->w - 1), "");
-    jc_for loop = jc_for_begin(e, *from, to, jc_int_of(type, chunks * width));
+    jc_for loop = jc_for_begin(e, *from, to, jc_int_of(type, chunks * width), t == &r->vector ? "column" : "tail");
     jc_env *env = JC_NEWN(e->arena, jc_env, chunks);
     for (unsigned u = 0; u < chunks; u++) {
         jc_env_init(&env[u], e, t, &r->env);
@@ -361,7 +367,7 @@ static void row_stores(row *r, unsigned p) {
     jc_env one;
     jc_env_init(&one, e, &r->vector, &r->env);
     if (k->lanes > 1) {
-        one.store_if = LLVMBuildICmp(e->b, LLVMIntEQ, r->lane, jc_i32(e, 0), "");
+        one.store_if = LLVMBuildICmp(e->b, LLVMIntEQ, r->lane, jc_i32(e, 0), "first_lane");
         if (r->row_valid)
             one.store_if = LLVMBuildAnd(e->b, one.store_if, r->row_valid, "");
     }
@@ -409,7 +415,7 @@ static void init(row *r, jc_emit *e) {
     jc_tape_init(&r->vector, e, r->w);
     jc_tape_init(&r->single, e, 1);
     jc_env_init(&r->base, e, &r->vector, NULL);
-    r->columns = count_columns(r);
+    r->columns = jc_name(e, count_columns(r), "columns");
     r->take = JC_NEWN(e->arena, bool, k->ninstrs);
     r->acc = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs * (size_t)r->nacc);
     r->acc_single = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs);
@@ -430,7 +436,7 @@ static void host_row(row *r, const jc_expr *rows) {
         return;
     }
     r->lane = jc_i32(e, 0);
-    jc_for loop = jc_for_begin(e, from, to, jc_i64(e, 1));
+    jc_for loop = jc_for_begin(e, from, to, jc_i64(e, 1), "row");
     emit_row(r, loop.i);
     jc_for_end(e, &loop);
 }
@@ -446,16 +452,17 @@ static void gpu_row(row *r, const jc_expr *rows) {
         e->shared_at = e->d->shared(e, size);
     if (!narrow)
         number = jc_widen_int(e, number, e->t.i64, false);
-    r->warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "");
+    r->warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "warp");
     r->lane = tid;
     if (per_block > 1) {
         jc_emit_divmod(e, tid, jc_i32(e, k->lanes), &of_block, &r->lane);
+        jc_name(e, r->lane, "lane");
         LLVMTypeRef type = LLVMTypeOf(number);
         number = LLVMBuildNSWMul(e->b, number, jc_int_of(type, per_block), "");
-        number = LLVMBuildNSWAdd(e->b, number, jc_widen_int(e, of_block, type, false), "");
+        number = LLVMBuildNSWAdd(e->b, number, jc_widen_int(e, of_block, type, false), "row");
         if (jc_ex_divisor(k->ex, rows) % per_block != 0) {
             LLVMValueRef n = jc_widen_int(e, jc_emit_expr(&r->base, rows), type, true);
-            r->row_valid = LLVMBuildICmp(e->b, LLVMIntSLT, number, n, "");
+            r->row_valid = LLVMBuildICmp(e->b, LLVMIntSLT, number, n, "row.valid");
             number = jc_select(e, r->row_valid, number, LLVMConstNull(type));
         }
     }

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE /* nftw */
 #include <check.h>
+#include <ctype.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <jansson.h>
@@ -58,6 +59,10 @@ static const char graph_bad[] =
     "    def forward(self, x: \"f32[4]\"):\n"
     "        y: \"f32[8]\" = x + 1;  x = None\n"
     "        return (y,)\n";
+
+/* A graph of inputs x and w, with one statement for y. */
+#define GRAPH(params, statement)                                                                   \
+    "class GraphModule(torch.nn.Module):\n    def forward(self, " params "):\n        " statement "\n        return (y,)\n"
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
     (void)st;
@@ -418,6 +423,36 @@ START_TEST(test_dump) {
 }
 END_TEST
 
+/* What a dump of LLVM's IR is to be read by: instructions of the tape by number and name, loops, rows, sums, arguments. */
+static const struct {
+    const char *file, *arch, *has[9];
+} named[] = {
+    { "norm.py", "sm_90a", { "%thread = ", "%row = ", "ptr addrspace(1) align 16 %p1", "%v0.load = ", "%v2.row.sum = ", "%v7.rsqrt = ",
+                             "br i1 %row.valid, label %store.then", "%p3.at = " } },
+    { "norm.py", "host", { "ptr %args, i64 %first, i64 %last", "%p1 = load ptr", "row.body:", "%row.next = ", "%v2.row.sum = " } },
+    { "point.py", "sm_90a", { "%point = ", "%v0.load = ", "%v1.sin = ", "%v1.sin.fmul", "%v2.load = ", "%p3.at = " } },
+    { "point.py", "host", { "column.body:", "%column.more = ", "%v1.sin = ", "tail.body:", "%points = " } },
+    { "product.py", "sm_90a", { "k.body:", "%k.next = ", "%sum.warp = ", "%a.row = ", "%b.row = ", "round.body:", "%copy.to = ", "%warp.m = " } },
+    { "product.py", "host", { "ptr %tile, i64 %k.size", "k.body:", "%a.row0", "%b.row1", "row.body:" } },
+    { "product.py", "sim", { "%args, ptr %self", "%block = ", "%shared_memory = ", "%shuffled" } },
+};
+
+START_TEST(test_dump_names) {
+    write_text("norm.py", GRAPH("x: \"bf16[s0, 256]\", w: \"bf16[256]\"",
+                                "y: \"bf16[s0, 256]\" = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06, None)"));
+    write_text("point.py", GRAPH("x: \"bf16[s0, 301]\", w: \"f32[s0, 301]\"", "y: \"f32[s0, 301]\" = torch.sin(x) + w"));
+    write_text("product.py", GRAPH("x: \"bf16[s0, 256]\", w: \"bf16[512, 256]\"",
+                                   "y: \"bf16[s0, 512]\" = torch._C._nn.linear(x, w, None)"));
+    result r = jitc("dump --stage=llvm --arch %s %s", named[_i].arch, named[_i].file);
+    expect(&r, 0);
+    for (const char *const *has = named[_i].has; *has; has++)
+        ck_assert_msg(strstr(r.out, *has) != NULL, "%s for %s lacks '%s':\n%.3000s", named[_i].file, named[_i].arch, *has, r.out);
+    for (const char *at = r.out; *at; at++)
+        if ((at[0] == '%' || at[0] == '\n') && isdigit((unsigned char)at[1]))
+            ck_abort_msg("%s for %s has something without a name: %.60s", named[_i].file, named[_i].arch, at);
+}
+END_TEST
+
 START_TEST(test_dump_file) {
     result r = jitc("dump --stage=canonical -o out.txt mul.py");
     expect(&r, 0);
@@ -700,6 +735,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_compile_archs);
     tcase_add_test(t, test_check);
     tcase_add_loop_test(t, test_dump, 0, sizeof dumps / sizeof *dumps);
+    tcase_add_loop_test(t, test_dump_names, 0, sizeof named / sizeof *named);
     tcase_add_test(t, test_dump_file);
     tcase_add_test(t, test_hit_maps_no_llvm);
     tcase_add_loop_test(t, test_run_numbers, 0, sizeof devices / sizeof *devices);

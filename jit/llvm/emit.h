@@ -45,6 +45,7 @@ typedef struct jc_emit {
     LLVMValueRef shared_at;        /* nvptx, sim: the block's shared memory */
     unsigned host_width;           /* host: f32 lanes of a vector register */
     bool soft_f16;                 /* host, sim: the CPU has no f16 conversions */
+    jc_map *names;                 /* somebody reads the IR: how often a name was given; else NULL */
 } jc_emit;
 
 jitc_status jc_emit_fail(jc_emit *e, const char *format, ...) JC_PRINTF(2, 3);
@@ -64,7 +65,7 @@ LLVMValueRef jc_set_lane(jc_emit *e, LLVMValueRef v, unsigned i, LLVMValueRef x)
 LLVMValueRef jc_slice(jc_emit *e, LLVMValueRef v, unsigned first, unsigned n);
 LLVMValueRef jc_undef(LLVMTypeRef type);
 LLVMValueRef jc_gep(jc_emit *e, LLVMTypeRef element, LLVMValueRef base, LLVMValueRef index);
-LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align);
+LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align, const char *name);
 LLVMValueRef jc_call_intrinsic(jc_emit *e, const char *name, LLVMTypeRef *overload, unsigned noverload,
                                LLVMValueRef *args, unsigned nargs);
 LLVMValueRef jc_unary_intrinsic(jc_emit *e, const char *name, LLVMValueRef a); /* overloaded on a's type */
@@ -73,19 +74,28 @@ LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueR
 LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags); /* sets flags where V can have them; returns V */
 LLVMValueRef jc_widen_int(jc_emit *e, LLVMValueRef v, LLVMTypeRef to, bool is_signed); /* or truncates */
 
-/* ---- control flow (emit_build.c) ---- */
+/* ---- names (emit_name.c): each gives V ---- */
+/* Names an instruction or argument that has no name yet. */
+LLVMValueRef jc_name(jc_emit *e, LLVMValueRef v, const char *format, ...) JC_PRINTF(3, 4);
+LLVMValueRef jc_name_arg(jc_emit *e, unsigned arg, LLVMValueRef v);  /* "p0", "n1" */
+LLVMValueRef jc_name_instr(jc_emit *e, uint32_t i, LLVMValueRef v); /* "v3.mul" */
+/* Names what has no name after the named values that it is part of. */
+void jc_name_rest(LLVMModuleRef m, jc_arena *arena);
+
+/* ---- control flow (emit_build.c): NAME is that of the loop variable, and the first word of the blocks' ---- */
 typedef struct jc_if {
     LLVMBasicBlockRef then, end;
 } jc_if;
-jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond);
+jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond, const char *name);
 void jc_if_end(jc_emit *e, jc_if *s);
 
 /* for (i = from; i < to; i += step), signed; I is a value of FROM's type. */
 typedef struct jc_for {
     LLVMBasicBlockRef head, body, end;
     LLVMValueRef i, step;
+    const char *name;
 } jc_for;
-jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step);
+jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step, const char *name);
 void jc_for_end(jc_emit *e, jc_for *s);
 
 /* ---- expressions (emit_expr.c) ---- */

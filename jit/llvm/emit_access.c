@@ -16,12 +16,13 @@ static LLVMValueRef address(jc_env *env, uint32_t i) {
     const jc_instr *in = &e->k->tape[i];
     const jc_access *a = &env->tape->access[i];
     LLVMTypeRef element = jc_memory_type(e, e->k->args[in->arg].dtype);
-    if (!a->rest || env->lane >= 0)
-        return jc_gep(e, element, e->args[in->arg], jc_emit_expr(env, in->index));
     LLVMValueRef at = e->args[in->arg];
+    if (!a->rest || env->lane >= 0)
+        return jc_name(e, jc_gep(e, element, at, jc_emit_expr(env, in->index)), "p%u.at", in->arg);
     if (!jc_ex_is(a->rest, 0))
-        at = jc_gep(e, element, at, jc_emit_expr(env, a->rest));
-    return jc_ex_is(a->move, 0) ? at : jc_gep(e, element, at, jc_emit_expr(env, a->move));
+        at = jc_name(e, jc_gep(e, element, at, jc_emit_expr(env, a->rest)), "p%u.base", in->arg);
+    return jc_ex_is(a->move, 0) ? at
+                                : jc_name(e, jc_gep(e, element, at, jc_emit_expr(env, a->move)), "p%u.at", in->arg);
 }
 
 void jc_emit_bases(jc_env *env, const bool *take) {
@@ -158,7 +159,7 @@ void jc_emit_load(jc_env *env, uint32_t i) {
     all_addresses(env, i, at);
     if (cond) {
         LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
-        jc_if s = jc_if_begin(e, cond);
+        jc_if s = jc_if_begin(e, cond, "load");
         v = load_now(env, i, at);
         LLVMBasicBlockRef after = LLVMGetInsertBlock(e->b);
         jc_if_end(e, &s);
@@ -168,7 +169,8 @@ void jc_emit_load(jc_env *env, uint32_t i) {
         v = phi;
     } else
         v = load_now(env, i, at);
-    env->v[i] = jc_from_memory(e, e->k->args[in->arg].dtype, v);
+    env->v[i] = jc_name_instr(e, i, jc_from_memory(e, e->k->args[in->arg].dtype, v));
+    jc_name(e, v, "v%u.memory", i);
 }
 
 void jc_emit_store(jc_env *env, uint32_t i) {
@@ -178,10 +180,11 @@ void jc_emit_store(jc_env *env, uint32_t i) {
     unsigned w = env->tape->w;
     LLVMValueRef at[1024], cond = condition(env, true);
     LLVMValueRef v = jc_to_memory(e, e->k->args[in->arg].dtype, jc_env_value(env, in->a, a->kind != JC_ACCESS_SAME));
+    jc_name(e, v, "p%u.value", in->arg);
     all_addresses(env, i, at);
     jc_if s;
     if (cond)
-        s = jc_if_begin(e, cond);
+        s = jc_if_begin(e, cond, "store");
     if (a->kind == JC_ACCESS_SAME)
         store_run(e, in->arg, jc_lane(e, v, w - 1), at[0], 1);
     else if (a->kind == JC_ACCESS_RUN)

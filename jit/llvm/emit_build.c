@@ -97,7 +97,7 @@ LLVMValueRef jc_gep(jc_emit *e, LLVMTypeRef element, LLVMValueRef base, LLVMValu
     return LLVMBuildGEP2(e->b, element, base, &index, 1, "");
 }
 
-LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align) {
+LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned align, const char *name) {
     LLVMBuilderRef b = LLVMCreateBuilderInContext(e->c);
     LLVMValueRef at = LLVMGetFirstInstruction(LLVMGetEntryBasicBlock(e->fn));
     if (at)
@@ -106,7 +106,7 @@ LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned al
         LLVMPositionBuilderAtEnd(b, LLVMGetEntryBasicBlock(e->fn));
     if (count > 1)
         type = LLVMArrayType2(type, count);
-    LLVMValueRef slot = LLVMBuildAlloca(b, type, "");
+    LLVMValueRef slot = LLVMBuildAlloca(b, type, name);
     if (align)
         LLVMSetAlignment(slot, align);
     LLVMDisposeBuilder(b);
@@ -148,13 +148,16 @@ LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags) {
 
 /* ---- control flow --------------------------------------------------------------------------------------------- */
 
-static LLVMBasicBlockRef block_of(jc_emit *e, const char *name) {
-    return LLVMAppendBasicBlockInContext(e->c, e->fn, name);
+static LLVMBasicBlockRef block_of(jc_emit *e, const char *name, const char *part) {
+    char text[64] = "";
+    if (e->names)
+        snprintf(text, sizeof text, "%s.%s", name, part);
+    return LLVMAppendBasicBlockInContext(e->c, e->fn, text);
 }
 
-jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond) {
-    jc_if s = { .then = block_of(e, "then"), .end = block_of(e, "endif") };
-    LLVMBuildCondBr(e->b, cond, s.then, s.end);
+jc_if jc_if_begin(jc_emit *e, LLVMValueRef cond, const char *name) {
+    jc_if s = { .then = block_of(e, name, "then"), .end = block_of(e, name, "end") };
+    LLVMBuildCondBr(e->b, jc_name(e, cond, "%s.if", name), s.then, s.end);
     LLVMPositionBuilderAtEnd(e->b, s.then);
     return s;
 }
@@ -165,20 +168,23 @@ void jc_if_end(jc_emit *e, jc_if *s) {
     LLVMPositionBuilderAtEnd(e->b, s->end);
 }
 
-jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step) {
-    jc_for s = { .head = block_of(e, "head"), .body = block_of(e, "body"), .end = block_of(e, "end"), .step = step };
+jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step, const char *name) {
+    jc_for s = { .head = block_of(e, name, "head"), .body = block_of(e, name, "body"), .end = block_of(e, name, "end"),
+                 .step = step, .name = name };
     LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
     LLVMBuildBr(e->b, s.head);
     LLVMPositionBuilderAtEnd(e->b, s.head);
-    s.i = LLVMBuildPhi(e->b, LLVMTypeOf(from), "i");
+    s.i = LLVMBuildPhi(e->b, LLVMTypeOf(from), name);
     LLVMAddIncoming(s.i, &from, &before, 1);
-    LLVMBuildCondBr(e->b, LLVMBuildICmp(e->b, LLVMIntSLT, s.i, to, ""), s.body, s.end);
+    jc_name(e, from, "%s.first", name);
+    LLVMValueRef more = jc_name(e, LLVMBuildICmp(e->b, LLVMIntSLT, s.i, to, ""), "%s.more", name);
+    LLVMBuildCondBr(e->b, more, s.body, s.end);
     LLVMPositionBuilderAtEnd(e->b, s.body);
     return s;
 }
 
 void jc_for_end(jc_emit *e, jc_for *s) {
-    LLVMValueRef next = LLVMBuildNSWAdd(e->b, s->i, s->step, "");
+    LLVMValueRef next = jc_name(e, LLVMBuildNSWAdd(e->b, s->i, s->step, ""), "%s.next", s->name);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
     LLVMAddIncoming(s->i, &next, &from, 1);
     LLVMBuildBr(e->b, s->head);

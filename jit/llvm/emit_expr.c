@@ -67,9 +67,11 @@ static LLVMValueRef loop_value(jc_env *env, unsigned d) {
         jc_emit_fail(e, "A kernel uses loop variable %u where it has no value.", d);
         return jc_i32(e, 0);
     }
-    LLVMValueRef v = at->loop[d];
-    if (d == e->k->rank - 1u && env->lane > 0)
+    LLVMValueRef v = jc_name(e, at->loop[d], "i%u", d);
+    if (d == e->k->rank - 1u && env->lane > 0) {
         v = LLVMBuildAdd(e->b, v, LLVMConstInt(LLVMTypeOf(v), (unsigned)env->lane, false), "");
+        jc_name(e, v, "i%u.%d", d, env->lane);
+    }
     return v;
 }
 

@@ -411,6 +411,7 @@ void jc_emit_instr(jc_env *env, uint32_t i) {
         }
         env->v[i] = ops[in->op](e, in, e->k->tape[in->a].ct, a, env->tape->exact[i]);
     }
+    jc_name_instr(e, i, env->v[i]);
 }
 
 void jc_emit_loads(jc_env *env, const bool *take) {

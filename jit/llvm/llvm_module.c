@@ -67,7 +67,7 @@ static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
                                    gpu ? LLVMCodeModelDefault : LLVMCodeModelSmall);
 }
 
-jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err) {
+jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, bool named, jc_error *err) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     char text[64];
     jc_target_text(t, text);
@@ -77,6 +77,7 @@ jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, jc_error *err) {
                        "The LLVM that libjitc was built with (%s) cannot generate code for %s. sm_100 and sm_120 need LLVM 20, "
                        "sm_103 needs LLVM 21.", JC_LLVM_VERSION, text);
     l->context = LLVMContextCreate();
+    LLVMContextSetDiscardValueNames(l->context, !named);
     LLVMContextSetDiagnosticHandler(l->context, diagnose, l);
     l->module = LLVMModuleCreateWithNameInContext("kernel", l->context);
     l->builder = LLVMCreateBuilderInContext(l->context);
@@ -104,7 +105,7 @@ static bool run_passes(jc_llvm *l, const jc_target *t) {
     return false;
 }
 
-jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, bool ir, jc_error *err) {
+jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, jc_arena *names, jc_error *err) {
     char *message = NULL;
     if (LLVMVerifyModule(l->module, LLVMReturnStatusAction, &message)) {
         jc_fail(err, JITC_E_COMPILE, "The LLVM IR of kernel %s is malformed: %s", name, message);
@@ -114,8 +115,10 @@ jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, b
     LLVMDisposeMessage(message);
     if (!run_passes(l, t))
         return jc_fail(err, JITC_E_COMPILE, "LLVM's passes failed on kernel %s: %s", name, l->message);
-    if (ir)
+    if (names) {
+        jc_name_rest(l->module, names); /* what the passes made */
         l->ir = LLVMPrintModuleToString(l->module);
+    }
     message = NULL;
     LLVMCodeGenFileType kind = t->dialect == JC_DIALECT_NVPTX ? LLVMAssemblyFile : LLVMObjectFile;
     if (LLVMTargetMachineEmitToMemoryBuffer(l->machine, l->module, kind, &message, &l->output)) {

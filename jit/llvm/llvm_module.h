@@ -17,10 +17,11 @@ typedef struct jc_llvm {
     char message[512];   /* of the first error that LLVM reported, "" when there is none */
 } jc_llvm;
 
-/* Zero L first; close in any case. */
-jitc_status jc_llvm_open(jc_llvm *l, const jc_target *target, jc_error *err);
-/* Verifies, optimises and generates code into l->output; with IR the module's text is kept in l->ir. */
-jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *target, const char *name, bool ir, jc_error *err);
+/* Zero L first; close in any case.  NAMED: values keep their names. */
+jitc_status jc_llvm_open(jc_llvm *l, const jc_target *target, bool named, jc_error *err);
+/* Verifies, optimises and generates code into l->output.  NAMES is where names are made for the module's text, which is then kept in
+   l->ir; NULL: nobody wants it. */
+jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *target, const char *name, jc_arena *names, jc_error *err);
 void jc_llvm_close(jc_llvm *l);
 
 #endif
