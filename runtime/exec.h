@@ -41,13 +41,13 @@ bool jc_shape_output(const jc_exec *e, const jc_shape *s, uint32_t i, DLTensor *
 bool jc_shape_output_alone(const jc_exec *e, const jc_shape *s, uint32_t i);
 int64_t jc_shape_output_offset(const jc_exec *e, const jc_shape *s, uint32_t i); /* of a view of an input: bytes */
 
-/* What shapes with LO[sym] <= value <= HI[sym] need at most; ESCAPES has room for one per escape. TEMP: copies of inputs that are not
+/* What shapes of plan P with LO[sym] <= value <= HI[sym] need at most; ESCAPES has room for one per escape. TEMP: copies of inputs that are not
    aligned, but for those marked in SKIP (NULL: all). JITC_E_INPUT when that overflows. */
 typedef struct jc_exec_most {
     size_t arena, temp;
     size_t *escapes;
 } jc_exec_most;
-jitc_status jc_exec_bounds(const jc_exec *e, const int64_t *lo, const int64_t *hi, const bool *skip, jc_exec_most *out,
+jitc_status jc_exec_bounds(const jc_plan *p, const int64_t *lo, const int64_t *hi, const bool *skip, jc_exec_most *out,
                            jc_error *err);
 
 /* ---- frames: runtime/exec_frame.c ------------------------------------------------------------------------------- */

@@ -81,9 +81,8 @@ static jitc_status copies(const jc_plan *p, const range *r, const bool *skip, si
     return JITC_OK;
 }
 
-jitc_status jc_exec_bounds(const jc_exec *e, const int64_t *lo, const int64_t *hi, const bool *skip, jc_exec_most *out,
+jitc_status jc_exec_bounds(const jc_plan *p, const int64_t *lo, const int64_t *hi, const bool *skip, jc_exec_most *out,
                            jc_error *err) {
-    const jc_plan *p = e->plan;
     range r = { lo, hi, p->nsyms, err };
     out->arena = out->temp = 0;
     for (uint32_t i = 0; i < p->nescapes; i++)

@@ -178,7 +178,7 @@ static const struct {
 
 /* Each header alone, as strictly as the compiler can. */
 START_TEST(headers_compile) {
-    static const char *const headers[] = { "bundle", "context", "dlpack", "executable", "explain", "jitc", "model", "op", "status", "value" };
+    static const char *const headers[] = { "bundle", "context", "dlpack", "executable", "explain", "frame", "jitc", "model", "op", "status", "value" };
     char command[2048];
     snprintf(command, sizeof command, "%s --version > /dev/null 2>&1", languages[_i].compiler);
     if (system(command) != 0) {

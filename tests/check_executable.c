@@ -244,6 +244,142 @@ START_TEST(inputs) {
 }
 END_TEST
 
+/* ---- running a class -------------------------------------------------------------------------------------------- */
+
+static const jitc_layer_name *last_layer;
+
+/* demo::scale(Tensor x, LayerName layer, int n, float f) -> Tensor: x * n * f */
+static int scale(jitc_call *call, const DLTensor *x, const jitc_layer_name *layer, int64_t n, double f, DLTensor *out) {
+    const float *from = x->data;
+    float *to = out->data;
+    (void)call;
+    last_layer = layer;
+    for (int64_t i = 0; i < x->shape[0] * x->shape[1]; i++)
+        to[i] = from[i] * (float)n * (float)f;
+    return 0;
+}
+
+/* A member's values in the order of the class: X and W are the piece's first two parameters. */
+static void values_of(uint32_t piece, DLTensor *x, DLTensor *w, jitc_value values[5]) {
+    const jitc_value own[2] = { { .tag = JITC_TENSOR, .tensor = x }, { .tag = JITC_TENSOR, .tensor = w } };
+    jitc_piece_input in[5];
+    ck_assert_int_eq(jitc_piece_inputs(model, piece, in, 5), JITC_OK);
+    for (int i = 0; i < 5; i++)
+        values[i] = in[i].param == JITC_NO_PARAM ? in[i].literal : own[in[i].param];
+}
+
+START_TEST(run_by_class) {
+    static float x[16], w[64], mine[16];
+    int64_t rows[2] = { 2, 8 }, square[2] = { 8, 8 };
+    DLTensor xt = { .data = x, .device = { kDLCPU, 0 }, .ndim = 2, .dtype = { kDLFloat, 32, 1 }, .shape = rows };
+    DLTensor wt = xt, own = xt;
+    jitc_value values[5], got[2] = { { .tag = JITC_NONE }, { .tag = JITC_NONE } };
+    jitc_op_options op = { .struct_size = sizeof op };
+    const jitc_executable *exe = class_of(model, 0);
+    jitc_frame *frame;
+    wt.data = w;
+    wt.shape = square;
+    own.data = mine;
+    for (int i = 0; i < 16; i++)
+        x[i] = (float)i;
+    for (int i = 0; i < 8; i++)
+        w[9 * i] = 2;
+    ck_assert_int_eq(jitc_op_register(ctx, "demo::scale(Tensor x, LayerName layer, int n, float f) -> Tensor",
+                                      (jitc_plain_function)scale, &op), JITC_OK);
+    ck_assert_int_eq(jitc_frame_new(model, NULL, &frame), JITC_OK);
+    values_of(0, &xt, &wt, values);
+    ck_assert_msg(jitc_executable_run(exe, frame, NULL, values, 5, got, 2) == JITC_OK, "%s", jitc_context_error(ctx));
+    for (int i = 0; i < 16; i++) /* 2 x, times 3 * 0.5 */
+        ck_assert(((const float *)got[0].tensor->data)[i] == 3 * x[i]);
+    ck_assert_str_eq(jitc_layer_name_text(last_layer), "layers.0");
+    ck_assert_int_eq(got[1].tensor->shape[1], 4);
+    ck_assert_ptr_eq(got[1].tensor->data, got[0].tensor->data);
+    values_of(2, &xt, &wt, values);
+    got[0] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &own }; /* into the caller's memory */
+    got[1] = (jitc_value){ .tag = JITC_NONE };
+    ck_assert_msg(jitc_executable_run(exe, frame, NULL, values, 5, got, 2) == JITC_OK, "%s", jitc_context_error(ctx));
+    for (int i = 0; i < 16; i++) /* times 4 * 0.25 */
+        ck_assert(mine[i] == 2 * x[i]);
+    ck_assert_str_eq(jitc_layer_name_text(last_layer), "layers.1");
+    ck_assert_int_eq(jitc_executable_run(exe, frame, NULL, values, 4, got, 2), JITC_E_USAGE);
+    ck_assert_str_ne(jitc_context_error(ctx), "");
+    jitc_model *old = model;
+    build(NULL);
+    ck_assert_int_eq(jitc_executable_run(class_of(model, 0), frame, NULL, values, 5, got, 2), JITC_E_USAGE);
+    ck_assert_str_eq(jitc_context_error(ctx), "the frame is of another model than submod_0");
+    jitc_frame_free(frame);
+    jitc_model_free(old);
+}
+END_TEST
+
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(memory) {
+    const jitc_symbol five = { "s7", 5 }, all = { NULL, 5 }, other = { "s8", 5 }, large = { "s7", 513 };
+    jitc_memory m = { .struct_size = sizeof m };
+    uint64_t bytes[2] = { 9, 9 };
+    ck_assert_msg(jitc_executable_memory(class_of(model, 0), &five, 1, &m, bytes, 2) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_uint_eq(bytes[0], 5 * 8 * 4);
+    ck_assert_uint_eq(bytes[1], 0); /* a part of the first */
+    ck_assert_uint_eq(m.results, 160);
+    ck_assert_uint_ge(m.scratch, 160); /* what demo::scale reads */
+    ck_assert_uint_le(m.scratch, 512);
+    ck_assert_uint_ge(m.copies, 160 + 256); /* x and w */
+    ck_assert_uint_le(m.copies, 160 + 256 + 512);
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 1), &all, 1, &m, bytes, 2), JITC_OK);
+    ck_assert_uint_eq(bytes[0], 0); /* a view of an input */
+    ck_assert_uint_eq(bytes[1], 5 * 3 * 4);
+    ck_assert_uint_eq(m.scratch, 0);
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 1), &all, 1, &m, NULL, 0), JITC_OK);
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 0), NULL, 0, &m, NULL, 0), JITC_E_USAGE);
+    ck_assert_str_eq(jitc_context_error(ctx), "there is no value for symbol s7 of submod_0");
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 0), &other, 1, &m, NULL, 0), JITC_E_USAGE);
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 0), &large, 1, &m, NULL, 0), JITC_E_INPUT);
+    ck_assert_int_eq(jitc_executable_memory(class_of(model, 0), &five, 1, &m, bytes, 1), JITC_E_USAGE);
+}
+END_TEST
+
+typedef struct meter {
+    uint64_t bytes;
+} meter;
+
+static void *take(void *user, size_t size, void *stream) {
+    meter *m = user;
+    (void)stream;
+    m->bytes += size;
+    return aligned_alloc(256, (size + 255) / 256 * 256);
+}
+
+static void give(void *user, void *block, size_t size, void *stream) {
+    (void)user;
+    (void)size;
+    (void)stream;
+    free(block);
+}
+
+/* What is said is what a frame then takes. */
+START_TEST(memory_of_model) {
+    static const uint32_t flags[] = { JITC_RESERVE_GRAPHS | JITC_RESERVE_RESULTS, JITC_RESERVE_PIECES | JITC_RESERVE_RESULTS,
+                                      JITC_RESERVE_CLASSES | JITC_RESERVE_UNALIGNED };
+    const jitc_symbol symbols = { "s7", 100 };
+    jitc_op_options op = { .struct_size = sizeof op };
+    ck_assert_int_eq(jitc_op_register(ctx, "demo::scale(Tensor x, LayerName layer, int n, float f) -> Tensor",
+                                      (jitc_plain_function)scale, &op), JITC_OK);
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        meter m = { 0 };
+        jitc_frame_options o = { .struct_size = sizeof o, .alloc = take, .free = give, .user = &m };
+        jitc_frame *frame;
+        uint64_t bytes = 0;
+        ck_assert_msg(jitc_model_memory(model, &symbols, 1, flags[i], &bytes) == JITC_OK, "%s", jitc_context_error(ctx));
+        ck_assert_int_eq(jitc_frame_new(model, &o, &frame), JITC_OK);
+        ck_assert_int_eq(jitc_frame_reserve(frame, &symbols, 1, flags[i], NULL), JITC_OK);
+        ck_assert_uint_eq(bytes, m.bytes);
+        ck_assert_uint_ge(bytes, 100 * 8 * 4);
+        jitc_frame_free(frame);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("executable");
     TCase *c = tcase_create("all");
@@ -253,6 +389,9 @@ int main(void) {
     tcase_add_test(c, results);
     tcase_add_test(c, symbols_and_variants);
     tcase_add_test(c, inputs);
+    tcase_add_test(c, run_by_class);
+    tcase_add_test(c, memory);
+    tcase_add_test(c, memory_of_model);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

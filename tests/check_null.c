@@ -156,6 +156,22 @@ static void classes(void) {
     FILES("out", jitc_executable_get_symbol, exe, 0, NULL);
     USAGE(jitc_executable_get_variant, NULL, 0, &variant);
     FILES("out", jitc_executable_get_variant, exe, 0, NULL);
+    jitc_memory memory = { .struct_size = sizeof memory };
+    jitc_frame *frame;
+    uint64_t bytes;
+    jitc_value value = { .tag = JITC_NONE };
+    ck_assert_int_eq(jitc_frame_new(model, NULL, &frame), JITC_OK);
+    USAGE(jitc_executable_run, NULL, frame, NULL, &value, 1, &value, 1);
+    FILES("frame", jitc_executable_run, exe, NULL, NULL, &value, 1, &value, 1);
+    FILES("values", jitc_executable_run, exe, frame, NULL, NULL, 1, &value, 1);
+    FILES("results", jitc_executable_run, exe, frame, NULL, &value, 1, NULL, 1);
+    USAGE(jitc_executable_memory, NULL, NULL, 0, &memory, NULL, 0);
+    FILES("symbols", jitc_executable_memory, exe, NULL, 1, &memory, NULL, 0);
+    FILES("out", jitc_executable_memory, exe, NULL, 0, NULL, NULL, 0);
+    USAGE(jitc_model_memory, NULL, NULL, 0, 0, &bytes);
+    FILES("symbols", jitc_model_memory, model, NULL, 1, 0, &bytes);
+    FILES("bytes", jitc_model_memory, model, NULL, 0, 0, NULL);
+    jitc_frame_free(frame);
     USAGE(jitc_piece_inputs, NULL, 0, &input, 1);
     FILES("out", jitc_piece_inputs, model, 0, NULL, 1);
 }

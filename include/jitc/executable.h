@@ -6,7 +6,7 @@
  *
  * Ownership: executables, and every text and array below, belong to the model and are valid until it is freed.
  * Threads: a const jitc_executable is safe to share; what it answers never changes.
- * Nothing here opens a device or loads code, but jitc_executable_run.
+ * Nothing here opens a device or loads code, but jitc_executable_run() and jitc_model_memory().
  *
  * Expressions are texts over the symbols of the class ("s0", "2*s0 + 8"), which are named as in the class's first member; so are the
  * parameters.  Parameters of a class are in canonical order: by first use, lifted literals among them.  jitc_piece_inputs() says for any
@@ -15,7 +15,7 @@
 #ifndef JITC_EXECUTABLE_H
 #define JITC_EXECUTABLE_H
 
-#include "jitc/model.h"
+#include "jitc/frame.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -105,6 +105,34 @@ typedef struct jitc_piece_input {
  * the piece's parameter, or the literal. JITC_E_USAGE: N is not the number of the class's parameters.
  */
 JITC_API jitc_status jitc_piece_inputs(const jitc_model *model, uint32_t piece, jitc_piece_input *out, uint32_t n);
+
+/*
+ * Runs the class in a frame of its model, with any member's values: one per parameter of the class (JITC_TENSOR, JITC_INT, JITC_NAME,
+ * and for literals what jitc_piece_inputs() gave).  Results, memory, stream and failures as for jitc_frame_run_piece(); results in the
+ * frame's memory are valid until it runs that class again, by whatever member. JITC_E_USAGE: the frame is another model's.
+ */
+JITC_API jitc_status jitc_executable_run(const jitc_executable *exe, jitc_frame *frame, void *stream,
+                                         const jitc_value *values, uint32_t nvalues, jitc_value *results, uint32_t nresults);
+
+typedef struct jitc_memory {
+    size_t struct_size;
+    uint64_t scratch; /* bytes of device memory within a call: of what is neither an input nor a result */
+    uint64_t results; /* of all results that have memory of their own, each storage once */
+    uint64_t copies;  /* if no input were aligned: for the copies */
+} jitc_memory;
+/*
+ * Device memory that a call of the class takes for these values of its symbols (SYMBOLS: by the names of the first member; NULL stands for all
+ * others).  BYTES, where not NULL, gets the bytes of each result, N_RESULTS of them: 0 for one that is a view, an integer or None, or
+ * shares the storage of an earlier one.  JITC_E_USAGE: a symbol without a value, no such symbol, or split_only; JITC_E_INPUT: values that it
+ * was not compiled for, or sizes that overflow.
+ */
+JITC_API jitc_status jitc_executable_memory(const jitc_executable *exe, const jitc_symbol *symbols, uint32_t nsymbols,
+                                            jitc_memory *out, uint64_t *bytes, uint32_t nresults);
+
+/* Device memory that jitc_frame_reserve() with the same arguments would allocate in a new frame without anything bound.  Opens the
+   device and loads the executables, allocates nothing there.  Fails as that does. */
+JITC_API jitc_status jitc_model_memory(jitc_model *model, const jitc_symbol *symbols, uint32_t n, uint32_t flags,
+                                       uint64_t *bytes);
 
 #ifdef __cplusplus
 }

@@ -102,7 +102,7 @@ static jitc_status add_variant(const reserving *r, uint32_t group, uint32_t vari
     JC_TRY(jc_model_exec(r->f->m, g->cls, variant, &e, r->err));
     const jc_plan *plan = jc_exec_plan(e);
     jc_exec_most most = { .escapes = JC_NEWN(r->arena, size_t, plan->nescapes) };
-    JC_TRY(jc_exec_bounds(e, lo, hi, bound_inputs(r, group, plan->ninputs), &most, r->err));
+    JC_TRY(jc_exec_bounds(plan, lo, hi, bound_inputs(r, group, plan->ninputs), &most, r->err));
     if (!(r->flags & JITC_RESERVE_UNALIGNED))
         most.temp = 0;
     JC_TRY(jc_frame_reserve(r->f->memory, e, &most, r->stream, r->err));

@@ -3,6 +3,7 @@ jit_libjit_la_SOURCES += \
 	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
 	jit/api/context.c \
 	jit/api/executable.c jit/api/executable.h \
+	jit/api/executable_run.c \
 	jit/api/frame.c jit/api/frame_priv.h \
 	jit/api/frame_instance.c \
 	jit/api/frame_place.c \
