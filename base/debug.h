@@ -18,7 +18,8 @@
     X(LLVM, "llvm", "LLVM IR of each kernel")                                                      \
     X(PTX, "ptx", "PTX of each kernel")                                                            \
     X(RUN, "run", "each step of a run")                                                            \
-    X(TIME, "time", "phase times")
+    X(TIME, "time", "phase times")                                                                 \
+    X(POISON, "poison", "no lines, but memory of a run starts as 0xff bytes: what nothing wrote shows as NaN")
 
 enum {
 #define JC_DEBUG_BIT(id, name, help) JC_DEBUG_##id##_INDEX,

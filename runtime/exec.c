@@ -283,6 +283,13 @@ static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error
 
 /* ---- a call ---------------------------------------------------------------------------------------------------- */
 
+/* What a step reads though nothing wrote it is NaN then, or -1, and not what an earlier call left there. */
+static jitc_status poison_buffers(jc_run *r, jc_error *err) {
+    for (uint32_t i = 0; i < r->e->plan->nbuffers; i++)
+        JC_TRY(r->e->d->ops->fill(r->e->d, r->buffers[i], 0xff, r->s->buffers[i], r->call->stream, err));
+    return JITC_OK;
+}
+
 static jitc_status place_buffers(jc_run *r, jc_error *err) {
     const jc_plan *p = r->e->plan;
     JC_TRY(jc_frame_grow(r->f, &r->f->arena, r->s->arena, r->call->stream, err));
@@ -296,7 +303,7 @@ static jitc_status place_buffers(jc_run *r, jc_error *err) {
                         : r->f->arena.at          ? r->f->arena.at + r->s->slots[2 * b->slot + 1]
                                                   : NULL;
     }
-    return JITC_OK;
+    return r->call->log && r->call->log->debug & JC_DEBUG_POISON ? poison_buffers(r, err) : JITC_OK;
 }
 
 /* The caller's tensor, strides written out. */

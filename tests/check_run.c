@@ -146,6 +146,38 @@ static const graph_case cases[] = {
     { "write input", "x: \"f32[s0, 8]\"", "a = x + 1.0\nx *= 3.0;  imul: \"f32[s0, 8]\" = x\nz = a + imul", "z", 0, NULL },
     { "arange", S "x: \"f32[s0, 4]\"", "a = torch.arange(s0, dtype = torch.int64, device = device(type='cuda', index=0))\nb = a.to(torch.float32)\nc = b.unsqueeze(-1)\nz = x + c", "z", 0, NULL },
     { "masked fill", "x: \"f32[s0, 6]\", m: \"b8[s0, 6]\"", "y = x.masked_fill(m, 0)", "y", 0, NULL },
+    /* order: what a kernel reads was written before */
+    { "sum of what a product takes", "x: \"f32[s0, 8]\", w: \"f32[5, 8]\"", "a = torch.tanh(x)\ns: \"f32[8]\" = a.sum(dim = 0)\ny: \"f32[s0, 5]\" = torch._C._nn.linear(a, w)", "s, y", 0, NULL },
+    { "cast and sum of what a product takes", "x: \"bf16[s0, 256]\", w: \"bf16[128, 256]\"",
+      "a = torch._C._nn.silu(x)\ny: \"bf16[s0, 128]\" = torch._C._nn.linear(a, w)\nf = a.float()\ns: \"f32[256]\" = f.sum(dim = 0)", "s, y", 1e-2, NULL },
+    { "sum of a cast, then a product", "x: \"f32[s0, 64]\", w: \"bf16[8, 64]\"",
+      "a = torch.sigmoid(x)\nb = a.to(torch.bfloat16)\nf = b.float()\ns: \"f32[64]\" = f.sum(dim = 0)\ny: \"bf16[s0, 8]\" = torch._C._nn.linear(b, w)", "s, y", 0, NULL },
+    { "product of a sum that others use", "x: \"f16[s0, 7, 7]\"",
+      "s: \"f16[s0, 7]\" = x.sum(dim = -1)\nr = torch.relu(s)\nu = r.unsqueeze(1)\nd: \"f16[s0, 7, 7]\" = u - x\ny = torch._C._nn.linear(s, s)", "r, d, y", 0, NULL },
+    { "product of a sum over rows", "x: \"f32[s0, 8]\", w: \"f32[5, 8]\"",
+      "s: \"f32[1, 8]\" = x.sum(dim = 0, keepdim = True)\nr = torch.exp(s * 0.1)\nd = r - x\ny: \"f32[1, 5]\" = torch._C._nn.linear(s, w)\nm: \"f32[8]\" = d.mean(dim = 0)", "d, y, m", 0, NULL },
+    { "stack of what a product takes", "x: \"f32[s0, 8]\", w: \"f32[5, 8]\"",
+      "a = torch.tanh(x)\nb = a * 2.0\nt: \"f32[2, s0, 8]\" = torch.stack((a, b), dim = 0)\ns: \"f32[2, 8]\" = t.sum(dim = 1)\ny: \"f32[s0, 5]\" = torch._C._nn.linear(b, w)\nz = a - 1.0", "s, y, z", 0, NULL },
+    { "cat of what a product takes", "x: \"bf16[s0, 16]\", w: \"bf16[24, 16]\"",
+      "a = torch.tanh(x)\nt: \"bf16[s0, 32]\" = torch.cat((a, x), dim = -1)\nm: \"bf16[32]\" = t.sum(dim = 0)\ny: \"bf16[s0, 24]\" = torch._C._nn.linear(a, w)\n"
+      "v: \"bf16[s0, 40]\" = torch.cat((y, a), dim = -1)", "m, v", 0, NULL },
+    { "transposed sums and products", "x: \"f32[s0, 6]\", w: \"f32[4, 6]\"",
+      "a = torch.exp(x)\nt: \"f32[6, s0]\" = a.t()\nb = t * 0.5\ns: \"f32[6]\" = b.sum(dim = -1)\ny: \"f32[s0, 4]\" = torch._C._nn.linear(a, w)\nr: \"f32[s0]\" = a.sum(dim = -1)\nz = a + y.sum(dim = -1, keepdim = True)", "s, y, r, z", 1e-4, NULL },
+    { "clone between", "x: \"f32[s0, 8]\", w: \"f32[8, 8]\"",
+      "a = torch.tanh(x)\nc = a.clone()\ns: \"f32[8]\" = a.sum(dim = 0)\nc *= 2.0;  imul: \"f32[s0, 8]\" = c\ny: \"f32[s0, 8]\" = torch._C._nn.linear(imul, w)\nz = a - y\nq: \"f32[8]\" = imul.sum(dim = 0)", "s, y, z, q", 0, NULL },
+    { "call after a sum", "x: \"f32[s0, 8]\"",
+      "a = torch.tanh(x)\ns: \"f32[8]\" = a.sum(dim = 0)\nb: \"f32[s0, 8]\" = torch.ops.test.twice(a, 3, 'layers.0')\nm: \"f32[s0, 1]\" = a.mean(dim = -1, keepdim = True)\nc: \"f32[s0, 8]\" = b * m", "s, c", 0, ops },
+    { "bits of what is summed", "x: \"f32[s0, 8]\"", "a = torch.tanh(x)\ns: \"f32[8]\" = a.sum(dim = 0)\ni: \"i32[s0, 8]\" = a.view(torch.int32)\nj = i & -65536", "s, j", 0, NULL },
+    { "chain of products and sums", "x: \"f32[s0, 8]\", w: \"f32[8, 8]\"",
+      "a = torch.tanh(x)\ny: \"f32[s0, 8]\" = torch._C._nn.linear(a, w)\nb = torch.tanh(y)\ns: \"f32[8]\" = b.sum(dim = 0)\nz: \"f32[s0, 8]\" = torch._C._nn.linear(b, w)\n"
+      "c = z + b\nm: \"f32[s0, 1]\" = c.mean(dim = -1, keepdim = True)\nd = c - m\nq: \"f32[8]\" = d.sum(dim = 0)\nv: \"f32[s0, 8]\" = torch._C._nn.linear(d, w)", "s, m, q, v", 1e-4, NULL },
+    { "sums that keep their dims", "x: \"f32[s0, 4, 6]\"",
+      "a: \"f32[1, 4, 6]\" = x.sum(dim = 0, keepdim = True)\nb: \"f32[s0, 1, 6]\" = x.mean(dim = 1, keepdim = True)\nc: \"f32[s0, 1, 1]\" = x.sum(dim = (1, 2), keepdim = True)\n"
+      "d: \"f32[1, 4, 1]\" = x.sum(dim = (0, 2), keepdim = True)\ne = x - b\nf = e * c\ng = f + a\nh = g + d", "a, b, c, d, h", 1e-4, NULL },
+    /* what is written narrower than it was computed is read back so */
+    { "copy to a narrower dtype", "x: \"f32[s0, 8]\", y: \"bf16[s0, 8]\"", "c = y.clone()\nd: \"bf16[s0, 8]\" = c.copy_(x)\nz: \"f32[s0, 8]\" = d.to(torch.float32)\ne = z - x", "d, e", 1e-6, NULL },
+    { "copy of large integers", "x: \"i64[s0, 8]\", y: \"i8[s0, 8]\"", "b = x * 100\nc = y.clone()\nd: \"i8[s0, 8]\" = c.copy_(b)\nz: \"i64[s0, 8]\" = d.to(torch.int64)\ne = z - b", "d, e", 0, NULL },
+    { "product added in place", "x: \"f32[s0, 8]\", w: \"f32[6, 8]\", r: \"f32[s0, 6]\"", "c = r.clone()\ny: \"f32[s0, 6]\" = torch._C._nn.linear(x, w)\nz = c + y\nd: \"f32[s0, 6]\" = c.copy_(z)", "d", 0, NULL },
     /* custom operators */
     { "call", "x: \"f32[s0, 8]\"", "a: \"f32[s0, 8]\" = x + 1.0\nb: \"f32[s0, 8]\" = torch.ops.test.twice(a, 3, 'layers.0')\nc: \"f32[s0, 8]\" = b * 2.0", "c", 0, ops },
     { "call on a view", "x: \"f32[s0, 8]\"", "c = x.chunk(2, dim = -1)\na: \"f32[s0, 4]\" = c[1]\nb: \"f32[s0, 4]\" = torch.ops.test.twice(a, 3, 'layers.0')", "b", 0, ops },
@@ -200,6 +232,69 @@ START_TEST(for_gpus) {
 }
 END_TEST
 
+/* More tensors than a kernel has arguments. */
+static const struct many {
+    const char *name;
+    int n;
+    const char *each;   /* statement per tensor, with its number for %d and the one before for ^; v%d is what is joined */
+    const char *joined; /* the statement, of which %s is the list */
+} manies[] = {
+    { "cat", 501, "v%d = x%d", "z = torch.cat((%s), dim = -1)" },
+    { "cat in three", 1003, "v%d = x%d", "z = torch.cat((%s), dim = 0)" },
+    { "stack", 501, "v%d = x%d", "z = torch.stack((%s), dim = 0)" },
+    { "cat of what is computed", 501, "u%d = x%d * 0.5\nv%d = u%d + x0", "z = torch.cat((%s), dim = -1)" },
+    { "cat of sums", 501, "v%d = x%d.sum(dim = -1, keepdim = True)", "z = torch.cat((%s), dim = -1)" },
+    { "sum of all", 700, "v%d = v^ + x%d", "z = v699 * 2.0" },
+};
+
+static char *many_text(const struct many *m) {
+    char *text, *list;
+    size_t n;
+    bool chain = strchr(m->each, '^') != NULL;
+    FILE *f = open_memstream(&list, &n);
+    for (int i = 0; i < m->n; i++)
+        fprintf(f, "%sv%d", i ? ", " : "", i);
+    fclose(f);
+    f = open_memstream(&text, &n);
+    fprintf(f, "class GraphModule(torch.nn.Module):\n    def forward(self");
+    for (int i = 0; i < m->n; i++)
+        fprintf(f, ", x%d: \"f32[s0, 2]\"", i);
+    fprintf(f, "):\n");
+    if (chain)
+        fprintf(f, "        v0 = x0\n");
+    for (int i = chain; i < m->n; i++) {
+        fprintf(f, "        ");
+        for (const char *p = m->each; *p; p++) {
+            if (p[0] == '%')
+                p++, fprintf(f, "%d", i);
+            else if (p[0] == '^')
+                fprintf(f, "%d", i - 1);
+            else if (fputc(*p, f) == '\n')
+                fprintf(f, "        ");
+        }
+        fprintf(f, "\n");
+    }
+    fprintf(f, "        ");
+    for (const char *p = m->joined; *p; p++)
+        if (p[0] == '%')
+            p++, fprintf(f, "%s", list);
+        else
+            fputc(*p, f);
+    fprintf(f, "\n        return (z,)\n");
+    fclose(f);
+    free(list);
+    return text;
+}
+
+START_TEST(many_tensors) {
+    char *text = many_text(&manies[_i]);
+    graph_case c = { manies[_i].name, NULL, text, NULL, 0, NULL };
+    graph_check(&c, "host", 3, 2);
+    graph_check(&c, "sim", 2, 3);
+    free(text);
+}
+END_TEST
+
 /* The same graph gives the same bytes. */
 START_TEST(deterministic) {
     uint8_t *a, *b;
@@ -216,10 +311,13 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("run");
-    TCase *host = tcase_create("host"), *sim = tcase_create("sim"), *gpu = tcase_create("gpu");
+    TCase *host = tcase_create("host"), *sim = tcase_create("sim"), *gpu = tcase_create("gpu"), *many = tcase_create("many");
     tcase_add_loop_test(host, on_host, 0, NCASES);
     tcase_add_loop_test(host, deterministic, 0, NCASES);
     tcase_add_loop_test(sim, on_sim, 0, NCASES);
+    tcase_add_loop_test(many, many_tensors, 0, (int)(sizeof manies / sizeof *manies));
+    tcase_set_timeout(many, 120);
+    suite_add_tcase(s, many);
     tcase_add_loop_test(gpu, for_gpus, 0, NCASES);
     tcase_set_timeout(host, 60);
     tcase_set_timeout(sim, 60);

@@ -38,7 +38,8 @@ static void record(void *user, const char *op, const jitc_layer_name *name) {
 }
 
 void golden_open(golden_host *h, const char *device) {
-    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = device, .threads = 1, .seed = 5 };
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = device, .threads = 1, .seed = 5,
+                               .debug = "poison" };
     jc_error err = JC_ERROR_INIT;
     memset(h, 0, sizeof *h);
     h->arena = jc_arena_new(NULL);

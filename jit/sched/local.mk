@@ -2,10 +2,13 @@
 jit_libjit_la_SOURCES += \
 	jit/sched/sched.h \
 	jit/sched/schedule.c jit/sched/schedule.h \
+	jit/sched/sched_args.c \
 	jit/sched/sched_gen.c \
 	jit/sched/sched_group.c \
+	jit/sched/sched_made.c \
 	jit/sched/sched_matmul.c \
 	jit/sched/sched_plan.c \
+	jit/sched/sched_set.c \
 	jit/sched/sched_shape.c \
 	jit/sched/sched_values.c
 

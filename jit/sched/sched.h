@@ -7,6 +7,9 @@
  * (sched_gen), so pointwise chains, casts, views and gathers melt into whoever uses them.  What must lie in
  * memory becomes a *root*: a value to be computed over its dims and stored.  Roots over the same space that share data
  * become one kernel.
+ *
+ * What a root loads is settled when it is placed: what lies in memory at that time (`jc_root.stores`).  A value that becomes
+ * real later stays code to the roots before it, for the kernel that stores it may come after theirs.
  */
 #ifndef JC_SCHED_H
 #define JC_SCHED_H
@@ -24,7 +27,7 @@ typedef struct jc_store {
     bool filled;           /* something has written it: a root, a call */
     bool escapes;
     uint32_t index;        /* parameter, or plan buffer */
-    uint32_t conflict;     /* storages with one number may overlap */
+    uint32_t touch;        /* storages with one number may overlap: see jc_may_touch() */
     uint32_t first, last;  /* items that touch it */
 } jc_store;
 
@@ -59,9 +62,16 @@ typedef struct jc_root {
     const jc_rows *rows;
     jc_node *matmul;
     uint32_t join;         /* roots with one number fill parts of one buffer that do not overlap; 0: none */
+    uint32_t stores;       /* storages there were when it was placed: what it may load from */
     jc_set reads;
     int line;
 } jc_root;
+
+/* Loop space of a root: all columns of its rows, or its own dims. */
+static inline uint32_t jc_root_space(const jc_root *r, const jc_expr *const **dims) {
+    *dims = r->rows ? r->rows->full : r->dims;
+    return r->rows ? r->rows->rank : r->rank;
+}
 
 typedef enum jc_item_kind { JC_ITEM_GROUP, JC_ITEM_CALL } jc_item_kind;
 
@@ -75,6 +85,7 @@ typedef struct jc_item {
     const jc_rows *rows;
     jc_node *matmul;
     JC_VEC(jc_root *) roots;
+    struct jc_gen *gen;    /* the tape of the roots so far, or NULL: not made yet */
     /* call */
     jc_node *node;
 } jc_item;
@@ -88,6 +99,7 @@ typedef struct jc_sched {
     jc_lazy *lazy;         /* by value id */
     JC_VEC(jc_store) stores;
     uint32_t set_words;
+    jc_set aliased;        /* storages that may touch another */
     int *last_write;       /* by value id of an owner: index of the last node that writes it, or -1 */
     JC_VEC(jc_item *) items;
     uint32_t njoins;
@@ -109,19 +121,38 @@ jitc_status jc_sched_refuse(jc_sched *s, int line, const char *node, const char 
 
 static inline bool jc_gpu(const jc_sched *s) { return s->options->target.dialect != JC_DIALECT_HOST; }
 
-/* sets (sched_values.c) */
+/* sets (sched_set.c) */
 jc_set jc_set_new(jc_sched *s);
 void jc_set_add(jc_set a, uint32_t i);
 bool jc_set_has(jc_set a, uint32_t i);
 void jc_set_join(jc_sched *s, jc_set a, jc_set b);
-/* Do A and B hold storages that may overlap? */
-bool jc_sets_conflict(jc_sched *s, jc_set a, jc_set b);
+
+/* Whether storages A and B may share bytes: the one answer for whoever moves, joins, fuses, copies or promises. */
+static inline bool jc_may_touch(const jc_sched *s, uint32_t a, uint32_t b) {
+    return s->stores.at[a].touch == s->stores.at[b].touch;
+}
+/* Does A hold a storage that B may touch? Another one than B itself? */
+bool jc_set_touches(const jc_sched *s, jc_set a, uint32_t b);
+bool jc_set_touches_other(const jc_sched *s, jc_set a, uint32_t b);
+/* Do A and B hold storages that may touch? */
+bool jc_sets_touch(const jc_sched *s, jc_set a, jc_set b);
+
+/* sched_made.c: values that no node makes. */
+jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
+                            int line);
+jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);
+/* Reduction V without the dims that it keeps, where these are not the last one alone: what lies in memory is the same, and its
+   dims are those of the rows. */
+jc_value *jc_sched_unkept(jc_sched *s, jc_value *v);
 
 /* sched_values.c: fills s->items, grouping as it goes. */
 jitc_status jc_sched_values(jc_sched *s);
 
 /* sched_group.c: puts a root into a group it may join, or into a new one. */
-jitc_status jc_sched_root(jc_sched *s, jc_root *r);
+void jc_sched_root(jc_sched *s, jc_root *r);
+jc_item *jc_item_new(jc_sched *s, jc_item_kind kind);
+jc_item *jc_item_of_root(jc_sched *s, jc_root *r); /* a group of R alone */
+bool jc_item_gen(jc_sched *s, jc_item *g); /* makes g->gen unless it is there; false: no kernel computes these roots */
 
 /* --- generating kernels (sched_gen.c) --- */
 typedef struct jc_gen_ptr {
@@ -134,10 +165,16 @@ typedef struct jc_gen_int {
     uint16_t arg;
 } jc_gen_int;
 
+typedef struct jc_gen_stride {
+    uint32_t store;
+    const jc_expr *expr, *arg; /* over class symbols; in the kernel */
+} jc_gen_stride;
+
 typedef struct jc_gen {
     jc_sched *s;
     jc_kernel *k;
     const jc_item *item;
+    uint32_t stores;           /* of the root at hand: see jc_root */
     jc_exprs *ex;              /* the kernel's */
     const jc_expr *loop[JC_MAX_RANK]; /* loop variable, or 0 where the extent is 1 */
     const jc_expr **sym_map;   /* class symbol -> kernel expression */
@@ -147,17 +184,26 @@ typedef struct jc_gen {
     JC_VEC(jc_ksym) syms;
     JC_VEC(jc_gen_ptr) ptrs;
     JC_VEC(jc_gen_int) ints;
+    JC_VEC(jc_gen_stride) strides; /* of storages: what is read and written at one index has one index expression */
     jc_map *memo;
     uint32_t small;            /* bytes of the smallest element stored or loaded per point */
     bool failed;               /* an index that this kernel cannot serve: the caller must not group so */
 } jc_gen;
 
-/* Generates the tape of a group's roots. False when they cannot share a kernel (nothing is left behind). */
+/* Generates the tape of a group's roots.  False when they cannot share a kernel: GEN is good for nothing then. */
 bool jc_gen_group(jc_gen *gen, jc_sched *s, const jc_item *item);
+/* Appends a root.  False as above. */
+bool jc_gen_root(jc_gen *gen, const jc_root *r);
+/* How many arguments a kernel for R alone has. */
+uint32_t jc_gen_count_args(jc_sched *s, jc_root *r);
+
+/* sched_args.c */
 const jc_expr *jc_gen_expr(jc_gen *gen, const jc_expr *e); /* class expression -> kernel expression */
 uint16_t jc_gen_pointer(jc_gen *gen, uint32_t store, jc_dtype dtype, bool written);
 /* A size or stride as an argument when runtime_sizes is set and it is a constant above 1; else the expression. */
 const jc_expr *jc_gen_size(jc_gen *gen, const jc_expr *e);
+/* Stride E of STORE: of one storage, equal strides are one argument. */
+const jc_expr *jc_gen_stride_of(jc_gen *gen, uint32_t store, const jc_expr *e);
 void jc_gen_finish(jc_gen *gen); /* moves the lists into the kernel */
 
 /* sched_matmul.c: operands, K and dims of a product into the kernel. */

@@ -31,6 +31,12 @@ static uint32_t fail(jc_gen *g) {
     return 0;
 }
 
+/* Where V lies in memory for the root at hand, or JC_NO_STORE: what became real after it was placed is code to it. */
+static uint32_t store_of(const jc_gen *g, jc_value *v) {
+    uint32_t store = g->s->lazy[jc_storage(v)->id].store;
+    return store < g->stores ? store : JC_NO_STORE;
+}
+
 /* --- instructions --- */
 
 /* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran.  After a
@@ -92,47 +98,6 @@ static uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
     return push(g, (jc_instr){ .op = JC_T_ROUND, .ct = (uint8_t)ct(g, a), .dtype = (uint8_t)d, .a = a });
 }
 
-/* --- symbols and arguments --- */
-
-static const jc_expr *int_arg(jc_gen *g, const jc_expr *what, const char *name, int64_t lo, int64_t hi, int64_t divisor) {
-    uint16_t arg = (uint16_t)g->args.n;
-    uint32_t sym = jc_sym_add(g->ex, name);
-    jc_sym *facts = jc_sym_at(g->ex, sym);
-    facts->lo = lo;
-    facts->hi = hi;
-    facts->divisor = divisor;
-    jc_push(g->s->arena, &g->syms, ((jc_ksym){ JC_KSYM_ARG, arg }));
-    jc_push(g->s->arena, &g->args, ((jc_karg){ .kind = JC_KARG_I64, .sym = sym }));
-    jc_push(g->s->arena, &g->ints, ((jc_gen_int){ what, arg }));
-    return jc_ex_sym(g->ex, sym);
-}
-
-static void see_symbol(void *user, uint32_t sym) {
-    jc_gen *g = user;
-    if (g->sym_map[sym])
-        return;
-    const jc_sym *facts = jc_sym_at(g->s->ex, sym);
-    g->sym_map[sym] = int_arg(g, jc_ex_sym(g->s->ex, sym), "s", facts->lo, facts->hi, facts->divisor);
-}
-
-const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
-    if (e->kind == JC_EX_CONST)
-        return jc_ex_int(g->ex, e->value);
-    jc_ex_symbols(e, see_symbol, g);
-    return jc_ex_subst(g->ex, e, g->sym_map, jc_sym_count(g->s->ex));
-}
-
-/* Sizes are told apart only by how they divide, and by whether 31 bits hold them: kernels for other sizes of the same kind are the
-   same kernel.  Strides and products of sizes may be anything, so what is larger than a dim mostly is takes 64 bits. */
-const jc_expr *jc_gen_size(jc_gen *g, const jc_expr *e) {
-    int64_t x, divisor = 1;
-    if (!g->runtime_sizes || !jc_ex_is_const(e, &x) || x <= 1)
-        return jc_gen_expr(g, e);
-    while (divisor < 64 && x % (2 * divisor) == 0)
-        divisor *= 2;
-    return int_arg(g, e, "n", 1, x <= JC_SYM_MAX ? JC_SYM_MAX : INT64_MAX, divisor);
-}
-
 /* The largest index of a dim of EXTENT; of one that is no constant at least what most dims allow, so that kernels do not differ by
    less. */
 static int64_t last_index(jc_exprs *ex, const jc_expr *extent) {
@@ -144,28 +109,14 @@ static int64_t last_index(jc_exprs *ex, const jc_expr *extent) {
     return hi - 1 > JC_SYM_MAX ? hi - 1 : JC_SYM_MAX;
 }
 
-uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written) {
-    for (size_t i = 0; i < g->ptrs.n; i++)
-        if (g->ptrs.at[i].store == store && g->ptrs.at[i].dtype == dtype) {
-            g->args.at[g->ptrs.at[i].arg].written |= written;
-            return g->ptrs.at[i].arg;
-        }
-    uint16_t arg = (uint16_t)g->args.n;
-    jc_push(g->s->arena, &g->args, ((jc_karg){ .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written }));
-    jc_push(g->s->arena, &g->ptrs, ((jc_gen_ptr){ store, dtype, arg }));
-    if (jc_dtypes[dtype].size < g->small)
-        g->small = jc_dtypes[dtype].size;
-    return arg;
-}
-
 /* --- memory --- */
 
-static const jc_expr *element(jc_gen *g, const jc_value *v, const at *index) {
+static const jc_expr *element(jc_gen *g, const jc_value *v, uint32_t store, const at *index) {
     const jc_expr *const *strides = jc_type_strides(g->s->ex, g->s->arena, &v->type);
     const jc_expr *e = v->offset ? jc_gen_expr(g, v->offset) : jc_ex_int(g->ex, 0);
     for (uint32_t d = 0; d < v->type.rank; d++)
         if (!jc_ex_is(index->i[d], 0) && !jc_ex_is(strides[d], 0))
-            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index->i[d], jc_gen_size(g, strides[d])));
+            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index->i[d], jc_gen_stride_of(g, store, strides[d])));
     return e;
 }
 
@@ -184,7 +135,7 @@ static uint32_t from_register(jc_gen *g, const jc_value *v, uint32_t store, cons
 
 static uint32_t load(jc_gen *g, const jc_value *v, uint32_t store, const at *index) {
     jc_dtype dtype = (jc_dtype)v->type.dtype;
-    const jc_expr *e = element(g, v, index);
+    const jc_expr *e = element(g, v, store, index);
     uint32_t known = from_register(g, v, store, e);
     if (known != NO_INSTR)
         return known;
@@ -413,7 +364,7 @@ static int weight(const jc_gen *g, const jc_arg *a) {
     if (a->kind != JC_ARG_VALUE)
         return 0;
     const jc_lazy *l = &g->s->lazy[a->value->id];
-    return g->item->matmul && l->matmul == g->item->matmul ? 2 : g->s->lazy[jc_storage(a->value)->id].store == JC_NO_STORE;
+    return g->item->matmul && l->matmul == g->item->matmul ? 2 : store_of(g, a->value) == JC_NO_STORE;
 }
 
 static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
@@ -603,7 +554,7 @@ static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     if (g->failed)
         return 0;
     memset(&key, 0, sizeof key);
-    uint32_t store = g->s->lazy[jc_storage(v)->id].store;
+    uint32_t store = store_of(g, v);
     key.v = v;
     key.version = version(g, store);
     for (uint32_t d = 0; d < v->type.rank; d++)
@@ -612,11 +563,7 @@ static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     uintptr_t known = (uintptr_t)jc_map_get(g->memo, &key, size);
     if (known)
         return (uint32_t)(known - 1);
-    /* A root's own value is what it stores, not what lies there yet. */
-    bool own = false;
-    for (size_t i = 0; i < g->item->roots.n && v->def && !v->base; i++)
-        own |= g->item->roots.at[i]->value == v && g->item->roots.at[i]->store == store;
-    uint32_t x = store != JC_NO_STORE && !own ? load(g, v, store, index) : from_node(g, v, index);
+    uint32_t x = store != JC_NO_STORE ? load(g, v, store, index) : from_node(g, v, index);
     if (!g->failed)
         jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, size), size, (void *)(uintptr_t)(x + 1));
     return g->failed ? 0 : x;
@@ -660,20 +607,30 @@ static at root_index(jc_gen *g, const jc_root *r) {
     return index;
 }
 
-static bool root(jc_gen *g, const jc_root *r) {
+/* X as it comes back from memory of dtype D. */
+static uint32_t kept(jc_gen *g, uint32_t x, jc_dtype d) {
+    bool narrow_float = jc_dtypes[d].cls == 'f' && d != JC_F32 && d != JC_F64;
+    bool narrow_int = jc_dtypes[d].cls != 'f' && jc_dtypes[d].cls != 'b' && jc_dtypes[d].size < 8;
+    return narrow_float || narrow_int ? round_to(g, x, d) : x;
+}
+
+bool jc_gen_root(jc_gen *g, const jc_root *r) {
     at index = root_index(g, r);
     at in = broadcast(g, &r->value->type, r->rank, &index);
+    g->stores = r->stores;
     uint32_t x = generate(g, r->value, &in);
     if (g->failed)
         return false;
     x = convert(g, x, jc_compute_type(r->dtype));
+    if (r->dtype != r->value->type.dtype) /* who reads it from the register reads what memory would have kept of it */
+        x = kept(g, x, r->dtype);
     const jc_expr *e = jc_gen_expr(g, r->offset);
     for (uint32_t d = 0; d < r->rank; d++)
         if (!jc_ex_is(index.i[d], 0))
-            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index.i[d], jc_gen_size(g, r->strides[d])));
+            e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index.i[d], jc_gen_stride_of(g, r->store, r->strides[d])));
     uint16_t arg = jc_gen_pointer(g, r->store, r->dtype, true);
     push(g, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .arg = arg, .a = x, .index = e });
-    return true;
+    return g->args.n <= JC_KERNEL_MAX_ARGS;
 }
 
 bool jc_gen_group(jc_gen *g, jc_sched *s, const jc_item *item) {
@@ -681,17 +638,13 @@ bool jc_gen_group(jc_gen *g, jc_sched *s, const jc_item *item) {
     if (item->matmul && !jc_gen_matmul(g, item))
         return false;
     for (size_t i = 0; i < item->roots.n; i++)
-        if (!root(g, item->roots.at[i]))
+        if (!jc_gen_root(g, item->roots.at[i]))
             return false;
-    return g->args.n < UINT16_MAX;
+    return true;
 }
 
-void jc_gen_finish(jc_gen *g) {
-    jc_kernel *k = g->k;
-    k->tape = g->tape.at;
-    k->ninstrs = (uint32_t)g->tape.n;
-    k->args = g->args.at;
-    k->nargs = (uint32_t)g->args.n;
-    k->syms = g->syms.at;
-    k->nsyms = (uint32_t)g->syms.n;
+uint32_t jc_gen_count_args(jc_sched *s, jc_root *r) {
+    jc_gen g = { 0 };
+    (void)jc_gen_group(&g, s, jc_item_of_root(s, r));
+    return (uint32_t)g.args.n;
 }

@@ -2,19 +2,14 @@
  * jit/sched/sched_group.c - which roots share a kernel.
  *
  * A root is put into the latest earlier group that it may join; joining moves it up, so nothing between may write what it
- * reads, or touch what it writes.  Two roots may share a kernel when their spaces are the same (a root over rows may
- * turn a pointwise group into a row kernel), they have data in common, and the kernel can be generated: whatever one
- * reads of what another of the group stores must be at the same index, so that the value passes in a register.
+ * may touch by reading, or touch what it writes.  Two roots may share a kernel when their spaces are the same (a root over
+ * rows may turn a pointwise group into a row kernel), they have data in common, and the kernel can be generated.  In a kernel
+ * nothing is ordered, so whatever one root reads of what another of the group stores must be the same storage at the same index:
+ * then the value passes in a register.
  */
 #include "jit/sched/sched.h"
 
 #include <string.h>
-
-/* Loop space of a root: all columns of its rows, or its own dims. */
-static uint32_t space(const jc_root *r, const jc_expr *const **dims) {
-    *dims = r->rows ? r->rows->full : r->dims;
-    return r->rows ? r->rows->rank : r->rank;
-}
 
 static bool same_space(jc_sched *s, uint32_t rank, const jc_expr *const *a, const jc_expr *const *b) {
     for (uint32_t d = 0; d < rank; d++)
@@ -25,16 +20,25 @@ static bool same_space(jc_sched *s, uint32_t rank, const jc_expr *const *a, cons
 
 static bool fits(jc_sched *s, const jc_item *g, const jc_root *r) {
     const jc_expr *const *dims;
-    uint32_t rank = space(r, &dims);
+    uint32_t rank = jc_root_space(r, &dims);
     if (g->matmul || r->matmul || rank != g->rank)
         return false;
     return same_space(s, rank, dims, g->dims);
 }
 
-static bool has_root_storing(const jc_item *g, uint32_t store, uint32_t join) {
-    for (size_t i = 0; i < g->roots.n; i++)
-        if (g->roots.at[i]->store == store && (!join || g->roots.at[i]->join != join))
+/* Might R and a root of G meet in memory while both run?  Parts of one buffer do not; what R reads of a storage that G stores is
+   for jc_gen_root() to find in a register, and there only. */
+static bool meets(const jc_sched *s, const jc_item *g, const jc_root *r) {
+    if (jc_set_touches(s, g->reads, r->store))
+        return true;
+    for (size_t i = 0; i < g->roots.n; i++) {
+        const jc_root *other = g->roots.at[i];
+        bool part = r->join && other->join == r->join;
+        if (!part && jc_may_touch(s, other->store, r->store))
             return true;
+        if (jc_set_touches_other(s, r->reads, other->store))
+            return true;
+    }
     return false;
 }
 
@@ -56,53 +60,62 @@ static void add(jc_sched *s, jc_item *g, jc_root *r) {
         g->rows = r->rows;
 }
 
-/* The group with R in it, if a kernel can be generated for that. */
+bool jc_item_gen(jc_sched *s, jc_item *g) {
+    if (g->gen)
+        return true;
+    jc_gen *gen = JC_NEW(s->arena, jc_gen);
+    if (!jc_gen_group(gen, s, g))
+        return false;
+    g->gen = gen;
+    return true;
+}
+
+/* R into G, if a kernel can be generated for that.  What could not be is thrown away, and made again without R when it is needed. */
 static bool try_join(jc_sched *s, jc_item *g, jc_root *r) {
-    jc_item trial = *g;
-    jc_gen gen = { 0 };
-    if (has_root_storing(g, r->store, r->join))
+    const jc_rows *rows = g->rows;
+    if (meets(s, g, r) || !jc_item_gen(s, g) || g->gen->args.n >= JC_KERNEL_MAX_ARGS)
         return false;
-    for (uint32_t i = 0; i < s->stores.n; i++) /* what the group reads must not be overwritten within it */
-        if (jc_set_has(g->reads, i) && i != r->store &&
-            s->stores.at[i].conflict == s->stores.at[r->store].conflict)
-            return false;
-    if (jc_set_has(g->reads, r->store))
+    g->rows = rows ? rows : r->rows;
+    if (!jc_gen_root(g->gen, r)) {
+        g->rows = rows;
+        g->gen = NULL;
         return false;
-    trial.roots.at = JC_NEWN(s->arena, jc_root *, g->roots.n + 1);
-    trial.roots.cap = g->roots.n + 1;
-    memcpy(trial.roots.at, g->roots.at, g->roots.n * sizeof *trial.roots.at);
-    trial.roots.at[trial.roots.n++] = r;
-    trial.rows = g->rows ? g->rows : r->rows;
-    if (!jc_gen_group(&gen, s, &trial))
-        return false;
+    }
     add(s, g, r);
     return true;
 }
 
-jitc_status jc_sched_root(jc_sched *s, jc_root *r) {
+jc_item *jc_item_new(jc_sched *s, jc_item_kind kind) {
+    jc_item *item = JC_NEW(s->arena, jc_item);
+    item->kind = (uint8_t)kind;
+    item->reads = jc_set_new(s);
+    item->writes = jc_set_new(s);
+    return item;
+}
+
+jc_item *jc_item_of_root(jc_sched *s, jc_root *r) {
+    const jc_expr *const *dims;
+    jc_item *g = jc_item_new(s, JC_ITEM_GROUP);
+    g->rank = jc_root_space(r, &dims);
+    memcpy(g->dims, dims, g->rank * sizeof *g->dims);
+    g->matmul = r->matmul;
+    add(s, g, r);
+    return g;
+}
+
+void jc_sched_root(jc_sched *s, jc_root *r) {
     jc_set writes = jc_set_new(s), later_reads = jc_set_new(s), later_writes = jc_set_new(s);
     jc_set_add(writes, r->store);
     s->stores.at[r->store].filled = true;
     for (size_t i = s->items.n; i-- > 0;) {
         jc_item *g = s->items.at[i];
-        if (jc_sets_conflict(s, r->reads, later_writes) || jc_sets_conflict(s, writes, later_writes) ||
-            jc_sets_conflict(s, writes, later_reads))
+        if (jc_sets_touch(s, r->reads, later_writes) || jc_sets_touch(s, writes, later_writes) ||
+            jc_sets_touch(s, writes, later_reads))
             break;
         if (g->kind == JC_ITEM_GROUP && fits(s, g, r) && shares_data(s, g, r) && try_join(s, g, r))
-            return JITC_OK;
+            return;
         jc_set_join(s, later_reads, g->reads);
         jc_set_join(s, later_writes, g->writes);
     }
-    jc_item *g = JC_NEW(s->arena, jc_item);
-    const jc_expr *const *dims;
-    g->kind = JC_ITEM_GROUP;
-    g->rank = space(r, &dims);
-    memcpy(g->dims, dims, g->rank * sizeof *g->dims);
-    g->reads = jc_set_new(s);
-    g->writes = jc_set_new(s);
-    g->rows = r->rows;
-    g->matmul = r->matmul;
-    add(s, g, r);
-    jc_push(s->arena, &s->items, g);
-    return JITC_OK;
+    jc_push(s->arena, &s->items, jc_item_of_root(s, r));
 }

@@ -161,16 +161,15 @@ jitc_status jc_sched_launch(jc_sched *s, jc_gen *g, int line, const jc_expr *gua
     return JITC_OK;
 }
 
-static jitc_status group_step(jc_sched *s, const jc_item *item) {
+static jitc_status group_step(jc_sched *s, jc_item *item) {
     if (item->matmul)
         return jc_sched_matmul_steps(s, item);
-    jc_gen gen = { 0 };
     const jc_root *r = item->roots.at[0];
-    if (!jc_gen_group(&gen, s, item))
+    if (!jc_item_gen(s, item))
         return jc_sched_refuse(s, r->line, r->value->name, "no kernel can compute this value in one pass");
-    jc_gen_finish(&gen);
-    jc_sched_shape(s, &gen);
-    return jc_sched_launch(s, &gen, r->line, NULL, 0, 0);
+    jc_gen_finish(item->gen);
+    jc_sched_shape(s, item->gen);
+    return jc_sched_launch(s, item->gen, r->line, NULL, 0, 0);
 }
 
 /* --- calls --- */

@@ -18,34 +18,8 @@
 /* Tape instructions beyond which a value used more than once is stored, and beyond which any value is. */
 #define COST_SHARED 48
 #define COST_MAX 512
-
-jc_set jc_set_new(jc_sched *s) {
-    return (jc_set){ JC_NEWN(s->arena, uint64_t, s->set_words) };
-}
-
-void jc_set_add(jc_set a, uint32_t i) {
-    a.w[i / 64] |= 1ull << (i % 64);
-}
-
-bool jc_set_has(jc_set a, uint32_t i) {
-    return a.w[i / 64] >> (i % 64) & 1;
-}
-
-void jc_set_join(jc_sched *s, jc_set a, jc_set b) {
-    for (uint32_t i = 0; i < s->set_words; i++)
-        a.w[i] |= b.w[i];
-}
-
-bool jc_sets_conflict(jc_sched *s, jc_set a, jc_set b) {
-    for (uint32_t i = 0; i < s->stores.n; i++) {
-        if (!jc_set_has(a, i))
-            continue;
-        for (uint32_t j = 0; j < s->stores.n; j++)
-            if (jc_set_has(b, j) && s->stores.at[i].conflict == s->stores.at[j].conflict)
-                return true;
-    }
-    return false;
-}
+/* Arguments beyond which a value is stored. */
+#define ARGS_LAZY (JC_KERNEL_MAX_ARGS / 3 - 10)
 
 /* --- what the class does with its storages --- */
 
@@ -122,14 +96,16 @@ static bool escapes(const jc_sched *s, const jc_value *owner) {
 static uint32_t new_store(jc_sched *s, jc_value *owner) {
     jc_store st = { .owner = owner, .first = UINT32_MAX };
     uint32_t id = (uint32_t)s->stores.n;
-    st.conflict = id;
+    st.touch = id;
     st.cls_written = s->last_write[owner->id] >= 0;
     if (!owner->def) {
         st.input = st.filled = true;
         st.index = owner->index;
         for (uint32_t i = 0; i < id && owner->alias; i++)
             if (s->stores.at[i].input && s->stores.at[i].owner->alias == owner->alias) {
-                st.conflict = s->stores.at[i].conflict;
+                st.touch = s->stores.at[i].touch;
+                jc_set_add(s->aliased, i);
+                jc_set_add(s->aliased, id);
                 break;
             }
     } else {
@@ -186,6 +162,7 @@ static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type
     }
     r->rows = real(s, v) ? NULL : l->rows;
     r->matmul = real(s, v) ? NULL : l->matmul;
+    r->stores = (uint32_t)s->stores.n;
     r->reads = jc_set_new(s);
     jc_set_join(s, r->reads, l->reads);
     r->line = v->def ? v->def->line : v->line;
@@ -205,6 +182,8 @@ static jitc_status realise(jc_sched *s, jc_value *v) {
     if (s->lazy[owner->id].store != JC_NO_STORE)
         return JITC_OK;
     jc_value *inner = peel(owner);
+    if (inner->def && jc_ops[inner->def->op].traits & JC_REDUCTION)
+        inner = jc_sched_unkept(s, inner);
     jc_type place = owner->type;
     if (inner != owner) {
         place.rank = inner->type.rank;
@@ -213,7 +192,8 @@ static jitc_status realise(jc_sched *s, jc_value *v) {
     }
     jc_root *r = root_new(s, inner, 0, &place, NULL);
     r->store = new_store(s, owner);
-    return jc_sched_root(s, r);
+    jc_sched_root(s, r);
+    return JITC_OK;
 }
 
 /* --- classes of nodes --- */
@@ -394,34 +374,10 @@ static jitc_status on_cat(jc_sched *s, jc_node *n) {
         jc_value *v = n->args[0].list.at[i].value;
         if (v->type.rank != out->type.rank) /* PyTorch lets an empty 1-D tensor through: nothing to store */
             continue;
-        JC_TRY(jc_sched_root(s, part_root(s, v, out, store, starts, join)));
+        jc_sched_root(s, part_root(s, v, out, store, starts, join));
         starts[dim] = jc_ex_add(s->ex, starts[dim], v->type.dims[dim]);
     }
     return JITC_OK;
-}
-
-/* A constant tensor that no node makes: the border of a pad. */
-static jc_value *constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
-                          int line, jitc_status *status) {
-    jc_node *n = JC_NEW(s->arena, jc_node);
-    jc_arg *args = JC_NEWN(s->arena, jc_arg, 3);
-    jc_value *v = JC_NEW(s->arena, jc_value);
-    args[0] = jc_arg_exprs(s->g, dims, rank);
-    args[1] = number;
-    args[2] = jc_arg_dtype(dtype);
-    const jc_expr **copy = JC_NEWN(s->arena, const jc_expr *, rank);
-    memcpy(copy, dims, rank * sizeof *copy);
-    jc_value **results = JC_NEWN(s->arena, jc_value *, 1);
-    results[0] = v;
-    *n = (jc_node){ .op = JC_OP_full, .nargs = 3, .args = args, .nresults = 1, .results = results, .line = line };
-    *v = (jc_value){ .id = s->f->nvalues++, .name = "pad", .def = n, .line = line,
-                     .type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = copy } };
-    jc_lazy *lazy = JC_NEWN(s->arena, jc_lazy, s->f->nvalues);
-    memcpy(lazy, s->lazy, v->id * sizeof *lazy);
-    lazy[v->id] = (jc_lazy){ .store = JC_NO_STORE, .uses = 1, .reads = jc_set_new(s) };
-    s->lazy = lazy;
-    *status = JITC_OK;
-    return v;
 }
 
 /* The inside, and around it, dim by dim, a slab before and a slab after: parts that do not overlap. */
@@ -429,11 +385,10 @@ static jitc_status on_pad(jc_sched *s, jc_node *n) {
     jc_value *out = n->results[0], *in = n->args[0].value;
     const jc_expr *starts[JC_MAX_RANK] = { NULL }, *dims[JC_MAX_RANK];
     uint32_t rank = out->type.rank, store = new_store(s, out), join = ++s->njoins;
-    jitc_status status = JITC_OK;
     for (uint32_t d = 0; d < rank; d++)
         starts[d] = n->args[1].list.at[d].expr;
-    JC_TRY(jc_sched_root(s, part_root(s, in, out, store, starts, join)));
-    for (uint32_t d = 0; d < rank && status == JITC_OK; d++) {
+    jc_sched_root(s, part_root(s, in, out, store, starts, join));
+    for (uint32_t d = 0; d < rank; d++) {
         const jc_expr *width[2] = { n->args[1].list.at[d].expr, n->args[2].list.at[d].expr };
         for (uint32_t side = 0; side < 2; side++) {
             if (jc_ex_is(width[side], 0))
@@ -444,11 +399,11 @@ static jitc_status on_pad(jc_sched *s, jc_node *n) {
             }
             dims[d] = width[side];
             starts[d] = side ? jc_ex_sub(s->ex, out->type.dims[d], width[1]) : jc_ex_int(s->ex, 0);
-            jc_value *c = constant(s, dims, rank, n->args[3], (jc_dtype)out->type.dtype, n->line, &status);
-            JC_TRY(jc_sched_root(s, part_root(s, c, out, store, starts, join)));
+            jc_value *c = jc_sched_constant(s, dims, rank, n->args[3], (jc_dtype)out->type.dtype, n->line);
+            jc_sched_root(s, part_root(s, c, out, store, starts, join));
         }
     }
-    return status;
+    return JITC_OK;
 }
 
 /* --- products --- */
@@ -499,14 +454,6 @@ static jitc_status on_matmul(jc_sched *s, jc_node *n) {
 
 /* --- effects --- */
 
-static jc_item *item_new(jc_sched *s, jc_item_kind kind) {
-    jc_item *item = JC_NEW(s->arena, jc_item);
-    item->kind = (uint8_t)kind;
-    item->reads = jc_set_new(s);
-    item->writes = jc_set_new(s);
-    return item;
-}
-
 typedef struct call_scan {
     jc_sched *s;
     jc_item *item;
@@ -534,7 +481,7 @@ static jitc_status on_custom(jc_sched *s, jc_node *n) {
     if (n->target[0] == JC_UNKNOWN_MARK)
         return refuse(s, n, "%s is an operator that jitc does not know: it can be read and hashed, but not compiled",
                       n->target + 1);
-    jc_item *item = item_new(s, JC_ITEM_CALL);
+    jc_item *item = jc_item_new(s, JC_ITEM_CALL);
     item->node = n;
     call_scan c = { s, item, 0, JITC_OK };
     jc_node_operands(n, call_operand, &c);
@@ -550,9 +497,9 @@ static jitc_status on_custom(jc_sched *s, jc_node *n) {
     return JITC_OK;
 }
 
-/* Does generating V read DST's storage anywhere but through DST at the same index? */
+/* Does generating V read what writing DST may touch, anywhere but through DST at the same index? */
 static bool reads_elsewhere(jc_sched *s, jc_value *v, jc_value *dst) {
-    if (!jc_set_has(lazy_of(s, v)->reads, s->lazy[jc_storage(dst)->id].store) || v == dst)
+    if (v == dst || !jc_set_touches(s, lazy_of(s, v)->reads, s->lazy[jc_storage(dst)->id].store))
         return false;
     if (real(s, v) || !v->def || !(jc_ops[v->def->op].traits & JC_POINTWISE) ||
         !same_dims(s, &v->type, dst->type.dims, dst->type.rank))
@@ -565,24 +512,13 @@ static bool reads_elsewhere(jc_sched *s, jc_value *v, jc_value *dst) {
 
 static jitc_status on_copy(jc_sched *s, jc_node *n) {
     jc_value *dst = n->args[0].value;
-    jitc_status status;
     JC_TRY(realise(s, dst));
     jc_value *src = n->args[1].kind == JC_ARG_VALUE
                         ? n->args[1].value
-                        : constant(s, dst->type.dims, dst->type.rank, n->args[1], (jc_dtype)dst->type.dtype,
-                                   n->line, &status);
+                        : jc_sched_constant(s, dst->type.dims, dst->type.rank, n->args[1], (jc_dtype)dst->type.dtype, n->line);
     if (reads_elsewhere(s, src, dst)) {
-        if (real(s, src)) { /* overlapping copy within one storage: by way of a copy of its own */
-            jc_node *clone = JC_NEW(s->arena, jc_node);
-            jc_value *copy = constant(s, src->type.dims, src->type.rank, jc_arg_int(s->g, 0),
-                                      (jc_dtype)src->type.dtype, n->line, &status);
-            *clone = (jc_node){ .op = JC_OP_clone, .nargs = 1, .line = n->line };
-            clone->args = JC_NEWN(s->arena, jc_arg, 1);
-            clone->args[0] = jc_arg_value(src);
-            copy->def = clone;
-            add_reads(s, &s->lazy[copy->id], src);
-            src = copy;
-        }
+        if (real(s, src)) /* the copy may overlap itself: by way of memory of its own */
+            src = jc_sched_clone(s, src, n->line);
         JC_TRY(realise(s, src));
     }
     uint32_t store = s->lazy[jc_storage(dst)->id].store;
@@ -590,8 +526,8 @@ static jitc_status on_copy(jc_sched *s, jc_node *n) {
     if (!real(s, src) && (l->rows || l->matmul) && !same_dims(s, &src->type, dst->type.dims, dst->type.rank))
         JC_TRY(realise(s, src));
     jc_root *r = root_new(s, src, store, &dst->type, dst->offset);
-    s->stores.at[store].filled = true;
-    return jc_sched_root(s, r);
+    jc_sched_root(s, r);
+    return JITC_OK;
 }
 
 /* --- the pass --- */
@@ -638,12 +574,20 @@ static bool goes_there(jc_sched *s, jc_value *v, int at) {
     return false;
 }
 
+/* Does V alone fill a third of a kernel's arguments?  Then it is stored, so that an operator of three such operands still fits.
+   Each argument but the symbols' comes from an access, so cheap values need no count. */
+static bool crowded(jc_sched *s, jc_value *v, uint32_t cost) {
+    if (cost * (s->lazy[v->id].matmul ? JC_MAX_RANK : 1) <= ARGS_LAZY - ARGS_LAZY / 4)
+        return false;
+    return jc_gen_count_args(s, root_new(s, v, 0, &v->type, NULL)) > ARGS_LAZY;
+}
+
 static bool must_store(jc_sched *s, jc_value *v, int at, uint32_t cost) {
     const jc_lazy *l = &s->lazy[v->id];
     if (v->base || v->type.kind != JC_TENSOR || l->store != JC_NO_STORE)
         return false;
     if (l->matmul_end || s->last_write[v->id] >= 0 || escapes(s, v) || cost > COST_MAX ||
-        (cost > COST_SHARED && l->uses > 1))
+        (cost > COST_SHARED && l->uses > 1) || crowded(s, v, cost))
         return true;
     for (uint32_t i = 0; i < s->stores.n; i++)
         if (jc_set_has(l->reads, i) && s->last_write[s->stores.at[i].owner->id] > at && !goes_there(s, v, at))
@@ -655,6 +599,7 @@ jitc_status jc_sched_values(jc_sched *s) {
     jc_func *f = s->f;
     /* Pads and copies add values of their own: at most two per dim and node. */
     s->set_words = (f->nvalues + (uint32_t)f->nodes.n * (2 * JC_MAX_RANK + 2) + 63) / 64;
+    s->aliased = jc_set_new(s);
     s->lazy = JC_NEWN(s->arena, jc_lazy, f->nvalues);
     s->last_write = JC_NEWN(s->arena, int, f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2));
     for (size_t i = 0; i < f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2); i++)
