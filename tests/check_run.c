@@ -75,6 +75,13 @@ static const graph_case cases[] = {
       "a = x >= 2\nb = x < 6\nc = a & b\nd = ~c\ne: \"f32[s0, 9]\" = torch.where(d, y, 0.0)", "c, d, e", 0, NULL },
     { "integers", "x: \"i32[s0, 9]\", y: \"i64[s0, 9]\"", "a = x + y\nb = a * 3\nc: \"i64[s0, 9]\" = b - x\nd = c // 2\ne = c % 5", "c, d, e", 0, NULL },
     { "clamp", "x: \"f32[s0, 8]\"", "y = x.clamp(min = 1e-12)\nz: \"f32[s0, 8]\" = x.clamp(-0.5, 0.5)", "y, z", 0, NULL },
+    { "rounding of integers", "x: \"i32[s0, 9]\", y: \"u8[s0, 9]\"", "a: \"i32[s0, 9]\" = torch.floor(x)\nb: \"u8[s0, 9]\" = y.ceil()\nc = a + b", "a, b, c", 0, NULL },
+    { "powers of integers", "x: \"i64[s0, 9]\", y: \"i8[s0, 9]\"",
+      "a = x ** 3\nb: \"i8[s0, 9]\" = y ** 5\nc: \"i64[s0, 9]\" = torch.pow(x, 0)\nd = x - 4\ne: \"i64[s0, 9]\" = torch.pow(d, y)\nf = y - 3\ng: \"i64[s0, 9]\" = torch.pow(d, f)", "a, b, c, e, g", 0, NULL },
+    { "bools as numbers", "x: \"b8[s0, 9]\", y: \"b8[s0, 9]\"",
+      "a = x < y\nb = x <= y\nc = x > y\nd = x >= y\ne: \"b8[s0, 9]\" = torch.minimum(x, y)\nf: \"b8[s0, 9]\" = torch.maximum(x, y)\n"
+      "g: \"b8[s0, 9]\" = x + y\nh: \"b8[s0, 9]\" = x * y", "a, b, c, d, e, f, g, h", 0, NULL },
+    { "extremes of bools", "x: \"b8[s0, 9]\"", "a: \"b8[s0]\" = x.amax(dim = -1)\nb: \"b8[s0, 1]\" = x.amin(dim = -1, keepdim = True)\nc = x > b", "a, b, c", 0, NULL },
     { "casts", "x: \"f32[s0, 16]\"",
       "a: \"bf16[s0, 16]\" = x.to(torch.bfloat16)\nb: \"f16[s0, 16]\" = x.to(torch.float16)\nc: \"i32[s0, 16]\" = x.to(torch.int32)\n"
       "d: \"i64[s0, 16]\" = x.long()\ne: \"b8[s0, 16]\" = x.to(torch.bool)\nf: \"f32[s0, 16]\" = a.float()", "a, b, c, d, e, f", 0, NULL },

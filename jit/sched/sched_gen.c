@@ -327,6 +327,41 @@ static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
     return c == JC_CT_I64 ? q : op1(g, JC_T_FLOOR, q);
 }
 
+/* Integers by squaring, one bit of the exponent after the other; a negative exponent leaves of 1 and -1 something alone. */
+static uint32_t integer_pow(jc_gen *g, uint32_t x, uint32_t exponent, int64_t known) {
+    const uint32_t zero = number(g, JC_CT_I64, 0), one = number(g, JC_CT_I64, 1), base = x;
+    uint32_t y = one;
+    for (int bit = 0; bit < 63 && (known < 0 || known >> bit); bit++) {
+        if (bit)
+            x = op2(g, JC_T_MUL, x, x);
+        if (known >= 0 && !(known >> bit & 1))
+            continue;
+        const uint32_t product = op2(g, JC_T_MUL, y, x);
+        if (known >= 0) {
+            y = product;
+            continue;
+        }
+        const uint32_t rest = op2(g, JC_T_SHR, exponent, number(g, JC_CT_I64, bit));
+        y = select(g, op2(g, JC_T_NE, op2(g, JC_T_AND, rest, one), zero), product, y);
+    }
+    if (known >= 0)
+        return y;
+    const uint32_t odd = op2(g, JC_T_NE, op2(g, JC_T_AND, exponent, one), zero), minus = number(g, JC_CT_I64, -1);
+    const uint32_t of_minus = select(g, op2(g, JC_T_EQ, base, minus), select(g, odd, minus, one), zero);
+    return select(g, op2(g, JC_T_LT, exponent, zero), select(g, op2(g, JC_T_EQ, base, one), one, of_minus), y);
+}
+
+static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
+    const jc_ct c = result_ct(n);
+    uint32_t x = operand(g, n, 0, out, c), e = operand(g, n, 1, out, c);
+    int64_t known;
+    if (c != JC_CT_I64)
+        return op2(g, JC_T_POW, x, e);
+    if (n->args[1].kind != JC_ARG_EXPR || !jc_ex_is_const(n->args[1].expr, &known))
+        known = -1;
+    return integer_pow(g, x, e, known);
+}
+
 static uint32_t by_clamp(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     uint32_t x = operand(g, n, 0, out, c);
@@ -367,24 +402,38 @@ static int weight(const jc_gen *g, const jc_arg *a) {
     return g->item->matmul && l->matmul == g->item->matmul ? 2 : store_of(g, a->value) == JC_NO_STORE;
 }
 
+/* Rounding leaves integers as they are. */
 static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
-    return op1(g, (jc_tape_op)codes[n->op].tape, operand(g, n, 0, out, result_ct(n)));
+    const jc_tape_op tape = (jc_tape_op)codes[n->op].tape;
+    uint32_t x = operand(g, n, 0, out, result_ct(n));
+    return (tape == JC_T_FLOOR || tape == JC_T_CEIL) && result_ct(n) == JC_CT_I64 ? x : op1(g, tape, x);
+}
+
+/* Bools add, multiply and have an order as the numbers 0 and 1. */
+static jc_ct as_number(jc_ct c) {
+    return c == JC_CT_B1 ? JC_CT_I64 : c;
 }
 
 static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
-    uint32_t x = operand(g, n, first, out, result_ct(n));
-    return op2(g, (jc_tape_op)codes[n->op].tape, x, operand(g, n, !first, out, result_ct(n)));
+    const jc_tape_op tape = (jc_tape_op)codes[n->op].tape;
+    const bool bits = tape == JC_T_AND || tape == JC_T_OR || tape == JC_T_XOR;
+    const jc_ct c = bits ? result_ct(n) : as_number(result_ct(n));
+    uint32_t x = operand(g, n, first, out, c);
+    return convert(g, op2(g, tape, x, operand(g, n, !first, out, c)), result_ct(n));
 }
 
 static uint32_t compare(jc_gen *g, const jc_node *n, const at *out) {
-    uint32_t x = operand(g, n, 0, out, common(n));
-    return op2(g, (jc_tape_op)codes[n->op].tape, x, operand(g, n, 1, out, common(n)));
+    const jc_tape_op tape = (jc_tape_op)codes[n->op].tape;
+    const jc_ct c = tape == JC_T_LT || tape == JC_T_LE ? as_number(common(n)) : common(n);
+    uint32_t x = operand(g, n, 0, out, c);
+    return op2(g, tape, x, operand(g, n, 1, out, c));
 }
 
 static uint32_t swapped(jc_gen *g, const jc_node *n, const at *out) {
-    uint32_t x = operand(g, n, 0, out, common(n));
-    return op2(g, (jc_tape_op)codes[n->op].tape, operand(g, n, 1, out, common(n)), x);
+    const jc_ct c = as_number(common(n));
+    uint32_t x = operand(g, n, 0, out, c);
+    return op2(g, (jc_tape_op)codes[n->op].tape, operand(g, n, 1, out, c), x);
 }
 
 /* --- the rest --- */
@@ -474,7 +523,8 @@ static uint32_t reduce_by(jc_gen *g, const jc_node *n, const at *out, jc_tape_op
     at in;
     if (!reduction_index(g, n, out, &in))
         return fail(g);
-    return op1(g, tape, convert(g, generate(g, n->args[0].value, &in), result_ct(n)));
+    uint32_t x = op1(g, tape, convert(g, generate(g, n->args[0].value, &in), as_number(result_ct(n))));
+    return convert(g, x, result_ct(n));
 }
 
 static uint32_t reduce(jc_gen *g, const jc_node *n, const at *out) {

@@ -356,7 +356,7 @@ static bool make_binary(fz_prog *p) {
     const int a = binary_operand(p, op);
     const int b = a < 0 ? -1 : fz_chance(p, 10) ? a : fz_partner(p, a, op->ints_only ? (op->bools ? is_whole : is_integer) : fz_computable);
     fz_size dims[JC_MAX_RANK];
-    fz_range r;
+    fz_range r = { 0 };
     int rank;
     if (a < 0 || b < 0 || !fz_broadcast(p, fz_at(p, a), fz_at(p, b), &rank, dims))
         return false;
@@ -390,7 +390,7 @@ static bool make_scalar(fz_prog *p) {
     const bool floating = jc_dtypes[v.dtype].cls == 'f', left = op->infix && fz_chance(p, 25);
     const double k = floating && fz_chance(p, 70) ? fz_pick_number(p, -3, 3, 0.25) : fz_pick_number(p, jc_dtypes[v.dtype].cls == 'u' ? 0 : -4, 5, 1);
     const bool whole = k == floor(k) && (!floating || fz_chance(p, 40));
-    fz_range number = fz_interval(k, k, floating && !whole ? 0.25 : 1), r;
+    fz_range number = fz_interval(k, k, floating && !whole ? 0.25 : 1), r = { 0 };
     const fz_range mine = *fz_range_of(p, x);
     if (!op->arith(left ? number : mine, left ? mine : number, &r))
         return false;
@@ -427,8 +427,10 @@ static bool make_pow(fz_prog *p) {
     if (step > 0 && (k < 2 || k == 5)) {
         r.step = pow(step, k == 1 ? 3 : 2);
         r.err = 0;
-        r.lo = floor(r.lo / r.step) * r.step;
-        r.hi = ceil(r.hi / r.step) * r.step;
+        if (k == 1 && v.dtype == JC_F64) /* by way of a logarithm */
+            r.step = 0, r.err = 1e-12 * fz_magnitude(r);
+        if (r.step > 0)
+            r.lo = floor(r.lo / r.step) * r.step, r.hi = ceil(r.hi / r.step) * r.step;
     }
     fz_begin(p);
     if (k == 6)
@@ -443,7 +445,7 @@ static bool make_pow(fz_prog *p) {
 static bool make_addcmul(fz_prog *p) {
     const int x = fz_some_float(p), a = x < 0 ? -1 : fz_partner(p, x, fz_is_float), b = a < 0 ? -1 : fz_partner(p, x, fz_is_float);
     fz_size dims[JC_MAX_RANK], all[JC_MAX_RANK];
-    fz_range ab, r;
+    fz_range ab = { 0 }, r = { 0 };
     int rank, rank_all;
     if (b < 0 || !fz_broadcast(p, fz_at(p, a), fz_at(p, b), &rank, dims))
         return false;

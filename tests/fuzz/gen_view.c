@@ -538,11 +538,11 @@ static bool make_bitcast(fz_prog *p) {
     const int size_to = jc_dtypes[to].size;
     memcpy(dims, v.dims, sizeof dims);
     if (size_to > size) {
-        if (!v.contiguous || !fz_divides(p, &dims[last], size_to / size, &q))
+        if (!v.contiguous || fz_least(p, &dims[last]) < 1 || !fz_divides(p, &dims[last], size_to / size, &q))
             return false;
         dims[last] = q;
     } else if (size_to < size) {
-        if (!v.contiguous)
+        if (!v.contiguous || fz_least(p, &dims[last]) < 1)
             return false;
         dims[last] = fz_mul(p, dims[last], fz_int(size / size_to));
     }

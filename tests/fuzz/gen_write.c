@@ -156,7 +156,7 @@ static bool make_in_place(fz_prog *p) {
     if (!number && src < 0)
         return false;
     const double x = floating ? fz_pick_number(p, -2, 2, 0.5) : fz_pick_number(p, 0, 3, 1);
-    fz_range r;
+    fz_range r = { 0 };
     if (!op->arith(*fz_range_of(p, dst), number ? fz_interval(x, x, floating ? 0.5 : 1) : *fz_range_of(p, src), &r) ||
         !fz_wrote(p, dst, r))
         return false;
