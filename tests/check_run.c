@@ -94,6 +94,13 @@ static const graph_case cases[] = {
     { "slices", "x: \"f32[s0, 12]\"",
       "a: \"f32[s0, 6]\" = x[(Ellipsis, slice(None, None, 2))]\nb: \"f32[s0, 6]\" = x[(Ellipsis, slice(1, None, 2))]\nc: \"f32[s0, 6]\" = a - b", "c", 0, NULL },
     { "view output", "x: \"f32[s0, 12]\"", "y: \"f32[s0, 12]\" = x + 1.0\ns = y.split([8, 4], dim = -1)\na: \"f32[s0, 8]\" = s[0]\nb: \"f32[s0, 4]\" = s[1]", "a, b", 0, NULL },
+    { "slices of other bits", S "x: \"bf16[s0, 12]\", y: \"f32[s0, 2]\"",
+      "w: \"f32[s0, 6]\" = x.view(torch.float32)\na: \"f32[s0, 4]\" = w[(Ellipsis, slice(2, None, None))]\nb = a * 2.0\nc: \"i16[s0, 8]\" = a.view(torch.int16)\nd: \"i16[s0, 6]\" = c[(Ellipsis, slice(2, None, None))]\n"
+      "e = d + 1\nf: \"f32[s0, 4]\" = y.view(torch.bfloat16).float()\ng: \"bf16[s0, 2]\" = y.view(torch.bfloat16)[(Ellipsis, slice(2, None, None))]\nh = g.float()", "c, d, e, f, g, h", 0, NULL },
+    { "products and writes of other bits", "x: \"i32[s0, 8]\", y: \"f32[5, 4]\", z: \"f32[s0, 2]\"",
+      "u = x * 4194304\nv: \"f32[s0, 8]\" = u.to(torch.float32)\nc: \"i32[s0, 8]\" = v.view(torch.int32)\na: \"i32[s0, 4]\" = c[(Ellipsis, slice(4, None, None))]\n"
+      "b: \"f32[s0, 4]\" = a.view(torch.float32)\np: \"f32[s0, 5]\" = torch._C._nn.linear(b, y, None)\n"
+      "h: \"i16[s0, 4]\" = b.view(torch.int16)[(Ellipsis, slice(4, None, None))]\nq: \"f32[s0, 2]\" = h.view(torch.float32)\nr: \"f32[s0, 2]\" = q.copy_(z)\nk = v * 1.0", "p, r, k", 0, NULL },
     { "pass through", S "x: \"f32[s0, 12]\"", "y: \"f32[s0, 12]\" = x + 1.0\nn: \"Sym(s0)\" = torch.ops.aten.sym_size.int(y, 0)", "x, y, n", 0, NULL },
     { "permute reshape", S "x: \"f32[s0, 4, 8]\"", "y: \"f32[4, s0, 8]\" = x.permute(1, 0, 2)\nz = y.reshape(4, -1)\nw = z + 0.5", "w", 0, NULL },
     { "expand", "x: \"f32[s0, 1, 8]\"", "y: \"f32[s0, 3, 8]\" = x.expand(-1, 3, -1)\nz = y * 2.0", "z", 0, NULL },

@@ -145,6 +145,9 @@ jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);
    dims are those of the rows. */
 jc_value *jc_sched_unkept(jc_sched *s, jc_value *v);
 
+/* Where V starts in its storage, in elements of its own dtype: its `offset` counts those of the owner, and a bitcast may lie between. */
+const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v);
+
 /* sched_values.c: fills s->items, grouping as it goes. */
 jitc_status jc_sched_values(jc_sched *s);
 

@@ -113,7 +113,7 @@ static int64_t last_index(jc_exprs *ex, const jc_expr *extent) {
 
 static const jc_expr *element(jc_gen *g, const jc_value *v, uint32_t store, const at *index) {
     const jc_expr *const *strides = jc_type_strides(g->s->ex, g->s->arena, &v->type);
-    const jc_expr *e = v->offset ? jc_gen_expr(g, v->offset) : jc_ex_int(g->ex, 0);
+    const jc_expr *e = jc_gen_expr(g, jc_sched_offset(g->s, v));
     for (uint32_t d = 0; d < v->type.rank; d++)
         if (!jc_ex_is(index->i[d], 0) && !jc_ex_is(strides[d], 0))
             e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index->i[d], jc_gen_stride_of(g, store, strides[d])));

@@ -36,7 +36,7 @@ static const variant host_plain[] = {
 
 /* Rows of operand V: its leading dims against the loops of the result, right-aligned before the last LOOPS. */
 static const jc_expr *row_of(jc_gen *g, const jc_value *v, const jc_expr *const *strides, const int *loop_of) {
-    const jc_expr *row = v->offset ? jc_gen_expr(g, v->offset) : jc_ex_int(g->ex, 0);
+    const jc_expr *row = jc_gen_expr(g, jc_sched_offset(g->s, v));
     for (uint32_t d = 0; d < v->type.rank; d++)
         if (loop_of[d] >= 0 && !jc_ex_is(v->type.dims[d], 1) && !jc_ex_is(strides[d], 0))
             row = jc_ex_add(g->ex, row, jc_ex_mul(g->ex, g->loop[loop_of[d]], jc_gen_size(g, strides[d])));

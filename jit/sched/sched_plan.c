@@ -104,7 +104,7 @@ static uint32_t add_tensor(jc_sched *s, const jc_store *st, const jc_expr *offse
 
 uint32_t jc_plan_tensor_of(jc_sched *s, const jc_value *v) {
     const jc_value *owner = v->base ? v->base : v;
-    return add_tensor(s, &s->stores.at[s->lazy[owner->id].store], v->offset, &v->type);
+    return add_tensor(s, &s->stores.at[s->lazy[owner->id].store], jc_sched_offset(s, v), &v->type);
 }
 
 static uint32_t whole(jc_sched *s, uint32_t store) {

@@ -146,6 +146,14 @@ JC_PRINTF(3, 4) static jitc_status refuse(jc_sched *s, const jc_node *n, const c
     return JITC_OK;
 }
 
+const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v) {
+    if (!v->base || !v->offset)
+        return jc_ex_int(s->ex, 0);
+    const int64_t of_base = jc_dtypes[v->base->type.dtype].size, own = jc_dtypes[v->type.dtype].size;
+    return of_base >= own ? jc_ex_mul(s->ex, v->offset, jc_ex_int(s->ex, of_base / own))
+                          : jc_ex_fdiv(s->ex, v->offset, jc_ex_int(s->ex, own / of_base));
+}
+
 /* A root over V's dims that stores into an owner's contiguous storage. */
 static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type *place, const jc_expr *offset) {
     jc_root *r = JC_NEW(s->arena, jc_root);
@@ -525,7 +533,7 @@ static jitc_status on_copy(jc_sched *s, jc_node *n) {
     const jc_lazy *l = lazy_of(s, src);
     if (!real(s, src) && (l->rows || l->matmul) && !same_dims(s, &src->type, dst->type.dims, dst->type.rank))
         JC_TRY(realise(s, src));
-    jc_root *r = root_new(s, src, store, &dst->type, dst->offset);
+    jc_root *r = root_new(s, src, store, &dst->type, jc_sched_offset(s, dst));
     jc_sched_root(s, r);
     return JITC_OK;
 }
