@@ -17,11 +17,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
-
-#define JITC TEST_BUILDDIR "/jitc"
-
-static char dir[64];
-static jc_arena *arena;
+#include "tests/tool_run.h"
 
 /* Two layers: 0 and 2 double something and allocate, 1 and 3 are attention, which writes the buffer, 4 adds x. */
 static const char graph_layers[] =
@@ -70,124 +66,13 @@ static const char graph_unknown[] =
     "        y: \"f32[4]\" = torch.frobnicate(x);  x = None\n"
     "        return (y,)\n";
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void write_text(const char *name, const char *text) {
-    FILE *f = fopen(name, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void set_up(void) {
-    strcpy(dir, "/tmp/jitc-check-report-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
-    setenv("JITC_CACHE_DIR", "cache", 1);
-    arena = jc_arena_new(NULL);
+    tool_enter("report");
     write_text("layers.py", graph_layers);
     write_text("mul.py", graph_mul);
     write_text("more.py", graph_more);
     write_text("sum.py", graph_sum);
     write_text("unknown.py", graph_unknown);
-}
-
-static void tear_down(void) {
-    jc_arena_free(arena);
-    ck_assert_int_eq(chdir("/"), 0);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* --- spawning --- */
-
-typedef struct result {
-    int code; /* 128 + signal where it was killed */
-    char *out, *err;
-} result;
-
-static char *whole(const char *path) {
-    FILE *f = fopen(path, "rb");
-    struct stat st;
-    ck_assert_msg(f != NULL, "there is no %s", path);
-    ck_assert_int_eq(fstat(fileno(f), &st), 0);
-    char *text = jc_arena_alloc(arena, (size_t)st.st_size + 1);
-    ck_assert_uint_eq(fread(text, 1, (size_t)st.st_size, f), (size_t)st.st_size);
-    fclose(f);
-    return text;
-}
-
-static int spawn(char **words, int err) {
-    int status;
-    pid_t child = fork();
-    if (child == 0) {
-        int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        dup2(out, 1);
-        dup2(err, 2);
-        execv(JITC, words);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
-/* Splits at spaces; none of our arguments holds one. */
-static char **words_of(char *args) {
-    char **words = JC_NEWN(arena, char *, 64), *save = NULL;
-    int n = 0;
-    words[n++] = "jitc";
-    for (char *w = strtok_r(args, " ", &save); w && n < 63; w = strtok_r(NULL, " ", &save))
-        words[n++] = w;
-    return words;
-}
-
-static result jitc(const char *format, ...) {
-    va_list list;
-    va_start(list, format);
-    char *args = jc_arena_vprintf(arena, format, list);
-    va_end(list);
-    int err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    int code = spawn(words_of(args), err);
-    close(err);
-    return (result){ code, whole("stdout.txt"), whole("stderr.txt") };
-}
-
-static void expect(const result *r, int code) {
-    ck_assert_msg(r->code == code, "exit code %d instead of %d\nstdout: %s\nstderr: %s", r->code, code, r->out, r->err);
-}
-
-static json_t *parse(const char *text) {
-    json_error_t where;
-    json_t *j = json_loads(text, JSON_REJECT_DUPLICATES, &where);
-    ck_assert_msg(j != NULL, "no JSON: %d: %s\n%.2000s", where.line, where.text, text);
-    return j;
-}
-
-static json_t *expect_json(const result *r, int code) {
-    expect(r, code);
-    return parse(r->out);
-}
-
-static long long number(const json_t *j, const char *key) {
-    const json_t *v = json_object_get(j, key);
-    ck_assert_msg(json_is_integer(v), "'%s' is no integer", key);
-    return json_integer_value(v);
-}
-
-static double real(const json_t *j, const char *key) {
-    const json_t *v = json_object_get(j, key);
-    ck_assert_msg(json_is_number(v), "'%s' is no number", key);
-    return json_number_value(v);
-}
-
-static const char *text(const json_t *j, const char *key) {
-    const json_t *v = json_object_get(j, key);
-    ck_assert_msg(json_is_string(v), "'%s' is no string", key);
-    return json_string_value(v);
 }
 
 static bool ends_with(const char *s, const char *tail) {
@@ -253,7 +138,7 @@ static void check_shape(const json_t *trace) {
 }
 
 static json_t *trace_of(const char *path) {
-    json_t *trace = parse(whole(path));
+    json_t *trace = parse(whole(path, NULL));
     check_shape(trace);
     return trace;
 }
@@ -559,7 +444,7 @@ START_TEST(test_report_split) {
     write_text("a<b>&\"'\xff.py", graph_layers);
     result r = jitc("split --json --report deep/down/ a<b>&\"'\xff.py more.py");
     json_t *j = expect_json(&r, 0), *piece;
-    char *page = whole("deep/down/index.html");
+    char *page = whole("deep/down/index.html", NULL);
     size_t i;
     check_page(page);
     page_has(page, "6 pieces, 4 classes");
@@ -582,7 +467,7 @@ END_TEST
 START_TEST(test_report_compile) {
     result r = jitc("compile --arch host --json --report out mul.py more.py");
     json_t *j = expect_json(&r, 0), *c, *k;
-    char *page = whole("out/index.html");
+    char *page = whole("out/index.html", NULL);
     size_t i, n;
     check_page(page);
     page_has(page, "&#10007; compiled, host");
@@ -600,7 +485,7 @@ START_TEST(test_report_compile) {
     json_decref(j);
     r = jitc("compile --arch host --report out mul.py more.py");
     expect(&r, 0);
-    page = whole("out/index.html");
+    page = whole("out/index.html", NULL);
     page_has(page, "&#10003; hit, host");
     ck_assert_ptr_null(strstr(page, "&#10007; compiled"));
     ck_assert_int_eq(files_in("out"), 1);
@@ -610,7 +495,7 @@ END_TEST
 START_TEST(test_report_archs) {
     result r = jitc("compile --arch sm_80,host --range 1:16 --range 17:64 --report out mul.py");
     expect(&r, 0);
-    char *page = whole("out/index.html");
+    char *page = whole("out/index.html", NULL);
     check_page(page);
     page_has(page, "compiled, sm_80 s0 in 1:16");
     page_has(page, "compiled, host s0 in 17:64");
@@ -621,11 +506,11 @@ END_TEST
 START_TEST(test_report_trouble) {
     result r = jitc("split --report mul.py/x mul.py");
     expect(&r, 3);
-    ck_assert_str_eq(whole("mul.py"), graph_mul);
+    ck_assert_str_eq(whole("mul.py", NULL), graph_mul);
     write_text("file", "x");
     r = jitc("split --report file mul.py");
     expect(&r, 3);
-    ck_assert_str_eq(whole("file"), "x");
+    ck_assert_str_eq(whole("file", NULL), "x");
 }
 END_TEST
 
@@ -749,7 +634,7 @@ static char *on_terminal(const char *args, int code) {
     ck_assert_int_eq(unlockpt(master), 0);
     int slave = open(ptsname(master), O_RDWR | O_NOCTTY);
     ck_assert_int_ge(slave, 0);
-    ck_assert_int_eq(spawn(words_of(jc_arena_strdup(arena, args)), slave), code);
+    ck_assert_int_eq(spawn(JITC, words_of((char[]){ "jitc" }, jc_arena_strdup(arena, args)), NULL, slave), code);
     flags = fcntl(master, F_GETFL);
     fcntl(master, F_SETFL, flags | O_NONBLOCK);
     while ((n = read(master, block, sizeof block)) > 0)
@@ -845,7 +730,7 @@ START_TEST(test_option) {
         else
             ck_assert_msg(strstr(r.err, commands[c]) || strstr(r.err, "did you mean"), "%s", r.err);
     }
-    char *manual = whole(TEST_SRCDIR "/docs/tool.md");
+    char *manual = whole(TEST_SRCDIR "/docs/tool.md", NULL);
     ck_assert_msg(strstr(manual, name) != NULL, "docs/tool.md does not mention %s", name);
 }
 END_TEST
@@ -853,7 +738,7 @@ END_TEST
 START_TEST(test_help) {
     const char *command = commands[_i];
     result r = jitc("%s --help", command);
-    char *manual = whole(TEST_SRCDIR "/docs/tool.md"), *at = r.out;
+    char *manual = whole(TEST_SRCDIR "/docs/tool.md", NULL), *at = r.out;
     expect(&r, 0);
     ck_assert_msg(strstr(r.out, jc_arena_printf(arena, "jitc %s - ", command)) == r.out, "%s", r.out);
     page_has(r.out, jc_arena_printf(arena, "usage: jitc %s [OPTION]...", command));
@@ -956,7 +841,7 @@ START_TEST(test_cache) {
     ck_assert_int_eq(number(j, "removed"), entries + 2);
     json_decref(j);
     ck_assert_int_eq(files_in("cache"), 1);
-    ck_assert_str_eq(whole(jc_arena_printf(arena, "%s/README", shard)), "mine");
+    ck_assert_str_eq(whole(jc_arena_printf(arena, "%s/README", shard), NULL), "mine");
     j = cache_json("stats", 0);
     ck_assert_int_eq(number(j, "entries"), 0);
     json_decref(j);
@@ -1031,7 +916,7 @@ END_TEST
 static Suite *suite(void) {
     Suite *s = suite_create("report");
     TCase *t = tcase_create("report");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, set_up, tool_leave);
     tcase_set_timeout(t, 60);
     tcase_add_test(t, test_trace_compile);
     tcase_add_test(t, test_trace_run);

@@ -19,17 +19,14 @@
 
 #include "ir/eval/eval.h"
 #include "jitc/jitc.h"
+#include "tests/tool_run.h"
 #include "tools/safetensors.h"
 
-#define JITC TEST_BUILDDIR "/jitc"
 #define PLUGIN TEST_BUILDDIR "/examples/jitc_tiny_ops.so"
 #define SEED10 TEST_SRCDIR "/examples/seed/qwen3_5_layer10.py"
 #define SEED13 TEST_SRCDIR "/examples/seed/qwen3_5_layer13.py"
 #define NAME10 "language_model.model.layers.10.linear_attn"
 #define NAME13 "language_model.model.layers.13.linear_attn"
-
-static char dir[64];
-static jc_arena *arena;
 
 /* x*w + 1, the symbol, and a buffer that nothing writes. */
 static const char graph_mul[] =
@@ -64,115 +61,12 @@ static const char graph_bad[] =
 #define GRAPH(params, statement)                                                                   \
     "class GraphModule(torch.nn.Module):\n    def forward(self, " params "):\n        " statement "\n        return (y,)\n"
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static void write_text(const char *name, const char *text) {
-    FILE *f = fopen(name, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    fclose(f);
-}
-
 static void set_up(void) {
-    strcpy(dir, "/tmp/jitc-check-tool-XXXXXX");
-    ck_assert_ptr_nonnull(mkdtemp(dir));
-    ck_assert_int_eq(chdir(dir), 0);
-    setenv("JITC_CACHE_DIR", "cache", 1);
-    arena = jc_arena_new(NULL);
+    tool_enter("tool");
     write_text("mul.py", graph_mul);
     write_text("take.py", graph_take);
     write_text("unknown.py", graph_unknown);
     write_text("bad.py", graph_bad);
-}
-
-static void tear_down(void) {
-    jc_arena_free(arena);
-    ck_assert_int_eq(chdir("/"), 0);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
-/* --- spawning --- */
-
-typedef struct result {
-    int code; /* 128 + signal where it was killed */
-    char *out, *err;
-} result;
-
-static char *whole(const char *path, size_t *size) {
-    FILE *f = fopen(path, "rb");
-    struct stat st;
-    ck_assert_ptr_nonnull(f);
-    ck_assert_int_eq(fstat(fileno(f), &st), 0);
-    char *text = jc_arena_alloc(arena, (size_t)st.st_size + 1);
-    ck_assert_uint_eq(fread(text, 1, (size_t)st.st_size, f), (size_t)st.st_size);
-    fclose(f);
-    if (size)
-        *size = (size_t)st.st_size;
-    return text;
-}
-
-/* ARGS: words separated by spaces; none of ours holds one. */
-static result jitc(const char *format, ...) {
-    char *args, *words[64] = { "jitc" }, *save = NULL;
-    int n = 1, status;
-    va_list list;
-    va_start(list, format);
-    args = jc_arena_vprintf(arena, format, list);
-    va_end(list);
-    for (char *w = strtok_r(args, " ", &save); w && n < 63; w = strtok_r(NULL, " ", &save))
-        words[n++] = w;
-    pid_t child = fork();
-    if (child == 0) {
-        int out = open("stdout.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        int err = open("stderr.txt", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-        int in = open("stdin.txt", O_RDONLY);
-        if (in >= 0)
-            dup2(in, 0);
-        dup2(out, 1);
-        dup2(err, 2);
-        execv(JITC, words);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return (result){ WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), whole("stdout.txt", NULL),
-                     whole("stderr.txt", NULL) };
-}
-
-static void expect(const result *r, int code) {
-    ck_assert_msg(r->code == code, "exit code %d instead of %d\nstdout: %s\nstderr: %s", r->code, code, r->out, r->err);
-}
-
-/* The JSON that was printed, with the exit code expected. */
-static json_t *expect_json(const result *r, int code) {
-    json_error_t where;
-    expect(r, code);
-    json_t *j = json_loads(r->out, 0, &where);
-    ck_assert_msg(j != NULL, "no JSON: %s\n%s", where.text, r->out);
-    ck_assert_int_eq(json_integer_value(json_object_get(j, "version")), 1);
-    return j;
-}
-
-static long long number(const json_t *j, const char *key) {
-    const json_t *v = json_object_get(j, key);
-    ck_assert_msg(json_is_integer(v), "'%s' is no integer", key);
-    return json_integer_value(v);
-}
-
-static const char *text(const json_t *j, const char *key) {
-    const json_t *v = json_object_get(j, key);
-    ck_assert_msg(json_is_string(v), "'%s' is no string", key);
-    return json_string_value(v);
-}
-
-static const json_t *item(const json_t *j, const char *key, size_t i) {
-    const json_t *v = json_array_get(json_object_get(j, key), i);
-    ck_assert_msg(v != NULL, "'%s' has no element %zu", key, i);
-    return v;
 }
 
 /* --- usage and errors --- */
@@ -721,7 +615,7 @@ END_TEST
 static Suite *suite(void) {
     Suite *s = suite_create("tool");
     TCase *t = tcase_create("tool");
-    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_checked_fixture(t, set_up, tool_leave);
     tcase_set_timeout(t, 30);
     tcase_add_loop_test(t, test_usage, 0, sizeof usage / sizeof *usage);
     tcase_add_test(t, test_error_json);

@@ -23,14 +23,14 @@ jitc_LDADD = $(JC_CORE_LIBS) $(JANSSON_LIBS) -lm
 
 check_PROGRAMS += tests/check_tool
 TESTS += tests/check_tool
-tests_check_tool_SOURCES = tests/check_tool.c tools/safetensors.c
+tests_check_tool_SOURCES = tests/check_tool.c tests/tool_run.c tests/tool_run.h tools/safetensors.c
 tests_check_tool_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_tool_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS)
 EXTRA_tests_check_tool_DEPENDENCIES = jitc$(EXEEXT) examples/jitc_tiny_ops.so
 
 check_PROGRAMS += tests/check_report
 TESTS += tests/check_report
-tests_check_report_SOURCES = tests/check_report.c
+tests_check_report_SOURCES = tests/check_report.c tests/tool_run.c tests/tool_run.h
 tests_check_report_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_report_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
 EXTRA_tests_check_report_DEPENDENCIES = jitc$(EXEEXT)
