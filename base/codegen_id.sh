@@ -1,17 +1,31 @@
 #!/bin/sh
-# codegen_id.sh SRCDIR HEADER - writes the hash of the code generator's sources as a C header.
+# codegen_id.sh SRCDIR HEADER - writes the hash of the code generator's sources as a C header; HEADER -: lists them instead.
 #
-# Everything that can change what is generated counts: lowering and kernels, and the decomposition and plan they start
-# from.  Names are relative and sorted, so every tree with the same sources has the same hash, wherever it is built.
+# What can change the code of a class whose canonical form is given counts, and nothing else: an id that changes for nothing empties
+# every cache.  So in are decoding the form, the operators with their inference and decomposition, the scheduler, plans and kernels, emission,
+# and assembling.  Out are what makes the form (the reader, cutting, the canonicaliser: their work is in the key as bytes), the
+# reference, printing, and all that only carries artifacts (jit/api, jit/service, cache, runtime, tools).  A new file below these
+# folders counts until it is named here.
+#
+# Names are relative and sorted, so every tree with the same sources has the same hash, wherever it is built.
 # The header is only written when it changes, so that nothing is compiled again for nothing.
 set -eu
 
 srcdir=$1
 header=$2
 
-id=$(cd "$srcdir" &&
-     find ir plan jit kernels -type f \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print |
-     LC_ALL=C sort | xargs -r "${SHA256SUM:-sha256sum}" | "${SHA256SUM:-sha256sum}" | cut -c1-64)
+sources() {
+    cd "$srcdir"
+    find ir plan jit/asm jit/llvm jit/sched kernels -type f \( -name '*.c' -o -name '*.h' -o -name '*.def' \) -print |
+        grep -vE '^ir/(fx|eval|canon)/|^ir/(layout|print|solve|split|verify)\.|^plan/.*_print\.' |
+        { cat; echo ir/canon/canon_decode.c; echo ir/canon/canon_priv.h; } | LC_ALL=C sort
+}
+
+if [ "$header" = - ]; then
+    sources
+    exit
+fi
+id=$(sources | (cd "$srcdir" && xargs "${SHA256SUM:-sha256sum}") | "${SHA256SUM:-sha256sum}" | cut -c1-64)
 
 case $header in
 */*) mkdir -p "${header%/*}" ;;

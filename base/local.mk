@@ -8,6 +8,7 @@ base_libbase_la_SOURCES = \
 	base/error.c base/error.h \
 	base/file.c base/file.h \
 	base/hash.c base/hash.h \
+	base/library.c base/library.h \
 	base/pool.c base/pool.h \
 	base/trace.c base/trace.h \
 	base/vec.c base/vec.h

@@ -8,6 +8,8 @@
 
 #include "jit/llvm/llvm_module.h"
 
+#include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/codegen_id.h"
@@ -112,9 +114,20 @@ out:
 
 JITC_API const jc_backend *jitc_llvm_backend(void);
 
+/* The LLVM that is there, which need not be that of the headers where it is a shared library. */
+static char llvm_version[32];
+
+static void ask_llvm(void) {
+    unsigned major, minor, patch;
+    LLVMGetVersion(&major, &minor, &patch);
+    snprintf(llvm_version, sizeof llvm_version, "%u.%u.%u", major, minor, patch);
+}
+
 const jc_backend *jitc_llvm_backend(void) {
     static const jc_backend table = {
-        .abi = JC_BACKEND_ABI, .codegen_id = JC_CODEGEN_ID, .llvm_version = JC_LLVM_VERSION, .compile = compile,
+        .abi = JC_BACKEND_ABI, .codegen_id = JC_CODEGEN_ID, .llvm_version = llvm_version, .compile = compile,
     };
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, ask_llvm);
     return &table;
 }

@@ -3,11 +3,11 @@
  */
 #include "runtime/cuda_api.h"
 
-#include <dlfcn.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
+
+#include "base/library.h"
 
 static const struct {
     const char *symbol;
@@ -19,18 +19,15 @@ static const struct {
 #undef ROW
 };
 
-/* Containers and WSL put the driver where the linker does not look. */
+/* The first by the loader, as the driver was installed; containers and WSL put it where the loader does not look. */
 static const char *const places[] = { "libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1", "/usr/local/nvidia/lib64/libcuda.so.1" };
 
 static jitc_status open_library(void **out, jc_error *err) {
-    char first[512] = "";
+    char first[512], why[512];
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        *out = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
+        *out = jc_library_open(places[i], i == 0 ? first : why, sizeof first);
         if (*out)
             return JITC_OK;
-        const char *why = dlerror();
-        if (i == 0)
-            snprintf(first, sizeof first, "%s", why ? why : "no reason given");
     }
     return jc_fail(err, JITC_E_DEVICE,
                    "There is no CUDA driver here: %s, %s and %s were tried (%.300s). Install the NVIDIA driver, or use the "
@@ -41,7 +38,7 @@ jitc_status jc_cuda_load(jc_cuda *out, jc_error *err) {
     *out = (jc_cuda){ 0 };
     JC_TRY(open_library(&out->library, err));
     for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *at = dlsym(out->library, functions[i].symbol);
+        void *at = jc_library_symbol(out->library, functions[i].symbol);
         memcpy((uint8_t *)out + functions[i].at, &at, sizeof at);
         if (at || !functions[i].needed)
             continue;
@@ -53,7 +50,6 @@ jitc_status jc_cuda_load(jc_cuda *out, jc_error *err) {
 }
 
 void jc_cuda_unload(jc_cuda *c) {
-    if (c->library)
-        dlclose(c->library);
+    jc_library_close(c->library);
     *c = (jc_cuda){ 0 };
 }

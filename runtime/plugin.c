@@ -3,9 +3,10 @@
  */
 #include "runtime/ops.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/library.h"
 
 static jitc_status run_entry(const char *path, jitc_plugin_entry entry, jitc_context *ctx, const jitc_plugin_api *api,
                              jc_error *err) {
@@ -20,7 +21,7 @@ static jitc_status run_entry(const char *path, jitc_plugin_entry entry, jitc_con
 
 jitc_status jc_plugin_open(const char *path, jitc_context *ctx, const jitc_plugin_api *api, void **handle,
                            jc_error *err) {
-    char local[4096];
+    char local[4096], why[512];
     *handle = NULL;
     /* dlopen searches the library path for a name without a slash; a plugin is a file. */
     if (!strchr(path, '/')) {
@@ -28,17 +29,15 @@ jitc_status jc_plugin_open(const char *path, jitc_context *ctx, const jitc_plugi
             return jc_fail(err, JITC_E_IO, "The plugin's file name is too long.");
         path = local;
     }
-    void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!object) {
-        const char *why = dlerror();
-        return jc_fail(err, JITC_E_IO, "The plugin %s could not be opened: %s.", path, why ? why : "no reason given");
-    }
+    void *object = jc_library_open(path, why, sizeof why);
+    if (!object)
+        return jc_fail(err, JITC_E_IO, "The plugin %s could not be opened: %s.", path, why);
     union {
         void *object;
         jitc_plugin_entry function;
-    } entry = { dlsym(object, JITC_PLUGIN_ENTRY) };
+    } entry = { jc_library_symbol(object, JITC_PLUGIN_ENTRY) };
     if (!entry.object) {
-        dlclose(object);
+        jc_library_close(object);
         return jc_fail(err, JITC_E_INPUT, "%s is no plugin of libjitc: it has no function " JITC_PLUGIN_ENTRY "().",
                        path);
     }

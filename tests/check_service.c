@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "jit/api/model.h"
@@ -520,6 +521,53 @@ START_TEST(lookups_and_builds) {
 }
 END_TEST
 
+/* --- the LLVM that runs --- */
+
+static const char llvm_text[] = HEAD "x: \"f32[8, 16]\"):\n        y: \"f32[8, 16]\" = torch.tanh(x)\n        return (y,)\n";
+
+/* In a process of its own, since the code generator stays open: compiled, hits, and whether there was a warning, as bits. */
+static unsigned in_process(const char *dir, const char *module) {
+    int status;
+    pid_t child = fork();
+    if (child == 0) {
+        setenv("JITC_LLVM_LIBRARY", module, 1);
+        jitc_context *ctx = context(dir, NULL);
+        jitc_model *m;
+        if (try_build(ctx, llvm_text, NULL, 0, &m) != JITC_OK)
+            _exit(64);
+        jitc_model_stats s = stats_of(m);
+        int bits = (int)(s.compiled | s.hits << 1 | (uint64_t)said("warning", "99.9.9") << 2);
+        jitc_context_free(ctx);
+        _exit(bits);
+    }
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    ck_assert(WIFEXITED(status));
+    return (unsigned)WEXITSTATUS(status);
+}
+
+/* The cache keeps apart what two LLVMs made, and neither is opened where there is a hit of the one that libjitc was built for. */
+START_TEST(other_llvm) {
+    enum { COMPILED = 1, HIT = 2, WARNED = 4 };
+    const char *module = getenv("JITC_LLVM_LIBRARY"), *other = TEST_BUILDDIR "/tests/other_llvm.so";
+    char dir[] = "/tmp/check_service.XXXXXX";
+    if (!module || access(other, R_OK) != 0) {
+        fprintf(stderr, "SKIP: JITC_LLVM_LIBRARY is not set, or there is no %s\n", other);
+        return;
+    }
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    setenv("JITC_TEST_MODULE", module, 1);
+    ck_assert_uint_eq(in_process(dir, other), COMPILED | WARNED);
+    ck_assert_uint_eq(in_process(dir, module), COMPILED); /* what the other made is not for this one */
+    ck_assert_uint_eq(in_process(dir, module), HIT);
+    ck_assert_uint_eq(in_process(dir, other), HIT); /* made by the one that libjitc was built for: the other is not opened */
+    remove_tree(dir);
+    ck_assert_ptr_nonnull(mkdtemp(strcpy(dir, "/tmp/check_service.XXXXXX")));
+    ck_assert_uint_eq(in_process(dir, other), COMPILED | WARNED);
+    ck_assert_uint_eq(in_process(dir, other), HIT | WARNED); /* opened to learn its name, then found under it */
+    remove_tree(dir);
+}
+END_TEST
+
 /* --- Triton launches --- */
 
 #define LAUNCH(name, kernel, constants, x, out, eps)                                                                    \
@@ -705,6 +753,7 @@ int main(void) {
     tcase_add_test(c, debug_lines);
     tcase_add_test(c, threads);
     tcase_add_test(c, lookups_and_builds);
+    tcase_add_test(c, other_llvm);
     suite_add_tcase(s, c);
     c = tcase_create("running");
     tcase_set_timeout(c, 120);

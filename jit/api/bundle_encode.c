@@ -311,7 +311,7 @@ static void put_requires(encoder *e, jitc_model *const *models, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         jc_target_encode(&models[i]->target, b);
     jc_put_str(b, models[0]->codegen_id ? models[0]->codegen_id : JC_CODEGEN_ID);
-    jc_put_str(b, models[0]->llvm_version ? models[0]->llvm_version : JC_LLVM_VERSION);
+    jc_put_str(b, models[0]->llvm_version ? models[0]->llvm_version : jc_service_llvm(models[0]->ctx->service));
 }
 
 /* --- checks --- */

@@ -1,12 +1,11 @@
 /*
  * jit/api/context.c - the context: what jitc/context.h and jitc/op.h promise.
  */
-#define _GNU_SOURCE /* secure_getenv */
-#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "jit/api/model.h"
 
 typedef struct jc_thread_error {
@@ -101,11 +100,11 @@ static const char *cache_dir(const char *wish, char *out, size_t size) {
     const char *env;
     if (wish)
         return wish;
-    if ((env = secure_getenv("JITC_CACHE_DIR")) && *env)
+    if ((env = jc_library_env("JITC_CACHE_DIR")))
         return env;
-    if ((env = secure_getenv("XDG_CACHE_HOME")) && *env == '/')
+    if ((env = jc_library_env("XDG_CACHE_HOME")) && *env == '/')
         snprintf(out, size, "%s/jitc", env);
-    else if ((env = secure_getenv("HOME")) && *env == '/')
+    else if ((env = jc_library_env("HOME")) && *env == '/')
         snprintf(out, size, "%s/.cache/jitc", env);
     else
         return "";
@@ -174,7 +173,7 @@ void jitc_context_free(jitc_context *ctx) {
     jc_cache_close(ctx->cache);
     jc_device_close(ctx->device);
     for (size_t i = ctx->plugins.n; i-- > 0;)
-        dlclose(ctx->plugins.at[i]);
+        jc_library_close(ctx->plugins.at[i]);
     for (jc_thread_error *e = ctx->errors, *next; e; e = next) {
         next = e->next;
         ctx->alloc.free(ctx->alloc.user, e, sizeof *e);
@@ -265,7 +264,7 @@ jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
     }
     if (handle) {
         if (JC_GUARD(ctx->arena, &guard)) {
-            dlclose(handle);
+            jc_library_close(handle);
             status = JITC_E_NOMEM;
         } else {
             jc_push(ctx->arena, &ctx->plugins, handle);

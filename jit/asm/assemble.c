@@ -5,61 +5,31 @@
  * of every key, is the same in each process.  JITC_ASSEMBLER names one instead: the path of a libnvJitLink, a
  * libcuda or a ptxas.
  */
-#define _GNU_SOURCE /* secure_getenv */
 #include "jit/asm/assemble_priv.h"
 
-#include <dlfcn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 static const jc_assembler_kind *const kinds[] = { &jc_assembler_nvjitlink, &jc_assembler_driver, &jc_assembler_ptxas };
 enum { NKINDS = sizeof kinds / sizeof *kinds };
 
-char *jc_assembler_file(jc_arena *arena, const char *path) {
-    char *real = access(path, R_OK) == 0 ? realpath(path, NULL) : NULL;
-    if (!real)
-        return NULL;
-    char *out = jc_arena_strdup(arena, real);
-    free(real);
-    return out;
-}
-
-char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file) {
-    while (list && *list) {
-        size_t n = strcspn(list, ":");
-        char *found = n ? jc_assembler_file(arena, jc_arena_printf(arena, "%.*s/%s", (int)n, list, file)) : NULL;
-        if (found)
-            return found;
-        list += n + (list[n] == ':');
-    }
-    return NULL;
-}
-
 bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log) {
-    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle) {
-        jc_put_text(log, "%s", dlerror());
-        return false;
-    }
-    for (size_t i = 0; i < n; i++) {
-        void *at = dlsym(handle, names[i]);
-        if (!at) {
-            jc_put_text(log, "%s has no function %s", path, names[i]);
-            return false;
-        }
-        memcpy((char *)api + i * sizeof at, &at, sizeof at);
-    }
-    return true;
+    char why[512];
+    void *handle = jc_library_open(path, why, sizeof why);
+    const char *missing = handle ? jc_library_symbols(handle, names, n, api) : NULL;
+    if (!handle)
+        jc_put_text(log, "%s", why);
+    else if (missing)
+        jc_put_text(log, "%s has no function %s", path, missing);
+    return handle && !missing;
 }
 
 static const jc_assembler_kind *find(jc_arena *arena, char **path, jc_error *err) {
     jc_bytes tried = JC_BYTES(arena);
-    const char *named = secure_getenv("JITC_ASSEMBLER");
-    if (named && *named) {
-        *path = jc_assembler_file(arena, named);
+    const char *named = jc_library_env("JITC_ASSEMBLER");
+    if (named) {
+        *path = jc_library_file(arena, named);
         if (*path)
             return strstr(*path, "nvJitLink")  ? &jc_assembler_nvjitlink
                    : strstr(*path, "libcuda.") ? &jc_assembler_driver

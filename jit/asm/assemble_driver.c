@@ -14,9 +14,9 @@ static char *find(jc_arena *arena, jc_bytes *tried) {
     static const char folders[] = "/usr/lib/x86_64-linux-gnu:/usr/lib64:/usr/lib:/usr/lib/wsl/lib:/usr/local/nvidia/lib64";
     char *found = NULL;
     if (access("/dev/nvidiactl", F_OK) == 0 || access("/dev/dxg", F_OK) == 0) {
-        found = jc_assembler_in_list(arena, getenv("LD_LIBRARY_PATH"), "libcuda.so.1");
+        found = jc_library_in_list(arena, jc_library_env("LD_LIBRARY_PATH"), "libcuda.so.1");
         if (!found)
-            found = jc_assembler_in_list(arena, folders, "libcuda.so.1");
+            found = jc_library_in_list(arena, folders, "libcuda.so.1");
     }
     if (!found)
         jc_put_text(tried, "the driver's linker (needs a GPU and libcuda.so.1); ");

@@ -6,7 +6,6 @@
  */
 #include "jit/asm/assemble_priv.h"
 
-#include <dlfcn.h>
 #include <glob.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,26 +17,26 @@ static const char folders[] = "/usr/local/cuda/lib64:/usr/local/cuda/targets/x86
 static char *in_packages(jc_arena *arena, const char *root, const char *soname) {
     static const char *const kinds[] = { "site", "dist" };
     char *found = NULL;
-    for (size_t i = 0; root && *root && i < 2 && !found; i++) {
+    for (size_t i = 0; root && *root == '/' && i < 2 && !found; i++) {
         glob_t g;
         const char *pattern = jc_arena_printf(arena, "%s/lib/python3*/%s-packages/nvidia/*/lib/%s", root, kinds[i], soname);
         if (glob(pattern, 0, NULL, &g) != 0)
             continue;
         for (size_t j = g.gl_pathc; j-- > 0 && !found;) /* sorted: the newest Python last */
-            found = jc_assembler_file(arena, g.gl_pathv[j]);
+            found = jc_library_file(arena, g.gl_pathv[j]);
         globfree(&g);
     }
     return found;
 }
 
 static char *find(jc_arena *arena, jc_bytes *tried) {
-    const char *home = getenv("HOME");
-    const char *roots[] = { getenv("VIRTUAL_ENV"), getenv("CONDA_PREFIX"),
+    const char *home = jc_library_env("HOME");
+    const char *roots[] = { jc_library_env("VIRTUAL_ENV"), jc_library_env("CONDA_PREFIX"),
                             home ? jc_arena_printf(arena, "%s/.local", home) : NULL, "/usr/local", "/usr" };
     for (size_t i = 0; i < sizeof sonames / sizeof *sonames; i++) {
-        char *found = jc_assembler_in_list(arena, getenv("LD_LIBRARY_PATH"), sonames[i]);
+        char *found = jc_library_in_list(arena, jc_library_env("LD_LIBRARY_PATH"), sonames[i]);
         if (!found)
-            found = jc_assembler_in_list(arena, folders, sonames[i]);
+            found = jc_library_in_list(arena, folders, sonames[i]);
         for (size_t j = 0; j < sizeof roots / sizeof *roots && !found; j++)
             found = in_packages(arena, roots[j], sonames[i]);
         if (found)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include "base/bytes.h"
+#include "base/library.h"
 #include "jit/asm/assemble.h"
 
 typedef struct jc_assembler_kind {
@@ -19,10 +20,6 @@ typedef struct jc_assembler_kind {
 
 extern const jc_assembler_kind jc_assembler_nvjitlink, jc_assembler_driver, jc_assembler_ptxas;
 
-/* The file that PATH leads to, when it can be read; else NULL. */
-char *jc_assembler_file(jc_arena *arena, const char *path);
-/* FILE in each folder of a list separated by colons. */
-char *jc_assembler_in_list(jc_arena *arena, const char *list, const char *file);
 /* Opens the library at PATH and fills the table at API, one pointer for each of N NAMES, in their order. False with the reason
    in LOG; what was opened stays open. */
 bool jc_assembler_open(const char *path, const char *const *names, size_t n, void *api, jc_bytes *log);

@@ -17,9 +17,9 @@
 extern char **environ;
 
 static char *find(jc_arena *arena, jc_bytes *tried) {
-    char *found = jc_assembler_in_list(arena, getenv("PATH"), "ptxas");
+    char *found = jc_library_in_list(arena, jc_library_env("PATH"), "ptxas");
     if (!found)
-        found = jc_assembler_in_list(arena, "/usr/local/cuda/bin:/opt/cuda/bin", "ptxas");
+        found = jc_library_in_list(arena, "/usr/local/cuda/bin:/opt/cuda/bin", "ptxas");
     if (!found)
         jc_put_text(tried, "ptxas in PATH, /usr/local/cuda/bin and /opt/cuda/bin");
     return found;
@@ -82,8 +82,8 @@ static int run(const char *path, char *const *argv, const char *log) {
 
 static bool assemble(const char *path, const char *ptx, size_t n, const char *arch, jc_arena *arena,
                      const uint8_t **cubin, size_t *ncubin, jc_bytes *log) {
-    const char *tmp = getenv("TMPDIR");
-    char *dir = jc_arena_printf(arena, "%s/jitc-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+    const char *tmp = jc_library_env("TMPDIR");
+    char *dir = jc_arena_printf(arena, "%s/jitc-XXXXXX", tmp ? tmp : "/tmp");
     char *in = jc_arena_alloc(arena, strlen(dir) + 16), *out = jc_arena_alloc(arena, strlen(dir) + 16);
     char *words = jc_arena_alloc(arena, strlen(dir) + 16), *arch_option = jc_arena_printf(arena, "-arch=%s", arch);
     char *argv[] = { (char *)(uintptr_t)path, (char[]){ "-O3" }, arch_option, (char[]){ "-o" }, out, in, NULL };

@@ -12,3 +12,13 @@ TESTS += tests/check_service
 tests_check_service_SOURCES = tests/check_service.c
 tests_check_service_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_service_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+EXTRA_tests_check_service_DEPENDENCIES = tests/other_llvm.so
+
+check_PROGRAMS += tests/check_library
+TESTS += tests/check_library
+tests_check_library_SOURCES = tests/check_library.c tests/tool_run.c tests/tool_run.h
+tests_check_library_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_library_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_library_DEPENDENCIES = jitc$(EXEEXT) tests/no_env.so tests/planted.so
+JC_PLUGINS += tests/no_env.so tests/other_llvm.so tests/planted.so
+EXTRA_DIST += tests/no_env.c tests/other_llvm.c tests/planted.c

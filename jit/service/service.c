@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "config.h"
 #include "jit/sched/schedule.h"
 #include "jit/service/service_priv.h"
 
@@ -46,6 +47,7 @@ static jitc_status open_service(jc_arena *arena, jc_arena *known, jc_cache *cach
         s->arena = arena;
         s->known_arena = known;
         s->known = jc_known_new(known);
+        s->llvm = JC_LLVM_VERSION;
         pthread_mutex_init(&s->lock, NULL);
         *out = s;
         status = JITC_OK;
@@ -316,7 +318,22 @@ static jitc_status first_error(const job_list *jobs, const work *w, uint32_t n, 
     return status;
 }
 
-static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *arena, jc_error *err) {
+/* Is something to be generated? Then the code generator is opened now, since keys name its LLVM.  Where they were made with another
+   version, AGAIN: with the right one the kernels may be there. */
+static jitc_status settle_llvm(jc_getting *g, const job_list *jobs, bool *again, jc_error *err) {
+    const jc_backend *b;
+    const uint8_t *code;
+    size_t i = 0, n;
+    while (i < jobs->n && jc_cache_find(g->s->cache, &jobs->at[i]->key, &code, &n, NULL))
+        i++;
+    if (i == jobs->n)
+        return JITC_OK;
+    JC_TRY(jc_service_backend(g->s, &b, err));
+    *again = strcmp(g->llvm, jc_service_llvm(g->s)) != 0;
+    return JITC_OK;
+}
+
+static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *arena, bool *again, jc_error *err) {
     list l = { 0 };
     jc_map *known = jc_map_new(arena);
     for (uint32_t i = 0; i < n; i++)
@@ -327,6 +344,9 @@ static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *are
             if (w[i].schedule.nkernels == 0)
                 jc_push(arena, &l.plain, &w[i]);
         }
+    JC_TRY(settle_llvm(g, &l.jobs, again, err));
+    if (*again)
+        return JITC_OK;
     g->stats.kernels_unique = l.jobs.n;
     g->total = (unsigned)l.jobs.n;
     if (l.jobs.n)
@@ -335,29 +355,41 @@ static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *are
     return first_error(&l.jobs, w, n, err);
 }
 
-jitc_status jc_service_get(jc_service *s, jc_request *requests, uint32_t n, const jc_progress *progress,
-                           jc_service_stats *stats, jc_arena *arena, jc_error *err) {
+/* AGAIN: nothing was done, for keys named another LLVM than the one that is there. */
+static jitc_status get_once(jc_getting *g, jc_request *requests, uint32_t n, jc_arena *arena, bool *again, jc_error *err) {
     work *w = JC_NEWN(arena, work, n);
-    jc_getting g = { .s = s, .progress = progress, .telling = PTHREAD_MUTEX_INITIALIZER };
     bool missing = false;
     double start = jc_now_ms();
+    *again = false;
     for (uint32_t i = 0; i < n; i++)
-        w[i] = (work){ .get = &g, .request = &requests[i], .error = JC_ERROR_INIT };
-    jitc_status status = look_up_all(s, w, n, arena, err);
-    jc_service_time(&g, JC_PHASE_LOOKUP, NULL, start);
+        w[i] = (work){ .get = g, .request = &requests[i], .error = JC_ERROR_INIT };
+    jitc_status status = look_up_all(g->s, w, n, arena, err);
+    jc_service_time(g, JC_PHASE_LOOKUP, NULL, start);
     for (uint32_t i = 0; i < n; i++)
         missing |= w[i].missing;
     if (status == JITC_OK && missing)
-        status = compile_all(&g, w, n, arena, err);
-    for (uint32_t i = 0; i < n && status == JITC_OK; i++) {
+        status = compile_all(g, w, n, arena, again, err);
+    for (uint32_t i = 0; i < n && status == JITC_OK && !*again; i++) {
         if (w[i].same) {
             requests[i].artifact = w[i].same->request->artifact;
             requests[i].nartifact = w[i].same->request->nartifact;
             requests[i].hit = true;
         }
-        g.stats.compiled += w[i].built;
-        g.stats.hits += !w[i].built;
+        g->stats.compiled += w[i].built;
+        g->stats.hits += !w[i].built;
     }
+    return status;
+}
+
+jitc_status jc_service_get(jc_service *s, jc_request *requests, uint32_t n, const jc_progress *progress,
+                           jc_service_stats *stats, jc_arena *arena, jc_error *err) {
+    jitc_status status;
+    jc_getting g;
+    bool again;
+    do { /* twice at most: the LLVM of a process stays */
+        g = (jc_getting){ .s = s, .progress = progress, .llvm = s->llvm, .telling = PTHREAD_MUTEX_INITIALIZER };
+        status = get_once(&g, requests, n, arena, &again, err);
+    } while (status == JITC_OK && again);
     if (stats)
         *stats = g.stats;
     return status;

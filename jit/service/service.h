@@ -73,6 +73,9 @@ jitc_status jc_cancelled(jc_error *err);
 jitc_status jc_service_get(jc_service *s, jc_request *requests, uint32_t n, const jc_progress *progress,
                            jc_service_stats *stats, jc_arena *arena, jc_error *err);
 
+/* The LLVM that keys are made with: that which this library was built for, or, once the code generator is open, its own. */
+const char *jc_service_llvm(jc_service *s);
+
 /* The key of a request: preimage fields of cache.h.  Nothing but these can change what is compiled. */
 jitc_status jc_service_key(jc_service *s, const jc_request *r, jc_arena *arena, jc_key *out, jc_error *err);
 

@@ -4,6 +4,9 @@
  * Runs on the pool.  Assembling several kernels by one call of nvJitLink was measured: 18 kernels of OPT-125m take 472 ms
  * of CPU one by one, 470 in pairs and 457 in sixes, and would lose their entries of their own.
  */
+#include <string.h>
+
+#include "config.h"
 #include "jit/service/service_priv.h"
 
 /* What compiling takes: milliseconds measured for sm_90a, of which nearly all grows with the instructions of the PTX, times 64. */
@@ -21,13 +24,20 @@ unsigned jc_job_cost(const jc_kernel *k) {
     return cost[k->family](k);
 }
 
-static jitc_status backend(jc_service *s, const jc_backend **out, jc_error *err) {
+jitc_status jc_service_backend(jc_service *s, const jc_backend **out, jc_error *err) {
     jitc_status status = JITC_OK;
+    const char *other = NULL;
     pthread_mutex_lock(&s->lock);
-    if (!s->backend)
-        status = jc_backend_open(&s->backend, err);
+    if (!s->backend && (status = jc_backend_open(&s->backend, err)) == JITC_OK) {
+        if (strcmp(s->backend->llvm_version, s->llvm) != 0)
+            other = s->backend->llvm_version;
+        s->llvm = s->backend->llvm_version;
+    }
     *out = s->backend;
     pthread_mutex_unlock(&s->lock);
+    if (other)
+        jc_log_line(s->options.log, "warning: libjitc was built for LLVM " JC_LLVM_VERSION ", and the one that runs is %s; what it makes "
+                    "is found again only after opening it. Rebuild libjitc for quick starts", other);
     return status;
 }
 
@@ -36,7 +46,7 @@ static jitc_status generate(jc_job *j, jc_arena *arena, const uint8_t **code, si
     const jc_backend *b;
     jc_bytes kernel = JC_BYTES(arena);
     char *ir = NULL;
-    JC_TRY(backend(j->get->s, &b, err));
+    JC_TRY(jc_service_backend(j->get->s, &b, err));
     jc_kernel_encode(j->kernel, &kernel);
     double start = jc_now_ms();
     JC_TRY(b->compile(kernel.at, kernel.n, j->plan->name, j->target, arena, code, n,

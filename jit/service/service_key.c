@@ -2,9 +2,14 @@
  * jit/service/service_key.c - what the keys of classes and of kernels are made of.
  *
  * The assembler's identity is found once per service; that there is none is an identity too: entries then hold PTX.
+ *
+ * The LLVM in a key is the one that made the code, and a hit must not open it to learn which that is.  So keys are made with the
+ * version that this library was built for, until something is missing and the code generator is opened: if that says another
+ * version, all keys are made with it from then on, and the call that found out starts over (service.c).
  */
+#include <stdio.h>
+
 #include "base/codegen_id.h"
-#include "config.h"
 #include "jit/service/service_priv.h"
 
 #define FORMAT_VERSION 1
@@ -31,14 +36,19 @@ static jitc_status assembler(jc_service *s, jc_hash *id) {
 }
 
 static jitc_status key_tail(jc_service *s, const jc_target *target, jc_bytes *b) {
-    static const char compiler[] = JC_CODEGEN_ID " LLVM " JC_LLVM_VERSION;
+    char compiler[sizeof JC_CODEGEN_ID + 64];
     jc_hash id;
-    jc_key_add(b, JC_KEY_COMPILER, compiler, sizeof compiler - 1);
+    int n = snprintf(compiler, sizeof compiler, JC_CODEGEN_ID " LLVM %.32s", jc_service_llvm(s));
+    jc_key_add(b, JC_KEY_COMPILER, compiler, (size_t)n);
     if (target->dialect == JC_DIALECT_NVPTX) {
         JC_TRY(assembler(s, &id));
         jc_key_add(b, JC_KEY_ASSEMBLER, id.b, sizeof id.b);
     }
     return JITC_OK;
+}
+
+const char *jc_service_llvm(jc_service *s) {
+    return s->llvm;
 }
 
 static void key_head(jc_bytes *b) {

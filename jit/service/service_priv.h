@@ -20,6 +20,7 @@ struct jc_service {
     jc_known *known;
     pthread_mutex_t lock;
     const jc_backend *backend;
+    _Atomic(const char *) llvm; /* its LLVM; until it is open, what this library was built for */
     bool assembler_known, have_assembler;
     jc_assembler assembler;
 };
@@ -28,6 +29,7 @@ struct jc_service {
 typedef struct jc_getting {
     jc_service *s;
     const jc_progress *progress;
+    const char *llvm;       /* that keys were made with */
     jc_service_stats stats; /* under the service's lock while the pool works */
     pthread_mutex_t telling; /* progress is told one at a time, and holds up nobody else's compilation */
     unsigned done, total;   /* kernels */
@@ -53,6 +55,9 @@ typedef struct jc_job {
     jc_error error;
     JC_VEC(struct jc_work *) users; /* who waits for it */
 } jc_job;
+
+/* service_kernel.c: opened on first use. What its LLVM is called is in the keys made from then on. */
+jitc_status jc_service_backend(jc_service *s, const jc_backend **out, jc_error *err);
 
 /* service_key.c */
 jitc_status jc_service_kernel_key(jc_service *s, const jc_kernel *k, const jc_target *target, jc_arena *arena, jc_key *out);
