@@ -212,6 +212,11 @@ static void frames(void) {
     QUIET(jitc_frame_free, NULL);
 }
 
+static bool take_bytes(void *user, const void *bytes, size_t n) {
+    jitc_bundle **out = user;
+    return jitc_bundle_open_bytes(ctx, NULL, bytes, n, out) == JITC_OK;
+}
+
 static void bundles(void) {
     jitc_model *m = NULL;
     USAGE(jitc_model_save, NULL, "x.jitc");
@@ -224,6 +229,38 @@ static void bundles(void) {
     FILES("path", jitc_bundle_load, ctx, NULL, NULL, &m);
     FILES("out", jitc_bundle_load, ctx, "x.jitc", NULL, NULL);
     GIVES(0, jitc_bundle_probe, NULL);
+    USAGE(jitc_bundle_write_bytes, NULL, &model, 1, take_bytes, NULL);
+    FILES("models", jitc_bundle_write_bytes, ctx, NULL, 1, take_bytes, NULL);
+    FILES("model 0 is NULL", jitc_bundle_write_bytes, ctx, &m, 1, take_bytes, NULL);
+    FILES("sink", jitc_bundle_write_bytes, ctx, &model, 1, NULL, NULL);
+}
+
+static void open_bundles(void) {
+    jitc_bundle *bundle = NULL;
+    jitc_model *m = NULL;
+    const jitc_executable *exe;
+    jitc_bundle_info info = { .struct_size = sizeof info };
+    jitc_bundle_target target = { .struct_size = sizeof target };
+    jitc_bundle_operator operator = { .struct_size = sizeof operator };
+    USAGE(jitc_bundle_open, NULL, "x.jitc", &bundle);
+    FILES("path", jitc_bundle_open, ctx, NULL, &bundle);
+    FILES("out", jitc_bundle_open, ctx, "x.jitc", NULL);
+    USAGE(jitc_bundle_open_bytes, NULL, "x", "bytes", 5, &bundle);
+    FILES("bytes", jitc_bundle_open_bytes, ctx, "x", NULL, 5, &bundle);
+    FILES("out", jitc_bundle_open_bytes, ctx, "x", "bytes", 5, NULL);
+    ck_assert_int_eq(jitc_bundle_write_bytes(ctx, &model, 1, take_bytes, &bundle), JITC_OK); /* opens it */
+    QUIET(jitc_bundle_close, NULL);
+    USAGE(jitc_bundle_model, NULL, NULL, &m);
+    FILES("out", jitc_bundle_model, bundle, NULL, NULL);
+    USAGE(jitc_bundle_get_info, NULL, &info);
+    FILES("out", jitc_bundle_get_info, bundle, NULL);
+    USAGE(jitc_bundle_get_target, NULL, 0, &target);
+    FILES("out", jitc_bundle_get_target, bundle, 0, NULL);
+    USAGE(jitc_bundle_get_operator, NULL, 0, &operator);
+    FILES("out", jitc_bundle_get_operator, bundle, 0, NULL);
+    USAGE(jitc_bundle_executable, NULL, 0, 0, &exe);
+    FILES("out", jitc_bundle_executable, bundle, 0, 0, NULL);
+    jitc_bundle_close(bundle);
 }
 
 /* Every name of the version script was called above. */
@@ -256,6 +293,7 @@ START_TEST(all) {
     runs();
     frames();
     bundles();
+    open_bundles();
     none_forgotten();
     jitc_context_free(ctx);
 }

@@ -53,19 +53,27 @@ static jitc_status io_error(jc_error *err, const char *path, const char *what, i
     return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot %s: %s", what, strerror(why));
 }
 
-static jitc_status encode_and_publish(jc_arena *arena, jitc_model *const *models, uint32_t n, const char *path,
-                                      jc_error *err) {
+/* What is done with the bytes of a bundle. */
+typedef struct writing {
+    const char *path;        /* a file, or */
+    jitc_bundle_sink sink;   /* the caller's function */
+    void *user;
+} writing;
+
+static jitc_status encode_and_write(jc_arena *arena, jitc_model *const *models, uint32_t n, const writing *to, jc_error *err) {
     jc_bytes b = JC_BYTES(arena);
     JC_TRY(jc_bundle_encode(models, n, &b, err));
-    if (!jc_file_publish(path, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0666, .durable = true }))
-        return io_error(err, path, "write the file", errno);
+    if (!to->path)
+        return to->sink(to->user, b.at, b.n) ? JITC_OK
+                                             : jc_fail(err, JITC_E_IO, "the function that was given did not take the bundle");
+    if (!jc_file_publish(to->path, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0666, .durable = true }))
+        return io_error(err, to->path, "write the file", errno);
     return JITC_OK;
 }
 
-jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
+static jitc_status write_to(jitc_context *ctx, jitc_model *const *models, uint32_t n, const writing *to) {
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    JC_NEED(ctx, ctx, models, path);
     if (n == 0)
         return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "a bundle needs at least one model"), &err);
     for (uint32_t i = 0; i < n; i++)
@@ -75,10 +83,23 @@ jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint
     jc_arena *arena = jc_arena_new(&ctx->alloc);
     if (!arena)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
-    jitc_status status = JC_GUARD(arena, &guard) ? JITC_E_NOMEM : encode_and_publish(arena, models, n, path, &err);
+    jitc_status status = JC_GUARD(arena, &guard) ? JITC_E_NOMEM : encode_and_write(arena, models, n, to, &err);
     jc_guard_end(arena, &guard);
     jc_arena_free(arena);
     return jc_context_done(ctx, status, &err);
+}
+
+jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *models, uint32_t n, const char *path) {
+    JC_NEED(ctx, ctx, models, path);
+    return write_to(ctx, models, n, &(writing){ .path = path });
+}
+
+jitc_status jitc_bundle_write_bytes(jitc_context *ctx, jitc_model *const *models, uint32_t n, jitc_bundle_sink sink, void *user) {
+    jc_error err = JC_ERROR_INIT;
+    JC_NEED(ctx, ctx, models);
+    if (!sink)
+        return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "jitc_bundle_write_bytes: `sink` is NULL"), &err);
+    return write_to(ctx, models, n, &(writing){ .sink = sink, .user = user });
 }
 
 jitc_status jitc_model_save(jitc_model *m, const char *path) {
@@ -88,7 +109,7 @@ jitc_status jitc_model_save(jitc_model *m, const char *path) {
 
 /* --- reading --- */
 
-static jitc_status read_file(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
+jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return io_error(err, path, "open the file", errno);
@@ -150,8 +171,8 @@ static jitc_status wanted(jitc_context *ctx, const jc_bundle_requires *q, const 
     return JITC_OK;
 }
 
-static jitc_status choose(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_arena *arena,
-                          uint32_t *out, jc_error *err) {
+jitc_status jc_bundle_choose(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_arena *arena,
+                             uint32_t *out, jc_error *err) {
     jc_target want;
     unsigned best = 0;
     JC_TRY(wanted(ctx, q, arch, &want, err));
@@ -182,9 +203,9 @@ static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_er
     jc_span bytes;
     uint32_t target = 0;
     double start = jc_now_ms();
-    JC_TRY(read_file(path, m->arena, &bytes, err));
+    JC_TRY(jc_bundle_read(path, m->arena, &bytes, err));
     JC_TRY(jc_bundle_open(bytes.at, bytes.n, m->arena, &file, err));
-    JC_TRY(choose(m->ctx, &file.needs, arch, m->arena, &target, err));
+    JC_TRY(jc_bundle_choose(m->ctx, &file.needs, arch, m->arena, &target, err));
     JC_TRY(jc_bundle_decode(&file, target, jc_arena_strdup(m->arena, path), m, err));
     m->stats.ms_load = m->stats.ms_total = jc_now_ms() - start;
     jc_trace_span(m->ctx->spans, "load", path, start);

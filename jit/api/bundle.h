@@ -42,6 +42,12 @@ typedef enum jc_bundle_bind { JC_BB_PARAM, JC_BB_STR, JC_BB_INT, JC_BB_FLOAT, JC
 /* jit/api/bundle_encode.c: the whole file, for models of the same graphs. */
 jitc_status jc_bundle_encode(jitc_model *const *models, uint32_t n, jc_bytes *out, jc_error *err);
 
+/* jit/api/bundle.c: a file as bytes; the target of a bundle that suits ARCH best (NULL: the context's device). */
+jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_error *err);
+struct jc_bundle_requires;
+jitc_status jc_bundle_choose(jitc_context *ctx, const struct jc_bundle_requires *q, const char *arch, jc_arena *arena,
+                             uint32_t *out, jc_error *err);
+
 /* jit/api/bundle_decode.c: what the bytes ask for, checked as far as that section goes. */
 typedef struct jc_bundle_requires {
     uint32_t min_version;
@@ -53,6 +59,24 @@ typedef struct jc_bundle_file {
     jc_span sections[JC_SECTION_COUNT];
     jc_bundle_requires needs;
 } jc_bundle_file;
+/* One that is open. */
+struct jitc_bundle {
+    jitc_context *ctx;
+    jc_arena *arena;
+    unsigned uses;              /* one while it is open, one by each model; under the context's lock */
+    struct jitc_bundle *next;   /* of the context, while it is open */
+    jc_span bytes;
+    jc_bundle_file file;
+    jitc_model **models;        /* by target: decoded for what they say, never run */
+    jitc_bundle_info info;
+    jitc_bundle_target *targets;
+    jitc_bundle_operator *operators;
+};
+/* jit/api/bundle_info.c: fills the last three, of models that have been decoded. */
+jitc_status jc_bundle_describe(jitc_bundle *b, jc_error *err);
+/* jit/api/bundle_open.c: a model that used it is gone. */
+void jc_bundle_release(jitc_bundle *b);
+
 /* Verifies the frame and the hash.  JITC_E_INPUT; messages do not name the file. */
 jitc_status jc_bundle_open(const uint8_t *bytes, size_t n, jc_arena *arena, jc_bundle_file *out, jc_error *err);
 /* Fills the empty model M, whose arena BYTES must outlive, with the code of target TARGET. FILE stands in messages. */

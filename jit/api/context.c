@@ -85,6 +85,13 @@ void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out) {
 
 /* --- making and freeing --- */
 
+void jc_give_struct(void *out, const void *from, size_t size) {
+    size_t given;
+    memcpy(&given, out, sizeof given);
+    memcpy(out, from, given < size ? given : size);
+    memcpy(out, &given, given < sizeof given ? given : sizeof given);
+}
+
 jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err) {
     size_t given = size;
     if (!options)
@@ -165,6 +172,8 @@ jitc_status jitc_context_new(const jitc_context_options *options, jitc_context *
 void jitc_context_free(jitc_context *ctx) {
     if (!ctx)
         return;
+    while (ctx->bundles)
+        jitc_bundle_close(ctx->bundles);
     while (ctx->models)
         jitc_model_free(ctx->models);
     while (ctx->graphs)

@@ -237,6 +237,8 @@ static jitc_status fill_variant(jitc_executable *x, uint32_t v, jc_error *err) {
     jc_plan *plan;
     JC_TRY(jc_artifact_decode(r->artifact, r->nartifact, x->g->arena, &a, err));
     JC_TRY(jc_plan_decode(a.plan, a.nplan, x->g->arena, &plan, err));
+    if (!jc_plan_fits(x->first, plan))
+        return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", x->first->func->name);
     x->plans[v] = plan;
     *out = (jitc_executable_variant){ .struct_size = sizeof *out, .lo = r->lo, .hi = r->hi, .hit = r->hit,
                                       .kernels = plan->nkernels, .bytes = r->nartifact };
@@ -342,12 +344,9 @@ jitc_status jitc_model_executable(jitc_model *m, uint32_t cls, const jitc_execut
 static jitc_status give(const jitc_executable *x, const void *rows, size_t size, uint32_t row, uint32_t n, const char *what,
                         void *out) {
     jc_error err = JC_ERROR_INIT;
-    size_t given;
     if (row >= n)
         return jc_context_done(x->m->ctx, jc_fail(&err, JITC_E_USAGE, "%s %u of a class with %u", what, row, n), &err);
-    memcpy(&given, out, sizeof given);
-    memcpy(out, (const char *)rows + row * size, given < size ? given : size);
-    memcpy(out, &given, sizeof given);
+    jc_give_struct(out, (const char *)rows + row * size, size);
     return JITC_OK;
 }
 

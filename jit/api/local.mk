@@ -1,6 +1,7 @@
 # jit/api/local.mk - the public objects: contexts, models, bundles, ranges
 jit_libjit_la_SOURCES += \
 	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
+	jit/api/bundle_info.c jit/api/bundle_open.c \
 	jit/api/context.c \
 	jit/api/executable.c jit/api/executable.h \
 	jit/api/executable_run.c \
@@ -14,6 +15,7 @@ jit_libjit_la_SOURCES += \
 	jit/api/explain.c jit/api/explain.h \
 	jit/api/model.c jit/api/model.h \
 	jit/api/model_run.c \
+	jit/api/operators.c jit/api/operators.h \
 	jit/api/program.c jit/api/program.h \
 	jit/api/variants.c
 

@@ -1,6 +1,7 @@
 /*
  * jit/api/model.c - building a model: read, split, layout, canonicalise, deduplicate, compile or look up.
  */
+#include "jit/api/bundle.h"
 #include "jit/api/explain.h"
 
 #include <errno.h>
@@ -503,7 +504,7 @@ jitc_value jc_literal_value(const jc_piece *p, uint32_t input) {
 }
 
 /* A bundle's artifact comes from outside: what is bound by number must be there. */
-static bool fits(const jc_piece *p, const jc_plan *plan) {
+bool jc_plan_fits(const jc_piece *p, const jc_plan *plan) {
     return plan->ninputs == p->canon.ninputs && plan->nsyms == p->canon.nsyms && plan->noutputs == p->func->noutputs;
 }
 
@@ -540,7 +541,7 @@ static jitc_status load(jitc_model *m, jc_class *c, jc_variant *v, jc_error *err
         return jc_fail(err, JITC_E_USAGE, "the model was built with split_only: it has nothing to run");
     JC_TRY(jc_context_device(m->ctx, &device, err));
     JC_TRY(jc_exec_load(device, v->request.artifact, v->request.nartifact, &exec, err));
-    if (!fits(p, jc_exec_plan(exec))) {
+    if (!jc_plan_fits(p, jc_exec_plan(exec))) {
         jc_exec_free(exec);
         return jc_fail(err, JITC_E_INPUT, "the artifact of %s is that of another piece", p->func->name);
     }
@@ -583,5 +584,7 @@ void jitc_model_free(jitc_model *m) {
     jc_about_free(m);
     pthread_mutex_destroy(&m->lock);
     jc_arena_free(m->arena);
+    if (m->bundle)
+        jc_bundle_release(m->bundle);
     ctx->alloc.free(ctx->alloc.user, m, sizeof *m);
 }

@@ -34,6 +34,7 @@ struct jitc_context {
     struct jc_thread_error *errors;
     struct jitc_graph *graphs;
     struct jitc_model *models;
+    struct jitc_bundle *bundles; /* open ones */
     const jc_call_trace *trace; /* the tool's */
     const jc_trace *spans;      /* likewise */
 };
@@ -98,6 +99,7 @@ struct jitc_model {
     pthread_mutex_t lock;       /* of what is made on first use, and of the statistics */
     struct jc_program **programs[3]; /* by jc_program_kind and index; NULL: not made yet */
     jitc_frame *own, *frames;   /* for runs without a frame; all there are */
+    struct jitc_bundle *bundle; /* whose bytes it uses; NULL: its own */
     const char *codegen_id, *llvm_version; /* of a bundle; NULL: this library's */
     struct jitc_model *next;
 };
@@ -122,6 +124,8 @@ bool jc_all_given(jitc_context *ctx, const char *function, const char *names, co
         if (jc_entry_status != JITC_OK)                                                            \
             return jc_context_done((ctx), jc_entry_status, (err));                                 \
     } while (0)
+/* Copies one of our structs of SIZE bytes over the user's, as much as fits; its first field is, and stays, the user's size. */
+void jc_give_struct(void *out, const void *from, size_t size);
 /* Copies the user's options (NULL: none), whose first field is their size, over OUT, which holds the defaults.  Older
    callers' are shorter. JITC_E_USAGE for a size that cannot be right: a field that was never set. */
 jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err);
@@ -149,6 +153,8 @@ jitc_status jc_class_variants(jitc_model *m, jc_class *c, uint32_t nsyms, jc_err
 jitc_status jc_class_dispatch(const jitc_model *m, const jc_piece *p, const int64_t *syms, uint32_t *out, jc_error *err);
 /* Any executable of the class that has been loaded; NULL: none. They differ in code, not in what they give. */
 const jc_exec *jc_class_loaded(const jc_class *c);
+/* Has PLAN, which may come from a hostile bundle, the inputs, symbols and outputs of P's class? */
+bool jc_plan_fits(const jc_piece *p, const jc_plan *plan);
 /* The literal that was lifted to canonical input INPUT, as a value to pass. */
 jitc_value jc_literal_value(const jc_piece *p, uint32_t input);
 /* Loads the variant's artifact, if need be, and binds its operators. Safe from any thread. */

@@ -1,6 +1,7 @@
 # jit/asm/local.mk - PTX to cubin
 jit_libjit_la_SOURCES += \
 	jit/asm/assemble.c jit/asm/assemble.h jit/asm/assemble_priv.h \
+	jit/asm/code_needs.c jit/asm/code_needs.h \
 	jit/asm/assemble_driver.c jit/asm/assemble_nvjitlink.c jit/asm/assemble_ptxas.c
 
 check_PROGRAMS += tests/check_assemble
