@@ -156,6 +156,10 @@ static const graph_case cases[] = {
     { "setitem", "x: \"f32[s0, 8]\", y: \"f32[s0, 4]\"", "c: \"f32[s0, 8]\" = x.clone()\nc[(Ellipsis, slice(4, None, None))] = y;  setitem = c\nz = c * 2.0", "c, z", 0, NULL },
     { "setitem of itself", "x: \"f32[s0, 8]\"", "c: \"f32[s0, 8]\" = x.clone()\nh: \"f32[s0, 4]\" = c[(Ellipsis, slice(0, 4, None))]\nd = h + 1.0\nc[(Ellipsis, slice(2, 6, None))] = d;  setitem = c\ne = h - d", "c, e", 0, NULL },
     { "in place", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 8]\" = x + 1.0\ny *= 2.5;  imul: \"f32[s0, 8]\" = y\nz = imul - 1.0", "z", 0, NULL },
+    { "copies of what was written since", "x: \"i32[s0, 4]\", y: \"i32[4]\"",
+      "a: \"i32[s0, 8]\" = x.repeat(1, 2)\na[(Ellipsis, slice(0, 4, None))] = y;  setitem = a\nb: \"i32[s0, 8]\" = a.clone()\nc: \"i32[s0, 4]\" = x.clone()\n"
+      "c[(Ellipsis, slice(1, 3, None))] = 7;  setitem = c\nd: \"i32[4, s0]\" = c.t().contiguous()\ne: \"i32[4*s0]\" = c.t().reshape(-1)\nf = c.clone().clone()", "b, d, e, f", 0, NULL },
+    { "copies of sums", "x: \"f32[s0, 4, 1]\"", "a = x.amax(dim = (1, 2), keepdim = True)\nb: \"f32[s0, 1, 1]\" = a.clone()\nc = x.sum(dim = 1, keepdim = True).clone()", "b, c", 0, NULL },
     { "read before write", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 8]\" = x.clone()\nb = y + 1.0\ny *= 3.0;  imul: \"f32[s0, 8]\" = y\nz = b + imul", "z, b", 0, NULL },
     { "write input", "x: \"f32[s0, 8]\"", "a = x + 1.0\nx *= 3.0;  imul: \"f32[s0, 8]\" = x\nz = a + imul", "z", 0, NULL },
     { "arange", S "x: \"f32[s0, 4]\"", "a = torch.arange(s0, dtype = torch.int64, device = device(type='cuda', index=0))\nb = a.to(torch.float32)\nc = b.unsqueeze(-1)\nz = x + c", "z", 0, NULL },

@@ -177,9 +177,10 @@ static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type
     return r;
 }
 
-/* Copies that only rearrange: the value can be computed over the dims of what is copied. */
-static jc_value *peel(jc_value *v) {
-    while (v->def && !v->base &&
+/* Copies that only rearrange: the value can be computed over the dims of what is copied.  What lies in memory is the end: it may have
+   been written since it was made. */
+static jc_value *peel(const jc_sched *s, jc_value *v) {
+    while (v->def && !v->base && !real(s, v) &&
            (v->def->op == JC_OP_reshape || v->def->op == JC_OP_contiguous || v->def->op == JC_OP_clone))
         v = v->def->args[0].value;
     return v;
@@ -189,8 +190,8 @@ static jitc_status realise(jc_sched *s, jc_value *v) {
     jc_value *owner = jc_storage(v);
     if (s->lazy[owner->id].store != JC_NO_STORE)
         return JITC_OK;
-    jc_value *inner = peel(owner);
-    if (inner->def && jc_ops[inner->def->op].traits & JC_REDUCTION)
+    jc_value *inner = peel(s, owner);
+    if (inner->def && !real(s, inner) && jc_ops[inner->def->op].traits & JC_REDUCTION)
         inner = jc_sched_unkept(s, inner);
     jc_type place = owner->type;
     if (inner != owner) {

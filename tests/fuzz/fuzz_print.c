@@ -133,13 +133,44 @@ static void print_body(const fz_prog *p, int piece, int depth, jc_bytes *out) {
             print_stmt(p, &p->stmts.at[i], (int)i, depth, out);
 }
 
-/* The root takes what statements and outputs use; of the symbols those that no tensor tells, too. */
+/* The symbols that tensors among the parameters tell by a dim that is one alone. */
+static unsigned told_by(const fz_prog *p, const interface *f) {
+    unsigned told = 0;
+    for (int i = 0; i < f->nparams; i++) {
+        const fz_value *v = fz_at(p, f->params[i]);
+        for (int d = 0; d < v->rank; d++)
+            if (v->dims[d].n == 1 && v->dims[d].term[0].n == 1 && v->dims[d].term[0].by == 1 &&
+                p->atoms[v->dims[d].term[0].atom[0]].kind == FZ_VAR)
+                fz_symbols_of(p, &v->dims[d], &told);
+    }
+    return told;
+}
+
+static void symbols_of_value(const fz_prog *p, int value, unsigned *mask) {
+    const fz_value *v = fz_at(p, value);
+    for (int d = 0; d < (v->kind == JC_SYMINT ? 1 : v->rank); d++)
+        fz_symbols_of(p, &v->dims[d], mask);
+}
+
+/* A function gets the symbols of all its types: from a tensor, or as parameters of their own. */
+static void add_symbols(const fz_prog *p, interface *f, int piece) {
+    unsigned used = f->symbols;
+    for (int i = 0; i < f->nparams; i++)
+        symbols_of_value(p, f->params[i], &used);
+    for (size_t i = 0; i < p->stmts.n; i++) {
+        const fz_stmt *s = &p->stmts.at[i];
+        for (int k = 0; !s->dropped && (piece < 0 || s->piece == piece) && k < s->nresults; k++)
+            symbols_of_value(p, s->result[k], &used);
+    }
+    f->symbols |= used & ~told_by(p, f);
+}
+
+/* The root takes what statements and outputs use. */
 static interface root_interface(const fz_prog *p, jc_arena *arena) {
     bool *outside = JC_NEWN(arena, bool, p->values.n + 1), *given = JC_NEWN(arena, bool, p->values.n + 1);
     memset(outside, 0, p->values.n + 1);
     memset(given, 0, p->values.n + 1);
     interface f = interface_of(p, -1, outside, arena);
-    unsigned told = 0, used = f.symbols;
     for (int i = 0; i < f.nparams; i++)
         given[f.params[i]] = true;
     for (size_t i = 0; i < p->stmts.n; i++)
@@ -150,17 +181,7 @@ static interface root_interface(const fz_prog *p, jc_arena *arena) {
             given[p->outputs.at[i]] = true;
             f.params[f.nparams++] = p->outputs.at[i];
         }
-    for (size_t i = 0; i < p->values.n; i++)
-        for (int d = 0; given[i] && d < (p->values.at[i].kind == JC_SYMINT ? 1 : p->values.at[i].rank); d++)
-            fz_symbols_of(p, &p->values.at[i].dims[d], &used);
-    for (int i = 0; i < f.nparams; i++) {
-        const fz_value *v = fz_at(p, f.params[i]);
-        for (int d = 0; d < v->rank; d++)
-            if (v->dims[d].n == 1 && v->dims[d].term[0].n == 1 && v->dims[d].term[0].by == 1 &&
-                p->atoms[v->dims[d].term[0].atom[0]].kind == FZ_VAR)
-                fz_symbols_of(p, &v->dims[d], &told);
-    }
-    f.symbols |= used & ~told;
+    add_symbols(p, &f, -1);
     return f;
 }
 
@@ -225,6 +246,7 @@ char *fz_print_cut(const fz_prog *p, jc_arena *arena) {
             any |= !p->stmts.at[k].dropped && p->stmts.at[k].piece == i;
         if (!any)
             continue;
+        add_symbols(p, &f, i);
         print_call(p, &f, i, &calls);
         root.symbols |= f.symbols;
         jc_put_text(&pieces, "%sclass submod_%d(torch.nn.Module):\n%s", spaces(1), i, spaces(2));

@@ -415,6 +415,10 @@ static bool values_for(run *r, const jc_func *root, int which, const int64_t *sy
     return true;
 }
 
+static bool is_constant(const jc_value *v) {
+    return v->type.kind == JC_SYMINT && jc_ex_is_const(v->type.expr, NULL);
+}
+
 /* The root's calls by hand, through the public call of a piece. */
 static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                        jitc_value *out) {
@@ -428,8 +432,11 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
         jitc_piece_info info = { .struct_size = sizeof info };
         while (jitc_model_piece_info(m, piece, &info) == JITC_OK && strcmp(info.name, n->callee->name) != 0)
             piece++;
-        if (n->nargs > 128 || n->nresults > 128 || info.noutputs != n->nresults)
-            return fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, n->nresults);
+        uint32_t given = 0; /* a size that turns out to be a constant is no result */
+        for (uint32_t i = 0; i < n->nresults; i++)
+            given += !is_constant(n->results[i]);
+        if (n->nargs > 128 || n->nresults > 128 || info.noutputs != given)
+            return fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, given);
         for (uint32_t i = 0; i < n->nargs; i++) {
             args[i] = (jitc_value){ .tag = JITC_INT };
             if (n->args[i].kind == JC_ARG_VALUE)
@@ -437,10 +444,11 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
             else if (!jc_ex_eval(n->args[i].expr, syms, nsyms, &args[i].i))
                 return fail(r, FZ_UNRUN, "%s: argument %u has no value", n->callee->name, i);
         }
-        if (jitc_piece_run(m, piece, NULL, args, n->nargs, results, n->nresults) != JITC_OK)
+        if (jitc_piece_run(m, piece, NULL, args, n->nargs, results, given) != JITC_OK)
             return fail(r, FZ_UNRUN, "%s", jitc_context_error(m->ctx));
-        for (uint32_t i = 0; i < n->nresults; i++)
-            at[n->results[i]->id] = results[i];
+        for (uint32_t i = 0, next = 0; i < n->nresults; i++)
+            if (!is_constant(n->results[i]))
+                at[n->results[i]->id] = results[next++];
     }
     for (uint32_t i = 0; i < root->noutputs; i++) {
         out[i] = (jitc_value){ .tag = JITC_INT };
