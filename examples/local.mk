@@ -10,6 +10,9 @@ EXTRA_DIST += examples/jitc_tiny_ops.c $(JC_TINY_OPS) $(jc_tiny_ops_includes)
 noinst_PROGRAMS += examples/embed
 examples_embed_SOURCES = examples/embed.c
 examples_embed_LDADD = libjitc.la
+noinst_PROGRAMS += examples/engine
+examples_engine_SOURCES = examples/engine.c
+examples_engine_LDADD = libjitc.la
 
 check_PROGRAMS += tests/check_plugin_ops tests/check_goldens tests/check_safetensors
 TESTS += tests/check_plugin_ops tests/check_goldens tests/check_safetensors
@@ -35,3 +38,10 @@ tests_check_embed_SOURCES = tests/check_embed.c
 tests_check_embed_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_embed_LDADD = $(CHECK_LIBS)
 EXTRA_tests_check_embed_DEPENDENCIES = examples/embed$(EXEEXT)
+
+check_PROGRAMS += tests/check_engine
+TESTS += tests/check_engine
+tests_check_engine_SOURCES = tests/check_engine.c
+tests_check_engine_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_engine_LDADD = $(CHECK_LIBS)
+EXTRA_tests_check_engine_DEPENDENCIES = examples/engine$(EXEEXT)

@@ -380,6 +380,100 @@ START_TEST(memory_of_model) {
 }
 END_TEST
 
+/* ---- strides from examples -------------------------------------------------------------------------------------- */
+
+static const char strided_text[] =
+    "class M(torch.nn.Module):\n"
+    "    def forward(self, s0: \"Sym(s0)\", s1: \"Sym(s1)\", x: \"f32[s0, s1, 8]\"):\n"
+    "        y: \"f32[s0, s1, 8]\" = x * 2\n"
+    "        return (y,)\n";
+
+typedef struct strided_row {
+    const char *name;
+    int64_t shape[3], strides[3];
+    const char *want; /* strides of the parameter; NULL: refused */
+} strided_row;
+
+static const strided_row strided_rows[] = {
+    { "contiguous", { 3, 5, 8 }, { 40, 8, 1 }, "8*s1 8 1" },
+    { "the first two exchanged", { 3, 5, 8 }, { 8, 24, 1 }, "8 8*s0 1" },
+    { "all turned round", { 3, 5, 8 }, { 1, 3, 15 }, "1 s0 s0*s1" },
+    { "rows of a wider buffer", { 3, 5, 8 }, { 80, 16, 1 }, "16*s1 16 1" },
+    { "room after each batch", { 3, 5, 8 }, { 64, 8, 1 }, "64 8 1" },
+    { "every second element", { 3, 5, 8 }, { 80, 16, 2 }, "16*s1 16 2" },
+    { "expanded", { 3, 5, 8 }, { 0, 8, 1 }, "0 8 1" },
+    { "expanded within", { 3, 5, 8 }, { 8, 0, 1 }, "8 0 1" },
+    { "one token, as frameworks stride it", { 1, 5, 8 }, { 40, 8, 1 }, "8*s1 8 1" },
+    { "one token of anything", { 1, 5, 8 }, { 7, 8, 1 }, "8*s1 8 1" },
+    { "one element, whose stride says nothing", { 3, 1, 8 }, { 8, 99, 1 }, "8*s1 8 1" },
+    { "no token", { 0, 5, 8 }, { 40, 8, 1 }, NULL },
+    { "another width", { 3, 5, 9 }, { 45, 9, 1 }, NULL },
+};
+
+START_TEST(examples) {
+    const strided_row *row = &strided_rows[_i];
+    int64_t shape[3], strides[3];
+    DLTensor x = { .device = { kDLCPU, 0 }, .ndim = 3, .dtype = { kDLFloat, 32, 1 }, .shape = shape, .strides = strides };
+    const DLTensor *list[3] = { NULL, NULL, &x };
+    jitc_model_options o = { .struct_size = sizeof o, .arch = "host", .split_only = true, .examples = list, .nexamples = 3 };
+    jitc_graph *g;
+    jitc_model *m;
+    memcpy(shape, row->shape, sizeof shape);
+    memcpy(strides, row->strides, sizeof strides);
+    ck_assert_int_eq(jitc_graph_read(ctx, "strided.py", strided_text, sizeof strided_text - 1, &g), JITC_OK);
+    jitc_status status = jitc_model_build(ctx, &g, 1, &o, &m);
+    if (!row->want) {
+        ck_assert_msg(status == JITC_E_INPUT && strstr(jitc_context_error(ctx), "'x'"), "%s: %s", row->name, jitc_context_error(ctx));
+        return;
+    }
+    ck_assert_msg(status == JITC_OK, "%s: %s", row->name, jitc_context_error(ctx));
+    jitc_executable_param p = { .struct_size = sizeof p };
+    char got[96];
+    ck_assert_int_eq(jitc_executable_get_param(class_of(m, 0), 0, &p), JITC_OK);
+    snprintf(got, sizeof got, "%s %s %s", p.strides[0], p.strides[1], p.strides[2]);
+    ck_assert_msg(strcmp(got, row->want) == 0, "%s: %s", row->name, got);
+}
+END_TEST
+
+/* Runs with tensors of the layout at other sizes, and with no other layout; what `strides` says has the last word. */
+START_TEST(examples_at_work) {
+    static float data[4096];
+    static const char *const said[] = { "8*s1", "8", "1" };
+    static const jitc_strides entry = { "x", 3, said };
+    int64_t shape[3] = { 3, 5, 8 }, strides[3] = { 8, 24, 1 };
+    DLTensor x = { .data = data, .device = { kDLCPU, 0 }, .ndim = 3, .dtype = { kDLFloat, 32, 1 }, .shape = shape, .strides = strides };
+    const DLTensor *list[3] = { NULL, NULL, &x };
+    jitc_model_options o = { .struct_size = sizeof o, .arch = "host", .examples = list, .nexamples = 3 };
+    jitc_value in[3] = { { .tag = JITC_INT, .i = 7 }, { .tag = JITC_INT, .i = 4 }, { .tag = JITC_TENSOR, .tensor = &x } }, out;
+    jitc_graph *g;
+    jitc_model *m;
+    for (int strict = 0; strict < 2; strict++) {
+        ck_assert_int_eq(jitc_graph_read(ctx, "strided.py", strided_text, sizeof strided_text - 1, &g), JITC_OK);
+        shape[0] = 3;
+        shape[1] = 5;
+        strides[1] = 24;
+        o.strides = &entry;
+        o.nstrides = (uint32_t)strict;
+        ck_assert_msg(jitc_model_build(ctx, &g, 1, &o, &m) == JITC_OK, "%s", jitc_context_error(ctx));
+        shape[0] = 7;
+        shape[1] = 4;
+        strides[1] = 56;
+        for (int i = 0; i < 4096; i++)
+            data[i] = (float)i;
+        jitc_status status = jitc_model_run(m, 0, NULL, in, 3, &out, 1);
+        ck_assert_msg(status == (strict ? JITC_E_INPUT : JITC_OK), "%s", jitc_context_error(ctx));
+        for (int i = 0; i < 7 && !strict; i++)
+            for (int j = 0; j < 4; j++)
+                ck_assert(((float *)out.tensor->data)[i * out.tensor->strides[0] + j * out.tensor->strides[1] + 5] ==
+                          2 * (float)(i * 8 + j * 56 + 5));
+    }
+    ck_assert_int_eq(jitc_graph_read(ctx, "strided.py", strided_text, sizeof strided_text - 1, &g), JITC_OK);
+    o.nexamples = 2;
+    ck_assert_int_eq(jitc_model_build(ctx, &g, 1, &o, &m), JITC_E_USAGE);
+    ck_assert_str_eq(jitc_context_error(ctx), "2 examples are given; the graphs have 3 parameters");
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("executable");
     TCase *c = tcase_create("all");
@@ -392,6 +486,8 @@ int main(void) {
     tcase_add_test(c, run_by_class);
     tcase_add_test(c, memory);
     tcase_add_test(c, memory_of_model);
+    tcase_add_loop_test(c, examples, 0, sizeof strided_rows / sizeof *strided_rows);
+    tcase_add_test(c, examples_at_work);
     suite_add_tcase(s, c);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

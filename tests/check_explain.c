@@ -384,7 +384,7 @@ START_TEST(other_options) {
     ck_assert_int_eq(jitc_graph_read(ctx, "t.py", text, sizeof text - 1, &graph), JITC_OK);
     ck_assert_int_eq(explain(graph, &l), JITC_OK);
     ck_assert_int_eq(jitc_model_build(ctx, &graph, 1, &o, &m), JITC_E_USAGE);
-    ck_assert_str_eq(jitc_context_error(ctx), "graph 0 was explained with other split_ops or strides: read it again");
+    ck_assert_str_eq(jitc_context_error(ctx), "graph 0 was explained with other split_ops, strides or examples: read it again");
     o.nstrides = 0;
     ck_assert_int_eq(jitc_model_build(ctx, &graph, 1, &o, &m), JITC_OK);
     ck_assert_int_eq(explain(graph, &l), JITC_E_USAGE); /* in use */

@@ -54,6 +54,15 @@ typedef struct jitc_model_options {
      */
     bool (*cancel)(void *user);
     void *cancel_user;
+    /*
+     * Tensors as they will come, to take strides from: one for each parameter of each graph's root, in order, graph after graph; NULL for
+     * what is no tensor, and where nothing is known: contiguous.  Only shape, strides and dtype are looked at, during the build. Where a
+     * stride is what it would be without gaps between the dims inside, in whatever order they lie, it follows those dims; otherwise it
+     * is the number itself.  Dims of one element are taken to lie as in row-major order.  What `strides` says of a parameter goes before its example. JITC_E_USAGE: another number of them; JITC_E_INPUT: a tensor that does not fit
+     * its parameter, or that has no elements, since its strides say nothing.
+     */
+    const DLTensor *const *examples;
+    uint32_t nexamples;
 } jitc_model_options;
 
 /* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be

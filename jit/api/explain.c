@@ -165,6 +165,12 @@ static uint64_t hash_of(const jitc_model_options *o) {
         for (uint32_t d = 0; d < o->strides[i].n; d++)
             h = mix(h, o->strides[i].strides[d]);
     }
+    for (uint32_t i = 0; i < o->nexamples && o->examples; i++) {
+        const DLTensor *t = o->examples[i];
+        h = mix(h, t ? "tensor" : NULL);
+        for (int32_t d = 0; t && t->shape && t->strides && d < t->ndim; d++)
+            h = (h ^ (uint64_t)t->shape[d] ^ (uint64_t)t->strides[d] << 32) * 0x9e3779b97f4a7c15ull;
+    }
     return h | 1;
 }
 
@@ -175,7 +181,7 @@ jitc_status jc_check_explained(jitc_graph *const *graphs, uint32_t n, const jitc
             return jc_fail_at(err, JITC_E_UNSUPPORTED, g->file, g->refused.at[0].line, g->refused.at[0].column,
                               g->refused.at[0].node, "%s", g->refused.at[0].reason);
         if (graphs[i]->explained && graphs[i]->explained != hash_of(o))
-            return jc_fail(err, JITC_E_USAGE, "graph %u was explained with other split_ops or strides: read it again", i);
+            return jc_fail(err, JITC_E_USAGE, "graph %u was explained with other split_ops, strides or examples: read it again", i);
     }
     return JITC_OK;
 }

@@ -12,6 +12,7 @@ jit_libjit_la_SOURCES += \
 	jit/api/frame_result.c \
 	jit/api/frame_run.c \
 	jit/api/frame_shape.c \
+	jit/api/examples.c jit/api/examples.h \
 	jit/api/explain.c jit/api/explain.h \
 	jit/api/model.c jit/api/model.h \
 	jit/api/model_run.c \

@@ -2,6 +2,7 @@
  * jit/api/model.c - building a model: read, split, layout, canonicalise, deduplicate, compile or look up.
  */
 #include "jit/api/bundle.h"
+#include "jit/api/examples.h"
 #include "jit/api/explain.h"
 
 #include <errno.h>
@@ -179,11 +180,16 @@ static jitc_status split_graph(const graph_work *w, jc_error *err) {
     jitc_graph *g = w->g;
     const jitc_model_options *o = w->o;
     jc_split_options split = { o->split_ops, o->nsplit_ops };
-    jc_stride_entry *entries = JC_NEWN(m->arena, jc_stride_entry, o->nstrides);
-    for (uint32_t i = 0; i < o->nstrides; i++)
-        entries[i] = (jc_stride_entry){ o->strides[i].param, o->strides[i].n, o->strides[i].strides };
+    jc_stride_entry *entries = JC_NEWN(m->arena, jc_stride_entry, o->nstrides + (o->nexamples ? g->g->root->nparams : 0));
+    uint32_t n = 0, before = 0;
+    for (uint32_t i = 0; i < w->index; i++)
+        before += m->graphs[i]->g->root->nparams;
+    if (o->nexamples)
+        JC_TRY(jc_example_strides(g->g, o->examples + before, m->arena, entries, &n, err));
+    for (uint32_t i = 0; i < o->nstrides; i++) /* the last word */
+        entries[n++] = (jc_stride_entry){ o->strides[i].param, o->strides[i].n, o->strides[i].strides };
     JC_TRY(jc_split(g->g, o->split_ops ? &split : NULL, err));
-    return jc_layout(g->g, entries, o->nstrides, err);
+    return jc_layout(g->g, entries, n, err);
 }
 
 static jitc_status add_literals(jitc_model *m, jc_piece *p, jc_error *err) {
@@ -334,6 +340,7 @@ jitc_status jc_model_prepare(jitc_model *m, const jitc_model_options *o, jc_erro
     JC_TRY(cancelled(o, err));
     JC_TRY(jc_model_target(m, o, err));
     JC_TRY(jc_ranges_check(m, o, err));
+    JC_TRY(jc_examples_check(m->graphs, m->ngraphs, o, err));
     at = jc_now_ms();
     for (uint32_t i = 0; i < m->ngraphs; i++)
         m->graphs[i]->used = true;
