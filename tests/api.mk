@@ -1,6 +1,10 @@
 # tests/api.mk - the public interface, promise by promise
-check_PROGRAMS += tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null
-TESTS += tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null
+check_PROGRAMS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null tests/check_threads
+TESTS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null tests/check_threads
+tests_check_abi_SOURCES = tests/check_abi.c
+tests_check_abi_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_abi_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+EXTRA_DIST += tests/abi/0.1.txt
 tests_check_bundle_open_SOURCES = tests/check_bundle_open.c
 tests_check_bundle_open_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_bundle_open_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
@@ -16,3 +20,6 @@ tests_check_explain_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_null_SOURCES = tests/check_null.c
 tests_check_null_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_null_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_threads_SOURCES = tests/check_threads.c
+tests_check_threads_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_threads_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
