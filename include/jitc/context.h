@@ -1,9 +1,10 @@
 /*
  * jitc/context.h - the context: options, allocator, log, cache, registered operators.
  *
- * Everything belongs to a context and is given back with it at the latest.  Compiling and looking up are safe from any
- * thread on a shared context; registering operators and freeing are not concurrent with anything else.  The library
- * has no global state, prints nothing, and never exits or aborts.
+ * Everything belongs to a context and is given back with it at the latest.  Reading, building, loading, describing and running are safe
+ * from any thread on a shared context, each thread on what it made or on what is said to be shared; so is freeing a graph, a model or
+ * a bundle that no other thread uses.  Registering operators, loading plugins and freeing the context are not concurrent with anything else on
+ * it.  The library has no global state, prints nothing, and never exits or aborts.
  */
 #ifndef JITC_CONTEXT_H
 #define JITC_CONTEXT_H
