@@ -53,9 +53,9 @@ static jitc_status emit(job *j, const jc_kernel *k) {
     jc_emit *e = JC_NEW(j->scratch, jc_emit);
     *e = (jc_emit){ .arena = j->scratch, .err = j->err, .k = k, .target = j->target, .name = j->name,
                     .d = dialects[j->target->dialect], .c = j->l.context, .m = j->l.module, .b = j->l.builder, .names = j->ir ? jc_map_new(j->scratch) : NULL };
-    bool v4 = strcmp(j->target->cpu, "x86-64-v4") == 0, v3 = strcmp(j->target->cpu, "x86-64-v3") == 0;
-    e->host_width = v4 ? 16 : v3 ? 8 : 4;
-    e->soft_f16 = j->target->dialect != JC_DIALECT_NVPTX && !v4 && !v3;
+    const jc_target_facts *facts = jc_target_facts_of(j->target);
+    e->host_width = facts->vector;
+    e->soft_f16 = !facts->f16;
     fill_types(e);
     e->d->declare(e);
     LLVMAddAttributeAtIndex(e->fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex,

@@ -28,31 +28,46 @@ void jc_artifact_encode(const jc_artifact *a, jc_bytes *out) {
 }
 
 /* Host and sim run objects; nvptx has cubins, or PTX where there was no assembler. */
-static bool kind_fits(uint8_t kind, uint8_t dialect) {
-    return dialect == JC_DIALECT_NVPTX ? kind == JC_CODE_CUBIN || kind == JC_CODE_PTX : kind == JC_CODE_OBJECT;
+static bool kind_fits(uint8_t kind, const jc_target *t) {
+    return jc_target_is_gpu(t) ? kind == JC_CODE_CUBIN || kind == JC_CODE_PTX : kind == JC_CODE_OBJECT;
+}
+
+bool jc_artifact_is_ptx(const jc_artifact *a) {
+    bool ptx = jc_target_is_gpu(&a->target);
+    for (uint32_t i = 0; i < a->ncodes; i++)
+        ptx &= a->codes[i].kind == JC_CODE_PTX;
+    return ptx;
+}
+
+jitc_status jc_artifact_take(jc_reader *r, jc_arena *arena, jc_artifact *out, jc_error *err) {
+    jc_artifact a = { 0 };
+    size_t n = (size_t)(r->end - r->at);
+    const uint8_t *head = jc_get(r, sizeof magic);
+    if (!head || memcmp(head, magic, sizeof magic) != 0)
+        return jc_fail(err, JITC_E_INPUT, "These %zu bytes are no artifact of this version of libjitc.", n);
+    if (jc_target_decode(r, &a.target) != JITC_OK)
+        return jc_fail(err, JITC_E_INPUT, "The artifact is for a target that does not exist, or damaged.");
+    a.plan = jc_get_blob(r, &a.nplan);
+    a.ncodes = (uint32_t)jc_get_count(r, JC_HASH_SIZE + 2);
+    a.codes = JC_NEWN(arena, jc_code, a.ncodes);
+    for (uint32_t i = 0; i < a.ncodes && !r->bad; i++) {
+        const uint8_t *key = jc_get(r, JC_HASH_SIZE);
+        if (key)
+            memcpy(a.codes[i].key.b, key, JC_HASH_SIZE);
+        a.codes[i].kind = jc_get_u8(r);
+        a.codes[i].bytes = jc_get_blob(r, &a.codes[i].nbytes);
+        r->bad |= !kind_fits(a.codes[i].kind, &a.target);
+    }
+    if (r->bad)
+        return jc_fail(err, JITC_E_INPUT, "The artifact's %zu bytes are damaged or cut short.", n);
+    *out = a;
+    return JITC_OK;
 }
 
 jitc_status jc_artifact_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_artifact *out, jc_error *err) {
     jc_reader r = JC_READER(bytes, n);
-    jc_artifact a = { 0 };
-    const uint8_t *head = jc_get(&r, sizeof magic);
-    if (!head || memcmp(head, magic, sizeof magic) != 0)
-        return jc_fail(err, JITC_E_INPUT, "These %zu bytes are no artifact of this version of libjitc.", n);
-    if (jc_target_decode(&r, &a.target) != JITC_OK)
-        return jc_fail(err, JITC_E_INPUT, "The artifact is for a target that does not exist, or damaged.");
-    a.plan = jc_get_blob(&r, &a.nplan);
-    a.ncodes = (uint32_t)jc_get_count(&r, JC_HASH_SIZE + 2);
-    a.codes = JC_NEWN(arena, jc_code, a.ncodes);
-    for (uint32_t i = 0; i < a.ncodes && !r.bad; i++) {
-        const uint8_t *key = jc_get(&r, JC_HASH_SIZE);
-        if (key)
-            memcpy(a.codes[i].key.b, key, JC_HASH_SIZE);
-        a.codes[i].kind = jc_get_u8(&r);
-        a.codes[i].bytes = jc_get_blob(&r, &a.codes[i].nbytes);
-        r.bad |= !kind_fits(a.codes[i].kind, a.target.dialect);
-    }
-    if (r.bad || r.at != r.end)
+    JC_TRY(jc_artifact_take(&r, arena, out, err));
+    if (r.at != r.end)
         return jc_fail(err, JITC_E_INPUT, "The artifact's %zu bytes are damaged or cut short.", n);
-    *out = a;
     return JITC_OK;
 }

@@ -149,5 +149,9 @@ typedef struct jc_artifact {
 void jc_artifact_encode(const jc_artifact *a, jc_bytes *out);
 /* Borrows from BYTES. */
 jitc_status jc_artifact_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_artifact *out, jc_error *err);
+/* The same of the artifact that R starts with: R is behind it afterwards. */
+jitc_status jc_artifact_take(jc_reader *r, jc_arena *arena, jc_artifact *out, jc_error *err);
+/* All its code is PTX: what it runs on is a matter of the driver's assembler (jc_target_runs_on). */
+bool jc_artifact_is_ptx(const jc_artifact *a);
 
 #endif

@@ -67,22 +67,125 @@ static const char *this_cpu(void) {
 }
 #endif
 
-/* Architectures that the code generator can be asked for. */
+/* --- facts --- */
+
+static const char nvptx_triple[] = "nvptx64-nvidia-cuda", host_triple[] = "x86_64-unknown-linux-gnu";
+
+/*
+ * Architectures that the code generator can be asked for.  Shared memory: CUDA's table of compute capabilities.  PTX: 8.1 has the fp8
+ * conversions; the later architectures exist from their own version on.  OWN: a device of this number gets the suffix by default.
+ */
+#define ARCH(llvm_, ptx_, kib) { nvptx_triple, .llvm = llvm_, .ptx = ptx_, .warp = 32, .threads = 1024, .shared = (kib) * 1024, \
+                                 .registers = 255, .tensor_cores = true, .vector = 4, .f16 = true }
 static const struct arch {
     uint16_t sm;
     char suffix;
+    bool own;
+    jc_target_facts facts;
 } archs[] = {
-    { 80, 0 },    { 86, 0 },  { 87, 0 },    { 89, 0 },  { 90, 0 },    { 90, 'a' },
-    { 100, 0 },   { 100, 'a' }, { 103, 0 }, { 103, 'a' }, { 120, 0 }, { 120, 'a' },
+    { 80, 0, true, ARCH(19, 80, 163) },   { 86, 0, true, ARCH(19, 80, 99) },    { 87, 0, true, ARCH(19, 80, 163) },
+    { 89, 0, true, ARCH(19, 81, 99) },    { 90, 0, false, ARCH(19, 81, 227) },  { 90, 'a', true, ARCH(19, 81, 227) },
+    { 100, 0, false, ARCH(20, 86, 227) }, { 100, 'a', true, ARCH(20, 86, 227) }, { 103, 0, false, ARCH(21, 88, 227) },
+    { 103, 'a', true, ARCH(21, 88, 227) }, { 120, 0, true, ARCH(20, 87, 99) },  { 120, 'a', false, ARCH(20, 87, 99) },
 };
+#define NARCHS (sizeof archs / sizeof *archs)
+#define OLDEST "sm_80"
 #define KNOWN "host, sim, sim:ARCH, and the architectures sm_80, 86, 87, 89, 90, 90a, 100, 100a, 103, 103a, 120, 120a"
 
-static bool known_arch(unsigned sm, char suffix) {
-    for (size_t i = 0; i < sizeof archs / sizeof *archs; i++)
+/* The levels of the x86-64 psABI, each of which has all that those before it have.  Any other CPU is taken for the first. */
+#define LEVEL(lanes, f16_) { host_triple, .llvm = 19, .warp = 1, .threads = 1, .vector = lanes, .f16 = f16_ }
+static const struct level {
+    const char *cpu;
+    jc_target_facts facts;
+} levels[] = {
+    { "x86-64", LEVEL(4, false) }, { "x86-64-v2", LEVEL(4, false) }, { "x86-64-v3", LEVEL(8, true) },
+    { "x86-64-v4", LEVEL(16, true) },
+};
+#define NLEVELS (sizeof levels / sizeof *levels)
+
+static const struct arch *find_arch(unsigned sm, char suffix) {
+    for (size_t i = 0; i < NARCHS; i++)
         if (archs[i].sm == sm && archs[i].suffix == suffix)
-            return true;
-    return false;
+            return &archs[i];
+    return NULL;
 }
+
+static bool known_arch(unsigned sm, char suffix) {
+    return find_arch(sm, suffix) != NULL;
+}
+
+/* -1: no level. */
+static int level_of(const char *cpu) {
+    for (size_t i = 0; i < NLEVELS; i++)
+        if (strcmp(cpu, levels[i].cpu) == 0)
+            return (int)i;
+    return -1;
+}
+
+/* An architecture later than those we know has what the nearest before it has. */
+static const struct arch *nearest_arch(const jc_target *t) {
+    const struct arch *best = find_arch(t->sm, t->suffix);
+    for (size_t i = 0; i < NARCHS && !best; i++)
+        if (archs[i].sm <= t->sm && (i + 1 == NARCHS || archs[i + 1].sm > t->sm))
+            best = &archs[i];
+    return best ? best : &archs[0];
+}
+
+const jc_target_facts *jc_target_facts_of(const jc_target *t) {
+    int level = level_of(t->cpu);
+    return jc_target_is_gpu(t) ? &nearest_arch(t)->facts : &levels[level < 0 ? 0 : level].facts;
+}
+
+const jc_target_facts *jc_target_schedule_facts(const jc_target *t) {
+    return jc_target_is_simt(t) ? &nearest_arch(t)->facts : jc_target_facts_of(t);
+}
+
+bool jc_target_is_gpu(const jc_target *t) {
+    return t->dialect == JC_DIALECT_NVPTX;
+}
+
+bool jc_target_is_simt(const jc_target *t) {
+    return t->dialect != JC_DIALECT_HOST;
+}
+
+bool jc_target_same(const jc_target *a, const jc_target *b) {
+    return a->dialect == b->dialect && a->sm == b->sm && a->suffix == b->suffix && strcmp(a->cpu, b->cpu) == 0;
+}
+
+/* --- who runs what --- */
+
+static unsigned cpu_suits(const jc_target *code, const jc_target *device) {
+    int have = level_of(code->cpu), want = level_of(device->cpu);
+    if (code->sm != device->sm || code->suffix != device->suffix)
+        return 0; /* a simulator is that of one architecture */
+    return strcmp(code->cpu, device->cpu) == 0 ? UINT32_MAX : have >= 0 && have <= want ? 1 + (unsigned)have : 0;
+}
+
+unsigned jc_target_suits(const jc_target *code, const jc_target *device, bool is_ptx) {
+    if (code->dialect != device->dialect)
+        return 0;
+    if (!jc_target_is_gpu(code))
+        return cpu_suits(code, device);
+    if (code->sm == device->sm && code->suffix == device->suffix)
+        return UINT32_MAX;
+    if (code->suffix) /* what one architecture alone has: its bare number may stand for it, but takes anything else first */
+        return code->sm == device->sm;
+    if (code->sm > device->sm || (!is_ptx && code->sm / 10 != device->sm / 10))
+        return 0;
+    return code->sm == device->sm ? UINT32_MAX - 1 : 1u + code->sm;
+}
+
+bool jc_target_of_gpu(int major, int minor, jc_target *out, const char **oldest) {
+    *out = (jc_target){ .dialect = JC_DIALECT_NVPTX, .sm = (uint16_t)(major * 10 + minor) };
+    for (size_t i = 0; i < NARCHS; i++)
+        if (archs[i].sm == out->sm && archs[i].own)
+            out->suffix = archs[i].suffix;
+    if (oldest)
+        *oldest = OLDEST;
+    return out->sm >= archs[0].sm;
+}
+
+/* --- spelling --- */
 
 /* "sm_90a" */
 static bool parse_arch(const char *text, jc_target *t) {
@@ -104,7 +207,7 @@ jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err) {
         arch = NULL;
     } else if (strcmp(text, "sim") == 0) {
         t.dialect = JC_DIALECT_SIM;
-        arch = "sm_80";
+        arch = OLDEST;
     } else if (strncmp(text, "sim:", 4) == 0) {
         t.dialect = JC_DIALECT_SIM;
         arch = text + 4;
@@ -117,19 +220,27 @@ jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err) {
     return JITC_OK;
 }
 
+void jc_target_cpu(const jc_target *t, char out[32]) {
+    if (jc_target_is_gpu(t))
+        snprintf(out, 32, "sm_%u%.1s", t->sm, t->suffix ? &t->suffix : "");
+    else
+        snprintf(out, 32, "%.31s", t->cpu);
+}
+
+void jc_target_name(const jc_target *t, char out[32]) {
+    if (!jc_target_is_simt(t))
+        snprintf(out, 32, "host");
+    else
+        snprintf(out, 32, "%ssm_%u%.1s", jc_target_is_gpu(t) ? "" : "sim:", t->sm, t->suffix ? &t->suffix : "");
+}
+
 void jc_target_text(const jc_target *t, char out[64]) {
-    char suffix[2] = { t->suffix, 0 };
-    switch (t->dialect) {
-    case JC_DIALECT_HOST:
-        snprintf(out, 64, "host (%.31s)", t->cpu);
-        break;
-    case JC_DIALECT_SIM:
-        snprintf(out, 64, "sim:sm_%u%s (%.31s)", t->sm, suffix, t->cpu);
-        break;
-    default:
-        snprintf(out, 64, "sm_%u%s", t->sm, suffix);
-        break;
-    }
+    char name[32];
+    jc_target_name(t, name);
+    if (jc_target_is_gpu(t))
+        snprintf(out, 64, "%s", name);
+    else
+        snprintf(out, 64, "%.24s (%.31s)", name, t->cpu);
 }
 
 void jc_target_encode(const jc_target *t, jc_bytes *out) {

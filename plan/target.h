@@ -1,5 +1,7 @@
 /*
- * plan/target.h - what is compiled for.
+ * plan/target.h - what is compiled for, and every fact about it: who runs what, what a block has, what LLVM calls it.
+ *
+ * plan/target.c is the one file that knows an architecture's number or a CPU level's name; tests/targets.sh holds others to it.
  */
 #ifndef JC_TARGET_H
 #define JC_TARGET_H
@@ -21,5 +23,47 @@ jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err);
 void jc_target_text(const jc_target *t, char out[64]); /* "host (x86-64-v4)" */
 void jc_target_encode(const jc_target *t, jc_bytes *out); /* into keys: exact */
 jitc_status jc_target_decode(jc_reader *r, jc_target *out);
+
+bool jc_target_same(const jc_target *a, const jc_target *b);
+/* As jc_target_parse() takes it: "host", "sim:sm_90a", "sm_90a". */
+void jc_target_name(const jc_target *t, char out[32]);
+/* The same without what runs it: "sm_90a", "x86-64-v4": what LLVM and the assembler call it. */
+void jc_target_cpu(const jc_target *t, char out[32]);
+
+/* Compiled to PTX, and assembled: for a GPU. */
+bool jc_target_is_gpu(const jc_target *t);
+/* Scheduled in warps and blocks: for a GPU or the simulator. */
+bool jc_target_is_simt(const jc_target *t);
+
+/* What is the same for all code of a target. Sizes are of one block. */
+typedef struct jc_target_facts {
+    const char *triple;    /* the data layout is LLVM's own for it, which differs between its versions */
+    unsigned llvm;         /* the first LLVM that generates for it */
+    unsigned ptx;          /* the PTX version to write, 81 for 8.1: the oldest that has what is emitted, so that older assemblers take
+                              it; 0: none */
+    unsigned warp;         /* lanes */
+    unsigned threads;      /* at most */
+    unsigned shared;       /* bytes at most, by opting in */
+    unsigned registers;    /* of a thread at most */
+    bool tensor_cores;     /* f16 and bf16 tiles by mma */
+    unsigned vector;       /* f32 lanes of a CPU's registers, or of the widest access of a GPU's thread */
+    bool f16;              /* converts f16 in hardware */
+} jc_target_facts;
+const jc_target_facts *jc_target_facts_of(const jc_target *t);
+/* Those of what the schedule is for: the same, but for the simulator, which runs on this CPU, those of the architecture that it follows. */
+const jc_target_facts *jc_target_schedule_facts(const jc_target *t);
+
+/*
+ * Does code for CODE run on DEVICE, and how well: 0 not at all, more the nearer; the very target has the most.  IS_PTX: the code
+ * is PTX, which the driver assembles for any later architecture; machine code runs on later ones of the same major number.
+ */
+unsigned jc_target_suits(const jc_target *code, const jc_target *device, bool is_ptx);
+static inline bool jc_target_runs_on(const jc_target *code, const jc_target *device, bool is_ptx) {
+    return jc_target_suits(code, device, is_ptx) > 0;
+}
+
+/* What a GPU of this compute capability is compiled for by default: with what its own architecture alone has. False where it is too old:
+   OLDEST, which may be NULL, gets the name of the oldest that will do. */
+bool jc_target_of_gpu(int major, int minor, jc_target *out, const char **oldest);
 
 #endif

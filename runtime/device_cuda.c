@@ -347,14 +347,13 @@ static jitc_status find_device(cuda_device *c, int ordinal, jc_error *err) {
 
 static jitc_status read_target(cuda_device *c, jc_error *err) {
     int major = 0, minor = 0;
+    const char *oldest;
     JC_TRY(result(c, c->cu.device_attribute(&major, JC_CU_CC_MAJOR, c->handle), "asking for the architecture", err));
     JC_TRY(result(c, c->cu.device_attribute(&minor, JC_CU_CC_MINOR, c->handle), "asking for the architecture", err));
     JC_TRY(result(c, c->cu.device_attribute(&c->shared_most, JC_CU_SHARED_OPTIN, c->handle), "asking for shared memory",
                   err));
-    if (major < 8)
-        return jc_fail(err, JITC_E_DEVICE, "%s is sm_%d%d; sm_80 or newer is needed.", c->name, major, minor);
-    c->d.target = (jc_target){ .dialect = JC_DIALECT_NVPTX, .sm = (uint16_t)(major * 10 + minor) };
-    c->d.target.suffix = (major == 9 && minor == 0) || major == 10 ? 'a' : 0;
+    if (!jc_target_of_gpu(major, minor, &c->d.target, &oldest))
+        return jc_fail(err, JITC_E_DEVICE, "%s is sm_%d%d; %s or newer is needed.", c->name, major, minor, oldest);
     return JITC_OK;
 }
 

@@ -12,31 +12,8 @@
 
 /* ---- loading --------------------------------------------------------------------------------------------------- */
 
-/* How much of x86-64 a psABI level covers; -1 when it is no level. */
-static int cpu_level(const char *cpu) {
-    static const char *const levels[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4" };
-    for (int i = 0; i < 4; i++)
-        if (!strcmp(cpu, levels[i]))
-            return i;
-    return -1;
-}
-
-/* Can code for A run on D? */
-static bool fits(const jc_target *a, const jc_target *d, bool ptx) {
-    if (a->dialect != d->dialect)
-        return false;
-    if (a->dialect != JC_DIALECT_NVPTX)
-        return !strcmp(a->cpu, d->cpu) || (cpu_level(a->cpu) >= 0 && cpu_level(a->cpu) <= cpu_level(d->cpu));
-    if (a->suffix)
-        return a->sm == d->sm; /* features of one architecture only */
-    return a->sm <= d->sm && (ptx || a->sm / 10 == d->sm / 10);
-}
-
 static jitc_status check_artifact(const jc_exec *e, const jc_artifact *a, jc_error *err) {
-    bool ptx = true;
-    for (uint32_t i = 0; i < a->ncodes; i++)
-        ptx &= a->codes[i].kind == JC_CODE_PTX;
-    if (!fits(&a->target, &e->d->target, ptx)) {
+    if (!jc_target_runs_on(&a->target, &e->d->target, jc_artifact_is_ptx(a))) {
         char made[64], here[64];
         jc_target_text(&a->target, made);
         jc_target_text(&e->d->target, here);

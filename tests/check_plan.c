@@ -963,6 +963,104 @@ START_TEST(test_target) {
 }
 END_TEST
 
+static jc_target target_of(const char *text) {
+    const char *at = strchr(text, '/'); /* "host/x86-64-v3": on that CPU */
+    char name[32];
+    jc_target t;
+    snprintf(name, sizeof name, "%.*s", (int)(at ? (size_t)(at - text) : strlen(text)), text);
+    if (strcmp(name, "sm_121") == 0) { /* a device later than all we know */
+        ck_assert(jc_target_of_gpu(12, 1, &t, NULL));
+        return t;
+    }
+    ck_assert_int_eq(jc_target_parse(name, &t, NULL), JITC_OK);
+    if (at)
+        snprintf(t.cpu, sizeof t.cpu, "%s", at + 1);
+    return t;
+}
+
+/* Who runs what: machine code within a major number from its own minor on, PTX on all that is later, what has a suffix on its own
+   number alone; CPUs what is for their level or one below; a simulator the schedules of its architecture. */
+static const struct {
+    const char *code, *device;
+    bool cubin, ptx;
+} pairs[] = {
+    { "sm_80", "sm_80", true, true },   { "sm_80", "sm_86", true, true },     { "sm_86", "sm_80", false, false },
+    { "sm_80", "sm_90a", false, true }, { "sm_89", "sm_90a", false, true },   { "sm_90", "sm_90a", true, true },
+    { "sm_90a", "sm_90a", true, true }, { "sm_90a", "sm_90", true, true },    { "sm_90a", "sm_100a", false, false },
+    { "sm_100", "sm_103a", true, true }, { "sm_100a", "sm_103a", false, false }, { "sm_100", "sm_120", false, true },
+    { "sm_120", "sm_121", true, true }, { "sm_120a", "sm_121", false, false }, { "sm_80", "host", false, false },
+    { "host", "sm_80", false, false },
+    { "host/x86-64-v3", "host/x86-64-v3", true, false }, { "host/x86-64-v3", "host/x86-64-v4", true, false },
+    { "host/x86-64", "host/x86-64-v2", true, false },    { "host/x86-64-v4", "host/x86-64-v3", false, false },
+    { "host/x86-64", "host/generic", false, false },     { "host/generic", "host/generic", true, false },
+    { "host/x86-64-v10", "host/x86-64-v4", false, false },
+    { "sim/x86-64-v3", "sim:sm_90a/x86-64-v3", false, false }, { "sim/x86-64-v4", "sim/x86-64-v3", false, false },
+    { "sim", "host", false, false },
+};
+
+START_TEST(test_runs_on) {
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
+        jc_target code = target_of(pairs[i].code), device = target_of(pairs[i].device);
+        ck_assert_msg(jc_target_runs_on(&code, &device, false) == pairs[i].cubin, "%s on %s", pairs[i].code, pairs[i].device);
+        if (jc_target_is_gpu(&code))
+            ck_assert_msg(jc_target_runs_on(&code, &device, true) == pairs[i].ptx, "PTX of %s on %s", pairs[i].code,
+                          pairs[i].device);
+    }
+}
+END_TEST
+
+/* Each suits the last better than the one before. */
+START_TEST(test_nearest) {
+    static const char *const orders[][5] = {
+        { "sm_80", "sm_86", "sm_90", "sm_90a" },
+        { "host/x86-64", "host/x86-64-v2", "host/x86-64-v3", "host/x86-64-v4" },
+        { "sim/x86-64", "sim/x86-64-v2", "sim/x86-64-v3", "sim/x86-64-v4" },
+    };
+    for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
+        jc_target device = target_of(orders[i][3]);
+        unsigned before = 0;
+        for (int k = 0; k < 4; k++) {
+            jc_target code = target_of(orders[i][k]);
+            unsigned now = jc_target_suits(&code, &device, true);
+            ck_assert_msg(now > before, "%s suits %s no better than what comes before", orders[i][k], orders[i][3]);
+            before = now;
+        }
+    }
+}
+END_TEST
+
+static const struct {
+    int major, minor;
+    const char *name; /* NULL: too old */
+    unsigned kib, ptx;
+} gpus[] = { { 7, 5, NULL, 0, 0 },       { 8, 0, "sm_80", 163, 80 },   { 8, 6, "sm_86", 99, 80 },    { 8, 9, "sm_89", 99, 81 },
+             { 9, 0, "sm_90a", 227, 81 }, { 10, 0, "sm_100a", 227, 86 }, { 10, 3, "sm_103a", 227, 88 }, { 12, 0, "sm_120", 99, 87 },
+             { 12, 1, "sm_121", 99, 87 } };
+
+START_TEST(test_facts) {
+    for (size_t i = 0; i < sizeof gpus / sizeof *gpus; i++) {
+        char name[32];
+        const char *oldest;
+        jc_target t;
+        ck_assert_int_eq(jc_target_of_gpu(gpus[i].major, gpus[i].minor, &t, &oldest), gpus[i].name != NULL);
+        ck_assert_str_eq(oldest, "sm_80");
+        if (!gpus[i].name)
+            continue;
+        const jc_target_facts *f = jc_target_facts_of(&t);
+        jc_target_name(&t, name);
+        ck_assert_str_eq(name, gpus[i].name);
+        ck_assert_uint_eq(f->shared, gpus[i].kib * 1024);
+        ck_assert_uint_eq(f->ptx, gpus[i].ptx);
+        ck_assert(f->warp == 32 && f->threads == 1024 && f->registers == 255 && f->tensor_cores);
+    }
+    jc_target host = target_of("host/x86-64-v3"), sim = target_of("sim/x86-64-v4");
+    ck_assert(jc_target_facts_of(&host)->vector == 8 && jc_target_facts_of(&host)->f16 && jc_target_facts_of(&host)->warp == 1);
+    ck_assert_uint_eq(jc_target_facts_of(&sim)->vector, 16); /* the code is this CPU's, the schedule a GPU's */
+    ck_assert_uint_eq(jc_target_schedule_facts(&sim)->warp, 32);
+    ck_assert(!jc_target_schedule_facts(&host)->tensor_cores);
+}
+END_TEST
+
 #if defined(__x86_64__)
 /* Our own cpuid against the compiler's. */
 START_TEST(test_cpu) {
@@ -995,6 +1093,9 @@ int main(void) {
     tcase_add_loop_test(tc, test_plan_breakage, 0, ROWS(plan_breakages));
     tcase_add_test(tc, test_artifact);
     tcase_add_test(tc, test_target);
+    tcase_add_test(tc, test_runs_on);
+    tcase_add_test(tc, test_nearest);
+    tcase_add_test(tc, test_facts);
 #if defined(__x86_64__)
     tcase_add_test(tc, test_cpu);
 #endif

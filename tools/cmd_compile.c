@@ -98,7 +98,7 @@ static int compile_one(report *r, const char *arch) {
     tool_stats_add(&r->stats, &stats);
     if ((code = add_classes(r, m, arch)))
         return code;
-    tool_operators_of(t, m, m->target.dialect == JC_DIALECT_NVPTX ? kDLCUDA : kDLCPU, &r->operators);
+    tool_operators_of(t, m, jc_target_is_gpu(&m->target) ? kDLCUDA : kDLCPU, &r->operators);
     for (size_t i = 0; i < r->operators.n; i++) { /* they must outlive the graphs */
         r->operators.at[i].name = jc_arena_strdup(t->arena, r->operators.at[i].name);
         r->operators.at[i].file = jc_arena_strdup(t->arena, r->operators.at[i].file);

@@ -259,7 +259,7 @@ static jitc_status put_class(dump *d, uint32_t cls, jc_error *err) {
 static int put_classes(dump *d) {
     jc_error err = JC_ERROR_INIT;
     uint32_t n = 0;
-    if (d->stage >= STAGE_PTX && d->m->target.dialect != JC_DIALECT_NVPTX)
+    if (d->stage >= STAGE_PTX && !jc_target_is_gpu(&d->m->target))
         jc_fail(&err, JITC_E_USAGE, "--stage=%s needs a GPU to compile for: --arch sm_90a", stages[d->stage].name);
     for (uint32_t i = 0; i < d->m->nclasses && err.status == JITC_OK; i++)
         if (wanted(d, i)) {

@@ -236,7 +236,7 @@ static jitc_status load_strides(tool *t, jitc_model_options *o, jc_error *err) {
 jitc_status tool_arch(tool *t, const char **out, jc_error *err) {
     jc_device *device;
     jc_target target;
-    char text[64];
+    char text[32];
     if (t->o.arch.n > 1)
         return jc_fail(err, JITC_E_USAGE, "--arch: this takes one");
     if (t->o.arch.n == 1) {
@@ -245,12 +245,7 @@ jitc_status tool_arch(tool *t, const char **out, jc_error *err) {
         return JITC_OK;
     }
     JC_TRY(jc_context_device(t->ctx, &device, err));
-    target = device->target;
-    if (target.dialect == JC_DIALECT_HOST)
-        snprintf(text, sizeof text, "host");
-    else
-        snprintf(text, sizeof text, "%ssm_%u%.1s", target.dialect == JC_DIALECT_SIM ? "sim:" : "", target.sm,
-                 target.suffix ? &target.suffix : "");
+    jc_target_name(&device->target, text);
     *out = jc_arena_strdup(t->arena, text);
     return JITC_OK;
 }

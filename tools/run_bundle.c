@@ -94,7 +94,7 @@ static jitc_status make_ready(tool *t, jitc_model *m, jc_error *err) {
         for (uint32_t k = 0; k < m->classes[i].nvariants; k++) {
             jc_variant *v = &m->classes[i].variants[k];
             tool_kernels kernels;
-            if (m->target.dialect == JC_DIALECT_NVPTX) {
+            if (jc_target_is_gpu(&m->target)) {
                 JC_TRY(tool_class_kernels(t, v, &kernels, err));
                 continue;
             }

@@ -143,19 +143,19 @@ int jitc_bundle_probe(const char *path) {
 
 /* --- choosing --- */
 
-/* How well code for A suits D: 0 not at all.  Loading the code judges again, knowing what it is. */
-static unsigned suits(const jc_target *a, const jc_target *d) {
-    if (a->dialect != d->dialect)
-        return 0;
-    if (a->dialect != JC_DIALECT_NVPTX) {
-        if (a->sm != d->sm || a->suffix != d->suffix)
-            return 0;
-        int order = strcmp(a->cpu, d->cpu); /* the levels' names are in order: "x86-64", "x86-64-v2", ... */
-        return order == 0 ? UINT32_MAX : order < 0 && strncmp(a->cpu, "x86-64", 6) == 0 ? 1 + (unsigned)strlen(a->cpu) : 0;
+/* Is all code for target T PTX? Artifacts say themselves whose they are. */
+static bool all_ptx(const jc_bundle_file *f, const jc_target *t, jc_arena *arena) {
+    jc_span section = f->sections[JC_SECTION_ARTIFACTS];
+    jc_reader r = JC_READER(section.at, section.n);
+    jc_error ignored = JC_ERROR_INIT;
+    jc_artifact a;
+    bool ptx = true;
+    while (ptx && r.at < r.end && jc_artifact_take(&r, arena, &a, &ignored) == JITC_OK) {
+        ptx = !jc_target_same(&a.target, t) || jc_artifact_is_ptx(&a);
+        while (r.at < r.end && (size_t)(r.at - section.at) % JC_BUNDLE_ALIGN)
+            r.at++;
     }
-    if (a->sm == d->sm)
-        return a->suffix == d->suffix ? UINT32_MAX : a->suffix ? 0 : UINT32_MAX - 1;
-    return a->suffix || a->sm > d->sm ? 0 : 1 + a->sm;
+    return ptx;
 }
 
 static jitc_status wanted(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_target *out, jc_error *err) {
@@ -171,13 +171,14 @@ static jitc_status wanted(jitc_context *ctx, const jc_bundle_requires *q, const 
     return JITC_OK;
 }
 
-jitc_status jc_bundle_choose(jitc_context *ctx, const jc_bundle_requires *q, const char *arch, jc_arena *arena,
-                             uint32_t *out, jc_error *err) {
+jitc_status jc_bundle_choose(jitc_context *ctx, const jc_bundle_file *f, const char *arch, jc_arena *arena, uint32_t *out,
+                             jc_error *err) {
+    const jc_bundle_requires *q = &f->needs;
     jc_target want;
     unsigned best = 0;
     JC_TRY(wanted(ctx, q, arch, &want, err));
     for (uint32_t i = 0; i < q->ntargets; i++) {
-        unsigned score = suits(&q->targets[i], &want);
+        unsigned score = jc_target_suits(&q->targets[i], &want, all_ptx(f, &q->targets[i], arena));
         if (score > best) {
             best = score;
             *out = i;
@@ -205,7 +206,7 @@ static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_er
     double start = jc_now_ms();
     JC_TRY(jc_bundle_read(path, m->arena, &bytes, err));
     JC_TRY(jc_bundle_open(bytes.at, bytes.n, m->arena, &file, err));
-    JC_TRY(jc_bundle_choose(m->ctx, &file.needs, arch, m->arena, &target, err));
+    JC_TRY(jc_bundle_choose(m->ctx, &file, arch, m->arena, &target, err));
     JC_TRY(jc_bundle_decode(&file, target, jc_arena_strdup(m->arena, path), m, err));
     m->stats.ms_load = m->stats.ms_total = jc_now_ms() - start;
     jc_trace_span(m->ctx->spans, "load", path, start);

@@ -44,8 +44,8 @@ jitc_status jc_bundle_encode(jitc_model *const *models, uint32_t n, jc_bytes *ou
 
 /* jit/api/bundle.c: a file as bytes; the target of a bundle that suits ARCH best (NULL: the context's device). */
 jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_error *err);
-struct jc_bundle_requires;
-jitc_status jc_bundle_choose(jitc_context *ctx, const struct jc_bundle_requires *q, const char *arch, jc_arena *arena,
+struct jc_bundle_file;
+jitc_status jc_bundle_choose(jitc_context *ctx, const struct jc_bundle_file *f, const char *arch, jc_arena *arena,
                              uint32_t *out, jc_error *err);
 
 /* jit/api/bundle_decode.c: what the bytes ask for, checked as far as that section goes. */

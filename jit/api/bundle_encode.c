@@ -324,10 +324,6 @@ static bool same_text(const char *a, const char *b) {
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-static bool same_target(const jc_target *a, const jc_target *b) {
-    return a->dialect == b->dialect && a->sm == b->sm && a->suffix == b->suffix && strcmp(a->cpu, b->cpu) == 0;
-}
-
 static jitc_status check_complete(const jitc_model *m, jc_error *err) {
     for (uint32_t i = 0; i < m->nclasses; i++)
         if (!m->classes[i].variants[0].request.artifact)
@@ -341,7 +337,7 @@ static jitc_status check_alike(encoder *first, jitc_model *const *models, uint32
     char target[64];
     jc_target_text(&models[i]->target, target);
     for (uint32_t k = 0; k < i; k++)
-        if (same_target(&models[k]->target, &models[i]->target))
+        if (jc_target_same(&models[k]->target, &models[i]->target))
             return jc_fail(err, JITC_E_USAGE, "two of the models are for %s; a bundle holds one per target", target);
     for (int s = 0; s < JC_SECTION_COUNT; s++)
         e.sections[s] = JC_BYTES(first->arena);

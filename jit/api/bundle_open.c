@@ -76,7 +76,7 @@ static jitc_status choose(const jitc_bundle *b, const char *arch, uint32_t *out,
     jc_guard guard;
     volatile jitc_status status = JITC_E_NOMEM;
     if (scratch && JC_GUARD(scratch, &guard) == 0)
-        status = jc_bundle_choose(b->ctx, &b->file.needs, arch, scratch, out, err);
+        status = jc_bundle_choose(b->ctx, &b->file, arch, scratch, out, err);
     if (scratch)
         jc_guard_end(scratch, &guard);
     jc_arena_free(scratch);

@@ -76,12 +76,12 @@ static const char *find_advisory(const char *log) {
 
 jitc_status jc_assemble(const char *ptx, size_t n, const jc_target *target, jc_arena *arena, const uint8_t **cubin,
                         size_t *ncubin, jc_error *err) {
-    char *path = NULL, arch[16], suffix[2] = { target->suffix, 0 };
+    char *path = NULL, arch[32];
     const jc_assembler_kind *kind = find(arena, &path, err);
     if (!kind)
         return JITC_E_DEVICE;
     char *text = jc_arena_strndup(arena, ptx, n);
-    snprintf(arch, sizeof arch, "sm_%u%s", target->sm, suffix);
+    jc_target_cpu(target, arch);
     jc_bytes log = JC_BYTES(arena);
     bool good = kind->assemble(path, text, n, arch, arena, cubin, ncubin, &log);
     jc_put_u8(&log, 0);

@@ -44,7 +44,7 @@ typedef struct jc_dialect_ops {
 extern const jc_dialect_ops jc_dialect_host, jc_dialect_nvptx, jc_dialect_sim;
 
 static inline bool jc_on_host(const jc_emit *e) {
-    return e->target->dialect == JC_DIALECT_HOST;
+    return !jc_target_is_simt(e->target);
 }
 
 /* A shuffle of any scalar: i32, i64, f32, f64. */

@@ -388,7 +388,7 @@ LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y) {
 static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate pick, const char *gpu) {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef args[2] = { a, b };
-    if (e->target->dialect == JC_DIALECT_NVPTX)
+    if (jc_target_is_gpu(e->target))
         return jc_call_intrinsic(e, gpu, &type, 1, args, 2);
     LLVMValueRef best = jc_select(e, LLVMBuildFCmp(e->b, pick, a, b, ""), a, b);
     return jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, a, a, ""), a, best);

@@ -42,24 +42,8 @@ void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads) 
 #endif
 }
 
-/*
- * The oldest PTX that has what is emitted, so that older assemblers take it: 8.0 for sm_90a, 8.1 for the fp8
- * conversions; the later architectures exist from their own version on.
- */
-static const struct row {
-    uint16_t sm;
-    uint8_t llvm; /* from this version on */
-    const char *features;
-} rows[] = {
-    { 80, 19, "+ptx80" },  { 86, 19, "+ptx80" },  { 87, 19, "+ptx80" },  { 89, 19, "+ptx81" },
-    { 90, 19, "+ptx81" },  { 100, 20, "+ptx86" }, { 103, 21, "+ptx88" }, { 120, 20, "+ptx87" },
-};
-
-const char *jc_compat_ptx(const jc_target *t) {
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (rows[i].sm == t->sm && rows[i].llvm <= JC_LLVM_MAJOR)
-            return rows[i].features;
-    return NULL;
+bool jc_compat_generates(const jc_target *t) {
+    return jc_target_facts_of(t)->llvm <= JC_LLVM_MAJOR;
 }
 
 /*
@@ -67,9 +51,9 @@ const char *jc_compat_ptx(const jc_target *t) {
  * pass that pays: codegen runs EarlyCSE, GVN and SLSR itself.  On the CPU nothing after it removes what the emission
  * repeats between unrolled parts, and loads of arguments have to leave the loops.
  */
-const char *jc_compat_passes(uint8_t dialect) {
+const char *jc_compat_passes(const jc_target *t) {
     static const char gpu[] = "function(mem2reg,instcombine<no-verify-fixpoint>)";
     static const char cpu[] = "function(mem2reg,early-cse,instcombine<no-verify-fixpoint>,early-cse<memssa>,"
                               "loop-mssa(licm<allowspeculation>),instcombine<no-verify-fixpoint>)";
-    return dialect == JC_DIALECT_NVPTX ? gpu : cpu;
+    return jc_target_is_gpu(t) ? gpu : cpu;
 }

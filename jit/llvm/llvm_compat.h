@@ -17,8 +17,8 @@ extern const char *const jc_compat_barrier[]; /* bar.sync 0 */
 /* Attribute KIND of this LLVM by name, with a value; NULL when it has none. */
 LLVMAttributeRef jc_compat_attribute(LLVMContextRef c, const char *kind, uint64_t value);
 
-/* PTX features for sm; NULL: this LLVM cannot generate for it. */
-const char *jc_compat_ptx(const jc_target *t);
+/* Does this LLVM generate code for T? */
+bool jc_compat_generates(const jc_target *t);
 
 /* Marks FN as a kernel of THREADS threads where attributes do not say it all: before LLVM 21 by module metadata. */
 void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads);
@@ -26,7 +26,7 @@ void jc_compat_nvptx_kernel(LLVMModuleRef m, LLVMValueRef fn, unsigned threads);
 /* Vectors of bytes are stored byte by byte. */
 extern const bool jc_compat_splits_bytes;
 
-/* The passes to run for a dialect. */
-const char *jc_compat_passes(uint8_t dialect);
+/* The passes to run. */
+const char *jc_compat_passes(const jc_target *t);
 
 #endif

@@ -46,23 +46,19 @@ static void diagnose(LLVMDiagnosticInfoRef info, void *user) {
 }
 
 static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
-    bool gpu = t->dialect == JC_DIALECT_NVPTX;
-    const char *triple = gpu ? "nvptx64-nvidia-cuda" : "x86_64-unknown-linux-gnu";
-    const char *features = gpu ? jc_compat_ptx(t) : "";
-    char cpu[32], *message = NULL;
+    const jc_target_facts *facts = jc_target_facts_of(t);
+    bool gpu = jc_target_is_gpu(t);
+    char cpu[32], features[16] = "", *message = NULL;
     LLVMTargetRef target = NULL;
-    if (gpu && t->suffix)
-        snprintf(cpu, sizeof cpu, "sm_%u%c", t->sm, t->suffix);
-    else if (gpu)
-        snprintf(cpu, sizeof cpu, "sm_%u", t->sm);
-    else
-        snprintf(cpu, sizeof cpu, "%s", t->cpu);
-    if (LLVMGetTargetFromTriple(triple, &target, &message)) {
+    jc_target_cpu(t, cpu);
+    if (facts->ptx)
+        snprintf(features, sizeof features, "+ptx%u", facts->ptx);
+    if (LLVMGetTargetFromTriple(facts->triple, &target, &message)) {
         keep_message(l, message);
         LLVMDisposeMessage(message);
         return NULL;
     }
-    return LLVMCreateTargetMachine(target, triple, cpu, features, LLVMCodeGenLevelDefault,
+    return LLVMCreateTargetMachine(target, facts->triple, cpu, features, LLVMCodeGenLevelDefault,
                                    gpu ? LLVMRelocDefault : LLVMRelocPIC,
                                    gpu ? LLVMCodeModelDefault : LLVMCodeModelSmall);
 }
@@ -72,10 +68,10 @@ jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, bool named, jc_error *e
     char text[64];
     jc_target_text(t, text);
     pthread_once(&once, init_targets);
-    if (t->dialect == JC_DIALECT_NVPTX && !jc_compat_ptx(t))
+    if (!jc_compat_generates(t))
         return jc_fail(err, JITC_E_UNSUPPORTED,
-                       "The LLVM that libjitc was built with (%s) cannot generate code for %s. sm_100 and sm_120 need LLVM 20, "
-                       "sm_103 needs LLVM 21.", JC_LLVM_VERSION, text);
+                       "The LLVM that libjitc was built with (%s) cannot generate code for %s, which needs LLVM %u.",
+                       JC_LLVM_VERSION, text, jc_target_facts_of(t)->llvm);
     l->context = LLVMContextCreate();
     LLVMContextSetDiscardValueNames(l->context, !named);
     LLVMContextSetDiagnosticHandler(l->context, diagnose, l);
@@ -95,7 +91,7 @@ jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, bool named, jc_error *e
 
 static bool run_passes(jc_llvm *l, const jc_target *t) {
     LLVMPassBuilderOptionsRef options = LLVMCreatePassBuilderOptions();
-    LLVMErrorRef failure = LLVMRunPasses(l->module, jc_compat_passes(t->dialect), l->machine, options);
+    LLVMErrorRef failure = LLVMRunPasses(l->module, jc_compat_passes(t), l->machine, options);
     LLVMDisposePassBuilderOptions(options);
     if (!failure)
         return true;
@@ -120,7 +116,7 @@ jitc_status jc_llvm_generate(jc_llvm *l, const jc_target *t, const char *name, j
         l->ir = LLVMPrintModuleToString(l->module);
     }
     message = NULL;
-    LLVMCodeGenFileType kind = t->dialect == JC_DIALECT_NVPTX ? LLVMAssemblyFile : LLVMObjectFile;
+    LLVMCodeGenFileType kind = jc_target_is_gpu(t) ? LLVMAssemblyFile : LLVMObjectFile;
     if (LLVMTargetMachineEmitToMemoryBuffer(l->machine, l->module, kind, &message, &l->output)) {
         keep_message(l, message);
         LLVMDisposeMessage(message);

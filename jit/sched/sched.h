@@ -119,7 +119,7 @@ typedef struct jc_sched {
    then leaves the thing out. NODE may be NULL. */
 jitc_status jc_sched_refuse(jc_sched *s, int line, const char *node, const char *format, ...) JC_PRINTF(4, 5);
 
-static inline bool jc_gpu(const jc_sched *s) { return s->options->target.dialect != JC_DIALECT_HOST; }
+static inline bool jc_gpu(const jc_sched *s) { return jc_target_is_simt(&s->options->target); }
 
 /* sets (sched_set.c) */
 jc_set jc_set_new(jc_sched *s);

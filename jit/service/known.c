@@ -55,10 +55,8 @@ static int64_t hi_of(const jc_request *r, uint32_t i) {
 }
 
 static bool same(const row *w, const jc_request *r) {
-    const jc_target *a = &w->target, *b = &r->target;
     if (memcmp(&w->canon, &r->canon->hash, sizeof w->canon) != 0 || w->nbytes != r->canon->nbytes ||
-        w->nsyms != r->canon->nsyms || w->strict != r->strict || a->dialect != b->dialect || a->sm != b->sm ||
-        a->suffix != b->suffix || strcmp(a->cpu, b->cpu) != 0)
+        w->nsyms != r->canon->nsyms || w->strict != r->strict || !jc_target_same(&w->target, &r->target))
         return false;
     for (uint32_t i = 0; i < w->nsyms; i++)
         if (w->lo[i] != lo_of(r, i) || w->hi[i] != hi_of(r, i))

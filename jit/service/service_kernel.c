@@ -74,7 +74,7 @@ static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, s
     jc_bytes entry = JC_BYTES(arena);
     const uint8_t *code;
     size_t ncode;
-    bool gpu = j->target->dialect == JC_DIALECT_NVPTX;
+    bool gpu = jc_target_is_gpu(j->target);
     uint8_t kind = gpu ? JC_CODE_PTX : JC_CODE_OBJECT;
     JC_TRY(generate(j, arena, &code, &ncode, err));
     if (gpu)

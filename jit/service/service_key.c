@@ -40,7 +40,7 @@ static jitc_status key_tail(jc_service *s, const jc_target *target, jc_bytes *b)
     jc_hash id;
     int n = snprintf(compiler, sizeof compiler, JC_CODEGEN_ID " LLVM %.32s", jc_service_llvm(s));
     jc_key_add(b, JC_KEY_COMPILER, compiler, (size_t)n);
-    if (target->dialect == JC_DIALECT_NVPTX) {
+    if (jc_target_is_gpu(target)) {
         JC_TRY(assembler(s, &id));
         jc_key_add(b, JC_KEY_ASSEMBLER, id.b, sizeof id.b);
     }
