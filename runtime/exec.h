@@ -70,7 +70,8 @@ void jc_frame_free(jc_frame *f);
 /* At least WANT bytes; a block that replaces another is half as large again at least. */
 jitc_status jc_frame_grow(jc_frame *f, jc_region *r, size_t want, void *stream, jc_error *err);
 /* What calls need within themselves: device memory for the plan's own buffers and for copies of inputs, host memory for E. */
-jitc_status jc_frame_reserve(jc_frame *f, const jc_exec *e, const jc_exec_most *most, void *stream, jc_error *err);
+jitc_status jc_frame_reserve(jc_frame *f, size_t arena, size_t temp, void *stream, jc_error *err);
+jitc_status jc_frame_reserve_host(jc_frame *f, const jc_exec *e, jc_error *err);
 typedef struct jc_frame_memory {
     uint64_t bytes, blocks, kept; /* device memory now; of that, in blocks that were replaced */
 } jc_frame_memory;

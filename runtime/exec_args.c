@@ -268,11 +268,14 @@ static jitc_status copy_elements(jc_device *d, int64_t size, int rank, const int
 jitc_status jc_device_copy_tensor(jc_device *d, const DLTensor *to, const DLTensor *from, void *stream, jc_error *err) {
     uint8_t *dst = to->data ? (uint8_t *)to->data + to->byte_offset : NULL;
     const uint8_t *src = from->data ? (const uint8_t *)from->data + from->byte_offset : NULL;
-    for (int i = 0; i < from->ndim; i++)
+    int64_t strides[JC_MAX_RANK], row_major = 1;
+    for (int i = from->ndim; i-- > 0;) {
         if (from->shape[i] == 0)
             return JITC_OK;
-    return dst == src ? JITC_OK : copy_elements(d, from->dtype.bits / 8, from->ndim, from->shape, from->strides, dst, src,
-                                                stream, err);
+        strides[i] = from->strides ? from->strides[i] : row_major;
+        row_major *= from->shape[i];
+    }
+    return dst == src ? JITC_OK : copy_elements(d, from->dtype.bits / 8, from->ndim, from->shape, strides, dst, src, stream, err);
 }
 
 jitc_status jc_run_copy_back(jc_run *r, jc_error *err) {

@@ -89,10 +89,13 @@ jitc_status jc_frame_scratch(jc_frame *f, size_t want, jc_error *err) {
     return JITC_OK;
 }
 
-jitc_status jc_frame_reserve(jc_frame *f, const jc_exec *e, const jc_exec_most *most, void *stream, jc_error *err) {
-    JC_TRY(jc_frame_scratch(f, e->scratch, err));
-    JC_TRY(jc_frame_grow(f, &f->arena, most->arena, stream, err));
-    return jc_frame_grow(f, &f->temp, most->temp, stream, err);
+jitc_status jc_frame_reserve_host(jc_frame *f, const jc_exec *e, jc_error *err) {
+    return jc_frame_scratch(f, e->scratch, err);
+}
+
+jitc_status jc_frame_reserve(jc_frame *f, size_t arena, size_t temp, void *stream, jc_error *err) {
+    JC_TRY(jc_frame_grow(f, &f->arena, arena, stream, err));
+    return jc_frame_grow(f, &f->temp, temp, stream, err);
 }
 
 void jc_frame_count(const jc_frame *f, jc_frame_memory *out) {

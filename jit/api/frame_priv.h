@@ -118,6 +118,7 @@ typedef struct jc_instance {
     jc_placing *placings;
     bool exact;                       /* memory is short: sizes grow to what is needed, not beyond */
     jc_region region;
+    size_t want;                      /* of it, while memory is reserved */
     jc_given *given;
     void **elsewhere;                 /* by block of the largest placing: where it lies in this call, or NULL */
     uint32_t nelsewhere;

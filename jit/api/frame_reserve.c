@@ -2,7 +2,7 @@
  * jit/api/frame_reserve.c - all that calls up to a size will need, beforehand.
  *
  * For each variant that serves sizes within the limits, its plan says how much it needs at most (runtime/exec_bounds.c); placings are
- * made for the most of all variants, so no later shape grows them.
+ * made for the most of all variants, so no later shape grows them.  First everything is worked out, then each region grows once.
  */
 #include <string.h>
 
@@ -15,6 +15,7 @@ typedef struct reserving {
     jc_instance *n;
     const jitc_symbol *symbols;
     uint32_t nsymbols, flags;
+    size_t arena_bytes, temp_bytes, pool_bytes;
     void *stream;
     jc_arena *arena; /* scratch */
     jc_error *err;
@@ -91,7 +92,11 @@ static bool *bound_inputs(const reserving *r, uint32_t group, uint32_t nin) {
     return skip;
 }
 
-static jitc_status add_variant(const reserving *r, uint32_t group, uint32_t variant, demand *d) {
+static void at_least(size_t *a, size_t b) {
+    *a = *a < b ? b : *a;
+}
+
+static jitc_status add_variant(reserving *r, uint32_t group, uint32_t variant, demand *d) {
     const jc_group *g = &r->n->p->groups[group];
     jc_class *c = &r->f->m->classes[g->cls];
     uint32_t nsyms = g->piece->canon.nsyms;
@@ -103,9 +108,10 @@ static jitc_status add_variant(const reserving *r, uint32_t group, uint32_t vari
     const jc_plan *plan = jc_exec_plan(e);
     jc_exec_most most = { .escapes = JC_NEWN(r->arena, size_t, plan->nescapes) };
     JC_TRY(jc_exec_bounds(plan, lo, hi, bound_inputs(r, group, plan->ninputs), &most, r->err));
-    if (!(r->flags & JITC_RESERVE_UNALIGNED))
-        most.temp = 0;
-    JC_TRY(jc_frame_reserve(r->f->memory, e, &most, r->stream, r->err));
+    JC_TRY(jc_frame_reserve_host(r->f->memory, e, r->err));
+    at_least(&r->arena_bytes, most.arena);
+    if (r->flags & JITC_RESERVE_UNALIGNED)
+        at_least(&r->temp_bytes, most.temp);
     uint32_t kind = c->variants[variant].kind;
     if (!d->execs[kind])
         d->escapes[kind] = most.escapes;
@@ -118,7 +124,7 @@ static jitc_status add_variant(const reserving *r, uint32_t group, uint32_t vari
     return JITC_OK;
 }
 
-static jitc_status demand_of(const reserving *r, uint32_t group, demand *d) {
+static jitc_status demand_of(reserving *r, uint32_t group, demand *d) {
     const jc_class *c = &r->f->m->classes[r->n->p->groups[group].cls];
     d->execs = JC_NEWN(r->arena, jc_exec *, c->nvariants);
     d->escapes = JC_NEWN(r->arena, size_t *, c->nvariants);
@@ -141,7 +147,7 @@ static bool next_kinds(const jc_program *p, const demand *d, uint32_t *kinds) {
     return false;
 }
 
-static jitc_status reserve_placing(const reserving *r, const demand *d, const uint32_t *kinds) {
+static jitc_status reserve_placing(reserving *r, const demand *d, const uint32_t *kinds) {
     jc_instance *n = r->n;
     jc_placing *l;
     for (uint32_t g = 0; g < n->p->ngroups; g++) {
@@ -149,15 +155,9 @@ static jitc_status reserve_placing(const reserving *r, const demand *d, const ui
         n->need[g] = d[g].escapes[kinds[g]];
     }
     JC_TRY(jc_placing_get(r->f, n, kinds, n->execs, n->need, &l, r->err));
-    size_t region = r->flags & JITC_RESERVE_RESULTS ? l->region : l->region_least;
-    jitc_status status = jc_frame_grow(r->f->memory, &r->f->pool, l->pool, r->stream, r->err);
-    if (status == JITC_OK)
-        status = jc_frame_grow(r->f->memory, &n->region, region, r->stream, r->err);
-    if (status != JITC_OK)
-        jc_placing_shrink(r->f, n, l);
-    else
-        jc_placing_backed(n, l);
-    return status;
+    at_least(&r->pool_bytes, l->pool);
+    at_least(&n->want, r->flags & JITC_RESERVE_RESULTS ? l->region : l->region_least);
+    return JITC_OK;
 }
 
 static jitc_status reserve_program(reserving *r) {
@@ -165,6 +165,7 @@ static jitc_status reserve_program(reserving *r) {
     demand *d = JC_NEWN(r->arena, demand, p->ngroups);
     uint32_t *kinds = JC_NEWN(r->arena, uint32_t, p->ngroups), count = 0;
     size_t bytes = jc_planned_bytes(p);
+    r->n->want = 0;
     for (uint32_t g = 0; g < p->ngroups; g++) {
         JC_TRY(demand_of(r, g, &d[g]));
         if (d[g].nkinds == 0)
@@ -187,7 +188,35 @@ static jitc_status reserve_kind(reserving *r, jc_program_kind kind, uint32_t cou
     return JITC_OK;
 }
 
-static jitc_status reserve(reserving *r) {
+/* Calls DO for each instance that there is. */
+static jitc_status each(reserving *r, jitc_status (*work)(reserving *r)) {
+    const uint32_t n[JC_RUN_KINDS] = { r->f->m->ngraphs, r->f->m->npieces, r->f->m->nclasses };
+    for (int k = 0; k < JC_RUN_KINDS; k++)
+        for (uint32_t i = 0; i < n[k]; i++)
+            if ((r->n = r->f->instances[k][i]))
+                JC_TRY(work(r));
+    return JITC_OK;
+}
+
+static jitc_status take_region(reserving *r) {
+    size_t want = r->n->want;
+    r->n->want = 0;
+    JC_TRY(jc_frame_grow(r->f->memory, &r->n->region, want, r->stream, r->err));
+    for (jc_placing *l = r->n->placings; l; l = l->next)
+        if (r->n->region.bytes >= l->region)
+            jc_placing_backed(r->n, l);
+    return JITC_OK;
+}
+
+/* As it was when there last was memory. */
+static jitc_status shrink(reserving *r) {
+    r->n->want = 0;
+    for (jc_placing *l = r->n->placings; l; l = l->next)
+        jc_placing_shrink(r->f, r->n, l);
+    return JITC_OK;
+}
+
+static jitc_status work_out(reserving *r) {
     jitc_model *m = r->f->m;
     JC_TRY(check_symbols(r));
     if (r->flags & JITC_RESERVE_GRAPHS)
@@ -197,6 +226,19 @@ static jitc_status reserve(reserving *r) {
     if (r->flags & JITC_RESERVE_CLASSES)
         JC_TRY(reserve_kind(r, JC_RUN_CLASS, m->nclasses));
     return JITC_OK;
+}
+
+static jitc_status take_memory(reserving *r) {
+    JC_TRY(jc_frame_reserve(r->f->memory, r->arena_bytes, r->temp_bytes, r->stream, r->err));
+    JC_TRY(jc_frame_grow(r->f->memory, &r->f->pool, r->pool_bytes, r->stream, r->err));
+    return each(r, take_region);
+}
+
+static jitc_status reserve(reserving *r) {
+    jitc_status status = work_out(r);
+    if (status == JITC_OK)
+        status = take_memory(r);
+    return status;
 }
 
 jitc_status jitc_frame_reserve(jitc_frame *f, const jitc_symbol *symbols, uint32_t n, uint32_t flags, void *stream) {
@@ -212,6 +254,8 @@ jitc_status jitc_frame_reserve(jitc_frame *f, const jitc_symbol *symbols, uint32
         status = reserve(&r);
     if (arena)
         jc_guard_end(arena, &guard);
+    if (status != JITC_OK)
+        each(&r, shrink);
     jc_arena_free(arena);
     return jc_context_done(f->m->ctx, status, &err);
 }

@@ -91,15 +91,17 @@ static jitc_status check_given(const jitc_frame *f, uint32_t i, const DLTensor *
     if (!jc_device_holds(f->d, got->device))
         return jc_fail(err, JITC_E_INPUT, "The tensor for result %u is on device %d:%d, but the frame runs on %s.", i,
                        (int)got->device.device_type, got->device.device_id, f->d->ops->name);
+    if (got->ndim > 0 && !got->shape)
+        return jc_fail(err, JITC_E_INPUT, "The tensor for result %u has no shape.", i);
     if (got->dtype.code != want->dtype.code || got->dtype.bits != want->dtype.bits || got->dtype.lanes != 1 ||
-        got->ndim != want->ndim || (got->ndim && (!got->shape || memcmp(got->shape, want->shape, (size_t)got->ndim * sizeof(int64_t)))))
+        got->ndim != want->ndim || (got->ndim && memcmp(got->shape, want->shape, (size_t)got->ndim * sizeof(int64_t))))
         return wrong(i, got, want, false, err);
     for (int d = 0; d < got->ndim; d++)
         numel *= got->shape[d] != 0;
     for (int d = got->ndim; d-- > 0 && numel;) {
-        int64_t has = got->strides ? got->strides[d] : row_major;
+        int64_t has = got->strides ? got->strides[d] : row_major, needs = want->strides ? want->strides[d] : row_major;
         row_major *= got->shape[d];
-        if (got->shape[d] > 1 && want->strides && has != want->strides[d])
+        if (got->shape[d] > 1 && has != needs)
             return wrong(i, got, want, true, err);
     }
     if (numel && !got->data)
