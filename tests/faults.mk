@@ -20,6 +20,22 @@ tests_check_frame_CPPFLAGS = $(AM_CPPFLAGS) -DJC_ARENA_FIRST_BLOCK=1
 tests_check_frame_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_frame_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 
+check_PROGRAMS += tests/check_frame_cuda
+TESTS += tests/check_frame_cuda
+tests_check_frame_cuda_SOURCES = tests/check_frame_cuda.c tests/cuda_help.h
+tests_check_frame_cuda_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_frame_cuda_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+
+# An engine's life in minutes; `make check' has a few seconds of it.
+check_PROGRAMS += tests/soak
+TESTS += tests/soak
+tests_soak_SOURCES = tests/soak.c tests/cuda_help.h
+tests_soak_LDADD = $(JC_CORE_LIBS) -lm
+soak: tests/soak all-am
+	@SOAK_SECONDS="$(SOAK_SECONDS)" JITC_LLVM_LIBRARY='$(abs_top_builddir)/.libs/libjitc-llvm.so' tests/soak
+SOAK_SECONDS = 300
+.PHONY: soak
+
 tests_check_api_SOURCES = tests/check_api.c
 tests_check_api_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_api_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
