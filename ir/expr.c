@@ -196,7 +196,7 @@ const jc_expr *jc_ex_term(jc_exprs *t, int64_t coef, const jc_expr *const *atoms
         return n == 1 ? atoms[0] : jc_ex_intern(t, JC_EX_MUL, atoms, n);
     if (n >= JC_EX_LIMIT)
         return t->poison;
-    const jc_expr *args[n + 1];
+    const jc_expr *args[JC_EX_LIMIT];
     args[0] = jc_ex_int(t, coef);
     memcpy(args + 1, atoms, n * sizeof *atoms);
     return jc_ex_intern(t, JC_EX_MUL, args, n + 1);
@@ -212,7 +212,7 @@ static const jc_expr *add_terms(jc_exprs *t, const jc_expr *a, const jc_expr *b)
     const jc_expr *const *ta = jc_ex_terms(&a), *const *tb = jc_ex_terms(&b);
     if (na + nb > JC_EX_LIMIT)
         return t->poison;
-    const jc_expr *out[na + nb];
+    const jc_expr *out[JC_EX_LIMIT];
     for (uint32_t i = 0, j = 0; i < na || j < nb;) {
         int order = i == na ? 1 : j == nb ? -1 : 0;
         if (order == 0) {
@@ -259,7 +259,7 @@ static const jc_expr *mul_terms(jc_exprs *t, const jc_expr *a, const jc_expr *b)
         return jc_ex_term(t, coef, y.atoms, y.n);
     if (y.n == 0)
         return jc_ex_term(t, coef, x.atoms, x.n);
-    const jc_expr *atoms[x.n + y.n];
+    const jc_expr *atoms[JC_EX_LIMIT];
     uint32_t n = 0;
     for (uint32_t i = 0, j = 0; i < x.n || j < y.n;) {
         bool left = j == y.n || (i < x.n && atom_order(x.atoms[i], y.atoms[j]) <= 0);
@@ -270,7 +270,7 @@ static const jc_expr *mul_terms(jc_exprs *t, const jc_expr *a, const jc_expr *b)
 
 /* A constant times a sum: the order of terms stays. */
 static const jc_expr *scale(jc_exprs *t, const jc_expr *a, const jc_expr *sum) {
-    const jc_expr *out[sum->n];
+    const jc_expr *out[JC_EX_LIMIT];
     for (uint32_t i = 0; i < sum->n; i++) {
         out[i] = mul_terms(t, a, sum->args[i]);
         if (out[i]->kind == JC_EX_POISON)
@@ -394,7 +394,7 @@ void jc_ex_symbols(const jc_expr *e, void (*see)(void *user, uint32_t sym), void
 
 /* A term as coefficient * SYM; false where SYM occurs in any other way. */
 static bool term_coefficient(jc_exprs *t, jc_term term, uint32_t sym, const jc_expr **coeff) {
-    const jc_expr *rest[term.n + 1];
+    const jc_expr *rest[JC_EX_LIMIT];
     uint32_t n = 0, found = 0;
     for (uint32_t i = 0; i < term.n; i++) {
         const jc_expr *atom = term.atoms[i];

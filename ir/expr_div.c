@@ -237,7 +237,7 @@ jc_truth jc_ex_le(jc_exprs *t, const jc_expr *a, const jc_expr *b) {
 
 /* X / Y where that is a term again. */
 static const jc_expr *term_quotient(jc_exprs *t, jc_term x, jc_term y) {
-    const jc_expr *rest[x.n + 1];
+    const jc_expr *rest[JC_EX_LIMIT];
     uint32_t n = 0, used = 0;
     if (y.coef == 0 || (x.coef == INT64_MIN && y.coef == -1) || x.coef % y.coef != 0)
         return NULL;
@@ -295,7 +295,7 @@ static void take_constant(jc_exprs *t, const jc_expr *e, int64_t *k, const jc_ex
 static void split_by(jc_exprs *t, const jc_expr *a, int64_t c, bool balanced, const jc_expr **q, const jc_expr **r) {
     uint32_t n = jc_ex_nterms(a), nq = 0, nr = 0;
     const jc_expr *const *at = jc_ex_terms(&a);
-    const jc_expr *quotients[n], *rests[n];
+    const jc_expr *quotients[JC_EX_LIMIT], *rests[JC_EX_LIMIT];
     for (uint32_t i = 0; i < n; i++) {
         jc_term term = jc_term_of(&at[i]);
         int64_t quotient = term.coef / c;
@@ -325,7 +325,7 @@ static int64_t coefficients_gcd(const jc_expr *x, int64_t c) {
 
 static const jc_expr *divide_coefficients(jc_exprs *t, const jc_expr *x, int64_t g) {
     uint32_t n = jc_ex_nterms(x);
-    const jc_expr *out[n], *const *at = jc_ex_terms(&x);
+    const jc_expr *out[JC_EX_LIMIT], *const *at = jc_ex_terms(&x);
     for (uint32_t i = 0; i < n; i++) {
         jc_term term = jc_term_of(&at[i]);
         out[i] = jc_ex_term(t, term.coef / g, term.atoms, term.n);
@@ -500,7 +500,7 @@ static void cancel(jc_exprs *t, const jc_expr **a, const jc_expr **b) {
     const jc_expr *const *tb = jc_ex_terms(b), *const *ta = jc_ex_terms(a);
     uint32_t na = jc_ex_nterms(*a), nb = jc_ex_nterms(*b), n = 0;
     jc_term first = jc_term_of(&tb[0]);
-    const jc_expr *common[first.n + 1];
+    const jc_expr *common[JC_EX_LIMIT];
     int64_t g = coefficients_gcd(*b, coefficients_gcd(*a, 0));
     for (uint32_t i = 0; i < first.n; i++) {
         common[n] = first.atoms[i];

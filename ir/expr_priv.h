@@ -7,7 +7,7 @@
 #include "ir/expr.h"
 
 /* Nodes of an expression, counted as a tree.  What would be larger is poison: this bounds every walk, however an input
-   nests and shares subexpressions. */
+   nests and shares subexpressions.  No node has as many operands, so arrays of this size hold those of any. */
 #define JC_EX_LIMIT 1024
 
 #define JC_EX_SMALL_LO (-8)

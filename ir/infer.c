@@ -265,7 +265,7 @@ jitc_status jc_check_annotation(jc_func *f, jc_value *v, const jc_type *annotate
 jitc_status jc_reinfer(jc_func *f, jc_error *err) {
     for (size_t i = 0; i < f->nodes.n; i++) {
         jc_node *n = f->nodes.at[i];
-        jc_type before[n->nresults + 1];
+        jc_type few[JC_FEW_RESULTS], *before = n->nresults <= JC_FEW_RESULTS ? few : JC_NEWN(f->graph->arena, jc_type, n->nresults);
         for (uint32_t k = 0; k < n->nresults; k++)
             before[k] = n->results[k]->type;
         JC_TRY(jc_infer(f, n, err));

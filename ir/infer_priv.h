@@ -9,6 +9,8 @@
 
 #include "ir/graph.h"
 
+#define JC_FEW_RESULTS 16 /* nearly all nodes have at most as many: what is needed of each then lies on the stack */
+
 typedef struct jc_in {
     jc_func *f;
     jc_exprs *t;

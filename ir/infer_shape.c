@@ -422,7 +422,7 @@ static void call_place(jc_in *in, const jc_expr **map, const jc_arg *const *leav
 
 jitc_status jc_infer_call(jc_in *in) {
     uint32_t n = in->n->nresults;
-    const jc_arg *leaves[n + 1];
+    const jc_arg *few[JC_FEW_RESULTS], **leaves = n <= JC_FEW_RESULTS ? few : JC_NEWN(in->arena, const jc_arg *, n);
     jc_func_leaves(in->n->callee, leaves);
     const jc_expr **map = call_symbols(in);
     for (uint32_t i = 0; i < n; i++) {

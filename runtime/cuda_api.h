@@ -32,6 +32,31 @@ typedef struct CUmod_st *jc_cu_module;
 typedef struct CUfunc_st *jc_cu_function;
 typedef struct CUstream_st *jc_cu_stream;
 
+/* CUDA_MEMCPY2D: N rows of a width at a pitch of their own on either side. Ours, cuda.h's. */
+#define JC_CU_COPY_2D(X)                                                                           \
+    X(size_t, src_x, srcXInBytes)                                                                  \
+    X(size_t, src_y, srcY)                                                                         \
+    X(int, src_type, srcMemoryType)                                                                \
+    X(const void *, src_host, srcHost)                                                             \
+    X(jc_cu_ptr, src, srcDevice)                                                                   \
+    X(void *, src_array, srcArray)                                                                 \
+    X(size_t, src_pitch, srcPitch)                                                                 \
+    X(size_t, dst_x, dstXInBytes)                                                                  \
+    X(size_t, dst_y, dstY)                                                                         \
+    X(int, dst_type, dstMemoryType)                                                                \
+    X(void *, dst_host, dstHost)                                                                   \
+    X(jc_cu_ptr, dst, dstDevice)                                                                   \
+    X(void *, dst_array, dstArray)                                                                 \
+    X(size_t, dst_pitch, dstPitch)                                                                 \
+    X(size_t, width, WidthInBytes)                                                                 \
+    X(size_t, height, Height)
+typedef struct jc_cu_copy_2d {
+#define JC_CU_FIELD(type, ours, theirs) type ours;
+    JC_CU_COPY_2D(JC_CU_FIELD)
+#undef JC_CU_FIELD
+} jc_cu_copy_2d;
+struct CUDA_MEMCPY2D_st; /* cuda.h's own */
+
 /* Ours, cuda.h's, value. */
 #define JC_CU_CONSTANTS(X)                                                                         \
     X(JC_CU_SUCCESS, CUDA_SUCCESS, 0)                                                              \
@@ -55,6 +80,8 @@ typedef struct CUstream_st *jc_cu_stream;
     X(JC_CU_CC_MAJOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 75)                            \
     X(JC_CU_CC_MINOR, CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR, 76)                            \
     X(JC_CU_SHARED_OPTIN, CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN, 97)               \
+    X(JC_CU_MEMORY_DEVICE, CU_MEMORYTYPE_DEVICE, 2)                                                \
+    X(JC_CU_MAX_PITCH, CU_DEVICE_ATTRIBUTE_MAX_PITCH, 11)                                          \
     X(JC_CU_FUNC_SHARED, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, 1)                                   \
     X(JC_CU_FUNC_MAX_DYNAMIC, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 8)                  \
     X(JC_CU_FUNC_MAX_THREADS, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)                          \
@@ -87,6 +114,7 @@ enum {
     X(copy_in, cuMemcpyHtoDAsync_v2, 1, (jc_cu_ptr, const void *, size_t, jc_cu_stream))                               \
     X(copy_out, cuMemcpyDtoHAsync_v2, 1, (void *, jc_cu_ptr, size_t, jc_cu_stream))                                    \
     X(copy, cuMemcpyDtoDAsync_v2, 1, (jc_cu_ptr, jc_cu_ptr, size_t, jc_cu_stream))                                     \
+    X(copy_rows, cuMemcpy2DAsync_v2, 1, (const struct CUDA_MEMCPY2D_st *, jc_cu_stream))                               \
     X(fill, cuMemsetD8Async, 1, (jc_cu_ptr, unsigned char, size_t, jc_cu_stream))                                      \
     X(stream_sync, cuStreamSynchronize, 1, (jc_cu_stream))                                                             \
     X(module_load, cuModuleLoadDataEx, 1, (jc_cu_module *, const void *, unsigned int, jc_cu_jit_option *, void **))   \

@@ -30,6 +30,9 @@ typedef struct jc_device_ops {
     jitc_status (*copy_in)(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err);
     jitc_status (*copy_out)(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err);
     jitc_status (*copy)(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err);
+    /* N rows of SIZE bytes that begin every PITCH (>= SIZE) bytes, on both sides. */
+    jitc_status (*copy_rows)(jc_device *d, void *dst, const void *src, size_t size, size_t pitch, size_t n, void *stream,
+                             jc_error *err);
     jitc_status (*fill)(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err);
     jitc_status (*sync)(jc_device *d, void *stream, jc_error *err);
     /* Loads the code of one kernel; NAME is the symbol, SHARED the static shared memory, THREADS the block size. */

@@ -30,6 +30,7 @@ typedef struct cuda_device {
     bool retained;         /* the primary context, to be released */
     pid_t pid;
     int shared_most;       /* bytes of shared memory a block may have */
+    size_t max_pitch;      /* of copies of rows */
     char name[128];
     pthread_mutex_t lock;  /* guards the module that `last` points to while its name is read */
     _Atomic(const jc_module *) last;
@@ -188,6 +189,20 @@ static jitc_status cuda_copy(jc_device *d, void *dst, const void *src, size_t si
     WITHIN(cuda_of(d), err, "copying", cuda_of(d)->cu.copy(address(dst), address(src), size, stream));
 }
 
+static jitc_status cuda_copy_rows(jc_device *d, void *dst, const void *src, size_t size, size_t pitch, size_t n, void *stream,
+                                  jc_error *err) {
+    cuda_device *c = cuda_of(d);
+    jc_cu_copy_2d all = { .src_type = JC_CU_MEMORY_DEVICE, .src = address(src), .src_pitch = pitch, .dst_type = JC_CU_MEMORY_DEVICE,
+                          .dst = address(dst), .dst_pitch = pitch, .width = size, .height = n };
+    if (!size || !n)
+        return JITC_OK;
+    for (size_t i = 0; i < n && pitch > c->max_pitch; i++)
+        JC_TRY(cuda_copy(d, (uint8_t *)dst + i * pitch, (const uint8_t *)src + i * pitch, size, stream, err));
+    if (pitch > c->max_pitch)
+        return JITC_OK;
+    WITHIN(c, err, "copying rows", c->cu.copy_rows((const struct CUDA_MEMCPY2D_st *)(const void *)&all, stream));
+}
+
 static jitc_status cuda_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err) {
     if (!size)
         return JITC_OK;
@@ -315,6 +330,7 @@ static const jc_device_ops cuda_ops = {
     .copy_in = cuda_copy_in,
     .copy_out = cuda_copy_out,
     .copy = cuda_copy,
+    .copy_rows = cuda_copy_rows,
     .fill = cuda_fill,
     .sync = cuda_sync,
     .module_load = cuda_module_load,
@@ -346,12 +362,14 @@ static jitc_status find_device(cuda_device *c, int ordinal, jc_error *err) {
 }
 
 static jitc_status read_target(cuda_device *c, jc_error *err) {
-    int major = 0, minor = 0;
+    int major = 0, minor = 0, pitch = 0;
     const char *oldest;
     JC_TRY(result(c, c->cu.device_attribute(&major, JC_CU_CC_MAJOR, c->handle), "asking for the architecture", err));
     JC_TRY(result(c, c->cu.device_attribute(&minor, JC_CU_CC_MINOR, c->handle), "asking for the architecture", err));
     JC_TRY(result(c, c->cu.device_attribute(&c->shared_most, JC_CU_SHARED_OPTIN, c->handle), "asking for shared memory",
                   err));
+    JC_TRY(result(c, c->cu.device_attribute(&pitch, JC_CU_MAX_PITCH, c->handle), "asking for the largest pitch", err));
+    c->max_pitch = pitch > 0 ? (size_t)pitch : 0;
     if (!jc_target_of_gpu(major, minor, &c->d.target, &oldest))
         return jc_fail(err, JITC_E_DEVICE, "%s is sm_%d%d; %s or newer is needed.", c->name, major, minor, oldest);
     return JITC_OK;

@@ -108,6 +108,7 @@ static const jc_device_ops host_ops = {
     .copy_in = jc_mem_copy_in,
     .copy_out = jc_mem_copy_out,
     .copy = jc_mem_copy,
+    .copy_rows = jc_mem_copy_rows,
     .fill = jc_mem_fill,
     .sync = jc_mem_sync,
     .module_load = module_load,

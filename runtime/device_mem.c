@@ -49,6 +49,14 @@ jitc_status jc_mem_copy_out(jc_device *d, void *host, const void *src, size_t si
     return jc_mem_copy(d, host, src, size, stream, err);
 }
 
+jitc_status jc_mem_copy_rows(jc_device *d, void *dst, const void *src, size_t size, size_t pitch, size_t n, void *stream,
+                             jc_error *err) {
+    (void)d, (void)stream, (void)err;
+    for (size_t i = 0; i < n; i++)
+        memmove((uint8_t *)dst + i * pitch, (const uint8_t *)src + i * pitch, size);
+    return JITC_OK;
+}
+
 jitc_status jc_mem_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err) {
     (void)d, (void)stream, (void)err;
     if (size)

@@ -13,6 +13,8 @@ void jc_mem_free(jc_device *d, void *block);
 jitc_status jc_mem_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err);
 jitc_status jc_mem_copy_out(jc_device *d, void *host, const void *src, size_t size, void *stream, jc_error *err);
 jitc_status jc_mem_copy(jc_device *d, void *dst, const void *src, size_t size, void *stream, jc_error *err);
+jitc_status jc_mem_copy_rows(jc_device *d, void *dst, const void *src, size_t size, size_t pitch, size_t n, void *stream,
+                             jc_error *err);
 jitc_status jc_mem_fill(jc_device *d, void *dst, int byte, size_t size, void *stream, jc_error *err);
 jitc_status jc_mem_sync(jc_device *d, void *stream, jc_error *err);
 

@@ -245,18 +245,23 @@ jitc_status jc_run_inputs(jc_run *r, jc_error *err) {
     return align_inputs(r, err);
 }
 
-/* One run of adjacent elements at a time, so that what lies between them stays as it is. */
+/* Runs of adjacent elements, those of the innermost dim that has gaps at once, so that what lies between them stays as it is. */
 static jitc_status copy_elements(jc_device *d, int64_t size, int rank, const int64_t *dims, const int64_t *strides, uint8_t *to,
                                  const uint8_t *from, void *stream, jc_error *err) {
-    int64_t run = size, index[JC_MAX_RANK] = { 0 };
+    int64_t run = size, rows = 1, pitch = size, index[JC_MAX_RANK] = { 0 };
     int outer = rank;
     for (; outer > 0 && (dims[outer - 1] == 1 || strides[outer - 1] * size == run); outer--)
         run *= dims[outer - 1];
+    if (outer > 0 && strides[outer - 1] * size > run) {
+        rows = dims[--outer];
+        pitch = strides[outer] * size;
+    }
     for (;;) {
         int64_t at = 0;
         for (int k = 0; k < outer; k++)
             at += index[k] * strides[k] * size;
-        JC_TRY(d->ops->copy(d, to + at, from + at, (size_t)run, stream, err));
+        JC_TRY(rows == 1 ? d->ops->copy(d, to + at, from + at, (size_t)run, stream, err)
+                         : d->ops->copy_rows(d, to + at, from + at, (size_t)run, (size_t)pitch, (size_t)rows, stream, err));
         int k = outer - 1;
         while (k >= 0 && ++index[k] == dims[k])
             index[k--] = 0;

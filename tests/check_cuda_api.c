@@ -30,6 +30,11 @@ CUresult cuFuncLoad(CUfunction);
     _Static_assert(__builtin_types_compatible_p(__typeof__(symbol), jc_cu_result params), #symbol);
 JC_CU_FUNCTIONS(CHECK_FUNCTION)
 
+#define CHECK_FIELD(type, ours, theirs)                                                            \
+    _Static_assert(offsetof(jc_cu_copy_2d, ours) == offsetof(CUDA_MEMCPY2D, theirs), #theirs);
+JC_CU_COPY_2D(CHECK_FIELD)
+_Static_assert(sizeof(jc_cu_copy_2d) == sizeof(CUDA_MEMCPY2D), "CUDA_MEMCPY2D");
+
 _Static_assert(sizeof(CUresult) == sizeof(int), "enums cross as int");
 _Static_assert(sizeof(CUdevice_attribute) == sizeof(int), "enums cross as int");
 _Static_assert(sizeof(CUfunction_attribute) == sizeof(int), "enums cross as int");

@@ -116,6 +116,25 @@ START_TEST(memory_and_launch) {
 }
 END_TEST
 
+START_TEST(rows_are_copied) {
+    static uint8_t data[1000], got[1000];
+    for (int i = 0; i < 1000; i++)
+        data[i] = (uint8_t)(i * 7);
+    void *a = alloc(sizeof data), *b = alloc(sizeof data);
+    ck_assert_int_eq(d->ops->copy_in(d, a, data, sizeof data, NULL, &err), JITC_OK);
+    ck_assert_int_eq(d->ops->fill(d, b, 0xcc, sizeof data, NULL, &err), JITC_OK);
+    ck_assert_msg(d->ops->copy_rows(d, (uint8_t *)b + 5, (uint8_t *)a + 5, 7, 31, 20, NULL, &err) == JITC_OK, "%s", err.message);
+    ck_assert_int_eq(d->ops->copy_out(d, got, b, sizeof data, NULL, &err), JITC_OK);
+    ck_assert_int_eq(d->ops->sync(d, NULL, &err), JITC_OK);
+    for (int i = 0; i < 1000; i++) {
+        bool copied = i >= 5 && (i - 5) / 31 < 20 && (i - 5) % 31 < 7;
+        ck_assert_msg(got[i] == (copied ? data[i] : 0xcc), "byte %d", i);
+    }
+    d->ops->free(d, a);
+    d->ops->free(d, b);
+}
+END_TEST
+
 static const unsigned shared_sizes[] = { 64, 48 * 1024, 96 * 1024 };
 
 START_TEST(dynamic_shared_memory) {
@@ -407,6 +426,7 @@ int main(void) {
     tcase_set_timeout(own, 60);
     tcase_add_test(c, target_is_the_gpu);
     tcase_add_test(c, memory_and_launch);
+    tcase_add_test(c, rows_are_copied);
     tcase_add_loop_test(c, dynamic_shared_memory, 0, ROWS(shared_sizes));
     tcase_add_loop_test(c, modules_refused, 0, ROWS(module_rows));
     tcase_add_test(c, too_many_blocks);

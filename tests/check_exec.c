@@ -125,6 +125,12 @@ static jitc_status fake_copy(jc_device *d, void *dst, const void *src, size_t si
     return jc_mem_copy(d, dst, src, size, stream, err);
 }
 
+static jitc_status fake_copy_rows(jc_device *d, void *dst, const void *src, size_t size, size_t pitch, size_t n, void *stream,
+                                  jc_error *err) {
+    seen.copies++;
+    return jc_mem_copy_rows(d, dst, src, size, pitch, n, stream, err);
+}
+
 static jc_device_ops fake_ops = {
     .name = "fake",
     .alloc = jc_mem_alloc,
@@ -132,6 +138,7 @@ static jc_device_ops fake_ops = {
     .copy_in = jc_mem_copy_in,
     .copy_out = jc_mem_copy_out,
     .copy = fake_copy,
+    .copy_rows = fake_copy_rows,
     .fill = jc_mem_fill,
     .sync = jc_mem_sync,
     .module_load = fake_load,
@@ -573,7 +580,7 @@ START_TEST(unaligned_written_input) {
         h.strides[1] = 1;
         h.t.strides = h.strides;
         run_ok(e, 4, in);
-        ck_assert_int_eq(seen.copies, shift % 4 ? 1 + 4 : 0); /* in one piece, back row by row */
+        ck_assert_int_eq(seen.copies, shift % 4 ? 1 + 1 : 0); /* in one piece; back all rows, but not what is between them */
         ck_assert(shift % 4 ? seen.at[shift] != xs + shift : seen.at[shift] == xs + shift);
         ck_assert_uint_eq((uintptr_t)seen.at[shift] % 16, 0);
         ck_assert_ptr_eq(result.out[0].tensor->data, xs + shift);
