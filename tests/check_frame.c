@@ -309,6 +309,22 @@ START_TEST(threads) {
 }
 END_TEST
 
+/* An array of results as the call before left it, at other sizes: what the frame gave then is not taken for the caller's. */
+START_TEST(passed_again) {
+    jitc_frame *f = frame_with(model, 0);
+    args *a = args_of(3);
+    jitc_value out[4] = { { 0 } };
+    for (int64_t rows = 3; rows < 90; rows += 17) {
+        size_to(a, rows);
+        ck_assert_msg(jitc_frame_run(f, 0, NULL, a->in, 3, out, 4) == JITC_OK, "%s", jitc_context_error(ctx));
+        ck_assert_int_eq(out[0].tensor->shape[0], rows);
+        ck_assert_int_eq(count_wrong(a, out), 0);
+    }
+    jitc_frame_free(f);
+    free(a);
+}
+END_TEST
+
 /* ---- results by the caller --------------------------------------------------------------------------------------- */
 
 typedef struct target {
@@ -1008,6 +1024,7 @@ int main(void) {
     tcase_add_test(c, chained);
     tcase_add_test(c, two_graphs);
     tcase_add_test(c, threads);
+    tcase_add_test(c, passed_again);
     tcase_add_test(c, into_tensors);
     tcase_add_test(c, in_place);
     tcase_add_loop_test(c, refused, 0, COUNT(refusals));

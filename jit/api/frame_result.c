@@ -132,6 +132,17 @@ static jitc_status check_results_apart(const jc_instance *n, uint32_t i, jc_erro
     return JITC_OK;
 }
 
+/* A descriptor that this frame made for result I in an earlier call says nothing about where the next one goes. */
+static bool is_ours(const jc_instance *n, uint32_t i, const jitc_value *result) {
+    const jc_source *source = &n->p->results[i];
+    if (result->tag != JITC_TENSOR)
+        return false;
+    if (result->tensor == &n->given[i].own)
+        return true;
+    const jc_site *site = source->kind == JC_SOURCE_OUT ? site_of(n->p, source->index) : NULL;
+    return site && result->tensor == &n->sites[site - n->p->sites].tensors[source->index - site->first_out];
+}
+
 /* ---- before a call ---------------------------------------------------------------------------------------------- */
 
 static jitc_status ask(jitc_frame *f, jc_given *g, uint32_t i, const DLTensor *want, void *stream, jc_error *err) {
@@ -157,7 +168,7 @@ static jitc_status take(jitc_frame *f, jc_instance *n, const jc_planned *s, void
                         const jitc_value *result, uint32_t i, jc_error *err) {
     jc_given *g = &n->given[i];
     DLTensor want;
-    bool callers = result && result->tag == JITC_TENSOR, tensor = expected(n, s, values, i, &want);
+    bool callers = result && result->tag == JITC_TENSOR && !is_ours(n, i, result), tensor = expected(n, s, values, i, &want);
     *g = (jc_given){ .to = NULL };
     if (result && result->tag != JITC_TENSOR && result->tag != JITC_NONE)
         return jc_fail(err, JITC_E_USAGE, "Result %u has tag %u on entry: it takes JITC_NONE, or JITC_TENSOR and a tensor to fill.",
@@ -194,7 +205,7 @@ jitc_status jc_results_take(jitc_frame *f, jc_instance *n, const jc_planned *s, 
                             const jitc_value *results, bool given, bool *any, jc_error *err) {
     *any = f->o.result != NULL;
     for (uint32_t i = 0; i < n->p->func->noutputs && given && !*any; i++)
-        *any = results[i].tag != JITC_NONE;
+        *any = results[i].tag != JITC_NONE && !is_ours(n, i, &results[i]);
     if (!*any)
         return JITC_OK;
     for (uint32_t i = 0; i < n->p->func->noutputs; i++)
