@@ -18,12 +18,14 @@ typedef CUdevice_attribute jc_cu_device_attribute;
 typedef CUfunction_attribute jc_cu_function_attribute;
 typedef CUjit_option jc_cu_jit_option;
 typedef CUstreamCaptureStatus jc_cu_capture_status;
+typedef CUstreamCaptureMode jc_cu_capture_mode;
 #else
 typedef int jc_cu_result;
 typedef int jc_cu_device_attribute;
 typedef int jc_cu_function_attribute;
 typedef int jc_cu_jit_option;
 typedef int jc_cu_capture_status;
+typedef int jc_cu_capture_mode;
 #endif
 typedef int jc_cu_device;
 typedef unsigned long long jc_cu_ptr;
@@ -85,6 +87,7 @@ struct CUDA_MEMCPY2D_st; /* cuda.h's own */
     X(JC_CU_FUNC_SHARED, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES, 1)                                   \
     X(JC_CU_FUNC_MAX_DYNAMIC, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 8)                  \
     X(JC_CU_FUNC_MAX_THREADS, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)                          \
+    X(JC_CU_CAPTURE_RELAXED, CU_STREAM_CAPTURE_MODE_RELAXED, 2)                                     \
     X(JC_CU_JIT_LOG, CU_JIT_ERROR_LOG_BUFFER, 5)                                                   \
     X(JC_CU_JIT_LOG_SIZE, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, 6)
 
@@ -108,6 +111,7 @@ enum {
     X(ctx_device, cuCtxGetDevice, 1, (jc_cu_device *))                                                                 \
     X(ctx_push, cuCtxPushCurrent_v2, 1, (jc_cu_context))                                                               \
     X(ctx_pop, cuCtxPopCurrent_v2, 1, (jc_cu_context *))                                                               \
+    X(capture_mode, cuThreadExchangeStreamCaptureMode, 1, (jc_cu_capture_mode *))                                      \
     X(mem_alloc, cuMemAlloc_v2, 1, (jc_cu_ptr *, size_t))                                                              \
     X(mem_free, cuMemFree_v2, 1, (jc_cu_ptr))                                                                          \
     X(mem_info, cuMemGetInfo_v2, 1, (size_t *, size_t *))                                                              \

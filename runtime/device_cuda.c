@@ -136,6 +136,28 @@ static void cuda_leave(jc_device *d, bool pushed) {
         return within_status;                                                                      \
     } while (0)
 
+/*
+ * Memory and modules, within the context.  While some thread captures a stream in the global mode (the default of frameworks), the driver
+ * refuses to allocate or load in every thread that has not said that it knows, and what was captured is lost.  We do know: none of it
+ * belongs to a capture, and what a captured run refers to is never freed before its frame.
+ */
+typedef struct beside {
+    bool pushed;
+    jc_cu_capture_mode mode;
+} beside;
+
+static jitc_status enter_beside(cuda_device *c, beside *b, jc_error *err) {
+    JC_TRY(enter(c, &b->pushed, err));
+    b->mode = (jc_cu_capture_mode)JC_CU_CAPTURE_RELAXED;
+    c->cu.capture_mode(&b->mode); /* gives the thread's own back */
+    return JITC_OK;
+}
+
+static void leave_beside(cuda_device *c, beside *b) {
+    c->cu.capture_mode(&b->mode);
+    leave(c, b->pushed);
+}
+
 /* ---- memory ---------------------------------------------------------------------------------------------------- */
 
 static jc_cu_ptr address(const void *p) {
@@ -144,15 +166,15 @@ static jc_cu_ptr address(const void *p) {
 
 static jitc_status cuda_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
     cuda_device *c = cuda_of(d);
-    bool pushed;
+    beside b;
     jc_cu_ptr at = 0;
     size_t left = 0, total = 0;
     *out = NULL;
-    JC_TRY(enter(c, &pushed, err));
+    JC_TRY(enter_beside(c, &b, err));
     jc_cu_result r = c->cu.mem_alloc(&at, size ? size : 1); /* aligned to 256 */
     if ((int)r == JC_CU_OUT_OF_MEMORY)
         c->cu.mem_info(&left, &total);
-    leave(c, pushed);
+    leave_beside(c, &b);
     if ((int)r == JC_CU_OUT_OF_MEMORY)
         return jc_fail(err, JITC_E_NOMEM, "Out of GPU memory: %zu bytes were wanted on %s, where %zu of %zu are free.", size,
                        c->name, left, total);
@@ -164,11 +186,11 @@ static jitc_status cuda_alloc(jc_device *d, size_t size, void **out, jc_error *e
 static void cuda_free(jc_device *d, void *block) {
     cuda_device *c = cuda_of(d);
     jc_error ignored = JC_ERROR_INIT; /* nothing can be done, and what the context held is gone with it */
-    bool pushed;
-    if (!block || enter(c, &pushed, &ignored) != JITC_OK)
+    beside b;
+    if (!block || enter_beside(c, &b, &ignored) != JITC_OK)
         return;
     result(c, c->cu.mem_free(address(block)), "freeing memory", &ignored);
-    leave(c, pushed);
+    leave_beside(c, &b);
 }
 
 static jitc_status cuda_copy_in(jc_device *d, void *dst, const void *host, size_t size, void *stream, jc_error *err) {
@@ -258,16 +280,16 @@ static jitc_status prepare_function(cuda_device *c, jc_module *m, unsigned share
 static void cuda_module_free(jc_device *d, jc_module *m) {
     cuda_device *c = cuda_of(d);
     jc_error ignored = JC_ERROR_INIT;
-    bool pushed;
+    beside b;
     if (!m)
         return;
     pthread_mutex_lock(&c->lock);
     const jc_module *last = m;
     atomic_compare_exchange_strong(&c->last, &last, NULL);
     pthread_mutex_unlock(&c->lock);
-    if (m->module && enter(c, &pushed, &ignored) == JITC_OK) {
+    if (m->module && enter_beside(c, &b, &ignored) == JITC_OK) {
         result(c, c->cu.module_unload(m->module), "unloading a kernel", &ignored);
-        leave(c, pushed);
+        leave_beside(c, &b);
     }
     d->alloc->free(d->alloc->user, m, sizeof *m);
 }
@@ -275,14 +297,14 @@ static void cuda_module_free(jc_device *d, jc_module *m) {
 static jitc_status cuda_module_load(jc_device *d, const jc_code *code, const jc_plan_kernel *kernel, jc_module **out,
                                     jc_error *err) {
     cuda_device *c = cuda_of(d);
-    bool pushed;
+    beside b;
     *out = NULL;
     if (code->kind != JC_CODE_CUBIN && code->kind != JC_CODE_PTX)
         return jc_fail(err, JITC_E_UNSUPPORTED, "Kernel %.31s holds no GPU code.", kernel->name);
     /* PTX is text for the driver: it must end somewhere. */
     if (code->kind == JC_CODE_PTX && (!code->nbytes || code->bytes[code->nbytes - 1]))
         return jc_fail(err, JITC_E_INPUT, "The PTX of kernel %.31s is not terminated.", kernel->name);
-    JC_TRY(enter(c, &pushed, err));
+    JC_TRY(enter_beside(c, &b, err));
     jc_module *m = d->alloc->alloc(d->alloc->user, sizeof *m);
     jitc_status status = m ? JITC_OK : jc_fail(err, JITC_E_NOMEM, "Out of memory while loading kernel %.31s.", kernel->name);
     if (m) {
@@ -293,7 +315,7 @@ static jitc_status cuda_module_load(jc_device *d, const jc_code *code, const jc_
         if (status == JITC_OK)
             status = prepare_function(c, m, kernel->shared, err);
     }
-    leave(c, pushed);
+    leave_beside(c, &b);
     if (status != JITC_OK)
         cuda_module_free(d, m);
     else

@@ -6,6 +6,7 @@
  */
 #include <check.h>
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -403,6 +404,50 @@ START_TEST(executable_captured) {
 }
 END_TEST
 
+/* Another frame grows, another model is loaded, while a stream is captured in the strictest mode: neither is refused, and the
+   capture holds. */
+static void *grow_and_load(void *unused) {
+    jc_module *m = NULL;
+    void *block = NULL;
+    jc_error own = JC_ERROR_INIT;
+    (void)unused;
+    jc_code code = ptx(twice);
+    jc_plan_kernel k = kernel(0);
+    bool ok = d->ops->alloc(d, 1 << 20, &block, &own) == JITC_OK && d->ops->module_load(d, &code, &k, &m, &own) == JITC_OK;
+    d->ops->module_free(d, m);
+    d->ops->free(d, block);
+    return ok ? d : NULL;
+}
+
+START_TEST(memory_beside_captures) {
+    jc_cu_context primary = NULL, popped;
+    jc_cu_stream stream = NULL;
+    void *graph = NULL, *ready = NULL, *did = NULL;
+    unsigned char got[64] = { 0 };
+    pthread_t other;
+    open_driver();
+    ck_assert_int_eq((int)cu.primary_retain(&primary, 0), 0);
+    ck_assert_int_eq((int)cu.ctx_push(primary), 0);
+    ck_assert_int_eq((int)stream_create(&stream, 1), 0);
+    void *block = alloc(sizeof got);
+    ck_assert_int_eq((int)capture_begin(stream, 0), 0);
+    ck_assert_int_eq(d->ops->fill(d, block, 7, sizeof got, stream, &err), JITC_OK);
+    ck_assert_int_eq(pthread_create(&other, NULL, grow_and_load, NULL), 0);
+    pthread_join(other, &did);
+    ck_assert_msg(did != NULL, "refused beside another thread's capture");
+    ck_assert_msg(grow_and_load(NULL) != NULL, "refused in the thread that captures");
+    ck_assert_int_eq((int)capture_end(stream, &graph), 0);
+    ck_assert_int_eq((int)graph_instantiate(&ready, graph, 0), 0);
+    ck_assert_int_eq((int)graph_launch(ready, stream), 0);
+    d->ops->copy_out(d, got, block, sizeof got, stream, &err);
+    ck_assert_int_eq(d->ops->sync(d, stream, &err), JITC_OK);
+    for (size_t i = 0; i < sizeof got; i++)
+        ck_assert_uint_eq(got[i], 7);
+    d->ops->free(d, block);
+    cu.ctx_pop(&popped);
+}
+END_TEST
+
 static bool no_gpu(void) {
     pid_t child = fork(); /* this process stays clear of CUDA */
     if (child == 0) {
@@ -435,6 +480,7 @@ int main(void) {
     tcase_add_test(c, forked_child);
     tcase_add_test(c, no_such_gpu);
     tcase_add_test(c, executable_captured);
+    tcase_add_test(c, memory_beside_captures);
     tcase_add_test(own, contexts_left_alone);
     suite_add_tcase(suite, c);
     suite_add_tcase(suite, own);
