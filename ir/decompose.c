@@ -169,6 +169,11 @@ static void define_softmax(copier *c, const jc_node *n, jc_value **out) {
     uint8_t dtype = n->results[0]->type.dtype;
     jc_value *x = widen(c, cast(c, operand(c, n, 0), dtype));
     jc_arg dims = jc_arg_list(c->g, &n->args[1], 1);
+    for (int d = 0; d < n->results[0]->type.rank; d++)
+        if (jc_ex_is(n->results[0]->type.dims[d], 0)) { /* of nothing there is no largest, but a softmax */
+            out[0] = EMIT(c, clone, V(cast(c, x, dtype)));
+            return;
+        }
     jc_value *most = EMIT(c, amax, V(x), dims, jc_arg_bool(true));
     jc_value *e = unary(c, JC_OP_exp, binary(c, JC_OP_sub, x, most));
     jc_value *sum = EMIT(c, sum, V(e), dims, jc_arg_bool(true), jc_arg_none());

@@ -18,6 +18,7 @@
 #define JC_EXPR_H
 
 #include "base/bytes.h"
+#include "base/vec.h"
 
 typedef struct jc_expr jc_expr;
 typedef struct jc_exprs jc_exprs; /* the table */
@@ -51,6 +52,12 @@ typedef struct jc_sym {
 } jc_sym;
 
 #define JC_SYM_MAX INT32_MAX /* default upper bound of a dim */
+
+/* The least size that what is compiled for the range LO to HI serves: one that starts at 1 goes for no tokens as well, unless it is
+   for one token alone. */
+static inline int64_t jc_range_first(int64_t lo, int64_t hi) {
+    return lo == 1 && hi > 1 ? 0 : lo;
+}
 
 jc_exprs *jc_exprs_new(jc_arena *arena);
 
@@ -121,5 +128,24 @@ char *jc_ex_text(const jc_exprs *t, const jc_expr *e, jc_arena *arena);
 /* Binary form, by symbol numbers; decoding rebuilds (and re-normalises) in T, symbols >= LIMIT are bad. */
 void jc_ex_encode(const jc_expr *e, jc_bytes *out);
 const jc_expr *jc_ex_decode(jc_exprs *t, jc_reader *r, uint32_t limit); /* sets r->bad; never NULL */
+
+/* ---- conditions (ir/conditions.c) ---- */
+
+typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COUNT } jc_rel;
+
+/* What has to hold of the symbols' values: a == b, or a <= b. */
+typedef struct jc_condition {
+    uint8_t rel; /* jc_rel */
+    int line;    /* of the node or the annotation that says so */
+    const jc_expr *a, *b;
+} jc_condition;
+typedef JC_VEC(jc_condition) jc_conditions;
+
+/* True for all values of the symbols?  Only what can be proved is. */
+bool jc_condition_proved(jc_exprs *t, const jc_condition *c);
+/* True for these?  A and B get both sides; not if one has no value. */
+bool jc_condition_holds(const jc_condition *c, const int64_t *syms, uint32_t nsyms, int64_t *a, int64_t *b);
+/* Adds C to TO, unless it is proved or there already. */
+void jc_conditions_add(jc_exprs *t, jc_arena *arena, jc_conditions *to, jc_condition c);
 
 #endif

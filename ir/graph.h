@@ -95,6 +95,7 @@ struct jc_func {
     jc_arg *outputs;  /* VALUE, EXPR, NONE; a nested tuple is a LIST */
     uint32_t noutputs;
     bool tuple;       /* `return (x,)` rather than `return x` */
+    jc_conditions guards; /* what annotations say of symbolic integers beyond what their values prove: checked with the arguments */
     uint32_t nvalues;
     int line;
 };
@@ -186,6 +187,14 @@ jitc_status jc_reinfer(jc_func *f, jc_error *err);
 /* INFERRED against ANNOTATED: provably different is JITC_E_INPUT with both texts; otherwise the more definite one is
    left in V. */
 jitc_status jc_check_annotation(jc_func *f, jc_value *v, const jc_type *annotated, jc_error *err);
+
+/* --- what inference leaves open (ir/conditions.c) --- */
+/* Adds to OUT, in the graph's arena, everything that has to hold for F's compiled nodes to be what their types say and to stay
+   within their operands.  F is as before. */
+jitc_status jc_conditions_of(const jc_func *f, jc_conditions *out, jc_error *err);
+
+/* What the guards of the piece that CALL calls say there: to ROOT's. */
+void jc_guards_of_call(jc_func *root, const jc_node *call);
 
 /* --- checks and text (ir/verify.c, ir/print.c) --- */
 jitc_status jc_verify(const jc_func *f, jc_error *err); /* our own invariants: defined before use, arity, ids, bases */

@@ -154,6 +154,7 @@ jitc_status jc_in_check_dims(jc_in *in, const jc_expr *const *dims, uint32_t ran
             if (jc_ex_le(in->t, jc_ex_int(in->t, 0), dims[d]) == JC_NO)
                 return jc_in_fail(in, JITC_E_INPUT, "expected dim %u of the result to be at least 0, got %s.", d,
                                   jc_in_expr_text(in, dims[d]));
+            jc_in_open(in, JC_REL_LE, jc_ex_int(in->t, 0), dims[d]);
             continue;
         }
         if (dims[d]->value < 0)
@@ -180,6 +181,7 @@ bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr
         return true;
     }
     jc_truth equal = jc_ex_equal(in->t, a, b);
+    jc_in_open(in, JC_REL_EQ, a, b);
     *out = a->kind == JC_EX_CONST ? a : b->kind == JC_EX_CONST ? b : jc_expr_order(a, b) <= 0 ? a : b;
     return equal != JC_NO;
 }
@@ -197,11 +199,15 @@ static jc_rule *const rules[JC_OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+jitc_status jc_infer_open(jc_in *in) {
+    if (jc_ops[in->n->op].nresults != JC_AS_CALLED)
+        JC_TRY(check_args(in));
+    return rules[in->n->op](in);
+}
+
 jitc_status jc_infer(jc_func *f, jc_node *n, jc_error *err) {
-    jc_in in = { f, f->graph->exprs, f->graph->arena, n, err };
-    if (jc_ops[n->op].nresults != JC_AS_CALLED)
-        JC_TRY(check_args(&in));
-    return rules[n->op](&in);
+    jc_in in = { f, f->graph->exprs, f->graph->arena, n, err, NULL };
+    return jc_infer_open(&in);
 }
 
 /* ---- annotations ---- */

@@ -21,6 +21,7 @@ static bool broadcast_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const j
     if (jc_in_same_dim(in, a, b, out))
         return true;
     const jc_expr *one = jc_ex_int(in->t, 1);
+    jc_in_open(in, JC_REL_EQ, a, b); /* never true: no code broadcasts a dim that is 1 for some values only */
     if (jc_ex_equal(in->t, a, one) != JC_NO) {
         *out = b;
         return true;

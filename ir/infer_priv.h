@@ -17,12 +17,17 @@ typedef struct jc_in {
     jc_arena *arena;
     jc_node *n;
     jc_error *err;
+    jc_conditions *open; /* NULL: what is left open is of no interest */
 } jc_in;
 
 typedef jitc_status jc_rule(jc_in *in);
 
 /* Fails with the place of the node; the message starts with the operator's name. */
 jitc_status jc_in_fail(jc_in *in, jitc_status status, const char *format, ...) JC_PRINTF(3, 4);
+/* The rule goes on as if A == B or A <= B, which symbols leave open: see ir/conditions.c. */
+void jc_in_open(jc_in *in, jc_rel rel, const jc_expr *a, const jc_expr *b);
+/* The operator's rule, arguments checked. */
+jitc_status jc_infer_open(jc_in *in);
 /* A type's text, for messages. */
 const char *jc_in_text(jc_in *in, const jc_type *type);
 const char *jc_in_expr_text(jc_in *in, const jc_expr *e);
@@ -64,5 +69,8 @@ jitc_status jc_in_broadcast(jc_in *in, const jc_expr *const **dims, uint32_t *ra
 
 /* Leaves of F's outputs that are no None, in order; to COUNT how many. LEAVES may be NULL. */
 uint32_t jc_func_leaves(const jc_func *f, const jc_arg **leaves);
+
+/* What the callee's symbols are at a call: those that stand alone as a parameter. NULL: the same everywhere. */
+const jc_expr **jc_call_symbols(jc_in *in);
 
 #endif

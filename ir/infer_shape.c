@@ -70,6 +70,19 @@ static jitc_status reduced_dtype(jc_in *in, const jc_type *x, uint8_t *dtype) {
     return JITC_OK;
 }
 
+/* Of no elements there is no largest. */
+static jitc_status reduces_something(jc_in *in, const jc_type *x, uint32_t mask) {
+    const jc_expr *one = jc_ex_int(in->t, 1);
+    for (uint32_t d = 0; d < x->rank; d++) {
+        if (!(mask >> d & 1))
+            continue;
+        if (jc_ex_le(in->t, one, x->dims[d]) == JC_NO)
+            return jc_in_fail(in, JITC_E_INPUT, "expected at least one element in dim %u, got %s.", d, jc_in_text(in, x));
+        jc_in_open(in, JC_REL_LE, one, x->dims[d]);
+    }
+    return JITC_OK;
+}
+
 jitc_status jc_infer_reduction(jc_in *in) {
     const jc_type *x = jc_in_type(in, 0);
     bool keep = in->n->args[2].b;
@@ -77,6 +90,8 @@ jitc_status jc_infer_reduction(jc_in *in) {
     uint8_t dtype;
     JC_TRY(reduced_dims(in, x->rank, &mask));
     JC_TRY(reduced_dtype(in, x, &dtype));
+    if (in->n->op == JC_OP_amax || in->n->op == JC_OP_amin)
+        JC_TRY(reduces_something(in, x, mask));
     const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, x->rank);
     for (uint32_t d = 0; d < x->rank; d++) {
         if (!(mask >> d & 1))
@@ -139,6 +154,8 @@ jitc_status jc_infer_rms_norm(jc_in *in) {
         if (jc_ex_le(in->t, jc_ex_int(in->t, 1), size) == JC_NO || jc_ex_le(in->t, size, columns) == JC_NO)
             return jc_in_fail(in, JITC_E_INPUT, "expected a variance size within the %s columns of %s, got %s.",
                               jc_in_expr_text(in, columns), jc_in_text(in, x), jc_in_expr_text(in, size));
+        jc_in_open(in, JC_REL_LE, jc_ex_int(in->t, 1), size);
+        jc_in_open(in, JC_REL_LE, size, columns);
     }
     for (uint32_t i = 0; i <= fused; i++)
         jc_in_result(in, i, x->dtype, x->dims, x->rank);
@@ -152,6 +169,7 @@ jitc_status jc_infer_silu_and_mul(jc_in *in) {
     const jc_expr *two = jc_ex_int(in->t, 2), *last = x->dims[x->rank - 1];
     if (jc_ex_equal(in->t, jc_ex_mod(in->t, last, two), jc_ex_int(in->t, 0)) == JC_NO)
         return jc_in_fail(in, JITC_E_INPUT, "expected an even last dim, got %s.", jc_in_text(in, x));
+    jc_in_open(in, JC_REL_EQ, jc_ex_mod(in->t, last, two), jc_ex_int(in->t, 0));
     const jc_expr **dims = jc_arena_memdup(in->arena, x->dims, x->rank * sizeof *dims);
     dims[x->rank - 1] = jc_ex_fdiv(in->t, last, two);
     jc_in_result(in, 0, x->dtype, dims, x->rank);
@@ -204,10 +222,17 @@ jitc_status jc_infer_pad(jc_in *in) {
     if (nbefore != x->rank || nafter != x->rank)
         return jc_in_fail(in, JITC_E_INPUT, "expected an entry for each of the %u dims, got %u and %u.", x->rank,
                           nbefore, nafter);
-    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, x->rank);
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, x->rank), *zero = jc_ex_int(in->t, 0);
     for (uint32_t d = 0; d < x->rank; d++)
         dims[d] = jc_ex_add(in->t, jc_ex_add(in->t, x->dims[d], before[d]), after[d]);
     JC_TRY(jc_in_check_dims(in, dims, x->rank));
+    for (uint32_t d = 0; d < x->rank; d++) {
+        if (jc_ex_le(in->t, zero, before[d]) == JC_NO || jc_ex_le(in->t, zero, after[d]) == JC_NO)
+            return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected padding of at least 0 in dim %u, got %s and %s.", d,
+                              jc_in_expr_text(in, before[d]), jc_in_expr_text(in, after[d]));
+        jc_in_open(in, JC_REL_LE, zero, before[d]);
+        jc_in_open(in, JC_REL_LE, zero, after[d]);
+    }
     jc_in_result(in, 0, x->dtype, dims, x->rank);
     return JITC_OK;
 }
@@ -227,6 +252,10 @@ jitc_status jc_infer_take(jc_in *in) {
     for (uint32_t d = dim + 1; d < table->rank; d++)
         dims[rank++] = table->dims[d];
     JC_TRY(jc_in_check_dims(in, dims, rank));
+    const jc_expr *one = jc_ex_int(in->t, 1), *indices = jc_ex_product(in->t, index->dims, index->rank);
+    if (jc_ex_is(table->dims[dim], 0) && jc_ex_le(in->t, one, jc_ex_product(in->t, dims, rank)) == JC_YES)
+        return jc_in_fail(in, JITC_E_INPUT, "expected something to take from in dim %u, got %s.", dim, jc_in_text(in, table));
+    jc_in_open(in, JC_REL_LE, jc_ex_min(in->t, one, indices), table->dims[dim]);
     jc_in_result(in, 0, table->dtype, dims, rank);
     return JITC_OK;
 }
@@ -351,7 +380,7 @@ uint32_t jc_func_leaves(const jc_func *f, const jc_arg **leaves) {
 }
 
 /* What the callee's symbols are at this call: those that stand alone as a parameter. NULL: the same everywhere. */
-static const jc_expr **call_symbols(jc_in *in) {
+const jc_expr **jc_call_symbols(jc_in *in) {
     const jc_func *callee = in->n->callee;
     const jc_expr **map = NULL;
     for (uint32_t i = 0; i < in->n->nargs && i < callee->nparams; i++) {
@@ -424,7 +453,7 @@ jitc_status jc_infer_call(jc_in *in) {
     uint32_t n = in->n->nresults;
     const jc_arg *few[JC_FEW_RESULTS], **leaves = n <= JC_FEW_RESULTS ? few : JC_NEWN(in->arena, const jc_arg *, n);
     jc_func_leaves(in->n->callee, leaves);
-    const jc_expr **map = call_symbols(in);
+    const jc_expr **map = jc_call_symbols(in);
     for (uint32_t i = 0; i < n; i++) {
         jc_value *out = in->n->results[i];
         out->base = NULL;

@@ -74,6 +74,12 @@ static jc_truth same_count(jc_in *in, const jc_expr *const *a, uint32_t na, cons
     return jc_ex_equal(in->t, jc_ex_product(in->t, a, na), jc_ex_product(in->t, b, nb));
 }
 
+/* The products have to be equal: of what both sides do not share. */
+static void count_open(jc_in *in, const jc_expr *const *a, uint32_t na, const jc_expr *const *b, uint32_t nb) {
+    if (in->open && same_count(in, a, na, b, nb) != JC_YES)
+        jc_in_open(in, JC_REL_EQ, jc_ex_product(in->t, a, na), jc_ex_product(in->t, b, nb));
+}
+
 static bool same_dims(const jc_expr *const *a, uint32_t na, const jc_expr *const *b, uint32_t nb) {
     if (na != nb)
         return false;
@@ -118,6 +124,7 @@ jitc_status jc_infer_reshape(jc_in *in) {
         return jc_in_fail(in, JITC_E_INPUT, "expected as many elements as in %s, got %s.", jc_in_text(in, &x->type),
                           jc_in_text(in, &shape));
     }
+    count_open(in, x->type.dims, x->type.rank, dims, rank);
     for (uint32_t d = 0; d < rank; d++) {
         if (jc_ex_is(dims[d], 0)) { /* no element, no matter where */
             jc_in_view(in, x, x->type.dtype, dims, rank, NULL, offset_of(in, x));
@@ -173,7 +180,7 @@ jitc_status jc_infer_expand(jc_in *in) {
         if (!dim || (jc_ex_is(dim, 1) && !jc_ex_is(dims[d], 1)))
             strides[d] = jc_ex_int(in->t, 0);
         else if ((fits = jc_ex_equal(in->t, dim, dims[d]) != JC_NO))
-            strides[d] = from[k];
+            strides[d] = from[k], jc_in_open(in, JC_REL_EQ, dim, dims[d]);
     }
     if (!fits) {
         jc_type shape = { .kind = JC_TENSOR, .dtype = x->type.dtype, .rank = (uint8_t)rank, .dims = dims };
@@ -201,10 +208,12 @@ static bool slice_fits(jc_in *in, const jc_expr *dim, const jc_expr *start, cons
     const jc_expr *zero = jc_ex_int(in->t, 0), *one = jc_ex_int(in->t, 1);
     if (jc_ex_le(in->t, zero, start) == JC_NO || jc_ex_le(in->t, one, step) == JC_NO)
         return false;
-    if (jc_ex_le(in->t, one, length) != JC_YES)
-        return true;
     const jc_expr *last = jc_ex_add(in->t, start, jc_ex_mul(in->t, jc_ex_sub(in->t, length, one), step));
-    return jc_ex_le(in->t, jc_ex_add(in->t, last, one), dim) != JC_NO;
+    const jc_expr *end = jc_ex_add(in->t, last, one);
+    jc_in_open(in, JC_REL_LE, zero, start);
+    jc_in_open(in, JC_REL_LE, one, step);
+    jc_in_open(in, JC_REL_LE, end, dim); /* of no elements this asks no more than that the start is not beyond the end */
+    return jc_ex_le(in->t, one, length) != JC_YES || jc_ex_le(in->t, end, dim) != JC_NO;
 }
 
 jitc_status jc_infer_slice(jc_in *in) {
@@ -265,6 +274,8 @@ jitc_status jc_infer_bitcast(jc_in *in) {
         return jc_in_fail(in, JITC_E_INPUT,
                           "expected a last dim that is contiguous and a whole number of elements of %s, got %s.",
                           jc_dtypes[dtype].name, jc_in_text(in, &x->type));
+    if (to > from)
+        jc_in_open(in, JC_REL_EQ, jc_ex_mod(in->t, x->type.dims[last], ratio), jc_ex_int(in->t, 0));
     const jc_expr **dims = jc_arena_memdup(in->arena, x->type.dims, rank * sizeof *dims);
     const jc_expr *(*resize)(jc_exprs *, const jc_expr *, const jc_expr *) = from > to ? jc_ex_mul : jc_ex_fdiv;
     dims[last] = resize(in->t, dims[last], ratio);

@@ -30,6 +30,7 @@ typedef struct parameter {
 
 struct jc_solver {
     const jc_graph *graph;
+    jc_conditions guards;
     uint32_t nparams, nsyms;
     parameter *params;
 };
@@ -80,6 +81,7 @@ static void add_param(jc_exprs *exprs, parameter *p, const jc_value *v, jc_arena
 jc_solver *jc_solver_new(const jc_func *f, jc_arena *arena) {
     jc_solver *s = JC_NEW(arena, jc_solver);
     s->graph = f->graph;
+    s->guards = f->guards;
     s->nparams = f->nparams;
     s->nsyms = jc_sym_count(f->graph->exprs);
     s->params = JC_NEWN(arena, parameter, f->nparams);
@@ -262,6 +264,34 @@ static jitc_status each(solving *g, stage_kind stage) {
     return JITC_OK;
 }
 
+typedef struct given {
+    const uint32_t *owner;
+    bool all;
+} given;
+
+static void see_given(void *user, uint32_t sym) {
+    given *g = user;
+    g->all &= g->owner[sym] != 0;
+}
+
+static jitc_status check_guard(const solving *g, const jc_condition *c) {
+    int64_t a, b;
+    texts left, right;
+    if (jc_condition_holds(c, g->call->syms, g->s->nsyms, &a, &b))
+        return JITC_OK;
+    /* A symbol that no argument gives is what a certain value beside it says, whatever it is. */
+    given k = { g->call->owner, true };
+    jc_ex_symbols(c->a, see_given, &k);
+    jc_ex_symbols(c->b, see_given, &k);
+    if (!k.all && (c->a->kind == JC_EX_CONST || c->b->kind == JC_EX_CONST))
+        return JITC_OK;
+    texts_of(g->s->graph, c->a, g->call->syms, &left);
+    texts_of(g->s->graph, c->b, g->call->syms, &right);
+    return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, c->line, 0, NULL,
+                      "The text says that %s is %s, but they are %lld (%s) and %lld (%s).", left.e, right.e, (long long)a, left.syms,
+                      (long long)b, right.syms);
+}
+
 jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err) {
     solving g = { .s = s, .call = call, .unknown = s->nsyms, .err = err };
     bool more = true;
@@ -278,7 +308,10 @@ jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_erro
     for (uint32_t k = 0; k < s->nsyms; k++)
         if (!call->owner[k])
             call->syms[k] = call->fallbacks && k < call->nfallbacks ? call->fallbacks[k] : call->fallback;
-    return each(&g, CHECK);
+    JC_TRY(each(&g, CHECK));
+    for (size_t i = 0; i < s->guards.n; i++)
+        JC_TRY(check_guard(&g, &s->guards.at[i]));
+    return JITC_OK;
 }
 
 /* ---- once ------------------------------------------------------------------------------------------------------- */

@@ -174,6 +174,7 @@ static jitc_status accept_cut(jc_graph *g, jc_error *err) {
                               "calls.",
                               root->name, n->target ? n->target : jc_ops[n->op].name);
         inline_symints(n->args, n->nargs);
+        jc_guards_of_call(root, n);
     }
     inline_symints(root->outputs, root->noutputs);
     const bool *sym = root_symbols(g);
@@ -211,6 +212,7 @@ static jc_func *root_like(jc_graph *g, const jc_func *old) {
         p->line = old->params[i]->line;
         p->alias = old->params[i]->alias;
     }
+    root->guards = old->guards;
     root->noutputs = old->noutputs;
     root->outputs = JC_NEWN(g->arena, jc_arg, old->noutputs);
     return root;

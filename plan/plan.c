@@ -4,7 +4,7 @@
  * What a plan must fulfil is in plan_verify.c, its text in plan_print.c.
  *
  * The bytes:
- *   "JCP1"
+ *   "JCP2"
  *   nsyms, then per symbol     lo, hi, divisor
  *   nslots, nescapes
  *   ninputs, then per input    written (byte), type
@@ -13,6 +13,7 @@
  *   nkernels, ...              key, family (byte), threads, shared
  *   nsteps, ...                kind (byte), line, and a launch or a call
  *   noutputs, ...              kind, undefined (bytes), index, expression of EXPR
+ *   nchecks, ...               relation (byte), line, both sides
  * Numbers are LEB128 (signed ones zigzag); an expression that may be missing has a byte in front.  Kernels' names are not
  * stored: they follow from family and key.  Symbols are called s0, s1, ... on reading.
  */
@@ -23,7 +24,7 @@
 #include "jitc/value.h"
 #include "plan/kernel.h"
 
-static const uint8_t magic[4] = { 'J', 'C', 'P', '1' };
+static const uint8_t magic[4] = { 'J', 'C', 'P', '2' };
 
 void jc_plan_kernel_name(uint8_t family, const jc_hash *key, char out[32]) {
     char hex[2 * JC_HASH_SIZE + 1];
@@ -170,6 +171,16 @@ static void put_memory(const jc_plan *p, jc_bytes *out) {
     }
 }
 
+static void put_checks(const jc_plan *p, jc_bytes *out) {
+    jc_put_var(out, p->nchecks);
+    for (uint32_t i = 0; i < p->nchecks; i++) {
+        jc_put_u8(out, p->checks[i].rel);
+        jc_put_var(out, (uint64_t)p->checks[i].line);
+        jc_ex_encode(p->checks[i].a, out);
+        jc_ex_encode(p->checks[i].b, out);
+    }
+}
+
 void jc_plan_encode(const jc_plan *p, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     put_syms(p, out);
@@ -193,6 +204,7 @@ void jc_plan_encode(const jc_plan *p, jc_bytes *out) {
         if (o->kind == JC_OUT_EXPR)
             jc_ex_encode(o->expr, out);
     }
+    put_checks(p, out);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
@@ -418,6 +430,18 @@ static void get_outputs(source *s) {
     }
 }
 
+static void get_checks(source *s) {
+    jc_plan *p = s->p;
+    p->nchecks = get_n(s, 4);
+    p->checks = JC_NEWN(s->arena, jc_condition, p->nchecks);
+    for (uint32_t i = 0; i < p->nchecks && !s->r.bad; i++) {
+        p->checks[i].rel = get_byte_below(s, JC_REL_COUNT);
+        p->checks[i].line = (int)get_upto(s, INT32_MAX);
+        p->checks[i].a = get_expr(s);
+        p->checks[i].b = get_expr(s);
+    }
+}
+
 jitc_status jc_plan_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_plan **out, jc_error *err) {
     source s = { .r = JC_READER(bytes, n), .arena = arena, .p = JC_NEW(arena, jc_plan) };
     const uint8_t *head = jc_get(&s.r, sizeof magic);
@@ -429,6 +453,7 @@ jitc_status jc_plan_decode(const uint8_t *bytes, size_t n, jc_arena *arena, jc_p
     get_kernels(&s);
     get_steps(&s);
     get_outputs(&s);
+    get_checks(&s);
     if (s.r.bad || s.r.at != s.r.end)
         return jc_fail(err, JITC_E_INPUT, "The plan's %zu bytes are damaged or cut short.", n);
     jc_error why = JC_ERROR_INIT;

@@ -114,13 +114,14 @@ typedef struct jc_plan_output {
 typedef struct jc_plan {
     jc_exprs *ex;   /* symbols 0..nsyms-1 are the class's */
     uint32_t nsyms;
-    uint32_t ninputs, nbuffers, ntensors, nkernels, nsteps, noutputs, nslots, nescapes;
+    uint32_t ninputs, nbuffers, ntensors, nkernels, nsteps, noutputs, nslots, nescapes, nchecks;
     jc_plan_input *inputs;
     jc_plan_buffer *buffers;
     jc_plan_tensor *tensors;
     jc_plan_kernel *kernels;
     jc_plan_step *steps;
     jc_plan_output *outputs;
+    jc_condition *checks; /* what has to hold of the symbols' values before anything runs */
 } jc_plan;
 
 /* The input that output I is a view of, or is; JC_PLAN_NONE: none. */

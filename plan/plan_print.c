@@ -177,9 +177,21 @@ static void print_outputs(printer *pr) {
     jc_put_text(out, ")\n");
 }
 
+static void print_checks(printer *pr) {
+    for (uint32_t i = 0; i < pr->p->nchecks; i++) {
+        const jc_condition *c = &pr->p->checks[i];
+        jc_put_text(pr->out, "check ");
+        print_expr(pr, c->a);
+        jc_put_text(pr->out, c->rel == JC_REL_EQ ? " == " : " <= ");
+        print_expr(pr, c->b);
+        jc_put_text(pr->out, c->line ? "  # line %d\n" : "\n", c->line);
+    }
+}
+
 void jc_plan_print(const jc_plan *p, jc_bytes *out) {
     printer pr = { .p = p, .names = named_table(p, out->arena), .out = out };
     print_memory(&pr);
+    print_checks(&pr);
     for (uint32_t i = 0; i < p->nsteps; i++) {
         if (p->steps[i].kind == JC_STEP_LAUNCH)
             print_launch(&pr, &p->steps[i]);

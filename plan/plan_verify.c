@@ -384,5 +384,11 @@ jitc_status jc_plan_verify(const jc_plan *p, jc_error *err) {
     JC_TRY(check_unique(p, err));
     for (uint32_t i = 0; i < p->noutputs; i++)
         JC_TRY(check_output(p, i, err));
+    for (uint32_t i = 0; i < p->nchecks; i++) {
+        if (p->checks[i].rel >= JC_REL_COUNT)
+            return BAD("Check %u of a plan is of unknown kind %u.", i, p->checks[i].rel);
+        JC_TRY(check_expr(p, p->checks[i].a, "check", i, err));
+        JC_TRY(check_expr(p, p->checks[i].b, "check", i, err));
+    }
     return JITC_OK;
 }

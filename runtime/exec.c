@@ -37,6 +37,12 @@ static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *er
     JC_TRY(jc_plan_decode(a.plan, a.nplan, e->arena, &e->plan, err));
     JC_TRY(check_artifact(e, &a, err));
     e->steps = JC_NEWN(e->arena, jc_exec_step, e->plan->nsteps);
+    e->checks = JC_NEWN(e->arena, const char *, e->plan->nchecks);
+    for (uint32_t i = 0; i < e->plan->nchecks; i++) {
+        const jc_condition *c = &e->plan->checks[i];
+        e->checks[i] = jc_arena_printf(e->arena, "%s %s %s", jc_ex_text(e->plan->ex, c->a, e->arena),
+                                       c->rel == JC_REL_EQ ? "==" : "<=", jc_ex_text(e->plan->ex, c->b, e->arena));
+    }
     jc_exec_count(e);
     jc_run none;
     e->scratch = jc_run_carve(e, NULL, &none);

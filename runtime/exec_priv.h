@@ -53,6 +53,7 @@ struct jc_exec {
     jc_plan *plan;
     jc_module **modules;
     jc_exec_step *steps;
+    const char **checks;  /* the plan's, as text */
     uint32_t nints;
     uint32_t max_kargs, max_values, max_entries, max_tensors, max_results; /* of one step */
     uint32_t dims;        /* of all inputs and tensors */

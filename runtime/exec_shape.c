@@ -56,18 +56,34 @@ static jitc_status eval_size(const builder *b, const jc_expr *e, const char *wha
 
 /* ---- symbols --------------------------------------------------------------------------------------------------- */
 
-/* The code relies on the range it was compiled for; only 0, which makes every tensor of that dim empty, is let through. */
+/* The code relies on the range it was compiled for. */
 static jitc_status check_symbols(const builder *b) {
     for (uint32_t i = 0; i < b->p->nsyms; i++) {
         const jc_sym *sym = jc_sym_at(b->p->ex, i);
         int64_t v = b->syms[i];
-        if (v > sym->hi || (v < sym->lo && !(v == 0 && sym->lo == 1)))
+        if (v < sym->lo || v > sym->hi)
             return jc_fail(b->err, JITC_E_INPUT,
                            "Symbol %s is %lld, which is outside the range %lld to %lld that this was compiled for.",
                            sym->name ? sym->name : "?", (long long)v, (long long)sym->lo, (long long)sym->hi);
         if (sym->divisor > 1 && v % sym->divisor)
             return jc_fail(b->err, JITC_E_INPUT, "Symbol %s is %lld, but this was compiled for multiples of %lld.",
                            sym->name ? sym->name : "?", (long long)v, (long long)sym->divisor);
+    }
+    return JITC_OK;
+}
+
+/* ---- conditions ------------------------------------------------------------------------------------------------ */
+
+/* What the graph takes for granted and no proof could give: that two dims are one, that a slice lies within its operand. */
+static jitc_status check_conditions(const builder *b) {
+    for (uint32_t i = 0; i < b->p->nchecks; i++) {
+        const jc_condition *c = &b->p->checks[i];
+        int64_t left, right;
+        char text[256];
+        if (!jc_condition_holds(c, b->syms, b->p->nsyms, &left, &right))
+            return jc_fail_at(b->err, JITC_E_INPUT, NULL, c->line, 0, NULL,
+                              "The sizes do not fit: %.300s is needed, but the two sides are %lld and %lld with %s.", b->e->checks[i],
+                              (long long)left, (long long)right, symbols_text(b, text));
     }
     return JITC_OK;
 }
@@ -264,6 +280,7 @@ jitc_status jc_exec_shape(const jc_exec *e, const int64_t *syms, void *at, const
     memset(at, 0, e->shape_bytes);
     lay_out(e, syms, at, &b);
     JC_TRY(check_symbols(&b));
+    JC_TRY(check_conditions(&b));
     JC_TRY(shape_inputs(&b));
     JC_TRY(shape_memory(&b));
     for (uint32_t i = 0; i < e->plan->ntensors; i++)

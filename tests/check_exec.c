@@ -177,7 +177,7 @@ static void setup(void) {
     b.plan = (jc_plan){ .ex = ex, .inputs = b.inputs, .buffers = b.buffers, .tensors = b.tensors, .kernels = b.kernels,
                         .steps = b.steps, .outputs = b.outputs };
     uint32_t sym = jc_sym_add(ex, "s0");
-    jc_sym_at(ex, sym)->lo = 1;
+    jc_sym_at(ex, sym)->lo = 0;
     s0 = jc_ex_sym(ex, sym);
     b.plan.nsyms = 1;
     jc_error err = JC_ERROR_INIT;
@@ -706,14 +706,14 @@ END_TEST
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
-typedef enum { TOO_BIG, BELOW, NEGATIVE, ZERO, DIVISOR, OVERFLOW, HUGE_BYTES, BEYOND, BEYOND_OK, DIV_ZERO } shape_case;
+typedef enum { TOO_BIG, BELOW, NEGATIVE, ZERO, DIVISOR, OVERFLOW, HUGE_BYTES, BEYOND, BEYOND_OK, DIV_ZERO, ONE_SIZE, ORDER } shape_case;
 static const struct {
     shape_case what;
     int64_t n;
     jitc_status status;
     const char *word;
 } shape_rows[] = {
-    { TOO_BIG, 101, JITC_E_INPUT, "Symbol s0 is 101, which is outside the range 1 to 100" },
+    { TOO_BIG, 101, JITC_E_INPUT, "Symbol s0 is 101, which is outside the range 0 to 100" },
     { TOO_BIG, 100, JITC_OK, NULL },
     { BELOW, 4, JITC_E_INPUT, "outside the range 5" },
     { BELOW, 0, JITC_E_INPUT, "outside the range 5" },
@@ -726,9 +726,15 @@ static const struct {
     { BEYOND, 33, JITC_E_INPUT, "beyond the 128 bytes" },
     { BEYOND_OK, 32, JITC_OK, NULL },
     { DIV_ZERO, 4, JITC_E_INPUT, "divides by zero" },
+    { ONE_SIZE, 7, JITC_OK, NULL },
+    { ONE_SIZE, 8, JITC_E_INPUT, "s0 == 7 is needed, but the two sides are 8 and 7 with s0=8" },
+    { ORDER, 7, JITC_OK, NULL },
+    { ORDER, 6, JITC_E_INPUT, "7 <= s0 is needed, but the two sides are 7 and 6 with s0=6" },
 };
 
 START_TEST(shapes_checked) {
+    jc_condition one = { .rel = JC_REL_EQ };
+    b.plan.checks = &one;
     jc_sym *sym = jc_sym_at(ex, 0);
     sym->hi = INT64_MAX;
     jc_type t = type_(JC_F32, 1, s0, NULL);
@@ -743,6 +749,8 @@ START_TEST(shapes_checked) {
     case BEYOND:
     case BEYOND_OK: tensor(JC_HOME_BUFFER, buffer(n_(128), 0), 0, t); break;
     case DIV_ZERO: output(JC_OUT_EXPR, 0, jc_ex_fdiv(ex, n_(1), jc_ex_sub(ex, s0, n_(4)))); break;
+    case ONE_SIZE: one.a = s0, one.b = n_(7), b.plan.nchecks = 1; break;
+    case ORDER: one.rel = JC_REL_LE, one.a = n_(7), one.b = s0, b.plan.nchecks = 1; break;
     default: in_buffer(t, 0); break;
     }
     jc_exec *e = load();

@@ -787,6 +787,65 @@ START_TEST(call_symbols) {
 }
 END_TEST
 
+/* ---- what is left open ---- */
+
+static const struct {
+    const char *step, *open; /* conditions, one after the other */
+    const char *annotation;  /* of the result; NULL: none */
+} open_rows[] = {
+    { "add f32[s0, 4]; f32[s0, 4]", "", NULL },
+    { "add f32[s0, 4]; f32[s1, 4]", "s0 == s1", NULL },
+    { "add f32[s0, 4]; f32[1, 4]", "", NULL },
+    { "add f32[s0, 4]; f32[3, 4]", "s0 == 3", NULL },
+    { "add f32[s0, 4]; f32[s0 + 3, 4]", "s0 == s0 + 3", NULL },
+    { "neg f32[s0, 4]", "s1 == s0", "f32[s1, 4]" },
+    { "neg f32[s0, 4]", "", "f32[s0, 4]" },
+    { "reshape f32[s0, 4]; {s0*2, 2}", "", NULL },
+    { "reshape f32[s0, 4]; {s1, 2}", "4*s0 == 2*s1", NULL },
+    { "expand f32[s0, 1]; {s1, 7}", "s0 == s1", NULL },
+    { "slice f32[s0, 4]; 0; 0; s1; 1", "s1 <= s0", NULL },
+    { "slice f32[s0, 4]; 0; 0; Min(s0, s1); 1", "", NULL },
+    { "slice f32[s0, 4]; 0; Min(s0, s1); s0 - Min(s0, s1); 1", "", NULL },
+    { "slice f32[s0, 4]; 0; s1; 1; 1", "s1 + 1 <= s0", NULL },
+    { "slice f32[s0, 4]; 0; s0 - s1; s1; 1", "0 <= s0 - s1", NULL },
+    { "slice f32[s0, 4]; 0; Max(0, s0 - s1); s0 - Max(0, s0 - s1); 1", "", NULL },
+    { "slice f32[s0, 4]; 0; 0; s1; 2", "2*s1 - 1 <= s0", NULL },
+    { "bitcast u8[3, s0]; f32", "s0 % 4 == 0", NULL },
+    { "bitcast u8[3, 4*s0]; f32", "", NULL },
+    { "linear f32[3, s0]; f32[5, s1]; f32[s0]", "s0 == s1, s0 == 5", NULL },
+    { "matmul f32[s0, 3, 4]; f32[s1, 4, 5]; None", "s0 == s1", NULL },
+    { "cat <f32[s0, 4] | f32[3, s1]>; 0", "4 == s1", NULL },
+    { "copy_ f32[s0, 4]; f32[s1, 1]", "s1 == s0", NULL },
+    { "take f32[s0, 4]; 0; i64[s1]; True", "Min(1, s1) <= s0", NULL },
+    { "take f32[7, 4]; 0; i64[s1]; True", "", NULL },
+    { "amax f32[s0, 4]; {0}; False", "1 <= s0", NULL },
+    { "sum f32[s0, 4]; {0}; False; None", "", NULL },
+    { "pad f32[s0, 4]; {0, 0}; {s1 - s0, 0}; 0.0", "0 <= -s0 + s1", NULL },
+    { "silu_and_mul f32[3, s0]", "s0 % 2 == 0", NULL },
+    { "full {s0 - 4, 2}; 1; f32", "0 <= s0 - 4", NULL },
+    { "rms_norm f32[3, s0]; None; 1e-5; s1", "1 <= s1, s1 <= s0", NULL },
+};
+
+START_TEST(left_open) {
+    jc_conditions open = { 0 };
+    jc_bytes text = JC_BYTES(arena);
+    jc_value *v = must(open_rows[_i].step, NULL);
+    if (open_rows[_i].annotation) {
+        jc_type type = type_of(open_rows[_i].annotation);
+        ck_assert_int_eq(jc_check_annotation(f, v, &type, &err), JITC_OK);
+    }
+    const jc_value before = *v;
+    ck_assert_msg(jc_conditions_of(f, &open, &err) == JITC_OK, "%s", err.message);
+    for (size_t i = 0; i < open.n; i++)
+        jc_put_text(&text, "%s%s %s %s", i ? ", " : "", jc_ex_text(g->exprs, open.at[i].a, arena),
+                    open.at[i].rel == JC_REL_EQ ? "==" : "<=", jc_ex_text(g->exprs, open.at[i].b, arena));
+    jc_put_u8(&text, 0);
+    ck_assert_msg(strcmp((char *)text.at, open_rows[_i].open) == 0, "%s: \"%s\", expected \"%s\"", open_rows[_i].step, text.at,
+                  open_rows[_i].open);
+    ck_assert_msg(memcmp(&before, v, sizeof before) == 0, "%s: the value has changed", open_rows[_i].step);
+}
+END_TEST
+
 START_TEST(writes) {
     jc_value *x = param("bf16[s0, 64]"), *y = param("bf16[s0, 16]");
     jc_value *v = must("slice _; 1; 32; 16; 1", x);
@@ -1135,6 +1194,7 @@ int main(void) {
     tcase_add_test(tcase, writes);
     tcase_add_test(tcase, operands_in_order);
     tcase_add_loop_test(tcase, verifier_finds, 0, ROWS(damages));
+    tcase_add_loop_test(tcase, left_open, 0, ROWS(open_rows));
     tcase_add_test(tcase, own_text_form);
     tcase_add_test(tcase, graph_text);
     tcase_add_test(tcase, decomposition);

@@ -621,6 +621,10 @@ static jc_plan *sample_plan(void) {
     p->outputs[2] = (jc_plan_output){ .kind = JC_OUT_INPUT, .index = 1 };
     p->outputs[3] = (jc_plan_output){ .kind = JC_OUT_EXPR, .expr = PMUL(PINT(2), s0) };
     p->outputs[4] = (jc_plan_output){ .kind = JC_OUT_NONE };
+    p->nchecks = 2;
+    p->checks = JC_NEWN(arena, jc_condition, 2);
+    p->checks[0] = (jc_condition){ .rel = JC_REL_LE, .line = 30, .a = s0, .b = PINT(4096) };
+    p->checks[1] = (jc_condition){ .rel = JC_REL_EQ, .a = PMUL(PINT(2), s0), .b = PINT(64) };
     return p;
 }
 
@@ -645,6 +649,8 @@ static const char plan_text[] =
     "t5: i64[5] at b3\n"
     "k0: point_1a1a1a1a1a1a threads=128\n"
     "k1: mma_1b1b1b1b1b1b threads=128 shared=1024\n"
+    "check s0 <= 4096  # line 30\n"
+    "check 2*s0 == 64\n"
     "launch k0 [s0](t0, t2, s0, in3, 1.0000000000000001e-05, in4)  # line 12\n"
     /* s0 + 48, not 63: s0 is a multiple of 16 */
     "launch k1 [(s0 + 48)//64](t0) if 17 <= s0 <= 9223372036854775807\n"
@@ -782,12 +788,16 @@ SPOIL(out_arena, p->outputs[0].index = 2;)
 SPOIL(out_input, p->outputs[2].index = 7;)
 SPOIL(out_expr, p->outputs[3].expr = NULL;)
 SPOIL(out_undefined, p->outputs[3].undefined = true;)
+SPOIL(check_kind, p->checks[1].rel = 2;)
+SPOIL(check_side, p->checks[1].b = NULL;)
 
 static const struct {
     void (*spoil)(jc_plan *p);
     const char *word;
 } plan_breakages[] = {
     { no_syms, "lists 2 symbols" },
+    { check_kind, "Check 1 of a plan is of unknown kind 2" },
+    { check_side, "check 1" },
     { type_rank, "rank 9" },
     { type_dtype, "dtype number" },
     { type_kind, "unknown kind 99" },

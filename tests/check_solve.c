@@ -95,6 +95,32 @@ START_TEST(solving) {
 }
 END_TEST
 
+/* Guards: equal, or refused with both sides; of a symbol that nothing gives, a certain value says what it is. */
+static const struct guard_row {
+    const char *a, *b;
+    const char *says; /* NULL: fine */
+} guard_rows[] = {
+    { "a", "3", NULL }, { "a", "4", "a is 4, but they are 3 (a=3) and 4" }, { "2*a + 1", "7", NULL }, { "a", "8//(a - 3)", "8//(a - 3)" },
+    { "b", "5", NULL }, { "b", "a", "b is a, but they are 8 (b=8) and 3 (a=3)" },
+};
+
+START_TEST(guards) {
+    const struct guard_row *r = &guard_rows[_i];
+    int64_t syms[2], dim = 3;
+    jc_error err = JC_ERROR_INIT;
+    const jc_expr *dims[] = { parsed("a") };
+    jc_type type = { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = dims };
+    jc_func_param(func, "p", &type);
+    parsed("b");
+    jc_push(arena, &func->guards, ((jc_condition){ JC_REL_EQ, 12, parsed(r->a), parsed(r->b) }));
+    DLTensor t = { .ndim = 1, .shape = &dim };
+    jitc_status status = jc_solve(func, &(jitc_value){ .tag = JITC_TENSOR, .tensor = &t }, 8, syms, &err);
+    ck_assert_msg(status == (r->says ? JITC_E_INPUT : JITC_OK), "%s, %s: %s", r->a, r->b, err.message);
+    if (r->says)
+        ck_assert_msg(strstr(err.message, r->says) && err.line == 12, "line %d: %s", err.line, err.message);
+}
+END_TEST
+
 #define ROWS(table) (int)(sizeof table / sizeof *table)
 
 int main(void) {
@@ -102,6 +128,7 @@ int main(void) {
     TCase *t = tcase_create("symbols");
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, solving, 0, ROWS(solve_rows));
+    tcase_add_loop_test(t, guards, 0, ROWS(guard_rows));
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

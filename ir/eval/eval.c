@@ -15,10 +15,41 @@ static jc_ev_op *const operators[JC_OP_COUNT] = {
 #include "ir/ops.def"
 };
 
+/* A result has the dims that the graph says, whatever its operator made of the operands. */
+static jitc_status check_result(jc_ev *ev, const jc_node *n, const jc_value *v) {
+    const jc_ev_slot *s = &ev->slots[v->id];
+    for (int d = 0; v->type.kind == JC_TENSOR && s->v.tag == JITC_TENSOR && d < v->type.rank; d++) {
+        int64_t dim;
+        JC_TRY(jc_ev_expr(ev, n, v->type.dims[d], &dim));
+        if (d >= s->t.rank || s->t.dims[d] != dim)
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "Dim %d of the result is %lld where the graph says %s, which is %lld.", d,
+                              (long long)(d < s->t.rank ? s->t.dims[d] : -1),
+                              jc_ex_text(ev->f->graph->exprs, v->type.dims[d], ev->arena), (long long)dim);
+    }
+    return JITC_OK;
+}
+
+static jitc_status check_guards(jc_ev *ev) {
+    for (size_t i = 0; i < ev->f->guards.n; i++) {
+        const jc_condition *c = &ev->f->guards.at[i];
+        int64_t a, b;
+        JC_TRY(jc_ev_expr(ev, NULL, c->a, &a));
+        JC_TRY(jc_ev_expr(ev, NULL, c->b, &b));
+        if (a != b)
+            return jc_fail_at(ev->err, JITC_E_INPUT, ev->f->graph->file, c->line, 0, NULL, "%s is %lld and %s is %lld, where the "
+                              "text says that they are one.", jc_ex_text(ev->f->graph->exprs, c->a, ev->arena), (long long)a,
+                              jc_ex_text(ev->f->graph->exprs, c->b, ev->arena), (long long)b);
+    }
+    return JITC_OK;
+}
+
 static jitc_status run_nodes(jc_ev *ev) {
+    JC_TRY(check_guards(ev));
     for (size_t k = 0; k < ev->f->nodes.n; k++) {
         const jc_node *n = ev->f->nodes.at[k];
         JC_TRY(operators[n->op](ev, n));
+        for (uint32_t i = 0; i < n->nresults; i++)
+            JC_TRY(check_result(ev, n, n->results[i]));
     }
     return JITC_OK;
 }

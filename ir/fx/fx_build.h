@@ -75,6 +75,8 @@ typedef struct fx_note {
 const fx_note *fx_note_of(fx_reader *r, fx_name *note, uint32_t at);
 /* Checks VALUE against its annotation and returns what holds of both. */
 jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *note, uint32_t at);
+/* The text says that A is B, which symbols leave open: the call is held to it. */
+void fx_guard(fx_reader *r, const jc_expr *a, const jc_expr *b);
 
 /* --- fx_build_expr.c --- */
 jc_arg fx_eval(fx_reader *r, const fx_ast *a);
@@ -96,6 +98,8 @@ jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, con
 jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_arg end, jc_arg step, uint32_t at);
 /* An index as PyTorch counts, from the end where negative; provably outside fails. */
 const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at);
+/* I counted from the end of SIZE where it is negative, whatever it is. */
+const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
 
 /* --- fx_build_call.c --- */

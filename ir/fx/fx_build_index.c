@@ -7,11 +7,19 @@
  */
 #include "ir/fx/fx_build.h"
 
+/* 1 where E is negative, else 0. */
+static const jc_expr *is_negative(jc_exprs *t, const jc_expr *e) {
+    return jc_ex_max(t, jc_ex_int(t, 0), jc_ex_min(t, jc_ex_int(t, 1), jc_ex_neg(t, e)));
+}
+
+const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size) {
+    return jc_ex_add(t, i, jc_ex_mul(t, is_negative(t, i), size));
+}
+
 const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at) {
     jc_exprs *t = fx_x(r);
-    int64_t value;
-    const bool constant = jc_ex_is_const(i, &value);
-    const jc_expr *place = constant && value < 0 ? jc_ex_add(t, size, i) : i;
+    const bool constant = jc_ex_is_const(i, NULL);
+    const jc_expr *place = fx_from_end(t, i, size);
     if (jc_ex_le(t, size, place) == JC_YES ||
         (constant && jc_ex_le(t, jc_ex_int(t, 0), place) == JC_NO && jc_ex_is_const(place, NULL)))
         fx_fail(r, JITC_E_INPUT, at, "The index %s is outside a dimension of size %s.",
@@ -27,16 +35,18 @@ jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, con
     return FX_OP(r, JC_OP_slice, fx_v(x), fx_i(r, dim), fx_e(start), fx_e(length), fx_i(r, step));
 }
 
-/* A bound as Python clips it into [0, SIZE].  A symbolic bound is taken to be no count from the end. */
+/*
+ * A bound as Python clips it into [0, SIZE]: Min(e, size), or from the end Max(0, size + e).  Where the sign is open, the sum of
+ * both, each 0 where the other one counts.
+ */
 static const jc_expr *clip(jc_exprs *t, const jc_expr *e, const jc_expr *size) {
-    int64_t value;
-    if (jc_ex_is_const(e, &value) && value < 0) {
-        e = jc_ex_add(t, size, e);
-        if (jc_ex_le(t, jc_ex_int(t, 0), e) != JC_YES)
-            e = jc_ex_max(t, jc_ex_int(t, 0), e);
-        return e;
-    }
-    return jc_ex_le(t, e, size) == JC_YES ? e : jc_ex_min(t, e, size);
+    const jc_expr *zero = jc_ex_int(t, 0), *negative = is_negative(t, e);
+    if (jc_ex_is(negative, 0))
+        return jc_ex_le(t, e, size) == JC_YES ? e : jc_ex_min(t, e, size);
+    const jc_expr *from_end = jc_ex_max(t, zero, jc_ex_add(t, size, e));
+    if (jc_ex_is(negative, 1))
+        return from_end;
+    return jc_ex_add(t, jc_ex_min(t, jc_ex_max(t, e, zero), size), jc_ex_mul(t, negative, from_end));
 }
 
 static bool left_out(jc_arg a) {

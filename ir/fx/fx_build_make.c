@@ -283,6 +283,18 @@ jc_arg fx_h_arange(fx_call *c) {
 
 /* --- padding --- */
 
+/* X without the elements that negative padding takes off both ends of dim D; leaves what is added in BEFORE and AFTER. */
+static jc_value *cropped(fx_call *c, jc_value *x, int d, const jc_expr **before, const jc_expr **after) {
+    jc_exprs *t = fx_x(c->r);
+    const jc_expr *zero = jc_ex_int(t, 0);
+    const jc_expr *first = jc_ex_max(t, zero, jc_ex_neg(t, *before)), *last = jc_ex_max(t, zero, jc_ex_neg(t, *after));
+    if (!x || (jc_ex_is(first, 0) && jc_ex_is(last, 0)))
+        return x;
+    *before = jc_ex_max(t, zero, *before);
+    *after = jc_ex_max(t, zero, *after);
+    return fx_slice(c->r, x, d, first, jc_ex_sub(t, x->type.dims[d], jc_ex_add(t, first, last)), 1);
+}
+
 static jc_arg padded(fx_call *c, int i, jc_arg value) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *at[2 * JC_MAX_RANK], *before[JC_MAX_RANK], *after[JC_MAX_RANK];
@@ -293,16 +305,14 @@ static jc_arg padded(fx_call *c, int i, jc_arg value) {
         fx_bad_arg(c, i, "two numbers for each padded dimension");
         return fx_nothing();
     }
-    for (int d = 0; d < fx_rank(x); d++) {
+    for (int d = 0; x && d < fx_rank(x); d++) {
         const uint32_t k = 2 * (uint32_t)(fx_rank(x) - 1 - d); /* the last dimension comes first */
-        int64_t b = 0, a = 0;
         before[d] = k < n ? at[k] : jc_ex_int(fx_x(c->r), 0);
         after[d] = k < n ? at[k + 1] : jc_ex_int(fx_x(c->r), 0);
-        if ((jc_ex_is_const(before[d], &b) && b < 0) || (jc_ex_is_const(after[d], &a) && a < 0)) {
-            fx_refuse_arg(c, i, "negative padding is a slice");
-            return fx_nothing();
-        }
+        x = cropped(c, x, d, &before[d], &after[d]);
     }
+    if (!x)
+        return fx_nothing();
     return fx_v(FX_OP(c->r, JC_OP_pad, fx_v(x), fx_dims(c->r, before, x->type.rank),
                       fx_dims(c->r, after, x->type.rank), value));
 }

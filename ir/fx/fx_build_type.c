@@ -239,6 +239,17 @@ static bool same_type(const jc_type *a, const jc_type *b) {
     return true;
 }
 
+void fx_guard(fx_reader *r, const jc_expr *a, const jc_expr *b) {
+    if (!r->status)
+        jc_conditions_add(fx_x(r), r->arena, &r->func->guards, (jc_condition){ JC_REL_EQ, r->stmt->line, a, b });
+}
+
+/* What a piece returns has the dims of the piece's own annotations; the call's have to be those. */
+static void guard_dims(fx_reader *r, const jc_value *v, const jc_type *type) {
+    for (int i = 0; v->def && v->def->op == JC_OP_call && i < type->rank && i < v->type.rank; i++)
+        fx_guard(r, type->dims[i], v->type.dims[i]);
+}
+
 static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint32_t at) {
     if (!fx_is_tensor(value)) {
         mismatch(r, at, value, type);
@@ -248,15 +259,28 @@ static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint
         return value;
     jc_type plain = *type;
     plain.strides = NULL;
+    guard_dims(r, value.value, type);
     jitc_status s = jc_check_annotation(r->func, value.value, &plain, r->err);
     if (s)
         r->status = s;
     return value;
 }
 
+static bool is_whole(double f, int64_t *out) {
+    if (!(f >= -0x1p53 && f <= 0x1p53) || (double)(int64_t)f != f)
+        return false;
+    *out = (int64_t)f;
+    return true;
+}
+
 static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint32_t at) {
-    if (value.kind == FX_OPAQUE || value.kind == JC_ARG_BOOL || value.kind == JC_ARG_FLOAT)
+    if (value.kind == FX_OPAQUE)
         return fx_e(expr); /* could not be worked out: the annotation tells */
+    int64_t whole;
+    if (value.kind == JC_ARG_BOOL)
+        value = fx_i(r, value.b);
+    else if (value.kind == JC_ARG_FLOAT && is_whole(value.f, &whole))
+        value = fx_i(r, whole);
     if (value.kind != JC_ARG_EXPR) {
         mismatch(r, at, value, &(jc_type){ .kind = JC_SYMINT, .expr = expr });
         return value;
@@ -268,8 +292,9 @@ static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint
         return value;
     case JC_YES:
         return value;
-    default:
-        return fx_e(expr);
+    default: /* the text says so; what is certain stays, and the call is held to it */
+        fx_guard(r, expr, value.expr);
+        return jc_ex_is_const(value.expr, NULL) ? value : fx_e(expr);
     }
 }
 

@@ -396,9 +396,7 @@ jc_arg fx_h_narrow(fx_call *c) {
     const jc_expr *start = fx_expr(c, 2), *length = fx_expr(c, 3);
     if (c->r->status || !fx_rank(x))
         return fx_nothing();
-    int64_t from;
-    if (jc_ex_is_const(start, &from) && from < 0)
-        start = jc_ex_add(fx_x(c->r), x->type.dims[dim], start);
+    start = fx_from_end(fx_x(c->r), start, x->type.dims[dim]);
     return fx_v(fx_slice(c->r, x, dim, start, length, 1));
 }
 
@@ -430,7 +428,7 @@ static jc_arg cut(fx_call *c, jc_value *x, int dim, const jc_expr *const *sizes,
 static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size) {
     jc_exprs *t = fx_x(c->r);
     const jc_expr *whole = x->type.dims[dim];
-    int64_t total, part, count;
+    int64_t part, count;
     if (jc_ex_is_const(size, &part) && part < 1 && !jc_ex_is(whole, 0)) {
         fx_bad_arg(c, 1, "a positive number");
         return fx_nothing();
@@ -443,8 +441,8 @@ static jc_arg cut_evenly(fx_call *c, jc_value *x, int dim, const jc_expr *size) 
     const jc_expr **sizes = fx_take(c->r, sizeof *sizes * (size_t)(count ? count : 1));
     for (int64_t i = 0; i < count; i++)
         sizes[i] = jc_ex_is(whole, 0) ? whole : size;
-    if (jc_ex_is_const(whole, &total) && jc_ex_is_const(size, &part) && total)
-        sizes[count - 1] = jc_ex_int(t, total - part * (count - 1));
+    if (count && !jc_ex_is(whole, 0))
+        sizes[count - 1] = jc_ex_sub(t, whole, jc_ex_mul(t, size, jc_ex_int(t, count - 1)));
     return cut(c, x, dim, sizes, (uint32_t)count);
 }
 
@@ -475,6 +473,7 @@ jc_arg fx_h_split(fx_call *c) {
                 jc_ex_text(fx_x(c->r), x->type.dims[dim], c->r->scratch));
         return fx_nothing();
     }
+    fx_guard(c->r, sum, x->type.dims[dim]);
     return cut(c, x, dim, sizes, n);
 }
 

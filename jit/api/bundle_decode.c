@@ -439,6 +439,13 @@ static void get_root(decoder *d) {
         get_call(d, root);
     for (uint32_t i = 0; i < root->noutputs && !d->r.bad; i++)
         get_arg(d, &root->outputs[i], 0);
+    uint32_t nguards = count(d, 3);
+    for (uint32_t i = 0; i < nguards && !d->r.bad; i++) {
+        jc_condition c = { .rel = JC_REL_EQ, .line = (int)jc_get_svar(&d->r) };
+        c.a = get_expr(d);
+        c.b = get_expr(d);
+        jc_push(d->arena, &root->guards, c);
+    }
     root->nvalues = d->nvalues;
     d->g->root = root;
 }

@@ -208,6 +208,13 @@ static jitc_status put_root(encoder *e, jc_bytes *b, const jc_graph *g) {
         JC_TRY(put_call(e, b, root->nodes.at[i], pieces, &count));
     for (uint32_t i = 0; i < root->noutputs; i++)
         JC_TRY(put_arg(e, b, &root->outputs[i], 0));
+    jc_put_var(b, root->guards.n);
+    for (size_t i = 0; i < root->guards.n; i++) {
+        const jc_condition *c = &root->guards.at[i];
+        jc_put_svar(b, c->line);
+        jc_put_var(b, expr(e, c->a));
+        jc_put_var(b, expr(e, c->b));
+    }
     return JITC_OK;
 }
 

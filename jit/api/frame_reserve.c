@@ -59,7 +59,7 @@ static int64_t limit_of(const reserving *r, const jc_group *g, uint32_t i) {
 static bool clip(const reserving *r, const jc_group *g, const jc_variant *v, int64_t *lo, int64_t *hi) {
     for (uint32_t i = 0; i < g->piece->canon.nsyms; i++) {
         int64_t limit = limit_of(r, g, i);
-        lo[i] = v->request.lo[i] == 1 ? 0 : v->request.lo[i]; /* 0 goes where 1 does */
+        lo[i] = jc_range_first(v->request.lo[i], v->request.hi[i]);
         hi[i] = v->request.hi[i] < limit ? v->request.hi[i] : limit;
         if (lo[i] > hi[i])
             return false;

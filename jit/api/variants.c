@@ -4,6 +4,8 @@
  * The options list ranges by symbol; several for one symbol mean several variants, each compiled for its own range.  A
  * class may be shared by pieces whose symbols have other names, so each of its symbols collects what its members ask for; where
  * every member asks for one range that is one range over all of them.  Several symbols with several ranges make the product.
+ * A range from 1 to more serves 0 as well, and the scheduler reads it so: what holds from 1 on only (Max(1, s0) is s0) is no fact
+ * then.
  * At run time each symbol chooses for itself: its exact size first, then the first range that holds it.
  */
 #include <stdio.h>
@@ -116,18 +118,13 @@ const jc_exec *jc_class_loaded(const jc_class *c) {
 
 /* --- choosing --- */
 
-/* No tokens are a case of one token that launches nothing, where code for a range is wanted rather than for one size. */
 static uint32_t choose(const jc_intervals *list, int64_t v) {
     for (uint32_t i = 0; i < list->n; i++)
         if (list->at[i].lo == v && list->at[i].hi == v)
             return i;
     for (uint32_t i = 0; i < list->n; i++)
-        if (list->at[i].lo <= v && v <= list->at[i].hi)
+        if (jc_range_first(list->at[i].lo, list->at[i].hi) <= v && v <= list->at[i].hi)
             return i;
-    for (int any = 0; any <= 1 && v == 0; any++)
-        for (uint32_t i = 0; i < list->n; i++)
-            if (list->at[i].lo == 1 && (any || list->at[i].hi > 1))
-                return i;
     return UINT32_MAX;
 }
 

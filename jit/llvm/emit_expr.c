@@ -131,7 +131,7 @@ static LLVMValueRef divide(jc_env *env, const jc_expr *x) {
     bool mod = x->kind == JC_EX_MOD;
     LLVMValueRef a = jc_emit_expr(env, x->args[0]), b = jc_emit_expr(env, x->args[1]);
     jc_same_int(e, &a, &b);
-    if (above(e, x->args[0], 0) && above(e, x->args[1], 1))
+    if (above(e, x->args[0], 0) && above(e, x->args[1], 0)) /* where the divisor is 0 there is no element to compute */
         return mod ? LLVMBuildURem(e->b, a, b, "") : LLVMBuildUDiv(e->b, a, b, "");
     return floor_op(e, a, b, mod);
 }

@@ -103,6 +103,7 @@ typedef struct jc_sched {
     int *last_write;       /* by value id of an owner: index of the last node that writes it, or -1 */
     JC_VEC(jc_item *) items;
     uint32_t njoins;
+    jc_conditions conditions; /* that the class's symbols have to fulfil */
     /* the plan in the making */
     jc_plan *plan;
     JC_VEC(jc_plan_tensor) tensors;
@@ -193,6 +194,13 @@ typedef struct jc_gen {
     bool failed;               /* an index that this kernel cannot serve: the caller must not group so */
 } jc_gen;
 
+/* A dim of them is 0, whatever the symbols are. */
+static inline bool jc_no_elements(const jc_expr *const *dims, uint32_t rank) {
+    for (uint32_t d = 0; d < rank; d++)
+        if (jc_ex_is(dims[d], 0))
+            return true;
+    return false;
+}
 /* Generates the tape of a group's roots.  False when they cannot share a kernel: GEN is good for nothing then. */
 bool jc_gen_group(jc_gen *gen, jc_sched *s, const jc_item *item);
 /* Appends a root.  False as above. */

@@ -161,7 +161,16 @@ jitc_status jc_sched_launch(jc_sched *s, jc_gen *g, int line, const jc_expr *gua
     return JITC_OK;
 }
 
+static bool has_nothing(const jc_item *item) {
+    for (size_t i = 0; i < item->roots.n; i++)
+        if (!jc_no_elements(item->roots.at[i]->dims, item->roots.at[i]->rank))
+            return false;
+    return true;
+}
+
 static jitc_status group_step(jc_sched *s, jc_item *item) {
+    if (has_nothing(item))
+        return JITC_OK;
     if (item->matmul)
         return jc_sched_matmul_steps(s, item);
     const jc_root *r = item->roots.at[0];
@@ -272,6 +281,16 @@ static jitc_status add_output(jc_sched *s, const jc_arg *a, jc_plan_output *out)
     }
 }
 
+static void add_checks(jc_sched *s) {
+    jc_plan *p = s->plan;
+    p->nchecks = (uint32_t)s->conditions.n;
+    p->checks = JC_NEWN(s->arena, jc_condition, p->nchecks);
+    for (uint32_t i = 0; i < p->nchecks; i++) {
+        const jc_condition *c = &s->conditions.at[i];
+        p->checks[i] = (jc_condition){ c->rel, c->line, to_plan(s, c->a), to_plan(s, c->b) };
+    }
+}
+
 static void move_lists(jc_sched *s) {
     jc_plan *p = s->plan;
     p->nbuffers = (uint32_t)s->buffers.n;
@@ -309,6 +328,7 @@ jitc_status jc_sched_plan(jc_sched *s) {
     s->plan->outputs = JC_NEWN(s->arena, jc_plan_output, s->plan->noutputs);
     for (uint32_t i = 0; i < s->plan->noutputs; i++)
         JC_TRY(add_output(s, &s->f->outputs[i], &s->plan->outputs[i]));
+    add_checks(s);
     move_lists(s);
     return s->refused ? JITC_OK : jc_plan_verify(s->plan, s->err);
 }

@@ -29,9 +29,10 @@ jitc_status jc_schedule_class(const jc_func *f, const jc_schedule_options *optio
     s.g = f->graph;
     s.ex = s.g->exprs;
     for (uint32_t i = 0; options->lo && i < jc_sym_count(s.ex); i++) {
-        jc_sym_at(s.ex, i)->lo = options->lo[i];
+        jc_sym_at(s.ex, i)->lo = jc_range_first(options->lo[i], options->hi[i]);
         jc_sym_at(s.ex, i)->hi = options->hi[i];
     }
+    JC_TRY(jc_conditions_of(f, &s.conditions, err));
     JC_TRY(jc_decompose(f, NULL, NULL, &s.f, err));
     JC_TRY(jc_sched_values(&s));
     JC_TRY(jc_sched_plan(&s));
