@@ -32,7 +32,10 @@ typedef struct jc_reader {
     bool bad;
 } jc_reader;
 
-#define JC_READER(data, length) ((jc_reader){ .at = (const uint8_t *)(data), .end = (const uint8_t *)(data) + (length) })
+/* Of no bytes DATA may be NULL, to which nothing may be added, not even 0. */
+#define JC_READER(data, length)                                                                    \
+    ((jc_reader){ .at = (const uint8_t *)(data),                                                   \
+                  .end = (length) ? (const uint8_t *)(data) + (length) : (const uint8_t *)(data) })
 uint8_t jc_get_u8(jc_reader *r);
 uint32_t jc_get_u32(jc_reader *r);
 uint64_t jc_get_u64(jc_reader *r);

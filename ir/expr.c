@@ -471,7 +471,7 @@ static bool apply(jc_expr_kind kind, int64_t a, int64_t b, int64_t *out) {
     case JC_EX_MOD:
         if (b == 0)
             return false;
-        *out = b == -1 ? 0 : a - jc_floordiv64(a, b) * b;
+        *out = jc_floormod64(a, b);
         return true;
     default:
         return false;

@@ -298,10 +298,9 @@ static void split_by(jc_exprs *t, const jc_expr *a, int64_t c, bool balanced, co
     const jc_expr *quotients[JC_EX_LIMIT], *rests[JC_EX_LIMIT];
     for (uint32_t i = 0; i < n; i++) {
         jc_term term = jc_term_of(&at[i]);
-        int64_t quotient = term.coef / c;
-        if (term.n == 0 || balanced)
-            quotient = jc_floordiv64(term.coef, c);
-        int64_t rest = term.coef - quotient * c;
+        bool floors = term.n == 0 || balanced;
+        int64_t quotient = floors ? jc_floordiv64(term.coef, c) : term.coef / c;
+        int64_t rest = floors ? jc_floormod64(term.coef, c) : term.coef % c;
         if (balanced && term.n && rest > c / 2) {
             rest -= c;
             quotient++;
@@ -437,7 +436,7 @@ static const jc_expr *inner_mod(jc_exprs *t, const jc_expr *r, int64_t c) {
 static const jc_expr *mod_rest(jc_exprs *t, const jc_expr *r, int64_t c) {
     int64_t k, g, shift;
     const jc_expr *x, *e;
-    if (one_bucket(t, r, c, &k) && !__builtin_mul_overflow(-k, c, &shift))
+    if (one_bucket(t, r, c, &k) && !__builtin_mul_overflow(k, -c, &shift))
         return jc_ex_add(t, r, jc_ex_int(t, shift));
     if ((x = inner_mod(t, r, c)))
         return mod_by(t, x, c);
@@ -446,7 +445,7 @@ static const jc_expr *mod_rest(jc_exprs *t, const jc_expr *r, int64_t c) {
     if (g > 1) {
         x = jc_ex_add(t, divide_coefficients(t, x, g), jc_ex_int(t, jc_floordiv64(k, g)));
         x = jc_ex_mul(t, jc_ex_int(t, g), mod_by(t, x, c / g));
-        return jc_ex_add(t, x, jc_ex_int(t, k - jc_floordiv64(k, g) * g));
+        return jc_ex_add(t, x, jc_ex_int(t, jc_floormod64(k, g)));
     }
     if (small_rest(t, r, c, &g, &x, &e))
         return jc_ex_add(t, mod_by(t, x, c), e);
@@ -464,7 +463,7 @@ static const jc_expr *mod_by(jc_exprs *t, const jc_expr *a, int64_t c) {
     if (c == 1)
         return jc_ex_int(t, 0);
     if (a->kind == JC_EX_CONST)
-        return jc_ex_int(t, a->value - jc_floordiv64(a->value, c) * c);
+        return jc_ex_int(t, jc_floormod64(a->value, c));
     if (a->kind == JC_EX_POISON)
         return a;
     split_by(t, a, c, true, &q, &r);

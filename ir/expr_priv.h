@@ -60,6 +60,10 @@ static inline int64_t jc_floordiv64(int64_t a, int64_t b) { /* b not 0, and not 
     int64_t q = a / b;
     return q - (a % b != 0 && (a < 0) != (b < 0));
 }
+static inline int64_t jc_floormod64(int64_t a, int64_t b) { /* b not 0; of b's sign, and never beyond 64 bits */
+    int64_t r = b == -1 ? 0 : a % b;
+    return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
 static inline int64_t jc_gcd64(int64_t a, int64_t b) {
     uint64_t x = a < 0 ? 0 - (uint64_t)a : (uint64_t)a, y = b < 0 ? 0 - (uint64_t)b : (uint64_t)b;
     while (y) {

@@ -216,6 +216,21 @@ END_TEST
 
 /* ---- overflow, poison ---- */
 
+/* The multiple below the smallest number does not fit; the remainder does.  2^63 is 2 modulo 3, and 1 modulo 7. */
+START_TEST(remainder_of_the_smallest) {
+    const jc_expr *min = jc_ex_int(t, INT64_MIN), *s = jc_ex_sym(t, 0), *three = jc_ex_int(t, 3), *x;
+    int64_t value, at[] = { INT64_MIN, 7 };
+    ck_assert(jc_ex_is(jc_ex_mod(t, min, three), 1));
+    x = jc_ex_mod(t, jc_ex_sym(t, 0), jc_ex_sym(t, 1));
+    ck_assert(jc_ex_eval(x, at, 2, &value));
+    ck_assert_int_eq(value, 6);
+    ck_assert(jc_ex_eval(jc_ex_mod(t, jc_ex_add(t, jc_ex_mul(t, three, s), min), jc_ex_int(t, 3)), (int64_t[]){ 5, 0 }, 2, &value));
+    ck_assert_int_eq(value, 1);
+    ck_assert(jc_ex_eval(jc_ex_fdiv(t, jc_ex_add(t, jc_ex_mul(t, three, s), min), three), (int64_t[]){ 5, 0 }, 2, &value));
+    ck_assert_int_eq(value, 5 - 3074457345618258603);
+}
+END_TEST
+
 START_TEST(overflow_is_poison) {
     const jc_expr *max = jc_ex_int(t, INT64_MAX), *min = jc_ex_int(t, INT64_MIN), *one = jc_ex_int(t, 1);
     const jc_expr *s = jc_ex_sym(t, 0), *big = jc_ex_mul(t, jc_ex_int(t, INT64_MAX / 2 + 1), s);
@@ -610,6 +625,7 @@ int main(void) {
     tcase_add_test(tcase, deep_and_large_text);
     tcase_add_test(tcase, shared_growth_is_bounded);
     tcase_add_test(tcase, overflow_is_poison);
+    tcase_add_test(tcase, remainder_of_the_smallest);
     tcase_add_loop_test(tcase, truth_table, 0, ROWS(truths));
     tcase_add_loop_test(tcase, range_and_divisor, 0, ROWS(ranges));
     tcase_add_loop_test(tcase, linear_form, 0, ROWS(linear));

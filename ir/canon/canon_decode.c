@@ -28,22 +28,27 @@ static bool bad(dec *d, const char *why) {
     return false;
 }
 
+/* Poison has no value: what inference makes of a graph has none, so there is none in a canonical form. */
 static const jc_expr *get_expr(dec *d) {
     jc_exprs *t = d->g->exprs;
+    const jc_expr *e = NULL;
+    uint64_t sym;
     switch (jc_get_u8(&d->r)) {
     case CN_E_CONST:
-        return jc_ex_int(t, jc_get_svar(&d->r));
-    case CN_E_SYM: {
-        const uint64_t sym = jc_get_var(&d->r);
-        if (sym < d->nsyms)
-            return jc_ex_sym(t, (uint32_t)sym);
+        e = jc_ex_int(t, jc_get_svar(&d->r));
         break;
-    }
+    case CN_E_SYM:
+        sym = jc_get_var(&d->r);
+        e = sym < d->nsyms ? jc_ex_sym(t, (uint32_t)sym) : NULL;
+        break;
     case CN_E_OTHER:
-        return jc_ex_decode(t, &d->r, d->nsyms);
+        e = jc_ex_decode(t, &d->r, d->nsyms);
+        break;
     default:
         break;
     }
+    if (e && e->kind != JC_EX_POISON)
+        return e;
     bad(d, "an expression");
     return jc_ex_int(t, 0);
 }
