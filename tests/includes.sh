@@ -18,7 +18,7 @@ BEGIN {
     may["jit/asm"] = "base plan"
     may["jit/sched"] = "base ir plan"
     may["jit/service"] = "base ir ir/canon plan cache jit/asm jit/llvm jit/sched"
-    may["jit/api"] = "base ir ir/fx ir/canon ir/eval plan cache runtime jit/service"
+    may["jit/api"] = "base ir ir/fx ir/canon ir/eval plan cache runtime jit/asm jit/sched jit/service"
     may["tools"] = "base ir ir/fx ir/canon ir/eval plan cache runtime jit/api jit/asm jit/llvm jit/sched jit/service"
 }
 function folder(path, part, n) {
