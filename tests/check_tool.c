@@ -69,6 +69,56 @@ static void set_up(void) {
     write_text("bad.py", graph_bad);
 }
 
+/* --- caches that are only read --- */
+
+static void compiled_and_hits(const char *options, long long compiled, long long hits) {
+    result r = jitc("compile --json --arch host -q %s mul.py", options);
+    json_t *j = expect_json(&r, 0);
+    ck_assert_msg(number(j, "compiled") == compiled && number(j, "hits") == hits, "%s: %lld compiled, %lld hits; %s", options,
+                  number(j, "compiled"), number(j, "hits"), r.err);
+    json_decref(j);
+}
+
+START_TEST(read_caches) {
+    result r = jitc("compile --arch host --cache filled -o m.jitc mul.py");
+    expect(&r, 0);
+    compiled_and_hits("--no-cache", 1, 0);
+    compiled_and_hits("--no-cache --read-cache filled", 0, 1);
+    compiled_and_hits("--no-cache --read-cache m.jitc", 0, 1);
+    compiled_and_hits("--no-cache --read-cache nowhere --read-cache m.jitc", 0, 1);
+    compiled_and_hits("--no-cache --read-cache m.jitc --range 1:64", 1, 0); /* another range, another key */
+    compiled_and_hits("--no-cache --read-cache m.jitc --mode strict", 1, 0);
+    compiled_and_hits("--cache own --read-cache m.jitc", 0, 1);
+    ck_assert_int_ne(access("own", F_OK), 0); /* a hit is not copied */
+    r = jitc("run --verify --device host --no-cache --read-cache m.jitc mul.py");
+    expect(&r, 0);
+    r = jitc("compile --arch host --no-cache --read-cache nowhere mul.py");
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.err, "warning") && strstr(r.err, "nowhere"), "%s", r.err);
+    r = jitc("check --arch host --no-cache --read-cache m.jitc --max-misses 0 mul.py");
+    expect(&r, 0);
+    r = jitc("check --arch host --no-cache --max-misses 0 mul.py");
+    expect(&r, 1);
+}
+END_TEST
+
+/* A damaged bundle, or one that is none, is passed over. */
+START_TEST(read_cache_damaged) {
+    size_t n;
+    result r = jitc("compile --arch host --no-cache -o m.jitc mul.py");
+    expect(&r, 0);
+    char *bytes = whole("m.jitc", &n);
+    bytes[n / 2] ^= 1;
+    FILE *f = fopen("bad.jitc", "wb");
+    ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+    compiled_and_hits("--no-cache --read-cache bad.jitc", 1, 0);
+    r = jitc("compile --arch host --no-cache --read-cache bad.jitc --read-cache mul.py mul.py");
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.err, "bad.jitc") && strstr(r.err, "damaged") && strstr(r.err, "mul.py is not"), "%s", r.err);
+}
+END_TEST
+
 /* --- usage and errors --- */
 
 static const struct {
@@ -617,6 +667,8 @@ static Suite *suite(void) {
     TCase *t = tcase_create("tool");
     tcase_add_checked_fixture(t, set_up, tool_leave);
     tcase_set_timeout(t, 30);
+    tcase_add_test(t, read_caches);
+    tcase_add_test(t, read_cache_damaged);
     tcase_add_loop_test(t, test_usage, 0, sizeof usage / sizeof *usage);
     tcase_add_test(t, test_error_json);
     tcase_add_test(t, test_full_disk);

@@ -77,6 +77,8 @@ int tool_open(tool *t, bool cache) {
         .device = device_name(t),
         .threads = (unsigned)t->o.threads,
         .seed = (uint64_t)t->o.seed,
+        .read_caches = t->o.read_cache.at,
+        .nread_caches = (uint32_t)t->o.read_cache.n,
     };
     TOOL_TRY(t, &err, check_words(t, &err));
     jitc_status status = jitc_context_new(&o, &t->ctx);

@@ -37,6 +37,8 @@ static const row rows[] = {
     { "device", 0, "D", READS | CMD_DOCTOR, STRING, AT(device), "where to run: host, cuda, cuda:1, sim; implies the arch" },
     { "cache", 0, "DIR", READS | CMD_CACHE | CMD_DOCTOR, STRING, AT(cache),
       "cache directory; default: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc" },
+    { "read-cache", 0, "PATH", READS | CMD_DOCTOR, STRINGS, AT(read_cache),
+      "a directory as --cache writes it, or a bundle, that is only read; may be given more than once" },
     { "no-cache", 0, NULL, READS, FLAG, AT(no_cache), "keep compiled code in memory alone" },
     { "sym", 0, "S=N", RUNS, STRINGS, AT(sym), "value of a symbol for made-up inputs (default 8)" },
     { "range", 0, "[S=]LO:HI", READS, STRINGS, AT(range),

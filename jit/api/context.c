@@ -7,6 +7,7 @@
 
 #include "base/library.h"
 #include "jit/api/model.h"
+#include "jit/api/read_cache.h"
 
 typedef struct jc_thread_error {
     jc_error record;
@@ -133,7 +134,12 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     if (jc_cache_warning(ctx->cache))
         jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
     jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
-    return jc_service_new(ctx->cache, &s, &ctx->service, err);
+    JC_TRY(jc_service_new(ctx->cache, &s, &ctx->service, err));
+    if (o->nread_caches && !o->read_caches)
+        return jc_fail(err, JITC_E_USAGE, "jitc_context_options.read_caches is NULL, but there are to be %u", o->nread_caches);
+    for (uint32_t i = 0; i < o->nread_caches; i++)
+        JC_TRY(jc_read_cache_add(ctx, o->read_caches[i], err));
+    return JITC_OK;
 }
 
 jitc_status jitc_context_new(const jitc_context_options *options, jitc_context **out) {

@@ -1,0 +1,13 @@
+/*
+ * jit/api/read_cache.h - the read-only caches of a context.
+ */
+#ifndef JC_READ_CACHE_H
+#define JC_READ_CACHE_H
+
+#include "jit/api/model.h"
+
+/* Adds the directory or bundle at PATH to the tiers of the context's cache.  One that cannot be used is passed over, and the log says why:
+   only memory that runs out is a failure. */
+jitc_status jc_read_cache_add(jitc_context *ctx, const char *path, jc_error *err);
+
+#endif
