@@ -41,8 +41,8 @@ bool jc_shape_output(const jc_exec *e, const jc_shape *s, uint32_t i, DLTensor *
 bool jc_shape_output_alone(const jc_exec *e, const jc_shape *s, uint32_t i);
 int64_t jc_shape_output_offset(const jc_exec *e, const jc_shape *s, uint32_t i); /* of a view of an input: bytes */
 
-/* What shapes of plan P with LO[sym] <= value <= HI[sym] need at most; ESCAPES has room for one per escape. TEMP: copies of inputs that are not
-   aligned, but for those marked in SKIP (NULL: all). JITC_E_INPUT when that overflows. */
+/* What shapes of plan P with LO[sym] <= value <= HI[sym] need at most; ESCAPES has room for one per escape. TEMP: copies of
+   inputs that are not aligned, but for those marked in SKIP (NULL: all). JITC_E_INPUT when that overflows. */
 typedef struct jc_exec_most {
     size_t arena, temp;
     size_t *escapes;
@@ -86,7 +86,8 @@ typedef struct jc_call_trace {
 /*
  * Runs the plan.  IN: one value per plan input (tensors on the device, checked against dtype, rank, dims under the shape and
  * strides: JITC_E_INPUT naming the input).  ESCAPES: one block per escape, jc_shape_escape_bytes() each, 256-byte aligned.
- * KEPT: see below; NULL: nothing is.  OUT: one value per output: JITC_TENSOR with a descriptor filled into OUT_TENSORS[i] (caller's, with room for 8 dims and
+ * KEPT: see above; NULL: nothing is.
+ * OUT: one value per output: JITC_TENSOR with a descriptor filled into OUT_TENSORS[i] (caller's, with room for 8 dims and
  * strides in OUT_DIMS[i]), JITC_INT for symints.  An input that is not 16-byte aligned is copied first (and back when written).
  */
 typedef union jc_scalar {

@@ -63,8 +63,8 @@ static void host_give(void *user, void *at, size_t size) { give(user, at, size, 
 /* ---- the world --------------------------------------------------------------------------------------------------- */
 
 static int stream_mark; /* its address is a stream */
-static const void *cut_read[64], *cut_wrote[64];
-static unsigned ncuts;
+static _Thread_local const void *cut_read[64], *cut_wrote[64]; /* what the operator was given, of this thread */
+static _Thread_local unsigned ncuts;
 
 static float *data(const DLTensor *t) {
     return (float *)((char *)t->data + t->byte_offset);

@@ -34,8 +34,9 @@
 #define MIX_COLS 32
 
 typedef enum { WHOLE, GIVEN, CHAIN, MIX, REPLAY, RENEW, MODES } mode;
-static const char *const mode_names[MODES] = { "whole graphs in the frame", "whole graphs in the caller's memory", "chains of 80 pieces",
-                                               "products and norms", "replays of captured graphs", "new frames" };
+static const char *const mode_names[MODES] = { "whole graphs in the frame", "whole graphs in the caller's memory",
+                                               "chains of 80 pieces", "products and norms", "replays of captured graphs",
+                                               "new frames" };
 
 static jitc_context *ctx;
 static jc_device *device;

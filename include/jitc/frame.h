@@ -18,13 +18,14 @@
  * jitc_frame_reserve(), or once the same shapes have run before.
  *
  * Results.  For each result, on entry, results[i].tag says who gives the memory:
- *   JITC_TENSOR  the caller: the result goes into results[i].tensor, which must have the result's dtype, dims and strides (of dims
- *                longer than one), lie on the device, be aligned to 16 bytes, and share no memory with another result or with any tensor that
- *                is passed in or bound (one exception: a result that is a view of an input may be given that very view).
- *                Anything else is JITC_E_INPUT, before anything runs.  A contiguous result that shares no storage with another one is
- *                computed right there; any other (a half of a split, a view of an input) is copied there at the end, on the stream.
- *   JITC_NONE    (or a tensor that the frame itself gave for this result in an earlier call, so that an array of results can be passed again)
- *                the frame's `result` function where it has one, else the frame's own memory.  A result that is a view of an
+ *   JITC_TENSOR  the caller: the result goes into results[i].tensor, which must have the result's dtype, dims and strides (of
+ *                dims longer than one), lie on the device, be aligned to 16 bytes, and share no memory with another result or
+ *                with any tensor that is passed in or bound (one exception: a result that is a view of an input may be given
+ *                that very view).  Anything else is JITC_E_INPUT, before anything runs.  A contiguous result that shares no
+ *                storage with another one is computed right there; any other (a half of a split, a view of an input) is copied
+ *                there at the end, on the stream.
+ *   JITC_NONE    (or a tensor that the frame itself gave for this result in an earlier call, so that an array of results can
+ *                be passed again) the frame's `result` function where it has one, else the frame's own memory.  A result that is a view of an
  *                input is that view and needs no memory: `result` is not asked.  What lies in the frame's memory, and every
  *                descriptor that the frame made, is valid until that frame runs that piece, graph or class again; those of different
  *                pieces never lie on each other.
