@@ -83,13 +83,6 @@ typedef struct jc_call_trace {
     void *user;
 } jc_call_trace;
 
-/*
- * Runs the plan.  IN: one value per plan input (tensors on the device, checked against dtype, rank, dims under the shape and
- * strides: JITC_E_INPUT naming the input).  ESCAPES: one block per escape, jc_shape_escape_bytes() each, 256-byte aligned.
- * KEPT: see above; NULL: nothing is.
- * OUT: one value per output: JITC_TENSOR with a descriptor filled into OUT_TENSORS[i] (caller's, with room for 8 dims and
- * strides in OUT_DIMS[i]), JITC_INT for symints.  An input that is not 16-byte aligned is copied first (and back when written).
- */
 typedef union jc_scalar {
     int64_t i;
     double f;
@@ -104,6 +97,13 @@ typedef struct jc_kept {
     uint32_t nfresh;
 } jc_kept;
 
+/*
+ * Runs the plan.  IN: one value per plan input (tensors on the device, checked against dtype, rank, dims under the shape and
+ * strides: JITC_E_INPUT naming the input).  ESCAPES: one block per escape, jc_shape_escape_bytes() each, 256-byte aligned.
+ * KEPT: see above; NULL: nothing is.
+ * OUT: one value per output: JITC_TENSOR with a descriptor filled into OUT_TENSORS[i] (caller's, with room for 8 dims and
+ * strides in OUT_DIMS[i]), JITC_INT for symints.  An input that is not 16-byte aligned is copied first (and back when written).
+ */
 typedef struct jc_exec_call {
     const jc_shape *shape;
     const jitc_value *in;

@@ -352,7 +352,7 @@ static void *work(void *user) {
     worker *w = user;
     bool ok = (!on_gpu || cuda_help_current(&cuda) || fail("CUDA", "no context")) &&
               (!on_gpu || cuda.stream_create(&w->stream, 1) == 0 || fail("CUDA", "no stream")) && own_memory(w) && make_frames(w);
-    for (int m = 0; m < MODES && ok; m++) /* everything once, at the largest size */
+    for (int m = MODES; m-- > 0 && ok;) /* everything once, at the largest size; new frames first, so that all memory is touched */
         ok = one(w, (mode)m, MOST);
     for (int i = 0; i < 300 && ok; i++) /* what is remembered fills up */
         ok = one(w, (mode)shares[next(w) % 32], sizes[next(w) % SIZES]);
