@@ -415,8 +415,9 @@ static bool values_for(run *r, const jc_func *root, int which, const int64_t *sy
     return true;
 }
 
-static bool is_constant(const jc_value *v) {
-    return v->type.kind == JC_SYMINT && jc_ex_is_const(v->type.expr, NULL);
+/* A size that the root can say itself is no result of a piece: does the model leave this one out? */
+static bool left_out(const jc_value *v, bool sizes_are) {
+    return sizes_are && v->type.kind == JC_SYMINT;
 }
 
 /* The root's calls by hand, through the public call of a piece. */
@@ -432,9 +433,10 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
         jitc_piece_info info = { .struct_size = sizeof info };
         while (jitc_model_piece_info(m, piece, &info) == JITC_OK && strcmp(info.name, n->callee->name) != 0)
             piece++;
-        uint32_t given = 0; /* a size that turns out to be a constant is no result */
+        const bool fewer = info.noutputs != n->nresults;
+        uint32_t given = 0;
         for (uint32_t i = 0; i < n->nresults; i++)
-            given += !is_constant(n->results[i]);
+            given += !left_out(n->results[i], fewer);
         if (n->nargs > 128 || n->nresults > 128 || info.noutputs != given)
             return fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, given);
         for (uint32_t i = 0; i < n->nargs; i++) {
@@ -447,7 +449,7 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
         if (jitc_piece_run(m, piece, NULL, args, n->nargs, results, given) != JITC_OK)
             return fail(r, FZ_UNRUN, "%s", jitc_context_error(m->ctx));
         for (uint32_t i = 0, next = 0; i < n->nresults; i++)
-            if (!is_constant(n->results[i]))
+            if (!left_out(n->results[i], fewer))
                 at[n->results[i]->id] = results[next++];
     }
     for (uint32_t i = 0; i < root->noutputs; i++) {
