@@ -195,8 +195,11 @@ typedef struct fz_kind {
     fz_maker *make;
     int weight;
 } fz_kind;
-extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], fz_make_kinds[], fz_product_kinds[],
+extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], fz_join_kinds[], fz_make_kinds[], fz_product_kinds[],
     fz_write_kinds[]; /* ends with name NULL */
+
+/* --- gen_view.c: shared --- */
+int fz_some_tensor(fz_prog *p); /* of one dim at least */
 
 /* --- gen_pointwise.c: shared --- */
 /* Dims of A and B broadcast; false where they do not for certain. */

@@ -31,7 +31,7 @@ typedef struct found {
 /* Shared by all processes. */
 typedef struct board {
     _Atomic uint64_t next;      /* seed */
-    _Atomic uint64_t graphs, mismatches;
+    _Atomic uint64_t graphs, mismatches, refused;
     _Atomic uint32_t nfound;
     found found[MAX_FOUND];
     _Atomic uint64_t generated[JC_OP_COUNT];
@@ -89,7 +89,9 @@ static void work(int job, const options *o, uint64_t end, double until) {
         fz_case *c = fz_case_of(fz_generate(arena, seed), arena);
         fz_choose_modes(c, have, o->ways);
         fz_check(lab, c, &r);
-        if (r.fate != FZ_OK)
+        if (r.fate == FZ_REFUSED)
+            atomic_fetch_add(&b->refused, 1);
+        else if (r.fate != FZ_OK)
             note(seed, &r);
         jc_arena_free(arena);
         atomic_fetch_add(&b->graphs, 1);
@@ -174,7 +176,7 @@ static void leave_behind(const options *o, const fz_case *c, const fz_report *r,
 }
 
 static void explain(const options *o, const found *f, bool shrink) {
-    static const char *const fates[] = { "ok", "not read", "not built", "failed", "wrong shape", "wrong numbers", "crash", "hang" };
+    static const char *const fates[] = { "ok", "not supported", "not read", "not built", "failed", "wrong shape", "wrong numbers", "crash", "hang" };
     jc_arena *arena = jc_arena_new(NULL);
     char mode[64];
     fz_report r = f->report;
@@ -324,7 +326,7 @@ int main(int argc, char **argv) {
     if (o.coverage)
         print_coverage();
     const uint64_t graphs = atomic_load(&b->graphs), mismatches = atomic_load(&b->mismatches);
-    printf("%.1f s, %d jobs, %.1f graphs/s\n", took, o.jobs, (double)graphs / took);
+    printf("%.1f s, %d jobs, %.1f graphs/s; %" PRIu64 " not supported\n", took, o.jobs, (double)graphs / took, atomic_load(&b->refused));
     printf("%" PRIu64 " graphs, %" PRIu64 " mismatches\n", graphs, mismatches);
     return mismatches > 0;
 }

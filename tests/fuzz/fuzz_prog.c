@@ -338,9 +338,9 @@ static bool one_statement(fz_prog *p) {
     static const struct {
         const fz_kind *kinds;
         int weight;
-    } groups[] = { { fz_pointwise_kinds, 34 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 24 },
-                   { fz_make_kinds, 12 },      { fz_product_kinds, 6 }, { fz_write_kinds, 16 } };
-    int roll = fz_below(p, 104), g = 0, total = 0;
+    } groups[] = { { fz_pointwise_kinds, 32 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 19 }, { fz_join_kinds, 8 },
+                   { fz_make_kinds, 11 },      { fz_product_kinds, 6 }, { fz_write_kinds, 18 } };
+    int roll = fz_below(p, 106), g = 0, total = 0;
     while (roll >= groups[g].weight)
         roll -= groups[g++].weight;
     const fz_kind *k = groups[g].kinds;

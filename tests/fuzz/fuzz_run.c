@@ -154,6 +154,13 @@ static bool fail(run *r, fz_fate fate, const char *format, ...) {
     return false;
 }
 
+/* What the library says of its last failure; NOT where it is no refusal. */
+static bool library_fails(run *r, jitc_context *ctx, fz_fate not) {
+    jitc_error_info info = { .struct_size = sizeof info };
+    jitc_context_error_info(ctx, &info);
+    return fail(r, info.status == JITC_E_UNSUPPORTED ? FZ_REFUSED : not, "%s", jitc_context_error(ctx));
+}
+
 static const fz_input *input_of(const run *r, const char *name) {
     for (size_t i = 0; i < r->c->inputs.n; i++)
         if (strcmp(r->c->inputs.at[i].name, name) == 0)
@@ -501,8 +508,8 @@ static bool check_mode(run *r, fz_lab *lab, fz_mode mode) {
     strides_of(r, &o);
     bool ok = (jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &graph) == JITC_OK &&
                jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &plain) == JITC_OK) ||
-              fail(r, FZ_UNREADABLE, "%s", jitc_context_error(l->ctx));
-    ok = ok && (jitc_model_build(l->ctx, &graph, 1, &o, &m) == JITC_OK || fail(r, FZ_UNBUILT, "%s", jitc_context_error(l->ctx)));
+              library_fails(r, l->ctx, FZ_UNREADABLE);
+    ok = ok && (jitc_model_build(l->ctx, &graph, 1, &o, &m) == JITC_OK || library_fails(r, l->ctx, FZ_UNBUILT));
     for (int i = 0; ok && i <= r->c->nruns; i++) /* the first one again: its shape is known */
         ok = run_once(r, l, m, plain->g->root, mode, i % r->c->nruns);
     jitc_model_free(m);
@@ -529,7 +536,7 @@ void fz_check(fz_lab *lab, const fz_case *c, fz_report *report) {
     jitc_context *ctx = lab->devices[0].ctx;
     r.arena = jc_arena_new(NULL);
     if (jitc_graph_read(ctx, "fuzz", c->flat, strlen(c->flat), &flat) != JITC_OK) {
-        fail(&r, FZ_UNREADABLE, "%s", jitc_context_error(ctx));
+        library_fails(&r, ctx, FZ_UNREADABLE);
     } else {
         r.root = flat->g->root;
         r.nparams = r.root->nparams;

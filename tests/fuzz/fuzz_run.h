@@ -62,6 +62,7 @@ fz_case *fz_case_parse(const char *text, jc_arena *arena, char *message, size_t 
 /* What a case came to. */
 typedef enum fz_fate {
     FZ_OK,
+    FZ_REFUSED,    /* not supported, says the library: counted, and no mismatch */
     FZ_UNREADABLE, /* or the reference refused it: a fault of the generator or of the reader */
     FZ_UNBUILT,
     FZ_UNRUN,

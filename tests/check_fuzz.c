@@ -1,0 +1,216 @@
+/*
+ * tests/check_fuzz.c - the generator of random graphs: that it makes what it should, notices what is wrong, and a fixed set of
+ * graphs on `host` and `sim`.
+ */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ir/fx/fx.h"
+#include "tests/fuzz/fuzz_run.h"
+
+static jc_arena *arena;
+
+static void setup(void) {
+    arena = jc_arena_new(NULL);
+}
+
+static void teardown(void) {
+    jc_arena_free(arena);
+}
+
+static fz_case *case_of(uint64_t seed) {
+    return fz_case_of(fz_generate(arena, seed), arena);
+}
+
+/* --- sizes and ranges --- */
+
+START_TEST(sizes_have_one_form) {
+    fz_prog *p = JC_NEW(arena, fz_prog);
+    memset(p, 0, sizeof *p);
+    p->arena = arena;
+    p->nvars = 2;
+    p->nruns = 2;
+    p->vars[0] = (fz_var){ true, { 7, 0 } };
+    p->vars[1] = (fz_var){ false, { 5, 5 } };
+    fz_size s = fz_var_size(p, 0), k = fz_var_size(p, 1), sum = fz_add(p, s, k);
+    fz_size square = fz_mul(p, sum, sum), long_way = fz_add(p, fz_mul(p, s, s), fz_add(p, fz_mul(p, fz_int(2), fz_mul(p, s, k)), fz_mul(p, k, k)));
+    ck_assert(fz_same(p, &square, &long_way));
+    ck_assert_int_eq(fz_value_of(p, &square, 0), 144);
+    ck_assert_int_eq(fz_value_of(p, &square, 1), 25);
+    ck_assert_int_eq(fz_least(p, &square), 25);
+    fz_size gone = fz_sub(p, square, long_way), half = fz_fdiv(p, fz_sub(p, s, fz_int(1)), 2), rest = fz_mod(p, fz_sub(p, s, fz_int(1)), 2);
+    ck_assert(fz_is(p, &gone, 0));
+    ck_assert_int_eq(fz_value_of(p, &half, 1), -1); /* towards minus infinity */
+    ck_assert_int_eq(fz_value_of(p, &rest, 1), 1);
+    jc_bytes out = JC_BYTES(arena);
+    fz_print_size(p, &square, false, &out);
+    jc_put_u8(&out, 0);
+    ck_assert_str_eq((char *)out.at, "s0*s0 + 10*s0 + 25");
+}
+END_TEST
+
+START_TEST(ranges_know_what_is_exact) {
+    fz_range r = fz_interval(-256, 256, 1);
+    ck_assert(fz_settle(&r, JC_BF16));
+    ck_assert(r.step == 1 && r.err == 0);
+    r = fz_interval(-257, 257, 1); /* 9 bits */
+    ck_assert(fz_settle(&r, JC_BF16));
+    ck_assert(r.step == 0 && r.err >= 1 && r.err < 8);
+    r = fz_interval(-129, 0, 1);
+    ck_assert(fz_settle(&r, JC_I8));
+    ck_assert(r.lo == -128 && r.hi == 127); /* it wraps */
+    r = fz_interval(0, 1e9, 1);
+    ck_assert(!fz_settle(&r, JC_F16));
+}
+END_TEST
+
+/* --- programs --- */
+
+START_TEST(a_seed_is_a_graph) {
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        const fz_case *a = case_of(seed), *b = case_of(seed);
+        ck_assert_str_eq(a->flat, b->flat);
+        ck_assert_str_eq(a->cut, b->cut);
+    }
+}
+END_TEST
+
+static void count(const jc_func *f, uint32_t *seen) {
+    for (size_t i = 0; i < f->nodes.n; i++)
+        seen[f->nodes.at[i]->op]++;
+}
+
+/* Every operator of the table, in graphs that read: a new one without a maker in gen_*.c fails here. */
+START_TEST(every_operator_is_made) {
+    uint32_t seen[JC_OP_COUNT] = { 0 };
+    for (uint64_t seed = 1; seed <= 3000; seed++) {
+        const fz_case *c = case_of(seed);
+        const char *const texts[] = { c->flat, c->cut };
+        for (int i = 0; i < 2; i++) {
+            jc_graph *g;
+            jc_error err = JC_ERROR_INIT;
+            jc_arena *own = jc_arena_new(NULL);
+            jitc_status status = jc_fx_read(own, "fuzz", texts[i], strlen(texts[i]), &g, &err);
+            if (status != JITC_OK && status != JITC_E_UNSUPPORTED)
+                ck_abort_msg("seed %d: %s\n%s", (int)seed, err.message, texts[i]);
+            if (status == JITC_OK)
+                count(g->root, seen);
+            jc_arena_free(own);
+        }
+        teardown();
+        setup();
+    }
+    for (int i = 0; i < JC_OP_COUNT; i++)
+        ck_assert_msg(seen[i] >= 5, "%s is in %u of 3000 graphs: write a maker in tests/fuzz/gen_*.c", jc_ops[i].name, seen[i]);
+}
+END_TEST
+
+/* --- what is wrong is noticed --- */
+
+static const fz_case planted = {
+    .seed = 1,
+    .flat = "def forward(self, p0: \"f32[4, 4]\"):\n    v1 = p0 + 1.0\n    return (v1,)\n",
+    .nruns = 1,
+    .nmodes = 1,
+};
+
+/* WHAT runs, and the flat text of `planted` is the reference. */
+static void plant(const char *body, fz_report *r) {
+    fz_case c = planted;
+    const fz_input in = { .name = "p0", .lo = -4, .hi = 4, .step = 1, .rank = 2, .order = { 0, 1 } };
+    const fz_output out = { .rank = 2, .dims = { { 4, 4 } } };
+    jc_push(arena, &c.inputs, in);
+    jc_push(arena, &c.outputs, out);
+    c.cut = jc_arena_printf(arena, "class GraphModule(torch.nn.Module):\n    def forward(self, p0: \"f32[4, 4]\"):\n        t = self.submod_0(p0)\n"
+                            "        v1: \"f32[4, 4]\" = t[0]\n        return (v1,)\n    class submod_0(torch.nn.Module):\n"
+                            "        def forward(self, p0: \"f32[4, 4]\"):\n            %s\n            return (v1,)\n", body);
+    c.modes[0] = (fz_mode){ .way = FZ_CUT };
+    fz_check_apart(&c, r);
+}
+
+START_TEST(wrong_numbers_are_noticed) {
+    fz_report r;
+    plant("v1: \"f32[4, 4]\" = p0 + 1.0", &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    plant("v1: \"f32[4, 4]\" = p0 + 1.0000001", &r);
+    ck_assert_int_eq(r.fate, FZ_WRONG);
+    plant("v1: \"f32[4, 4]\" = p0.t() + 1.0", &r);
+    ck_assert_int_eq(r.fate, FZ_WRONG);
+    plant("v1: \"f32[4, 4]\" = torch.empty(4, 4, dtype = torch.float32)\n            v1[0] = p0[0]", &r); /* poison shows */
+    ck_assert_int_eq(r.fate, FZ_WRONG);
+    plant("v1: \"f32[4, 4]\" = torch.cumsum(p0, 0)", &r);
+    ck_assert_int_eq(r.fate, FZ_REFUSED);
+    plant("v1: \"f32[4, 4]\" = p0 +", &r);
+    ck_assert_int_eq(r.fate, FZ_UNREADABLE);
+}
+END_TEST
+
+START_TEST(a_file_replays) {
+    for (uint64_t seed = 3; seed <= 30; seed++) {
+        fz_case *c = case_of(seed);
+        jc_bytes out = JC_BYTES(arena);
+        char message[256];
+        fz_choose_modes(c, 3, 15);
+        fz_case_print(c, c->modes[0], "said\nso", &out);
+        jc_put_u8(&out, 0);
+        fz_case *read = fz_case_parse((char *)out.at, arena, message, sizeof message);
+        ck_assert_msg(read != NULL, "%s", message);
+        ck_assert_int_eq(read->nmodes, 1);
+        ck_assert_mem_eq(&read->modes[0], &c->modes[0], sizeof c->modes[0]);
+        ck_assert_uint_eq(read->outputs.n, c->outputs.n);
+        for (size_t i = 0; i < read->inputs.n; i++) {
+            size_t k = 0;
+            while (strcmp(c->inputs.at[k].name, read->inputs.at[i].name) != 0)
+                k++;
+            ck_assert(read->inputs.at[i].lo == c->inputs.at[k].lo && read->inputs.at[i].step == c->inputs.at[k].step &&
+                      read->inputs.at[i].pad == c->inputs.at[k].pad);
+        }
+    }
+}
+END_TEST
+
+/* --- a fixed set --- */
+
+#define GRAPHS 15
+START_TEST(fixed_graphs) {
+    fz_lab *lab = fz_lab_new();
+    int refused = 0;
+    for (uint64_t seed = 1 + (uint64_t)_i * GRAPHS; seed <= (uint64_t)(_i + 1) * GRAPHS; seed++) {
+        fz_report r;
+        char mode[64];
+        fz_case *c = case_of(seed);
+        fz_choose_modes(c, 3, 15);
+        fz_check(lab, c, &r);
+        refused += r.fate == FZ_REFUSED;
+        ck_assert_msg(r.fate == FZ_OK || r.fate == FZ_REFUSED, "seed %d, %s: %s\n(fuzz_graph --seed %d --count 1)", (int)seed,
+                      fz_mode_text(r.mode, mode, sizeof mode), r.message, (int)seed);
+    }
+    ck_assert_msg(refused <= 2, "%d of %d graphs are not supported", refused, GRAPHS);
+    fz_lab_free(lab);
+}
+END_TEST
+
+int main(void) {
+    Suite *s = suite_create("fuzz");
+    TCase *t = tcase_create("generator"), *runs = tcase_create("graphs");
+    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_test(t, sizes_have_one_form);
+    tcase_add_test(t, ranges_know_what_is_exact);
+    tcase_add_test(t, a_seed_is_a_graph);
+    tcase_add_test(t, every_operator_is_made);
+    tcase_add_test(t, wrong_numbers_are_noticed);
+    tcase_add_test(t, a_file_replays);
+    tcase_set_timeout(t, 20);
+    suite_add_tcase(s, t);
+    tcase_add_checked_fixture(runs, setup, teardown);
+    tcase_add_loop_test(runs, fixed_graphs, 0, 8);
+    tcase_set_timeout(runs, 20);
+    suite_add_tcase(s, runs);
+    SRunner *r = srunner_create(s);
+    srunner_run_all(r, CK_ENV);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    return failed != 0;
+}
