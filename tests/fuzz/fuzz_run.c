@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ir/eval/eval.h"
+#include "jitc/frame.h"
 
 uint64_t fz_generated[JC_OP_COUNT];
 
@@ -427,8 +428,84 @@ static bool left_out(const jc_value *v, bool sizes_are) {
     return sizes_are && v->type.kind == JC_SYMINT;
 }
 
+/* --- memory for results --- */
+
+/* Blocks that a run was given, poisoned. */
+typedef struct giver {
+    lab_device *l;
+    jc_arena *arena;
+    JC_VEC(void *) blocks;
+} giver;
+
+static void *give(giver *g, const DLTensor *t) {
+    int64_t last = 1;
+    jc_error err = JC_ERROR_INIT;
+    void *at;
+    for (int d = 0; d < t->ndim; d++)
+        last = t->shape[d] == 0 || last == 0 ? 0 : last + (t->shape[d] - 1) * t->strides[d];
+    const block b = { NULL, (size_t)last * (t->dtype.bits / 8) };
+    if (g->l->plain->alloc(g->l->device, b.size, &at, &err))
+        return NULL;
+    poison(g->l, &(block){ at, b.size });
+    jc_push(g->arena, &g->blocks, at);
+    return at;
+}
+
+static void give_result(void *user, uint32_t index, DLTensor *t, void *stream) {
+    (void)index;
+    (void)stream;
+    t->data = give(user, t);
+}
+
+static void take_back(giver *g) {
+    for (size_t i = 0; i < g->blocks.n; i++)
+        g->l->plain->free(g->l->device, g->blocks.at[i]);
+    g->blocks.n = 0;
+}
+
+/* The caller's tensors for results like those of an earlier run. */
+static void give_like(giver *g, const jitc_value *before, jitc_value *out, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        out[i] = (jitc_value){ .tag = JITC_NONE };
+        if (before[i].tag != JITC_TENSOR)
+            continue;
+        DLTensor *t = jc_arena_memdup(g->arena, before[i].tensor, sizeof *t);
+        t->data = give(g, t);
+        t->byte_offset = 0;
+        out[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
+    }
+}
+
+/* What RESULTS say, when their memory has gone. */
+static jitc_value *remember(jc_arena *arena, const jitc_value *results, uint32_t n) {
+    jitc_value *out = jc_arena_memdup(arena, results, sizeof *out * n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (out[i].tag != JITC_TENSOR)
+            continue;
+        const size_t size = sizeof(int64_t) * (size_t)out[i].tensor->ndim;
+        DLTensor *t = jc_arena_memdup(arena, out[i].tensor, sizeof *t);
+        t->shape = size ? jc_arena_memdup(arena, t->shape, size) : NULL;
+        t->strides = size ? jc_arena_memdup(arena, t->strides, size) : NULL;
+        out[i].tensor = t;
+    }
+    return out;
+}
+
+/* --- runs --- */
+
+/* A built model and how it is run: in FRAME, or in its own where that is NULL. */
+typedef struct built {
+    lab_device *l;
+    jitc_model *m;
+    jitc_frame *frame;
+    const jc_func *root;
+    fz_mode mode;
+    giver giver;
+    jitc_value *first; /* results of the first run */
+} built;
+
 /* The root's calls by hand, through the public call of a piece. */
-static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+static bool run_pieces(run *r, const built *b, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                        jitc_value *out) {
     jitc_value *at = JC_NEWN(r->arena, jitc_value, root->nvalues + 1);
     for (uint32_t i = 0; i < root->nparams; i++)
@@ -438,7 +515,8 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
         jitc_value args[128], results[128];
         uint32_t piece = 0;
         jitc_piece_info info = { .struct_size = sizeof info };
-        while (jitc_model_piece_info(m, piece, &info) == JITC_OK && strcmp(info.name, n->callee->name) != 0)
+        memset(results, 0, sizeof results);
+        while (jitc_model_piece_info(b->m, piece, &info) == JITC_OK && strcmp(info.name, n->callee->name) != 0)
             piece++;
         const bool fewer = info.noutputs != n->nresults;
         uint32_t given = 0;
@@ -453,8 +531,10 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
             else if (!jc_ex_eval(n->args[i].expr, syms, nsyms, &args[i].i))
                 return fail(r, FZ_UNRUN, "%s: argument %u has no value", n->callee->name, i);
         }
-        if (jitc_piece_run(m, piece, NULL, args, n->nargs, results, given) != JITC_OK)
-            return fail(r, FZ_UNRUN, "%s", jitc_context_error(m->ctx));
+        const jitc_status status = b->frame ? jitc_frame_run_piece(b->frame, piece, NULL, args, n->nargs, results, given)
+                                            : jitc_piece_run(b->m, piece, NULL, args, n->nargs, results, given);
+        if (status != JITC_OK)
+            return fail(r, FZ_UNRUN, "%s", jitc_context_error(b->m->ctx));
         for (uint32_t i = 0, next = 0; i < n->nresults; i++)
             if (!left_out(n->results[i], fewer))
                 at[n->results[i]->id] = results[next++];
@@ -469,26 +549,64 @@ static bool run_pieces(run *r, jitc_model *m, const jc_func *root, const int64_t
     return true;
 }
 
-static bool run_once(run *r, lab_device *l, jitc_model *m, const jc_func *root, fz_mode mode, int which) {
+static bool run_model(run *r, const built *b, int which, const jitc_value *in, jitc_value *out) {
+    char sizes[128];
+    const jitc_status status = b->frame ? jitc_frame_run(b->frame, 0, NULL, in, b->root->nparams, out, r->noutputs)
+                                        : jitc_model_run(b->m, 0, NULL, in, b->root->nparams, out, r->noutputs);
+    return status == JITC_OK || fail(r, FZ_UNRUN, "%s;%s", jitc_context_error(b->l->ctx), sizes_text(r, which, sizes, sizeof sizes));
+}
+
+static bool run_once(run *r, built *b, int which, bool again) {
+    lab_device *l = b->l;
+    const jc_func *root = b->root;
     const uint32_t nsyms = jc_sym_count(root->graph->exprs);
     tensor *on_device = JC_NEWN(r->arena, tensor, r->nparams + 1);
     jitc_value *in = JC_NEWN(r->arena, jitc_value, root->nparams + 1), *out = JC_NEWN(r->arena, jitc_value, r->noutputs + 1);
     int64_t syms[64];
-    char sizes[128];
     bool ok = root->noutputs == r->noutputs || fail(r, FZ_UNREADABLE, "the two texts have different results");
     memset(on_device, 0, (r->nparams + 1) * sizeof *on_device);
+    memset(out, 0, (r->noutputs + 1) * sizeof *out);
     ok = ok && symbols_of(r, root->graph->exprs, which, syms) && copy_inputs(r, l, which, on_device) &&
          values_for(r, root, which, syms, nsyms, on_device, in);
     for (size_t i = 0; i < l->nblocks; i++)
         poison(l, &l->blocks[i]);
-    if (ok && mode.way == FZ_PIECES)
-        ok = run_pieces(r, m, root, syms, nsyms, in, out);
-    else if (ok && jitc_model_run(m, 0, NULL, in, root->nparams, out, r->noutputs) != JITC_OK)
-        ok = fail(r, FZ_UNRUN, "%s;%s", jitc_context_error(l->ctx), sizes_text(r, which, sizes, sizeof sizes));
+    if (again && b->frame && b->mode.way != FZ_PIECES)
+        give_like(&b->giver, b->first, out, r->noutputs);
+    ok = ok && (b->mode.way == FZ_PIECES ? run_pieces(r, b, root, syms, nsyms, in, out) : run_model(r, b, which, in, out));
     for (uint32_t i = 0; ok && i < r->noutputs; i++)
         ok = compare(r, l, which, i, &out[i]);
+    if (ok && which == 0)
+        b->first = remember(r->arena, out, r->noutputs);
+    take_back(&b->giver);
     free_inputs(r, l, on_device);
     return ok;
+}
+
+/* Some models are built for a range that holds the case's sizes, or for the first set of sizes exactly and that range. */
+static void ranges_of(run *r, jitc_model_options *o) {
+    jitc_range *ranges = JC_NEWN(r->arena, jitc_range, 2 * r->c->symbols.n + 1);
+    uint32_t n = 0;
+    const int kind = (int)(r->c->seed % 7);
+    for (size_t i = 0; kind < 2 && i < r->c->symbols.n; i++) {
+        const fz_symbol *s = &r->c->symbols.at[i];
+        int64_t lo = s->value[0], hi = lo;
+        for (int k = 1; k < r->c->nruns; k++) {
+            lo = s->value[k] < lo ? s->value[k] : lo;
+            hi = s->value[k] > hi ? s->value[k] : hi;
+        }
+        if (kind == 1 && i == 0 && hi > lo)
+            ranges[n++] = (jitc_range){ s->name, s->value[0], s->value[0] };
+        ranges[n++] = (jitc_range){ s->name, lo, hi };
+    }
+    o->ranges = ranges;
+    o->nranges = n;
+}
+
+static bool make_frame(run *r, built *b) {
+    const jitc_frame_options o = { .struct_size = sizeof o, .result = give_result, .user = &b->giver };
+    if (r->c->seed % 5 >= 2)
+        return true;
+    return jitc_frame_new(b->m, &o, &b->frame) == JITC_OK || library_fails(r, b->l->ctx, FZ_UNBUILT);
 }
 
 static bool check_mode(run *r, fz_lab *lab, fz_mode mode) {
@@ -496,23 +614,27 @@ static bool check_mode(run *r, fz_lab *lab, fz_mode mode) {
     const char *text = (mode.way == FZ_CUT || mode.way == FZ_PIECES) && r->c->cut ? r->c->cut : r->c->flat;
     jitc_model_options o = { .struct_size = sizeof o, .strict = mode.strict };
     jitc_graph *graph = NULL, *plain = NULL;
-    jitc_model *m = NULL;
     if (!fz_lab_has(lab, mode.device))
         return fail(r, FZ_UNRUN, "there is no device %s", fz_devices[mode.device]);
     lab_device *l = &lab->devices[mode.device];
+    built b = { .l = l, .mode = mode, .giver = { .l = l, .arena = r->arena } };
     l->poison = r->c->seed & 1 ? 0xFF : 0x4B;
     if (mode.way == FZ_SPLIT) {
         o.split_ops = ours;
         o.nsplit_ops = 3;
     }
     strides_of(r, &o);
+    ranges_of(r, &o);
     bool ok = (jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &graph) == JITC_OK &&
                jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &plain) == JITC_OK) ||
               library_fails(r, l->ctx, FZ_UNREADABLE);
-    ok = ok && (jitc_model_build(l->ctx, &graph, 1, &o, &m) == JITC_OK || library_fails(r, l->ctx, FZ_UNBUILT));
+    ok = ok && (jitc_model_build(l->ctx, &graph, 1, &o, &b.m) == JITC_OK || library_fails(r, l->ctx, FZ_UNBUILT));
+    ok = ok && make_frame(r, &b);
+    b.root = ok ? plain->g->root : NULL;
     for (int i = 0; ok && i <= r->c->nruns; i++) /* the first one again: its shape is known */
-        ok = run_once(r, l, m, plain->g->root, mode, i % r->c->nruns);
-    jitc_model_free(m);
+        ok = run_once(r, &b, i % r->c->nruns, i == r->c->nruns);
+    jitc_frame_free(b.frame);
+    jitc_model_free(b.m);
     if (graph)
         jitc_graph_free(graph);
     if (plain)
