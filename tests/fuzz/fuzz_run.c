@@ -589,12 +589,14 @@ static void ranges_of(run *r, jitc_model_options *o) {
     const int kind = (int)(r->c->seed % 7);
     for (size_t i = 0; kind < 2 && i < r->c->symbols.n; i++) {
         const fz_symbol *s = &r->c->symbols.at[i];
+        if (jc_sym_find(r->root->graph->exprs, s->name, strlen(s->name)) == UINT32_MAX)
+            continue;
         int64_t lo = s->value[0], hi = lo;
         for (int k = 1; k < r->c->nruns; k++) {
             lo = s->value[k] < lo ? s->value[k] : lo;
             hi = s->value[k] > hi ? s->value[k] : hi;
         }
-        if (kind == 1 && i == 0 && hi > lo)
+        if (kind == 1 && n == 0 && hi > lo)
             ranges[n++] = (jitc_range){ s->name, s->value[0], s->value[0] };
         ranges[n++] = (jitc_range){ s->name, lo, hi };
     }
