@@ -343,7 +343,7 @@ START_TEST(random_places) {
     static const char *const good[] = { "%s: \"f32[s0, 8]\" = %s + 1", "%s: \"f32[s0, 8]\" = torch.relu(%s)", "%s = %s * 2" };
     unsigned seed = 7;
     for (int round = 0; round < 150; round++) {
-        char text[4096], name[8], from[8] = "x";
+        char text[4096], name[16], from[16] = "x";
         int lines[16], nbad = 0, k = snprintf(text, sizeof text, HEAD "):\n");
         for (int i = 0; i < 12; i++) {
             bool is_bad = rand_r(&seed) % 3 == 0;
