@@ -9,9 +9,35 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "ir/canon/canon.h"
 #include "ir/fx/fx.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Passing over what is not supported: S and FIRST are what strict reading gave. */
+static void tolerant(const uint8_t *data, size_t size, jitc_status s, const jc_error *first) {
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_graph *g = NULL;
+    jc_error err = JC_ERROR_INIT;
+    if (!arena)
+        return;
+    jitc_status t = jc_fx_read_tolerant(arena, "fuzz", (const char *)data, size, &g, &err);
+    if (t != JITC_OK && t != JITC_E_INPUT && t != s)
+        abort();
+    if (t == JITC_OK && (s == JITC_OK) != (g->refused.n == 0))
+        abort();
+    if (t == JITC_OK && s != JITC_OK &&
+        (s != JITC_E_UNSUPPORTED || g->refused.at[0].line != first->line || strcmp(g->refused.at[0].reason, first->message) != 0))
+        abort();
+    for (size_t i = 0; t == JITC_OK && i < (g->pieces.n ? g->pieces.n : 1); i++) {
+        const jc_func *f = g->pieces.n ? g->pieces.at[i] : g->root;
+        jc_canon canon;
+        if (jc_verify(f, &err))
+            abort();
+        (void)jc_canonicalise(f, 0, arena, &canon, &err);
+    }
+    jc_arena_free(arena);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     jc_arena *arena = jc_arena_new(NULL);
@@ -22,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     jitc_status s = jc_fx_read(arena, "fuzz", (const char *)data, size, &g, &err);
     if (s != JITC_OK && (s != err.status || !err.message[0] || (s != JITC_E_INPUT && s != JITC_E_UNSUPPORTED)))
         abort();
+    tolerant(data, size, s, &err);
     for (size_t i = 0; s == JITC_OK && i <= g->pieces.n; i++) {
         const jc_func *f = i < g->pieces.n ? g->pieces.at[i] : g->root;
         if (jc_verify(f, &err))
