@@ -175,7 +175,7 @@ START_TEST(says_two_targets) {
     ck_assert_uint_ge(gpu.cuda_driver, 11000);
     ck_assert(gpu.cubins ? gpu.cuda_toolkit >= gpu.cuda_driver : gpu.cuda_toolkit == 0);
     jitc_model *m;
-    ck_assert_int_eq(jitc_bundle_model(bundle, "sm_90", &m), JITC_OK); /* sm_80's code */
+    ck_assert_int_eq(jitc_bundle_model(bundle, "sm_80", &m), JITC_OK);
     ck_assert_int_eq(jitc_bundle_model(bundle, "sim", &m), JITC_E_UNSUPPORTED);
     ck_assert_msg(strstr(jitc_context_error(ctx), "sm_80") != NULL, "%s", jitc_context_error(ctx));
     ck_assert_ptr_null(m);
