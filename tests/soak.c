@@ -333,6 +333,7 @@ static bool renew(worker *w) {
 }
 
 static bool one(worker *w, mode m, int64_t rows) {
+    m = m == REPLAY && !on_gpu ? WHOLE : m == RENEW && on_gpu ? CHAIN : m; /* what there is not counts as nothing */
     bool ok = m == WHOLE    ? whole(w, rows)
               : m == GIVEN  ? whole_given(w, rows)
               : m == CHAIN  ? pieces(w, rows)
