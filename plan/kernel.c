@@ -8,7 +8,7 @@
  *   family, rank                     a byte each
  *   nsyms, then per symbol           kind (byte), index, lo, hi, divisor
  *   extents                          rank expressions
- *   nargs, then per argument         kind, dtype, flags (1 written, 2 weight) (bytes); an I64's symbol
+ *   nargs, then per argument         kind, dtype, flags (1 written, 2 weight, 4 loose) (bytes); an I64's symbol
  *   ninstrs, then per instruction    op, ct (bytes), and the fields that `carried` lists for it, in the order below
  *   DOT, MMA                         a, b (argument, row, kstride each), k
  *   schedule                         the eleven numbers in order of the structure
@@ -143,7 +143,7 @@ static void put_sym(const jc_kernel *k, uint32_t s, jc_bytes *out) {
 static void put_arg(const jc_karg *a, jc_bytes *out) {
     jc_put_u8(out, a->kind);
     jc_put_u8(out, a->kind == JC_KARG_PTR ? a->dtype : 0);
-    jc_put_u8(out, (uint8_t)(a->written | a->weight << 1));
+    jc_put_u8(out, (uint8_t)(a->written | a->weight << 1 | a->loose << 2));
     if (a->kind == JC_KARG_I64)
         jc_put_var(out, a->sym);
 }
@@ -254,9 +254,10 @@ static void get_args(jc_reader *r, jc_kernel *k, jc_arena *arena) {
         jc_karg *a = &k->args[i];
         a->kind = get_byte_below(r, JC_KARG_F64 + 1);
         a->dtype = get_byte_below(r, JC_DTYPE_COUNT);
-        uint8_t flags = get_byte_below(r, 4);
+        uint8_t flags = get_byte_below(r, 8);
         a->written = flags & 1;
         a->weight = flags & 2;
+        a->loose = flags & 4;
         if (a->kind == JC_KARG_I64)
             a->sym = get_upto(r, UINT32_MAX);
     }

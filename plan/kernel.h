@@ -38,8 +38,8 @@
  *           the value of argument i (as cuLaunchKernel's kernelParams do)
  *   sim     void NAME(void *const *args, struct jc_sim_thread *self): one thread of the nvptx schedule
  *
- * Pointers are 16-byte aligned.  Arguments do not overlap where one of them is written, except where the scheduler
- * says so by giving the same argument to both.
+ * Pointers are 16-byte aligned, loose ones to their elements.  Arguments do not overlap where one of them is written: what is read and
+ * written is one argument, read at the indices that are stored to.
  */
 #ifndef JC_KERNEL_H
 #define JC_KERNEL_H
@@ -154,6 +154,7 @@ typedef struct jc_karg {
     uint8_t dtype;    /* of a pointer's elements */
     bool written;     /* a pointer the kernel stores through */
     bool weight;      /* never written by anything while the kernel runs: may be loaded as invariant */
+    bool loose;       /* a pointer that is aligned to its elements alone: a view that cannot be moved to where it would be more */
     uint32_t sym;     /* I64: the symbol in `ex` that stands for it (its range and divisor are facts) */
 } jc_karg;
 

@@ -26,8 +26,8 @@ static void print_args(const jc_kernel *k, jc_bytes *out) {
         const jc_karg *a = &k->args[i];
         jc_put_text(out, "  %c%u: ", arg_letter[a->kind], i);
         if (a->kind == JC_KARG_PTR) {
-            jc_put_text(out, "%s*%s%s", jc_dtypes[a->dtype].name, a->written ? " written" : "",
-                        a->weight ? " weight" : "");
+            jc_put_text(out, "%s*%s%s%s", jc_dtypes[a->dtype].name, a->written ? " written" : "",
+                        a->weight ? " weight" : "", a->loose ? " loose" : "");
         } else if (a->kind == JC_KARG_I64) {
             const jc_sym *facts = jc_sym_at(k->ex, a->sym);
             jc_put_text(out, "i64 %lld..%lld", (long long)facts->lo, (long long)facts->hi);

@@ -46,8 +46,8 @@ static jitc_status check_args(const jc_kernel *k, jc_error *err) {
             return BAD("Argument %u of a kernel is of unknown kind %u.", i, a->kind);
         if (a->kind == JC_KARG_PTR && a->dtype >= JC_DTYPE_COUNT)
             return BAD("Argument %u of a kernel points to elements of unknown dtype %u.", i, a->dtype);
-        if (a->kind != JC_KARG_PTR && (a->written || a->weight))
-            return BAD("Argument %u of a kernel is a number, so it is neither written nor a weight.", i);
+        if (a->kind != JC_KARG_PTR && (a->written || a->weight || a->loose))
+            return BAD("Argument %u of a kernel is a number, so it is neither written nor a weight nor loose.", i);
         if (a->written && a->weight)
             return BAD("Argument %u of a kernel is written, so it cannot be a weight.", i);
         if (a->kind == JC_KARG_I64 &&
@@ -286,7 +286,7 @@ static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc
     if ((dtype != JC_F16 && dtype != JC_BF16) || dtype != k->args[k->a.arg].dtype)
         return BAD("An mma kernel multiplies f16 with f16 or bf16 with bf16; argument %u is %s.", o->arg,
                    jc_dtypes[dtype].name);
-    if (!jc_ex_is(o->kstride, 1) || !divides(k, 8, o->row))
+    if (!jc_ex_is(o->kstride, 1) || !divides(k, 8, o->row) || k->args[o->arg].loose)
         return BAD("Argument %u of an mma kernel has no 16-byte aligned rows of consecutive elements.", o->arg);
     return JITC_OK;
 }

@@ -7,7 +7,7 @@
  *   "JCP2"
  *   nsyms, then per symbol     lo, hi, divisor
  *   nslots, nescapes
- *   ninputs, then per input    written (byte), type
+ *   ninputs, then per input    written (byte), alias, type
  *   nbuffers, ...              slot + 1 or 0, escape + 1 or 0, bytes
  *   ntensors, ...              home (byte), index, offset, type
  *   nkernels, ...              key, family (byte), threads, shared
@@ -154,6 +154,7 @@ static void put_memory(const jc_plan *p, jc_bytes *out) {
     jc_put_var(out, p->ninputs);
     for (uint32_t i = 0; i < p->ninputs; i++) {
         jc_put_u8(out, p->inputs[i].written);
+        jc_put_var(out, p->inputs[i].alias);
         put_type(&p->inputs[i].type, out);
     }
     jc_put_var(out, p->nbuffers);
@@ -290,10 +291,11 @@ static void get_memory(source *s) {
     jc_plan *p = s->p;
     p->nslots = get_upto(s, UINT32_MAX);
     p->nescapes = get_upto(s, UINT32_MAX);
-    p->ninputs = get_n(s, 2);
+    p->ninputs = get_n(s, 3);
     p->inputs = JC_NEWN(s->arena, jc_plan_input, p->ninputs);
     for (uint32_t i = 0; i < p->ninputs && !s->r.bad; i++) {
         p->inputs[i].written = get_byte_below(s, 2);
+        p->inputs[i].alias = get_upto(s, UINT32_MAX);
         get_type(s, &p->inputs[i].type);
     }
     p->nbuffers = get_n(s, 3);

@@ -23,6 +23,7 @@
 typedef struct jc_plan_input {
     jc_type type;      /* over the plan's symbols */
     bool written;
+    uint32_t alias;    /* inputs of one number, not 0, may share memory; all others lie apart where one of them is written */
 } jc_plan_input;
 
 typedef struct jc_plan_buffer {

@@ -49,6 +49,8 @@ static void print_memory(printer *pr) {
     for (uint32_t i = 0; i < p->ninputs; i++) {
         jc_put_text(out, "in%u: ", i);
         jc_type_print(pr->names, &p->inputs[i].type, out);
+        if (p->inputs[i].alias)
+            jc_put_text(out, " alias %u", p->inputs[i].alias);
         jc_put_text(out, p->inputs[i].written ? " written\n" : "\n");
     }
     for (uint32_t i = 0; i < p->nbuffers; i++) {

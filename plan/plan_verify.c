@@ -137,6 +137,8 @@ static jitc_status check_memory(const jc_plan *p, jc_error *err) {
         JC_TRY(check_type(p, &p->inputs[i].type, "input", i, err));
         if (p->inputs[i].written && p->inputs[i].type.kind != JC_TENSOR)
             return BAD("Input %u of a plan is no tensor, so it cannot be written.", i);
+        if (p->inputs[i].alias > p->ninputs || (p->inputs[i].alias && p->inputs[i].type.kind != JC_TENSOR))
+            return BAD("Input %u of a plan is in alias group %u, which cannot be.", i, p->inputs[i].alias);
     }
     JC_TRY(check_buffers(p, err));
     for (uint32_t i = 0; i < p->ntensors; i++)

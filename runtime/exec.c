@@ -44,6 +44,7 @@ static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *er
                                        c->rel == JC_REL_EQ ? "==" : "<=", jc_ex_text(e->plan->ex, c->b, e->arena));
     }
     jc_exec_count(e);
+    jc_exec_find_written(e);
     jc_run none;
     e->scratch = jc_run_carve(e, NULL, &none);
     jc_shape_count(e);

@@ -2,9 +2,10 @@
  * runtime/exec_args.c - a call's inputs and arguments.
  *
  * Inputs are checked against the plan under the shape (dtype, rank, dims, strides of dims longer than one) before
- * anything runs.  Kernels rely on 16-byte alignment, so a tensor that is not aligned is copied, gaps of its strides included, into
- * the frame's second block, and copied back, without the gaps, if the plan writes it.  Such a tensor must not share memory
- * with another input that is written.
+ * anything runs, and that those that the plan takes as apart are (exec_overlap.c).  Kernels rely on 16-byte alignment, so a tensor
+ * that is not aligned is copied, gaps of its strides included, into the frame's second block, and copied back, without the
+ * gaps, if the plan writes it.  Inputs of an alias group stay where they are, for a write to one shows in the others: their kernels rely
+ * on the alignment of elements alone.
  *
  * Arguments of custom operators are rebuilt for every call into the frame's scratch memory.
  */
@@ -197,7 +198,7 @@ static jitc_status check_input(jc_run *r, uint32_t i, jc_error *err) {
 /* ---- alignment ------------------------------------------------------------------------------------------------- */
 
 static bool unaligned(const jc_run *r, uint32_t i) {
-    return r->e->plan->inputs[i].type.kind == JC_TENSOR && r->s->inputs[i].hi &&
+    return r->e->plan->inputs[i].type.kind == JC_TENSOR && !r->e->plan->inputs[i].alias && r->s->inputs[i].hi &&
            (uintptr_t)r->in[i] % JC_EXEC_VEC_ALIGN != 0;
 }
 
@@ -242,6 +243,7 @@ static jitc_status align_inputs(jc_run *r, jc_error *err) {
 jitc_status jc_run_inputs(jc_run *r, jc_error *err) {
     for (uint32_t k = 0; k < nfresh(r); k++)
         JC_TRY(check_input(r, fresh(r, k), err));
+    JC_TRY(jc_run_apart(r, err));
     return align_inputs(r, err);
 }
 

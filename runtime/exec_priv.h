@@ -54,6 +54,8 @@ struct jc_exec {
     jc_module **modules;
     jc_exec_step *steps;
     const char **checks;  /* the plan's, as text */
+    uint32_t *written, nwritten; /* inputs that the plan writes */
+    uint8_t *elements;    /* by input of an alias group: bytes of the largest element that it is accessed by; else 0 */
     uint32_t nints;
     uint32_t max_kargs, max_values, max_entries, max_tensors, max_results; /* of one step */
     uint32_t dims;        /* of all inputs and tensors */
@@ -102,6 +104,10 @@ static inline size_t jc_copy_bytes(int64_t lo, int64_t hi, size_t *before) {
     *before = ((size_t)-lo + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
     return *before + ((size_t)hi + JC_EXEC_ALIGN - 1) / JC_EXEC_ALIGN * JC_EXEC_ALIGN;
 }
+
+/* exec_overlap.c */
+void jc_exec_find_written(jc_exec *e);                 /* fills e->written; allocates from the arena */
+jitc_status jc_run_apart(jc_run *r, jc_error *err);    /* no written input shares bytes with one that the plan takes as apart from it */
 
 /* exec_args.c */
 uint32_t jc_exec_count(jc_exec *e);  /* fills e->steps and the sizes that follow from the plan */

@@ -210,7 +210,7 @@ static jc_type strided(jc_type t, const jc_expr *st0, const jc_expr *st1) {
 }
 
 static uint32_t input(jc_type t, bool written) {
-    b.inputs[b.plan.ninputs] = (jc_plan_input){ t, written };
+    b.inputs[b.plan.ninputs] = (jc_plan_input){ .type = t, .written = written };
     return b.plan.ninputs++;
 }
 

@@ -97,7 +97,7 @@ static void fill_param(const jitc_executable *x, uint32_t i, jitc_executable_par
     out->rank = v->type.rank;
     out->dims = texts(g, v->type.dims, v->type.rank);
     out->strides = strides_of(g, &v->type);
-    out->alignment = JC_EXEC_VEC_ALIGN;
+    out->alignment = v->alias ? jc_dtypes[v->type.dtype].size : JC_EXEC_VEC_ALIGN;
 }
 
 typedef struct write_scan {

@@ -97,6 +97,7 @@ static LLVMValueRef concat(jc_emit *e, LLVMValueRef *parts, unsigned n) {
 
 static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned n, unsigned align) {
     jc_dtype dtype = e->k->args[arg].dtype;
+    align = e->k->args[arg].loose ? 1 : align;
     unsigned size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype), type = jc_vec_of(element, part);
     LLVMValueRef parts[1024] = { NULL };
@@ -114,6 +115,7 @@ LLVMValueRef jc_load_run(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned 
 
 static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align) {
     jc_dtype dtype = e->k->args[arg].dtype;
+    align = e->k->args[arg].loose ? 1 : align;
     unsigned n = jc_width_of(LLVMTypeOf(v)), size = jc_dtypes[dtype].size, part = part_of(e, n, align, size);
     LLVMTypeRef element = jc_memory_type(e, dtype);
     unsigned bytes = alignment(part, align, size);

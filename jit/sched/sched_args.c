@@ -49,7 +49,9 @@ uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written)
             return g->ptrs.at[i].arg;
         }
     uint16_t arg = (uint16_t)g->args.n;
-    jc_push(g->s->arena, &g->args, ((jc_karg){ .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written }));
+    jc_karg a = { .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written };
+    a.loose = jc_set_has(g->s->aliased, store); /* what may touch another cannot be copied to where it is aligned */
+    jc_push(g->s->arena, &g->args, a);
     jc_push(g->s->arena, &g->ptrs, ((jc_gen_ptr){ store, dtype, arg }));
     if (jc_dtypes[dtype].size < g->small)
         g->small = jc_dtypes[dtype].size;

@@ -85,7 +85,7 @@ static bool short_k(const jc_kernel *k) {
 static bool tensor_cores(jc_sched *s, const jc_kernel *k) {
     const jc_karg *a = &k->args[k->a.arg], *b = &k->args[k->b.arg];
     bool narrow = (a->dtype == JC_BF16 || a->dtype == JC_F16) && short_k(k);
-    return jc_target_schedule_facts(&s->options->target)->tensor_cores && narrow && a->dtype == b->dtype &&
+    return jc_target_schedule_facts(&s->options->target)->tensor_cores && !a->loose && !b->loose && narrow && a->dtype == b->dtype &&
            jc_ex_is(k->a.kstride, 1) && jc_ex_is(k->b.kstride, 1) && jc_ex_divisor(k->ex, k->a.row) % 8 == 0 &&
            jc_ex_divisor(k->ex, k->b.row) % 8 == 0 && jc_ex_divisor(k->ex, k->k) % 8 == 0;
 }

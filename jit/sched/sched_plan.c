@@ -254,7 +254,7 @@ static void add_inputs(jc_sched *s) {
     p->inputs = JC_NEWN(s->arena, jc_plan_input, p->ninputs);
     for (uint32_t i = 0; i < p->ninputs; i++)
         p->inputs[i] = (jc_plan_input){ type_to_plan(s, &s->f->params[i]->type),
-                                        s->last_write[s->f->params[i]->id] >= 0 };
+                                        s->last_write[s->f->params[i]->id] >= 0, s->f->params[i]->alias };
 }
 
 static jitc_status add_output(jc_sched *s, const jc_arg *a, jc_plan_output *out) {
