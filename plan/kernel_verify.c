@@ -218,10 +218,22 @@ static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err) {
     return in->op == JC_T_ROUND ? check_round(k, i, err) : JITC_OK;
 }
 
+/* Points run in no order, so what one loads through an argument that is written must be what it stores itself. */
+static jitc_status check_in_place(const jc_kernel *k, uint32_t i, jc_error *err) {
+    const jc_instr *in = &k->tape[i];
+    bool own = in->op != JC_T_LOAD || !k->args[in->arg].written;
+    for (uint32_t j = 0; j < k->ninstrs && !own; j++)
+        own = k->tape[j].op == JC_T_STORE && k->tape[j].arg == in->arg && k->tape[j].index == in->index;
+    return own ? JITC_OK
+               : BAD("Instruction %u of a kernel loads through argument %u, which the kernel writes, at an index that it does not store "
+                     "to: other points may have written there, or not yet.", i, in->arg);
+}
+
 static jitc_status check_tape(const jc_kernel *k, jc_error *err) {
     uint32_t stores = 0;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         JC_TRY(check_instr(k, i, err));
+        JC_TRY(check_in_place(k, i, err));
         stores += k->tape[i].op == JC_T_STORE;
     }
     return stores ? JITC_OK : BAD("A kernel stores nothing, so there is no use in running it.");
@@ -234,6 +246,8 @@ static jitc_status check_operand(const jc_kernel *k, const jc_operand *o, unsign
     uint32_t loops = ((1u << k->rank) - 1) & ~(1u << other);
     if (o->arg >= k->nargs || k->args[o->arg].kind != JC_KARG_PTR)
         return BAD("Operand %s of a product kernel is argument %u, which is no pointer.", what, o->arg);
+    if (k->args[o->arg].written)
+        return BAD("Operand %s of a product kernel is argument %u, which the kernel writes.", what, o->arg);
     JC_TRY(check_expr(k, o->row, loops, 0, "row of operand in argument", o->arg, err));
     return check_expr(k, o->kstride, 0, 0, "kstride of operand in argument", o->arg, err);
 }

@@ -4,7 +4,7 @@ JC_COMMON_LIBS += plan/libplan.la
 plan_libplan_la_SOURCES = \
 	plan/artifact.c \
 	plan/kernel.c plan/kernel.h plan/kernel_print.c plan/kernel_verify.c \
-	plan/plan.c plan/plan.h plan/plan_print.c plan/plan_verify.c \
+	plan/plan.c plan/plan.h plan/plan_flow.c plan/plan_print.c plan/plan_verify.c \
 	plan/target.c plan/target.h
 
 check_PROGRAMS += tests/check_plan

@@ -8,7 +8,7 @@
  *   nsyms, then per symbol     lo, hi, divisor
  *   nslots, nescapes
  *   ninputs, then per input    written (byte), alias, type
- *   nbuffers, ...              slot + 1 or 0, escape + 1 or 0, bytes
+ *   nbuffers, ...              undefined (byte), slot + 1 or 0, escape + 1 or 0, bytes
  *   ntensors, ...              home (byte), index, offset, type
  *   nkernels, ...              key, family (byte), threads, shared
  *   nsteps, ...                kind (byte), line, and a launch or a call
@@ -72,7 +72,11 @@ static uint8_t family_of(const jc_plan_kernel *k) {
 static void put_karg(const jc_plan_karg *a, jc_bytes *out) {
     jc_put_u8(out, a->kind);
     if (a->kind == JC_KARG_PTR) {
+        jc_put_u8(out, a->access);
         jc_put_var(out, a->tensor);
+        jc_put_var(out, a->nparts);
+        for (uint32_t i = 0; i < a->nparts; i++)
+            jc_put_var(out, a->parts[i]);
         return;
     }
     put_opt(a->input, out);
@@ -159,6 +163,7 @@ static void put_memory(const jc_plan *p, jc_bytes *out) {
     }
     jc_put_var(out, p->nbuffers);
     for (uint32_t i = 0; i < p->nbuffers; i++) {
+        jc_put_u8(out, p->buffers[i].undefined);
         put_opt(p->buffers[i].slot, out);
         put_opt(p->buffers[i].escape, out);
         jc_ex_encode(p->buffers[i].bytes, out);
@@ -298,9 +303,10 @@ static void get_memory(source *s) {
         p->inputs[i].alias = get_upto(s, UINT32_MAX);
         get_type(s, &p->inputs[i].type);
     }
-    p->nbuffers = get_n(s, 3);
+    p->nbuffers = get_n(s, 4);
     p->buffers = JC_NEWN(s->arena, jc_plan_buffer, p->nbuffers);
     for (uint32_t i = 0; i < p->nbuffers && !s->r.bad; i++) {
+        p->buffers[i].undefined = get_byte_below(s, 2);
         p->buffers[i].slot = get_opt(s);
         p->buffers[i].escape = get_opt(s);
         p->buffers[i].bytes = get_expr(s);
@@ -334,7 +340,12 @@ static void get_karg(source *s, jc_plan_karg *a) {
     a->input = JC_PLAN_NONE;
     a->kind = get_byte_below(s, JC_KARG_F64 + 1);
     if (a->kind == JC_KARG_PTR) {
+        a->access = get_byte_below(s, 4);
         a->tensor = get_upto(s, UINT32_MAX);
+        a->nparts = get_n(s, 1);
+        a->parts = JC_NEWN(s->arena, uint32_t, a->nparts);
+        for (uint32_t i = 0; i < a->nparts && !s->r.bad; i++)
+            a->parts[i] = get_upto(s, UINT32_MAX);
         return;
     }
     a->input = get_opt(s);

@@ -30,6 +30,7 @@ typedef struct jc_plan_buffer {
     const jc_expr *bytes;
     uint32_t slot;     /* of the arena, or JC_PLAN_NONE when it escapes */
     uint32_t escape;   /* block supplied by the caller, or JC_PLAN_NONE */
+    bool undefined;    /* the graph lets somebody see what nobody wrote there */
 } jc_plan_buffer;
 
 typedef enum jc_plan_home { JC_HOME_INPUT, JC_HOME_BUFFER } jc_plan_home;
@@ -48,9 +49,13 @@ typedef enum jc_step_kind {
 } jc_step_kind;
 
 /* An argument of a launch, in the kernel's order. */
+enum { JC_KARG_READS = 1, JC_KARG_WRITES = 2 };
 typedef struct jc_plan_karg {
     uint8_t kind;        /* jc_karg_kind */
-    uint32_t tensor;     /* PTR: tensor (its offset is added to the pointer) */
+    uint8_t access;      /* PTR: what the kernel does through it */
+    uint32_t tensor;     /* PTR: tensor (its offset is added to the pointer); what is read lies in it */
+    uint32_t nparts;     /* PTR that is written: the tensors, of the same home, that are written in whole */
+    uint32_t *parts;
     const jc_expr *expr; /* I64 */
     uint32_t input;      /* I64, F64 from a lifted literal: the input; else JC_PLAN_NONE */
     double f;            /* F64 constant */
@@ -128,6 +133,8 @@ typedef struct jc_plan {
 /* The input that output I is a view of, or is; JC_PLAN_NONE: none. */
 uint32_t jc_plan_viewed(const jc_plan *p, uint32_t i);
 jitc_status jc_plan_verify(const jc_plan *p, jc_error *err);
+/* Its last part (plan/plan_flow.c), on a plan of which all else holds: no step reads what nothing wrote, or what it may be writing. */
+jitc_status jc_plan_flow(const jc_plan *p, jc_error *err);
 void jc_plan_print(const jc_plan *p, jc_bytes *out);
 void jc_plan_encode(const jc_plan *p, jc_bytes *out);
 /* Bytes may be hostile: JITC_E_INPUT; a decoded plan has passed jc_plan_verify. */

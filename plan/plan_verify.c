@@ -171,9 +171,12 @@ static bool is_input_of(const jc_plan *p, uint32_t input, unsigned kinds) {
 static jitc_status check_karg(const jc_plan *p, const jc_plan_karg *a, uint32_t step, uint32_t i, jc_error *err) {
     switch (a->kind) {
     case JC_KARG_PTR:
-        if (a->tensor < p->ntensors)
-            return JITC_OK;
-        break;
+        if (a->tensor >= p->ntensors || !a->access || !(a->access & JC_KARG_WRITES) != !a->nparts)
+            break;
+        for (uint32_t k = 0; k < a->nparts; k++)
+            if (a->parts[k] >= p->ntensors)
+                return BAD("Step %u of a plan writes tensor %u of %u.", step, a->parts[k], p->ntensors);
+        return JITC_OK;
     case JC_KARG_I64:
         if (a->input == JC_PLAN_NONE)
             return check_expr(p, a->expr, "argument of launch, step", step, err);
@@ -316,7 +319,7 @@ static jitc_status check_same_args(const jc_plan *p, uint32_t *first, jc_error *
         const jc_plan_step *f = &p->steps[first[s->kernel]];
         bool same = f->nkargs == s->nkargs;
         for (uint32_t j = 0; same && j < s->nkargs; j++)
-            same = f->kargs[j].kind == s->kargs[j].kind;
+            same = f->kargs[j].kind == s->kargs[j].kind && f->kargs[j].access == s->kargs[j].access;
         if (!same)
             return BAD("Steps %u and %u of a plan launch kernel %u with arguments that differ in number or kind.",
                        first[s->kernel], i, s->kernel);
@@ -392,5 +395,5 @@ jitc_status jc_plan_verify(const jc_plan *p, jc_error *err) {
         JC_TRY(check_expr(p, p->checks[i].a, "check", i, err));
         JC_TRY(check_expr(p, p->checks[i].b, "check", i, err));
     }
-    return JITC_OK;
+    return jc_plan_flow(p, err);
 }

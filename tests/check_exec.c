@@ -225,7 +225,7 @@ static uint32_t tensor(uint8_t home, uint32_t index, int64_t offset, jc_type t) 
 
 /* SLOT NONE: it escapes. */
 static uint32_t buffer(const jc_expr *bytes, uint32_t slot) {
-    b.buffers[b.plan.nbuffers] = (jc_plan_buffer){ bytes, slot, slot == NONE ? b.plan.nescapes++ : NONE };
+    b.buffers[b.plan.nbuffers] = (jc_plan_buffer){ bytes, slot, slot == NONE ? b.plan.nescapes++ : NONE, false };
     if (slot != NONE && slot >= b.plan.nslots)
         b.plan.nslots = slot + 1;
     return b.plan.nbuffers++;
@@ -250,7 +250,13 @@ static uint32_t kernel(uint8_t id) {
     return b.plan.nkernels++;
 }
 
-static jc_plan_karg ptr(uint32_t t) { return (jc_plan_karg){ .kind = JC_KARG_PTR, .tensor = t, .input = NONE }; }
+static jc_plan_karg ptr(uint32_t t) {
+    return (jc_plan_karg){ .kind = JC_KARG_PTR, .access = JC_KARG_READS, .tensor = t, .input = NONE };
+}
+static jc_plan_karg out_ptr(uint32_t t) {
+    return (jc_plan_karg){ .kind = JC_KARG_PTR, .access = JC_KARG_WRITES, .tensor = t, .input = NONE, .nparts = 1,
+                           .parts = jc_arena_memdup(arena, &t, sizeof t) };
+}
 static jc_plan_karg num(const jc_expr *e) { return (jc_plan_karg){ .kind = JC_KARG_I64, .expr = e, .input = NONE }; }
 static jc_plan_karg real(double f) { return (jc_plan_karg){ .kind = JC_KARG_F64, .f = f, .input = NONE }; }
 static jc_plan_karg num_in(uint32_t i) { return (jc_plan_karg){ .kind = JC_KARG_I64, .input = i }; }
@@ -259,10 +265,20 @@ static jc_plan_karg real_in(uint32_t i) { return (jc_plan_karg){ .kind = JC_KARG
 #define LAUNCH(k, blocks, ...)                                                                     \
     launch_((k), (blocks), (jc_plan_karg[]){ __VA_ARGS__ },                                        \
             sizeof((jc_plan_karg[]){ __VA_ARGS__ }) / sizeof(jc_plan_karg))
-static jc_plan_step *launch_(uint32_t k, const jc_expr *blocks, const jc_plan_karg *args, size_t n) {
+/* The first pointer is what the kernel writes, unless another says that it is. */
+static jc_plan_step *launch_(uint32_t k, const jc_expr *blocks, const jc_plan_karg *given, size_t n) {
     jc_plan_step *step = &b.steps[b.plan.nsteps++];
+    jc_plan_karg *args = jc_arena_memdup(arena, given, n * sizeof *given);
+    bool said = false;
+    for (size_t i = 0; i < n; i++)
+        said |= args[i].nparts > 0;
+    for (size_t i = 0; i < n && !said; i++)
+        if (args[i].kind == JC_KARG_PTR) {
+            args[i] = out_ptr(args[i].tensor);
+            said = true;
+        }
     *step = (jc_plan_step){ .kind = JC_STEP_LAUNCH, .kernel = k, .blocks = blocks, .nkargs = (uint32_t)n,
-                            .kargs = jc_arena_memdup(arena, args, n * sizeof *args) };
+                            .kargs = args };
     return step;
 }
 
@@ -468,6 +484,7 @@ START_TEST(outputs_of_every_kind) {
     uint32_t x = input(t, false), name = scalar(JC_NAME, NULL), n = scalar(JC_INT, NULL);
     uint32_t base = in_buffer(t, NONE);
     b.outputs[0].undefined = true;
+    b.buffers[b.tensors[base].index].undefined = true; /* nothing writes it here */
     uint32_t view = tensor(JC_HOME_BUFFER, b.tensors[base].index, 2, row);
     uint32_t of_input = tensor(JC_HOME_INPUT, x, 4, strided(type_(JC_F32, 2, n_(2), n_(2)), n_(1), n_(2)));
     output(JC_OUT_INPUT, x, NULL);
@@ -1115,7 +1132,7 @@ static jitc_status run_object(jc_device *d, const char *object, int64_t n, bool 
     static _Alignas(256) float in_memory[200000], out_memory[200000];
     jc_type t = type_(JC_F32, 1, s0, NULL);
     uint32_t x = in_input(input(t, false)), out = in_buffer(t, NONE);
-    LAUNCH(kernel(0), jc_ex_cdiv(ex, s0, n_(64)), ptr(x), ptr(out), num(s0));
+    LAUNCH(kernel(0), jc_ex_cdiv(ex, s0, n_(64)), ptr(x), out_ptr(out), num(s0));
     output(JC_OUT_TENSOR, out, NULL);
     jc_bytes plan = JC_BYTES(arena), bytes = JC_BYTES(arena);
     jc_code code = { .key = b.kernels[0].key, .kind = JC_CODE_OBJECT };

@@ -536,10 +536,10 @@ static void sample_memory(jc_plan *p, const jc_expr *s0) {
     p->nescapes = 2;
     p->nbuffers = 4;
     p->buffers = JC_NEWN(arena, jc_plan_buffer, 4);
-    p->buffers[0] = (jc_plan_buffer){ PMUL(PINT(1024), s0), 0, JC_PLAN_NONE };
-    p->buffers[1] = (jc_plan_buffer){ PMUL(PINT(1024), s0), JC_PLAN_NONE, 1 };
-    p->buffers[2] = (jc_plan_buffer){ PINT(64), 0, JC_PLAN_NONE };
-    p->buffers[3] = (jc_plan_buffer){ PINT(40), JC_PLAN_NONE, 0 };
+    p->buffers[0] = (jc_plan_buffer){ PMUL(PINT(1024), s0), 0, JC_PLAN_NONE, false };
+    p->buffers[1] = (jc_plan_buffer){ PMUL(PINT(1024), s0), JC_PLAN_NONE, 1, false };
+    p->buffers[2] = (jc_plan_buffer){ PINT(64), 0, JC_PLAN_NONE, false };
+    p->buffers[3] = (jc_plan_buffer){ PINT(40), JC_PLAN_NONE, 0, true };
 
     const jc_expr **strides = JC_NEWN(arena, const jc_expr *, 2);
     strides[0] = PINT(512);
@@ -567,8 +567,10 @@ static void sample_launches(jc_plan *p, const jc_expr *s0) {
     jc_plan_step *l = &p->steps[0], *g = &p->steps[1];
     *l = (jc_plan_step){ .kind = JC_STEP_LAUNCH, .line = 12, .kernel = 0, .blocks = s0, .nkargs = 6 };
     l->kargs = JC_NEWN(arena, jc_plan_karg, 6);
-    l->kargs[0] = (jc_plan_karg){ .kind = JC_KARG_PTR, .tensor = 0, .input = JC_PLAN_NONE };
-    l->kargs[1] = (jc_plan_karg){ .kind = JC_KARG_PTR, .tensor = 2, .input = JC_PLAN_NONE };
+    static uint32_t part = 2;
+    l->kargs[0] = (jc_plan_karg){ .kind = JC_KARG_PTR, .access = JC_KARG_READS, .tensor = 0, .input = JC_PLAN_NONE };
+    l->kargs[1] = (jc_plan_karg){ .kind = JC_KARG_PTR, .access = JC_KARG_WRITES, .tensor = 2, .input = JC_PLAN_NONE,
+                                  .nparts = 1, .parts = &part };
     l->kargs[2] = (jc_plan_karg){ .kind = JC_KARG_I64, .expr = s0, .input = JC_PLAN_NONE };
     l->kargs[3] = (jc_plan_karg){ .kind = JC_KARG_I64, .input = 3 };
     l->kargs[4] = (jc_plan_karg){ .kind = JC_KARG_F64, .f = 1e-5, .input = JC_PLAN_NONE };
@@ -761,6 +763,24 @@ SPOIL(karg_expr, p->steps[0].kargs[2].expr = NULL;)
 SPOIL(karg_input, p->steps[0].kargs[3].input = 7;)
 SPOIL(karg_input_kind, p->steps[0].kargs[3].input = 4;)
 SPOIL(karg_float_input, p->steps[0].kargs[5].input = 3;)
+SPOIL(karg_access, p->steps[0].kargs[0].access = 0;)
+SPOIL(karg_parts, p->steps[0].kargs[1].nparts = 0;)
+SPOIL(karg_part, p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1); p->steps[0].kargs[1].parts[0] = 6;)
+SPOIL(karg_part_elsewhere, p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1); p->steps[0].kargs[1].parts[0] = 3;)
+SPOIL(input_alias, p->inputs[0].alias = 8;)
+SPOIL(input_alias_of_name, p->inputs[2].alias = 1;)
+SPOIL(reads_unwritten, p->steps[0].kargs[0].tensor = 3;)
+SPOIL(reads_before, jc_plan_step first = p->steps[0]; /* a kernel reads what the next one writes */
+      first.kargs = jc_arena_memdup(arena, first.kargs, 6 * sizeof(jc_plan_karg));
+      first.kargs[0].tensor = 2; first.kargs[1].tensor = 3; first.kargs[1].parts = JC_NEWN(arena, uint32_t, 1); first.kargs[1].parts[0] = 3;
+      p->steps[1] = p->steps[0]; p->steps[0] = first;)
+SPOIL(writes_what_it_reads, p->steps[0].kargs[0].tensor = 2;)
+SPOIL(writes_the_slot_it_reads, p->steps[0].kargs[0].tensor = 4;)
+SPOIL(writes_unmarked_input, p->steps[0].kargs[1].tensor = 0; p->inputs[0].written = false; p->steps[2].writes = 4;
+      p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1); p->steps[0].kargs[0].tensor = 1;)
+SPOIL(writes_its_alias, p->inputs[0].alias = p->inputs[1].alias = 1; p->steps[0].kargs[0].tensor = 1; p->steps[0].kargs[1].tensor = 0;
+      p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1);)
+SPOIL(output_unwritten, p->buffers[3].undefined = false; p->outputs[0] = (jc_plan_output){ .kind = JC_OUT_TENSOR, .index = 5 };)
 SPOIL(karg_many, p->steps[0].nkargs = JC_KERNEL_MAX_ARGS + 1;
       p->steps[0].kargs = JC_NEWN(arena, jc_plan_karg, JC_KERNEL_MAX_ARGS + 1);)
 SPOIL(op_none, p->steps[2].op = NULL;)
@@ -840,6 +860,19 @@ static const struct {
     { karg_input, "argument 3" },
     { karg_input_kind, "argument 3" },
     { karg_float_input, "argument 5" },
+    { karg_access, "does not exist or does not fit" },
+    { karg_parts, "does not exist or does not fit" },
+    { karg_part, "writes tensor 6 of 6" },
+    { karg_part_elsewhere, "which lies elsewhere" },
+    { input_alias, "alias group 8" },
+    { input_alias_of_name, "alias group 1" },
+    { reads_unwritten, "Step 0 of a plan reads tensor 3 in buffer 1, not all of which has been written" },
+    { reads_before, "Step 0 of a plan reads tensor 2 in buffer 0, not all of which has been written" },
+    { writes_what_it_reads, "may be the same memory" },
+    { writes_the_slot_it_reads, "may be the same memory" },
+    { writes_unmarked_input, "Step 0 of a plan writes input 0, which is not marked as written" },
+    { writes_its_alias, "may be the same memory" },
+    { output_unwritten, "not all of which is written" },
     { karg_many, "arguments; 500" },
     { op_none, "namespace::name" },
     { op_empty, "namespace::name" },

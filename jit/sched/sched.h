@@ -25,6 +25,8 @@ typedef struct jc_store {
     bool input;            /* of parameter `index` */
     bool cls_written;      /* some effect writes it */
     bool filled;           /* something has written it: a root, a call */
+    bool partial;          /* made by `empty`, and not written in whole so far */
+    bool undefined;        /* read or given back while it was partial: the graph's own will */
     bool escapes;
     uint32_t index;        /* parameter, or plan buffer */
     uint32_t touch;        /* storages with one number may overlap: see jc_may_touch() */
@@ -154,6 +156,7 @@ jitc_status jc_sched_values(jc_sched *s);
 
 /* sched_group.c: puts a root into a group it may join, or into a new one. */
 void jc_sched_root(jc_sched *s, jc_root *r);
+bool jc_sched_fills(jc_sched *s, uint32_t store, const jc_type *t); /* does T, somewhere in STORE and not overlapping itself, take all of it? */
 jc_item *jc_item_new(jc_sched *s, jc_item_kind kind);
 jc_item *jc_item_of_root(jc_sched *s, jc_root *r); /* a group of R alone */
 bool jc_item_gen(jc_sched *s, jc_item *g); /* makes g->gen unless it is there; false: no kernel computes these roots */

@@ -103,10 +103,27 @@ jc_item *jc_item_of_root(jc_sched *s, jc_root *r) {
     return g;
 }
 
+/* Does a tensor of type T, without overlaps, take all of STORE? */
+bool jc_sched_fills(jc_sched *s, uint32_t store, const jc_type *t) {
+    const jc_type *all = &s->stores.at[store].owner->type;
+    return jc_dtypes[t->dtype].size == jc_dtypes[all->dtype].size &&
+           jc_ex_equal(s->ex, jc_type_numel(s->ex, t), jc_type_numel(s->ex, all)) == JC_YES;
+}
+
+static void see_contents(jc_sched *s, const jc_root *r) {
+    const jc_type t = { .kind = JC_TENSOR, .dtype = (uint8_t)r->dtype, .rank = (uint8_t)r->rank, .dims = r->dims };
+    jc_store *to = &s->stores.at[r->store];
+    for (uint32_t i = 0; i < s->stores.n; i++)
+        if (s->stores.at[i].partial && jc_set_has(r->reads, i))
+            s->stores.at[i].undefined = true;
+    to->filled = true;
+    to->partial = to->partial && !jc_sched_fills(s, r->store, &t);
+}
+
 void jc_sched_root(jc_sched *s, jc_root *r) {
     jc_set writes = jc_set_new(s), later_reads = jc_set_new(s), later_writes = jc_set_new(s);
     jc_set_add(writes, r->store);
-    s->stores.at[r->store].filled = true;
+    see_contents(s, r);
     for (size_t i = s->items.n; i-- > 0;) {
         jc_item *g = s->items.at[i];
         if (jc_sets_touch(s, r->reads, later_writes) || jc_sets_touch(s, writes, later_writes) ||

@@ -60,7 +60,7 @@ static void place_buffers(jc_sched *s) {
             bool here = st->first == at || (at == s->items.n && st->first == UINT32_MAX && st->escapes);
             if (st->input || !here)
                 continue;
-            jc_plan_buffer b = { bytes_of(s, st), JC_PLAN_NONE, JC_PLAN_NONE };
+            jc_plan_buffer b = { bytes_of(s, st), JC_PLAN_NONE, JC_PLAN_NONE, st->undefined || (st->partial && st->escapes) };
             st->index = (uint32_t)s->buffers.n;
             if (st->escapes) {
                 b.escape = s->plan->nescapes++;
@@ -132,11 +132,37 @@ static uint32_t kernel_index(jc_sched *s, jc_kernel *k) {
     return (uint32_t)s->pkernels.n - 1;
 }
 
+static bool is_read(const jc_kernel *k, uint32_t arg) {
+    bool read = jc_families[k->family].product && (k->a.arg == arg || k->b.arg == arg);
+    for (uint32_t i = 0; i < k->ninstrs && !read; i++)
+        read = k->tape[i].op == JC_T_LOAD && k->tape[i].arg == arg;
+    return read;
+}
+
+/* The tensor that a root writes. */
+static uint32_t written_by(jc_sched *s, const jc_root *r) {
+    const jc_type t = { .kind = JC_TENSOR, .dtype = (uint8_t)r->dtype, .rank = (uint8_t)r->rank, .dims = r->dims, .strides = r->strides };
+    if (jc_sched_fills(s, r->store, &t))
+        return whole(s, r->store);
+    return add_tensor(s, &s->stores.at[r->store], r->offset, &t);
+}
+
+static void add_access(jc_sched *s, const jc_gen *g, const jc_gen_ptr *p, jc_plan_karg *a) {
+    a->tensor = whole(s, p->store);
+    a->access = (is_read(g->k, p->arg) ? JC_KARG_READS : 0) | (g->k->args[p->arg].written ? JC_KARG_WRITES : 0);
+    a->parts = JC_NEWN(s->arena, uint32_t, g->item->roots.n);
+    for (size_t i = 0; i < g->item->roots.n && g->k->args[p->arg].written; i++) {
+        const jc_root *r = g->item->roots.at[i];
+        if (r->store == p->store && r->dtype == p->dtype)
+            a->parts[a->nparts++] = written_by(s, r);
+    }
+}
+
 static jc_plan_karg karg(jc_sched *s, const jc_gen *g, uint32_t arg) {
     jc_plan_karg a = { .kind = g->k->args[arg].kind, .tensor = JC_PLAN_NONE, .input = JC_PLAN_NONE };
     for (size_t i = 0; i < g->ptrs.n; i++)
         if (g->ptrs.at[i].arg == arg)
-            a.tensor = whole(s, g->ptrs.at[i].store);
+            add_access(s, g, &g->ptrs.at[i], &a);
     for (size_t i = 0; i < g->ints.n; i++)
         if (g->ints.at[i].arg == arg)
             a.expr = to_plan(s, g->ints.at[i].expr);

@@ -482,6 +482,8 @@ static void call_operand(void *user, jc_value *v) {
     if (jc_node_writes(c->item->node, c->operand)) {
         jc_set_add(c->item->writes, store);
         c->s->stores.at[store].filled = true;
+        if (jc_sched_fills(c->s, store, &v->type))
+            c->s->stores.at[store].partial = false;
     }
     c->operand++;
 }
@@ -549,7 +551,8 @@ static jitc_status on_generated(jc_sched *s, jc_node *n) {
 }
 
 static jitc_status on_empty(jc_sched *s, jc_node *n) {
-    new_store(s, n->results[0]);
+    uint32_t store = new_store(s, n->results[0]);
+    s->stores.at[store].partial = true;
     return JITC_OK;
 }
 
