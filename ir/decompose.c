@@ -169,8 +169,9 @@ static void define_softmax(copier *c, const jc_node *n, jc_value **out) {
     uint8_t dtype = n->results[0]->type.dtype;
     jc_value *x = widen(c, cast(c, operand(c, n, 0), dtype));
     jc_arg dims = jc_arg_list(c->g, &n->args[1], 1);
+    const jc_expr *one = jc_ex_int(c->g->exprs, 1);
     for (int d = 0; d < n->results[0]->type.rank; d++)
-        if (jc_ex_is(n->results[0]->type.dims[d], 0)) { /* of nothing there is no largest, but a softmax */
+        if (jc_ex_le(c->g->exprs, one, n->results[0]->type.dims[d]) == JC_NO) { /* of nothing there is no largest, but a softmax */
             out[0] = EMIT(c, clone, V(cast(c, x, dtype)));
             return;
         }

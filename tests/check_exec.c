@@ -1020,7 +1020,8 @@ static const struct {
 } target_rows[] = {
     { "sm_80", "sm_80", true },   { "sm_80", "sm_86", true },   { "sm_86", "sm_80", false }, { "sm_80", "sm_90", false },
     { "sm_90a", "sm_90a", true }, { "sm_90a", "sm_100a", false }, { "sm_90", "sm_90a", true }, { "host", "sm_80", false },
-    { "sm_80", "host", false },   { "sim", "sim", true },       { "sim:sm_90a", "sim", true }, { "sim", "host", false },
+    { "sm_80", "host", false },   { "sim", "sim", true },       { "sim:sm_90a", "sim", false }, { "sim", "host", false },
+    { "sim:sm_90a", "sim:sm_90a", true },
 };
 
 /* Which code may run where. */

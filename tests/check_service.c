@@ -252,6 +252,22 @@ START_TEST(counted) {
 }
 END_TEST
 
+/* Compiled for nothing at all: what has a value then is built. */
+START_TEST(only_nothing) {
+    static const char text[] = "class M(torch.nn.Module):\n    def forward(self, s0: \"Sym(s0)\", x: \"f32[s0]\"):\n"
+                               "        y: \"f32[s0]\" = torch.nn.functional.softmax(x, dim = -1)\n        return (y,)\n";
+    const jitc_range none = { "s0", 0, 0 };
+    int64_t shape[] = { 0 };
+    DLTensor x = { .device = { .device_type = kDLCPU }, .ndim = 1, .dtype = { kDLFloat, 32, 1 }, .shape = shape };
+    jitc_value values[] = { integer(0), { .tag = JITC_TENSOR, .tensor = &x } }, out = { 0 };
+    jitc_context *ctx = context("", NULL);
+    jitc_model *m = build(ctx, text, &none, 1);
+    ck_assert_msg(jitc_model_run(m, 0, NULL, values, 2, &out, 1) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_int_eq(out.tensor->shape[0], 0);
+    jitc_context_free(ctx);
+}
+END_TEST
+
 /* A list with one entry twice, and one symbol's own ranges before those for all. */
 START_TEST(which_ranges) {
     jitc_context *ctx = context("", NULL);
@@ -740,6 +756,7 @@ int main(void) {
     tcase_add_test(c, dispatch);
     tcase_add_test(c, counted);
     tcase_add_test(c, which_ranges);
+    tcase_add_test(c, only_nothing);
     tcase_add_test(c, product);
     tcase_add_test(c, too_many);
     tcase_add_test(c, members);
