@@ -338,7 +338,7 @@ START_TEST(executable_captured) {
     const jc_expr *s0 = jc_ex_sym(ex, jc_sym_add(ex, "s0")), *dims[] = { s0 }, *zero = jc_ex_int(ex, 0);
     jc_type t = { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = dims };
     jc_plan_input input = { .type = t };
-    jc_plan_buffer buffer = { jc_ex_mul(ex, s0, jc_ex_int(ex, 4)), JC_PLAN_NONE, 0 };
+    jc_plan_buffer buffer = { jc_ex_mul(ex, s0, jc_ex_int(ex, 4)), JC_PLAN_NONE, 0, false };
     jc_plan_tensor tensors[] = { { JC_HOME_INPUT, 0, zero, t }, { JC_HOME_BUFFER, 0, zero, t } };
     jc_plan_kernel k = kernel(0);
     jc_plan_karg kargs[] = { { .kind = JC_KARG_PTR, .tensor = 0, .input = JC_PLAN_NONE },
