@@ -2,7 +2,7 @@
  * kernels/point.c - POINT: every point of the space for itself.
  *
  * GPU: a thread takes `unroll` vectors, a block's width apart; all their loads come first.  Points past the end compute
- * point 0 and do not store, so there are no branches around loads.  Dividing a 64-bit number of a point by extents is
+ * point 0 and do not store, so there are no branches around loads but those of what the kernel writes too.  Dividing a 64-bit number of a point by extents is
  * expensive; where the number of points need not fit 31 bits, a block divides its first point once by the largest
  * product of inner extents that does fit, and threads continue in 32 bits from there.
  *

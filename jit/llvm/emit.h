@@ -119,7 +119,7 @@ typedef struct jc_env {
     jc_memo memo;
     LLVMValueRef acc;              /* ACC */
     LLVMValueRef load_if;          /* i1: nothing is loaded where it is false; NULL: always */
-    LLVMValueRef store_if;         /* i1: nothing is stored where it is false; NULL: always */
+    LLVMValueRef store_if;         /* i1: where it is false nothing is stored, or loaded through what is written; NULL: always */
 } jc_env;
 
 /* The value of X; i32 where its range is known to fit (not on the host), else i64. */

@@ -146,6 +146,15 @@ static LLVMValueRef condition(jc_env *env, bool store) {
     return NULL;
 }
 
+/* Where a load through ARG is done; NULL: everywhere.  A thread beyond the end reads the first point's elements, and drops them;
+   if the kernel writes ARG another thread may be storing there, so it must not. */
+static LLVMValueRef load_condition(jc_env *env, unsigned arg) {
+    LLVMValueRef load = condition(env, false), store = env->e->k->args[arg].written ? condition(env, true) : NULL;
+    if (load && store)
+        return LLVMBuildAnd(env->e->b, load, store, "");
+    return load ? load : store;
+}
+
 static void all_addresses(jc_env *env, uint32_t i, LLVMValueRef *at) {
     uint8_t kind = env->tape->access[i].kind;
     if (kind == JC_ACCESS_SAME || kind == JC_ACCESS_RUN)
@@ -157,7 +166,7 @@ static void all_addresses(jc_env *env, uint32_t i, LLVMValueRef *at) {
 void jc_emit_load(jc_env *env, uint32_t i) {
     jc_emit *e = env->e;
     const jc_instr *in = &e->k->tape[i];
-    LLVMValueRef at[1024], v, cond = condition(env, false);
+    LLVMValueRef at[1024], v, cond = load_condition(env, in->arg);
     all_addresses(env, i, at);
     if (cond) {
         LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
