@@ -6,8 +6,9 @@
  * product and copy waits switch to the next thread, in a seeded random order.  All memory accesses are checked
  * against the tensors and shared buffers that the launch knows; shared memory starts poisoned (0xff bytes, and a
  * shadow of "initialised" bits); asynchronous copies land only when they are waited for, at a random
- * moment before, so that a missing wait or barrier shows.  Races: a read of shared memory written by another thread
- * since the last barrier (both waited at), or the reverse, is reported.
+ * moment before, so that a missing wait or barrier shows.  Races, in shared and in global memory: a read of what another
+ * thread has written since the last barrier (both waited at), or the reverse, is reported; blocks are in no order, so
+ * what one of them writes no other may touch within a launch.
  *
  * A fault ends the launch with JITC_E_DEVICE and says kernel, block, thread, what, and how far out of bounds.
  */

@@ -2,16 +2,18 @@
  * runtime/sim_memory.c - the simulator's memory: who may touch what, and when.
  *
  * Global memory is the launch's ranges, sorted; a load has to lie in one of them, a store in one that is written.  They
- * may overlap: two arguments may be views of one buffer.
+ * may overlap: two arguments may be views of one buffer.  Ranges that are written, and those that overlap one, are
+ * watched for races (sim_watch.c).
  *
- * Shared memory has a shadow record per byte: was it written, by whom and when last, by whom and when last read, and
- * is an asynchronous copy under way.  "When" is the number of barriers that the block has passed, and of warp syncs
+ * Shared memory has a shadow record per byte: by whom and when it was last written, by whom and when last read, and
+ * is an asynchronous copy under way.  "When" is the block, the number of barriers that it has passed, and of warp syncs
  * that the thread's warp has.  Two accesses of which one writes are ordered when a barrier lies between them,
- * or both are of one warp and a warp sync does, or both are one thread's; else it is a race.
+ * or both are of one warp and a warp sync does, or both are one thread's; else it is a race.  What another block did
+ * counts as nothing, so that records need no clearing.
  *
  * An asynchronous copy lands at once, or at a later wait of its thread, or when it is waited for: at random.  From its
  * start to that wait nobody may touch its target, its own thread included; with the wait it counts as written by its
- * thread at that time, so that others need a barrier after it.
+ * thread at that time, so that others need a barrier after it.  Its source counts as read at both times.
  */
 #include "runtime/sim_priv.h"
 
@@ -26,6 +28,23 @@ static int by_start(const void *a, const void *b) {
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
+/* A range that none that is written overlaps cannot race. */
+static void find_watched(jc_sim *s) {
+    uintptr_t to = 0, from = UINTPTR_MAX; /* of written ranges: the largest end before, the smallest start after */
+    for (uint32_t i = 0; i < s->nplaces; i++) {
+        jc_sim_place *p = &s->places[i];
+        p->watched = p->written || to > p->from;
+        if (p->written && p->to > to)
+            to = p->to;
+    }
+    for (uint32_t i = s->nplaces; i-- > 0;) {
+        jc_sim_place *p = &s->places[i];
+        p->watched |= from < p->to;
+        if (p->written)
+            from = p->from;
+    }
+}
+
 bool jc_sim_memory_open(jc_sim *s) {
     const jc_sim_launch *l = s->launch;
     s->places = calloc(l->nranges + 1, sizeof *s->places);
@@ -36,13 +55,14 @@ bool jc_sim_memory_open(jc_sim *s) {
     for (uint32_t i = 0; i < l->nranges; i++) {
         uintptr_t from = (uintptr_t)l->ranges[i].at;
         if (l->ranges[i].size)
-            s->places[s->nplaces++] = (jc_sim_place){ from, from + l->ranges[i].size, 0, i, l->ranges[i].written };
+            s->places[s->nplaces++] = (jc_sim_place){ from, from + l->ranges[i].size, 0, i, l->ranges[i].written, false };
     }
     qsort(s->places, s->nplaces, sizeof *s->places, by_start);
     for (uint32_t i = 0; i < s->nplaces; i++) {
         uintptr_t before = i ? s->places[i - 1].reach : 0;
         s->places[i].reach = s->places[i].to > before ? s->places[i].to : before;
     }
+    find_watched(s);
     return true;
 }
 
@@ -50,11 +70,11 @@ void jc_sim_memory_close(jc_sim *s) {
     free(s->places);
     free(s->shared);
     free(s->shadow);
+    jc_sim_watch_close(s);
 }
 
 void jc_sim_memory_block(jc_sim *s) {
     memset(s->shared, 0xff, s->launch->shared);
-    memset(s->shadow, 0, s->launch->shared * sizeof *s->shadow);
 }
 
 bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size) {
@@ -134,68 +154,62 @@ static void report_outside(jc_sim_thread *t, const char *what, uintptr_t at, uin
 
 /* ---- shared memory ------------------------------------------------------------------------------------------------ */
 
-/* Is what thread WHO (+1) did at EPOCH and SYNC before what T does now? */
-static bool ordered(const jc_sim_thread *t, uint32_t who, uint32_t epoch, uint32_t sync) {
-    const jc_sim *s = t->sim;
-    if (!who || epoch < s->epoch || who == t->tid + 1)
-        return true;
-    if (who == JC_READ_MANY)
-        return false;
-    uint32_t warp = who & JC_READ_WARP ? who & ~JC_READ_WARP : (who - 1) / JC_WARP;
-    return warp == t->warp && sync < s->sync[warp];
+/* What was done by another block is forgotten: each has a shared memory of its own. */
+static bool is_set(const jc_sim *s, const jc_mark *m) {
+    return m->who && m->block == (uint64_t)s->block;
+}
+
+static bool ordered(const jc_sim_thread *t, const jc_mark *m) {
+    return !is_set(t->sim, m) || jc_sim_ordered(t, m);
 }
 
 static void note_read(const jc_sim_thread *t, jc_shadow *b) {
-    const jc_sim *s = t->sim;
-    if (ordered(t, b->reader, b->read_epoch, b->read_sync))
-        b->reader = (uint16_t)(t->tid + 1);
-    else if (b->reader != JC_READ_MANY) {
-        uint32_t warp = b->reader & JC_READ_WARP ? b->reader & ~JC_READ_WARP : (b->reader - 1u) / JC_WARP;
-        b->reader = warp == t->warp ? (uint16_t)(JC_READ_WARP | warp) : JC_READ_MANY;
-    }
-    b->read_epoch = s->epoch;
-    b->read_sync = s->sync[t->warp];
+    if (!is_set(t->sim, &b->read))
+        b->read.who = 0;
+    jc_sim_note_read(t, &b->read);
+}
+
+static bool pending(jc_sim_thread *t, const jc_shadow *b, uint32_t at, const char *does) {
+    if (!is_set(t->sim, &b->write) || !b->write.pending)
+        return false;
+    jc_sim_fault(t, "%s byte %u of shared memory, to which thread %u's asynchronous copy has not been waited for.", does, at,
+                 b->write.who - 1u);
+    return true;
 }
 
 /* Why T may not read byte B (AT in shared memory); true when it may. */
 static bool may_read(jc_sim_thread *t, const jc_shadow *b, uint32_t at) {
-    if (b->pending)
-        jc_sim_fault(t, "reads byte %u of shared memory, to which thread %u's asynchronous copy has not been waited for.",
-                     at, b->pending - 1u);
-    else if (!b->initialised)
+    if (pending(t, b, at, "reads"))
+        return false;
+    if (!is_set(t->sim, &b->write))
         jc_sim_fault(t, "reads byte %u of shared memory, which is uninitialised: nothing has been written there.", at);
-    else if (!ordered(t, b->writer, b->write_epoch, b->write_sync))
+    else if (!ordered(t, &b->write))
         jc_sim_fault(t, "race: reads byte %u of shared memory, which thread %u has written since the last barrier.", at,
-                     b->writer - 1u);
+                     b->write.who - 1u);
     else
         return true;
     return false;
 }
 
 static bool may_write(jc_sim_thread *t, const jc_shadow *b, uint32_t at) {
-    if (b->pending)
-        jc_sim_fault(t, "writes byte %u of shared memory, to which thread %u's asynchronous copy has not been waited for.",
-                     at, b->pending - 1u);
-    else if (!ordered(t, b->writer, b->write_epoch, b->write_sync))
+    if (pending(t, b, at, "writes"))
+        return false;
+    if (!ordered(t, &b->write))
         jc_sim_fault(t, "race: writes byte %u of shared memory, which thread %u has written since the last barrier.", at,
-                     b->writer - 1u);
-    else if (ordered(t, b->reader, b->read_epoch, b->read_sync))
+                     b->write.who - 1u);
+    else if (ordered(t, &b->read))
         return true;
-    else if (b->reader & JC_READ_WARP)
+    else if (b->read.who & JC_READ_WARP)
         jc_sim_fault(t, "race: writes byte %u of shared memory, which several threads have read since the last barrier.",
                      at);
     else
         jc_sim_fault(t, "race: writes byte %u of shared memory, which thread %u has read since the last barrier.", at,
-                     b->reader - 1u);
+                     b->read.who - 1u);
     return false;
 }
 
 static void note_write(const jc_sim_thread *t, jc_shadow *b) {
-    b->writer = (uint16_t)(t->tid + 1);
-    b->write_epoch = t->sim->epoch;
-    b->write_sync = t->sim->sync[t->warp];
-    b->initialised = true;
-    b->pending = 0;
+    b->write = jc_sim_mark(t, t->tid + 1);
 }
 
 static bool access_shared(jc_sim_thread *t, uint32_t at, uint32_t size, bool write) {
@@ -230,7 +244,10 @@ static bool check_access(jc_sim_thread *t, const char *what, const void *address
                      size, align, (size_t)(at % align));
         return false;
     }
-    return !shared || access_shared(t, (uint32_t)(at - (uintptr_t)s->shared), size, write);
+    if (shared)
+        return access_shared(t, (uint32_t)(at - (uintptr_t)s->shared), size, write);
+    const jc_sim_place *place = &s->places[s->last];
+    return !place->watched || jc_sim_watch_access(t, place, at, size, write);
 }
 
 const void *jc_sim_load(jc_sim_thread *self, const void *address, uint32_t size, uint32_t align) {
@@ -307,8 +324,9 @@ void jc_sim_cp_async(jc_sim_thread *self, void *shared, const void *global, uint
     if (!c)
         return;
     for (uint32_t i = 0; i < size; i++)
-        s->shadow[at + i].pending = (uint16_t)(self->tid + 1);
-    *c = (jc_sim_copy){ at, size, valid, global, self->committed, false };
+        s->shadow[at + i].write.pending = true;
+    const jc_sim_place *place = valid && s->places[s->last].watched ? &s->places[s->last] : NULL;
+    *c = (jc_sim_copy){ at, size, valid, global, place, self->committed, false };
     if (jc_sim_random(s, 2))
         land(self, c);
 }
@@ -324,6 +342,8 @@ void jc_sim_cp_wait(jc_sim_thread *self, int32_t pending) {
     for (; n < self->ncopies && self->copies[n].group < done; n++) {
         jc_sim_copy *c = &self->copies[n];
         land(self, c);
+        if (c->place)
+            jc_sim_watch_access(self, c->place, (uintptr_t)c->from, c->valid, false);
         for (uint32_t i = 0; i < c->size; i++)
             note_write(self, &self->sim->shadow[c->at + i]);
     }

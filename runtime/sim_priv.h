@@ -1,6 +1,6 @@
 /*
  * runtime/sim_priv.h - the simulator's parts: fibers (sim_switch.c), scheduling and barriers (sim.c), memory
- * (sim_memory.c), what a warp does together (sim_warp.c).
+ * (sim_memory.c), races in global memory (sim_watch.c), what a warp does together (sim_warp.c).
  */
 #ifndef JC_SIM_PRIV_H
 #define JC_SIM_PRIV_H
@@ -62,11 +62,15 @@ typedef enum jc_sim_state {
     JC_SIM_ENDED,
 } jc_sim_state;
 
+typedef struct jc_sim_place jc_sim_place;
+typedef struct jc_sim_chunk jc_sim_chunk;
+
 /* One cp.async that was not waited for yet. */
 typedef struct jc_sim_copy {
     uint32_t at;          /* in shared memory */
     uint32_t size, valid;
     const void *from;
+    const jc_sim_place *place; /* FROM's, where it is watched */
     uint64_t group;
     bool landed;
 } jc_sim_copy;
@@ -91,24 +95,36 @@ struct jc_sim_thread {
     uint64_t committed;   /* groups */
 };
 
-/* What is known about one byte of shared memory. */
+/* Who touched a byte last, and when. */
+typedef struct jc_mark {
+    uint64_t block : 47;
+    uint64_t pending : 1; /* an asynchronous copy that WHO has not waited for */
+    uint64_t who : 16;    /* thread + 1, 0: nobody; of reads also JC_READ_WARP + warp, JC_READ_MANY, JC_READ_BLOCKS */
+    uint32_t epoch, sync; /* the block's and the warp's count of waits at that time */
+} jc_mark;
+#define JC_READ_WARP 0x8000u   /* several lanes of one warp */
+#define JC_READ_MANY 0xffffu   /* lanes of several warps of one block */
+#define JC_READ_BLOCKS 0xfffeu /* several blocks */
+
+/* What is known about a byte of memory. */
 typedef struct jc_shadow {
-    uint32_t write_epoch, write_sync; /* the block's and the warp's count of waits at the last write */
-    uint32_t read_epoch, read_sync;
-    uint16_t writer;                  /* thread + 1, 0: none */
-    uint16_t reader;                  /* thread + 1, or JC_READ_WARP + warp, or JC_READ_MANY */
-    uint16_t pending;                 /* thread + 1 whose asynchronous copy has not been waited for */
-    bool initialised;
+    jc_mark write, read;
 } jc_shadow;
-#define JC_READ_WARP 0x8000u /* several lanes of one warp */
-#define JC_READ_MANY 0xffffu /* lanes of several warps */
 
 /* A range of global memory; sorted by start. */
-typedef struct jc_sim_place {
+struct jc_sim_place {
     uintptr_t from, to, reach; /* REACH: the largest TO up to here */
     uint32_t index;            /* among the launch's ranges */
     bool written;
-} jc_sim_place;
+    bool watched;              /* it or a range that overlaps it is written */
+};
+
+/* What was touched of the watched ranges. */
+typedef struct jc_sim_watch {
+    jc_sim_chunk *chunks; /* a hash table of 1 << BITS; none when BITS is 0 */
+    size_t nchunks;
+    uint32_t bits;
+} jc_sim_watch;
 
 struct jc_sim {
     const jc_sim_launch *launch;
@@ -129,6 +145,7 @@ struct jc_sim {
 
     jc_sim_place *places;
     uint32_t nplaces, last;   /* LAST: the place of the previous access */
+    jc_sim_watch watch;
     uint8_t *shared;
     jc_shadow *shadow;
     _Alignas(64) uint8_t scratch[1024]; /* what a faulting access gets */
@@ -148,5 +165,39 @@ void jc_sim_memory_close(jc_sim *s);
 void jc_sim_memory_block(jc_sim *s);    /* poisons shared memory for a new block */
 bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size);
 void jc_sim_land_some(jc_sim_thread *t);
+
+/* sim_watch.c */
+/* Notes an access within PLACE, which is watched; false: it is a race, and the launch has faulted. */
+bool jc_sim_watch_access(jc_sim_thread *t, const jc_sim_place *place, uintptr_t at, uint32_t size, bool write);
+void jc_sim_watch_close(jc_sim *s);
+
+/* ---- order, in shared and in global memory ----------------------------------------------------------------------- */
+
+static inline jc_mark jc_sim_mark(const jc_sim_thread *t, uint32_t who) {
+    const jc_sim *s = t->sim;
+    return (jc_mark){ .block = (uint64_t)s->block, .who = who, .epoch = s->epoch, .sync = s->sync[t->warp] };
+}
+
+/* Is M, of T's block, before what T does now? A barrier lies between, or both are of one warp and a warp sync does, or both
+   are T's. */
+static inline bool jc_sim_ordered(const jc_sim_thread *t, const jc_mark *m) {
+    const jc_sim *s = t->sim;
+    if (!m->who || m->epoch < s->epoch || m->who == t->tid + 1)
+        return true;
+    if (m->who == JC_READ_MANY)
+        return false;
+    uint32_t warp = m->who & JC_READ_WARP ? m->who & ~JC_READ_WARP : (m->who - 1u) / JC_WARP;
+    return warp == t->warp && m->sync < s->sync[warp];
+}
+
+/* Joins a read by T to M, the reads of T's block. */
+static inline void jc_sim_note_read(const jc_sim_thread *t, jc_mark *m) {
+    uint32_t who = t->tid + 1;
+    if (!jc_sim_ordered(t, m)) {
+        uint32_t warp = m->who & JC_READ_WARP ? m->who & ~JC_READ_WARP : (m->who - 1u) / JC_WARP;
+        who = warp == t->warp ? JC_READ_WARP | warp : JC_READ_MANY;
+    }
+    *m = jc_sim_mark(t, who);
+}
 
 #endif

@@ -7,6 +7,7 @@
  */
 #include <check.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,32 @@ START_TEST(shuffle_swapped) {
 }
 END_TEST
 
+/* Two blocks take one row. */
+static int64_t same_block(jc_sim_thread *self) {
+    return jc_sim_block(self) & ~INT64_C(1);
+}
+
+/* Thread 7 stores its result where thread 6 does. */
+static void *beside(jc_sim_thread *self, void *address, uint32_t size, uint32_t align) {
+    uintptr_t at = (uintptr_t)address;
+    bool result = at >= (uintptr_t)y && at < (uintptr_t)y + sizeof y;
+    return jc_sim_store(self, result && jc_sim_tid(self) == 7 ? (char *)address - size : address, size, align);
+}
+
+START_TEST(results_collide) {
+    for (uint64_t seed = 0; seed < 10; seed++) {
+        jc_error err = JC_ERROR_INIT;
+        ck_assert_int_eq(run(ROWS, "jc_sim_block", (void *)same_block, seed, &err), JITC_E_DEVICE);
+        ck_assert_msg(strstr(err.message, "race: writes byte ") && strstr(err.message, "blocks run in no order"), "%s",
+                      err.message);
+        err = (jc_error)JC_ERROR_INIT;
+        ck_assert_int_eq(run(ROWS, "jc_sim_store", (void *)beside, seed, &err), JITC_E_DEVICE);
+        ck_assert_msg(strstr(err.message, "race: writes byte ") && strstr(err.message, "of this block has written"), "%s",
+                      err.message);
+    }
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("planted");
     TCase *t = tcase_create("planted");
@@ -153,6 +180,7 @@ int main(void) {
     tcase_add_test(t, barrier_removed);
     tcase_add_test(t, tail_mask_shortened);
     tcase_add_test(t, shuffle_swapped);
+    tcase_add_test(t, results_collide);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);

@@ -276,7 +276,7 @@ static void neighbours(void *const *args, T *t) {
     store_float(t, slots + tid, (float)tid);
     if (how[0])
         jc_sim_warp_sync(t);
-    store_float(t, out + tid, load_float(t, slots + other));
+    store_float(t, out + jc_sim_block(t) * 64 + tid, load_float(t, slots + other));
     if (how[0])
         jc_sim_warp_sync(t);
     store_float(t, slots + tid, 0);
@@ -285,7 +285,7 @@ static void neighbours(void *const *args, T *t) {
 START_TEST(test_warp_sync) {
     for (uint64_t seed = 0; seed < SEEDS; seed++)
         for (int row = 0; row < 3; row++) {
-            float out[64], *at = out;
+            float out[128], *at = out;
             int32_t how[2] = { row != 1, row == 2 }; /* right; no sync; a sync that does not reach the other warp */
             void *args[] = { &at, how };
             jc_sim_range range = { out, sizeof out, true };
@@ -295,8 +295,8 @@ START_TEST(test_warp_sync) {
             jitc_status status = jc_sim_run(&l, &err);
             if (row == 0) {
                 ck_assert_msg(status == JITC_OK, "%s", err.message);
-                for (int i = 0; i < 64; i++)
-                    ck_assert_float_eq(out[i], (float)(i ^ 1));
+                for (int i = 0; i < 128; i++)
+                    ck_assert_float_eq(out[i], (float)(i % 64 ^ 1));
             } else {
                 ck_assert_msg(status == JITC_E_DEVICE && strstr(err.message, "race"), "row %d: %s", row, err.message);
             }
