@@ -341,8 +341,10 @@ START_TEST(executable_captured) {
     jc_plan_buffer buffer = { jc_ex_mul(ex, s0, jc_ex_int(ex, 4)), JC_PLAN_NONE, 0, false };
     jc_plan_tensor tensors[] = { { JC_HOME_INPUT, 0, zero, t }, { JC_HOME_BUFFER, 0, zero, t } };
     jc_plan_kernel k = kernel(0);
-    jc_plan_karg kargs[] = { { .kind = JC_KARG_PTR, .tensor = 0, .input = JC_PLAN_NONE },
-                             { .kind = JC_KARG_PTR, .tensor = 1, .input = JC_PLAN_NONE },
+    uint32_t second = 1;
+    jc_plan_karg kargs[] = { { .kind = JC_KARG_PTR, .access = JC_KARG_READS, .tensor = 0, .input = JC_PLAN_NONE },
+                             { .kind = JC_KARG_PTR, .access = JC_KARG_WRITES, .tensor = 1, .input = JC_PLAN_NONE, .nparts = 1,
+                               .parts = &second },
                              { .kind = JC_KARG_I64, .expr = s0, .input = JC_PLAN_NONE } };
     jc_plan_step step = { .kind = JC_STEP_LAUNCH, .blocks = jc_ex_cdiv(ex, s0, jc_ex_int(ex, 64)), .nkargs = 3,
                           .kargs = kargs };

@@ -40,6 +40,7 @@ sed -e 's|^prefix=.*|prefix=${pcfiledir}/../..|' "$root/$library_dir/pkgconfig/j
 mv "$root/jitc.pc.new" "$root/$library_dir/pkgconfig/jitc.pc"
 
 for program in $(make -s --no-print-directory print-check_PROGRAMS); do
+    mkdir -p "$root/$(dirname "$program")"
     cp "$program" "$root/$program"
 done
 for program in $(make -s --no-print-directory print-noinst_PROGRAMS); do
