@@ -289,7 +289,7 @@ static bool capture(worker *w, captured *c, int64_t size) {
     jitc_value out = { .tag = JITC_NONE };
     void *graph = NULL;
     c->size = size;
-    if (cuda.capture_begin(w->stream, 0 /* global: the strictest mode */) != 0)
+    if (cuda.capture_begin(w->stream, 1 /* of this thread: the others copy and make graphs meanwhile */) != 0)
         return fail("capturing", "it does not begin");
     bool ok = library("a captured graph", run_whole(w, size, &out));
     if (cuda.capture_end(w->stream, &graph) != 0 || !ok)
