@@ -45,13 +45,13 @@ fi
 
 if wanted engine; then
     say "the example of an engine"
-    LINES_SHOWN=20 check engine examples/engine
+    LINES_SHOWN=20 check engine examples/engine cuda
 fi
 
 if wanted memcheck; then
     say "memcheck"
     sanitizer=$(command -v compute-sanitizer || echo /usr/local/cuda/bin/compute-sanitizer)
-    check memcheck_engine "$sanitizer" --tool memcheck --error-exitcode 9 examples/engine
+    check memcheck_engine "$sanitizer" --tool memcheck --error-exitcode 9 examples/engine cuda
     CK_FORK=no CK_RUN_CASE=short check memcheck_run "$sanitizer" --tool memcheck --error-exitcode 9 tests/check_run
 fi
 
