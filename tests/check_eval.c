@@ -479,6 +479,23 @@ START_TEST(bitcasts) {
 }
 END_TEST
 
+/* What was looked at as floats, or as bools, is what it was: a small negative integer is the bits of a NaN. */
+START_TEST(looks_change_nothing) {
+    static const jc_dtype looks[] = { JC_F16, JC_BF16, JC_F32, JC_F64, JC_F8E4M3FN, JC_F8E5M2, JC_B8, JC_I8 };
+    for (size_t k = 0; k < sizeof looks / sizeof *looks; k++) {
+        jc_arg given = param(JC_I64, (double[]){ -4, 6, 0x7f800001 }, DIMS(3));
+        jc_arg made = ADD(JC_OP_sub, given, number(0)), look[2];
+        look[0] = ADD(JC_OP_clone, ADD(JC_OP_bitcast, given, jc_arg_dtype(looks[k])));
+        look[1] = ADD(JC_OP_clone, ADD(JC_OP_bitcast, made, jc_arg_dtype(looks[k])));
+        GIVES(jc_dtypes[looks[k]].name, given, -4, 6, 0x7f800001);
+        GIVES(jc_dtypes[looks[k]].name, made, -4, 6, 0x7f800001);
+        for (int i = 0; i < 2 && looks[k] != JC_B8; i++)
+            GIVES("what was copied as", ADD(JC_OP_bitcast, look[i], jc_arg_dtype(JC_I64)), -4, 6, 0x7f800001);
+        GIVES("not", ADD(JC_OP_bitwise_not, given), 3, -7, -0x7f800002);
+    }
+}
+END_TEST
+
 START_TEST(joins) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4 }, DIMS(2, 2)), b = param(JC_F32, (double[]){ 5, 6 }, DIMS(2, 1));
     jc_arg none = param(JC_F32, NULL, DIMS(2, 0));
@@ -555,6 +572,9 @@ START_TEST(writes_through_bitcasts) {
     GIVES("bytes", bytes, 0, 0, 0x80, 0x3f);
     ADD(JC_OP_copy_, ADD(JC_OP_slice, bytes, number(0), number(3), number(1), number(1)), number(0x40));
     GIVES("floats", floats, 0, 4);
+    jc_arg wide = param(JC_I32, (double[]){ -4, 6 }, DIMS(2)), seen = ADD(JC_OP_bitcast, wide, jc_arg_dtype(JC_F32));
+    ADD(JC_OP_copy_, ADD(JC_OP_slice, seen, number(0), number(1), number(1), number(1)), jc_arg_float(1));
+    GIVES("beside what was written", wide, -4, 0x3f800000);
 }
 END_TEST
 
@@ -761,6 +781,7 @@ int main(void) {
     tcase_add_test(t, products);
     tcase_add_test(t, views);
     tcase_add_test(t, bitcasts);
+    tcase_add_test(t, looks_change_nothing);
     tcase_add_test(t, joins);
     tcase_add_test(t, fresh_buffers);
     tcase_add_test(t, writes_are_seen_through_views);

@@ -91,13 +91,23 @@ START_TEST(every_pattern) {
         double expected = value_of(bits, patterns[_i].exponent, patterns[_i].mantissa, patterns[_i].infinity);
         unsigned back = 0;
         jc_store_float(dtype, &back, x);
-        if (isnan(expected)) {
-            ck_assert_msg(isnan(x), "%s %x", jc_dtypes[dtype].name, bits);
-            ck_assert(isnan(jc_load_float(dtype, &back)));
-        } else {
-            ck_assert_msg(x == expected && signbit(x) == signbit(expected), "%s %x: %a", jc_dtypes[dtype].name, bits, x);
-            ck_assert_msg(back == bits, "%s %x came back as %x", jc_dtypes[dtype].name, bits, back);
-        }
+        bool equal = isnan(expected) ? isnan(x) : x == expected && signbit(x) == signbit(expected);
+        if (!equal || back != bits)
+            ck_abort_msg("%s %x: %a, came back as %x", jc_dtypes[dtype].name, bits, x, back);
+    }
+}
+END_TEST
+
+/* Bits that are no number are moved all the same; rounding makes a plain NaN of them. */
+START_TEST(bits_of_nan) {
+    static const uint32_t bits[] = { 0x7f800001, 0x7fa00000, 0x7fc00000, 0x7fffffff, 0xff800001, 0xffc00000, 0xfffffffc };
+    for (size_t k = 0; k < sizeof bits / sizeof *bits; k++) {
+        uint32_t back, rounded;
+        double x = jc_load_float(JC_F32, &bits[k]);
+        jc_store_float(JC_F32, &back, x);
+        jc_store_float(JC_F32, &rounded, jc_round_to(JC_F32, x));
+        ck_assert_msg(isnan(x) && back == bits[k], "%x came back as %x", bits[k], back);
+        ck_assert_msg(rounded == (bits[k] & 0x80000000 ? 0xffc00000 : 0x7fc00000), "%x rounded to %x", bits[k], rounded);
     }
 }
 END_TEST
@@ -110,6 +120,7 @@ int main(void) {
     tcase_add_loop_test(t, rounding, 0, ROWS(roundings));
     tcase_add_test(t, rounding_as_the_machine);
     tcase_add_loop_test(t, every_pattern, 0, ROWS(patterns));
+    tcase_add_test(t, bits_of_nan);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

@@ -97,6 +97,8 @@ static const graph_case cases[] = {
     { "slices of other bits", S "x: \"bf16[s0, 12]\", y: \"f32[s0, 2]\"",
       "w: \"f32[s0, 6]\" = x.view(torch.float32)\na: \"f32[s0, 4]\" = w[(Ellipsis, slice(2, None, None))]\nb = a * 2.0\nc: \"i16[s0, 8]\" = a.view(torch.int16)\nd: \"i16[s0, 6]\" = c[(Ellipsis, slice(2, None, None))]\n"
       "e = d + 1\nf: \"f32[s0, 4]\" = y.view(torch.bfloat16).float()\ng: \"bf16[s0, 2]\" = y.view(torch.bfloat16)[(Ellipsis, slice(2, None, None))]\nh = g.float()", "c, d, e, f, g, h", 0, NULL },
+    { "bits that are no number, moved", "x: \"i32[s0, 8]\"",
+      "a = x - 8\nb: \"f32[s0, 8]\" = a.view(torch.float32)\nc: \"f32[s0, 16]\" = torch.cat((b, b), -1)\nd: \"i32[s0, 16]\" = c.view(torch.int32)\ne = ~a", "a, d, e", 0, NULL },
     { "products and writes of other bits", "x: \"i32[s0, 8]\", y: \"f32[5, 4]\", z: \"f32[s0, 2]\"",
       "u = x * 4194304\nv: \"f32[s0, 8]\" = u.to(torch.float32)\nc: \"i32[s0, 8]\" = v.view(torch.int32)\na: \"i32[s0, 4]\" = c[(Ellipsis, slice(4, None, None))]\n"
       "b: \"f32[s0, 4]\" = a.view(torch.float32)\np: \"f32[s0, 5]\" = torch._C._nn.linear(b, y, None)\n"

@@ -7,6 +7,9 @@
  * the mantissa and the step from subnormal to normal need no cases of their own.  What runs past the largest finite
  * value is infinity where the format has one and NaN where it has none (float8_e4m3fn), which is what
  * PyTorch's casts do.
+ *
+ * Loading and storing move bits: a NaN's sign and mantissa become the top of the double's and come back, since what is a float here may
+ * be looked at as integers there.  Rounding gives the format's plain NaN.
  */
 #include <string.h>
 #include "ir/eval/eval_priv.h"
@@ -20,6 +23,9 @@ static const format formats[JC_DTYPE_COUNT] = {
     [JC_F16] = { 5, 10, true },     [JC_BF16] = { 8, 7, true },  [JC_F32] = { 8, 23, true },
     [JC_F8E4M3FN] = { 4, 3, false }, [JC_F8E5M2] = { 5, 2, true },
 };
+
+#define SIGN      (UINT64_C(1) << 63)
+#define PLAIN_NAN (UINT64_C(0x7ff8) << 48)
 
 static uint64_t bits_of(double x) {
     uint64_t u;
@@ -53,8 +59,10 @@ static uint32_t encode(const format *f, double x) {
     uint32_t sign = (uint32_t)(u >> 63) << (f->exponent + f->mantissa);
     int e = (int)(u >> 52 & 0x7ff) - 1023;
     uint64_t significand = (u & ((UINT64_C(1) << 52) - 1)) | UINT64_C(1) << 52;
-    if (x != x)
-        return sign | nan_of(f);
+    if (x != x) {
+        uint32_t payload = (uint32_t)(u >> (52 - f->mantissa)) & ((1u << f->mantissa) - 1);
+        return sign | (f->infinity && payload ? limit_of(f) | payload : nan_of(f));
+    }
     if (e == 1024)
         return sign | limit_of(f);
     int least = 2 - (1 << (f->exponent - 1)); /* exponent of the least normal value */
@@ -77,18 +85,22 @@ static double decode(const format *f, uint32_t bits) {
     uint32_t field = magnitude >> f->mantissa, mantissa = magnitude & ((1u << f->mantissa) - 1);
     int least = 2 - (1 << (f->exponent - 1));
     double x;
-    if (magnitude > limit_of(f) || (!f->infinity && magnitude == limit_of(f)))
-        x = double_of(UINT64_C(0x7ff8) << 48);
+    if (magnitude > limit_of(f))
+        x = double_of(UINT64_C(0x7ff0) << 48 | (uint64_t)mantissa << (52 - f->mantissa));
+    else if (!f->infinity && magnitude == limit_of(f))
+        x = double_of(PLAIN_NAN);
     else if (magnitude == limit_of(f))
         x = double_of(UINT64_C(0x7ff0) << 48);
     else if (field == 0)
         x = mantissa * power_of_two(least - f->mantissa);
     else
         x = (mantissa | 1u << f->mantissa) * power_of_two(least + (int)field - 1 - f->mantissa);
-    return sign ? double_of(bits_of(x) | UINT64_C(1) << 63) : x;
+    return sign ? double_of(bits_of(x) | SIGN) : x;
 }
 
 double jc_round_to(jc_dtype dtype, double x) {
+    if (x != x && formats[dtype].exponent)
+        return double_of(PLAIN_NAN | (bits_of(x) & SIGN));
     return formats[dtype].exponent ? decode(&formats[dtype], encode(&formats[dtype], x)) : x;
 }
 

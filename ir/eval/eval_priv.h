@@ -3,19 +3,23 @@
  *
  * A tensor is a view into a storage.  A storage holds its bytes as one or more *faces*: an array of doubles (or 64-bit
  * integers) per dtype it has been looked at with, of which the valid ones agree.  Reading through another dtype, as
- * `bitcast` does, makes that dtype's face from a valid one, rounding to its bytes; writing makes all others invalid.
- * Caller's memory (`raw`) is the first face of an input and is never written.
+ * `bitcast` does, makes that dtype's face from the bytes of the origin, which is `raw` or the face last written, rounding to its
+ * dtype; writing makes all others invalid.  So to look changes nothing, and a NaN keeps its bits (eval_float.c).
+ * Caller's memory (`raw`) is an input's origin and is never written.
  */
 #ifndef JC_EVAL_PRIV_H
 #define JC_EVAL_PRIV_H
 
 #include "ir/eval/eval.h"
 
+#define JC_NO_ORIGIN 0xff
+
 typedef struct jc_ev_storage {
     int64_t bytes;
     const uint8_t *raw;            /* an input's or an operator result's bytes; NULL once something is written */
     void *face[JC_DTYPE_COUNT];    /* double * or int64_t *, by the dtype's class */
     uint32_t valid;                /* bit per dtype */
+    uint8_t origin;                /* without RAW: the dtype whose face the bytes are, or JC_NO_ORIGIN */
     bool written;                  /* by anything, or an input */
     uint8_t *bytes_out;            /* while a custom operator runs: the bytes that it sees */
 } jc_ev_storage;

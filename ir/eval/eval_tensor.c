@@ -9,6 +9,7 @@
 jc_ev_storage *jc_ev_storage_new(jc_ev *ev, int64_t bytes) {
     jc_ev_storage *st = JC_NEW(ev->arena, jc_ev_storage);
     st->bytes = bytes;
+    st->origin = JC_NO_ORIGIN;
     return st;
 }
 
@@ -26,20 +27,16 @@ static void element_from_bytes(jc_ev_storage *st, uint8_t dtype, int64_t k, cons
         ((int64_t *)st->face[dtype])[k] = jc_load_int(dtype, in);
 }
 
-static int any_valid(const jc_ev_storage *st) {
-    return st->valid ? __builtin_ctz(st->valid) : -1;
-}
-
-/* The storage's bytes in memory of their own. */
+/* The storage's bytes in memory of their own, from where they came from and not from another look at them: a look may hold
+   less than the bytes, as a bool of byte 2 does. */
 static uint8_t *own_bytes(jc_ev *ev, const jc_ev_storage *st) {
     uint8_t *out = jc_arena_alloc(ev->arena, (size_t)st->bytes);
-    int from = any_valid(st);
-    if (from >= 0) {
-        int size = jc_dtypes[from].size;
-        for (int64_t k = 0; k < st->bytes / size; k++)
-            element_to_bytes(st, (uint8_t)from, k, out + k * size);
-    } else if (st->raw) {
+    if (st->raw) {
         memcpy(out, st->raw, (size_t)st->bytes);
+    } else if (st->origin != JC_NO_ORIGIN) {
+        int size = jc_dtypes[st->origin].size;
+        for (int64_t k = 0; k < st->bytes / size; k++)
+            element_to_bytes(st, st->origin, k, out + k * size);
     }
     return out;
 }
@@ -52,11 +49,12 @@ static void *face(jc_ev *ev, jc_ev_storage *st, uint8_t dtype, bool write) {
     if (!st->face[dtype])
         st->face[dtype] = jc_arena_array(ev->arena, (size_t)count, 8);
     if (!(st->valid >> dtype & 1)) {
-        if (!st->valid && !st->raw) {
+        if (st->origin == JC_NO_ORIGIN && !st->raw) {
             for (int64_t k = 0; jc_is_float(dtype) && k < count; k++)
                 ((double *)st->face[dtype])[k] = __builtin_nan("");
+            st->origin = dtype;
         } else {
-            const uint8_t *bytes = st->valid ? own_bytes(ev, st) : st->raw;
+            const uint8_t *bytes = st->raw ? st->raw : own_bytes(ev, st);
             for (int64_t k = 0; k < count; k++)
                 element_from_bytes(st, dtype, k, bytes + k * size);
         }
@@ -64,6 +62,7 @@ static void *face(jc_ev *ev, jc_ev_storage *st, uint8_t dtype, bool write) {
     }
     if (write) {
         st->valid = 1u << dtype;
+        st->origin = dtype;
         st->raw = NULL;
         st->written = true;
     }
@@ -92,9 +91,9 @@ void jc_ev_row(jc_ev *ev, const jc_ev_tensor *t, int64_t at, int64_t stride, int
 }
 
 uint8_t *jc_ev_bytes(jc_ev *ev, const jc_ev_tensor *t, bool share) {
-    if (share && t->st->raw && !t->st->valid)
+    if (share && t->st->raw)
         return (uint8_t *)t->st->raw; /* read only, by SHARE's promise */
-    if (!t->st->valid && !t->st->raw)
+    if (t->st->origin == JC_NO_ORIGIN && !t->st->raw)
         face(ev, t->st, t->dtype, false);
     return own_bytes(ev, t->st);
 }
