@@ -467,7 +467,8 @@ int main(void) {
     }
     printf("%lu calls on %s in %.0f s by %d threads at %d sizes; %d errors\n", calls, device->ops->name, seconds, THREADS, SIZES,
            atomic_load(&failed) ? 1 : 0);
-    ok = flat("resident memory", before.resident, after.resident) & flat("memory of frames", before.frames, after.frames);
+    ok = flat("resident memory", before.resident, after.resident);
+    ok &= flat("memory of frames", before.frames, after.frames);
     if (on_gpu)
         ok &= flat("memory of the GPU in use", before.used, after.used);
     ok &= !atomic_load(&failed);

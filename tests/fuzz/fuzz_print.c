@@ -30,7 +30,7 @@ typedef struct interface {
 } interface;
 
 static const char *spaces(int depth) {
-    return "                " + (16 - 4 * depth);
+    return &"                "[16 - 4 * depth];
 }
 
 static void print_param(const fz_prog *p, const fz_value *v, jc_bytes *out) {
