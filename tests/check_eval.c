@@ -496,6 +496,19 @@ START_TEST(looks_change_nothing) {
 }
 END_TEST
 
+/* Strides that mean nothing are in nobody's way: those of an empty tensor, and of a dim of one element. */
+START_TEST(bitcasts_of_any_layout) {
+    static int64_t odd[] = { 1, 1, 0 }, row[] = { 3, 1 };
+    jc_arg none = param(JC_F32, NULL, DIMS(1, 0, 2)), one = param(JC_F32, (double[]){ 1, -2 }, DIMS(1, 2));
+    inputs[none.value->index].tensor->strides = odd;
+    inputs[one.value->index].tensor->strides = row;
+    gives_n("empty", ADD(JC_OP_bitcast, none, jc_arg_dtype(JC_BF16)), NULL, 0);
+    gives_n("empty, wider", ADD(JC_OP_bitcast, none, jc_arg_dtype(JC_I64)), NULL, 0);
+    gives_n("empty, contiguous", ADD(JC_OP_bitcast, ADD(JC_OP_contiguous, none), jc_arg_dtype(JC_BF16)), NULL, 0);
+    GIVES("one row", ADD(JC_OP_bitcast, one, jc_arg_dtype(JC_I64)), -0x3fffffffc0800000);
+}
+END_TEST
+
 START_TEST(joins) {
     jc_arg a = param(JC_F32, (double[]){ 1, 2, 3, 4 }, DIMS(2, 2)), b = param(JC_F32, (double[]){ 5, 6 }, DIMS(2, 1));
     jc_arg none = param(JC_F32, NULL, DIMS(2, 0));
@@ -782,6 +795,7 @@ int main(void) {
     tcase_add_test(t, views);
     tcase_add_test(t, bitcasts);
     tcase_add_test(t, looks_change_nothing);
+    tcase_add_test(t, bitcasts_of_any_layout);
     tcase_add_test(t, joins);
     tcase_add_test(t, fresh_buffers);
     tcase_add_test(t, writes_are_seen_through_views);

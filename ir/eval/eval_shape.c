@@ -114,11 +114,14 @@ jitc_status jc_ev_expand(jc_ev *ev, const jc_node *n) {
     return JITC_OK;
 }
 
-/* The same bytes.  Where the element sizes differ the last dim is scaled, and every other stride and the offset with it. */
+/* The same bytes.  Where the element sizes differ the last dim is scaled, and every other stride and the offset with it.  What has no
+   elements lies in any way. */
 jitc_status jc_ev_bitcast(jc_ev *ev, const jc_node *n) {
     jc_ev_tensor x;
     JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &x));
     int from = jc_dtypes[x.dtype].size, to = jc_dtypes[n->args[1].dtype].size, last = x.rank - 1;
+    if (jc_ev_numel(&x) == 0)
+        jc_ev_row_major(&x);
     bool fits = from == to || (last >= 0 && (x.strides[last] == 1 || x.dims[last] <= 1) &&
                                x.dims[last] * from % to == 0 && x.offset * from % to == 0);
     for (int d = 0; d < last && fits && from != to; d++) {
@@ -154,6 +157,7 @@ jitc_status jc_ev_contiguous_op(jc_ev *ev, const jc_node *n) {
     JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &x));
     if (!n->results[0]->base || !jc_ev_contiguous(&x))
         return copied(ev, n, &x);
+    jc_ev_row_major(&x); /* where strides mean nothing they need not be that: in an empty tensor, or for a dim of one element */
     *jc_ev_result(ev, n, 0) = x;
     return JITC_OK;
 }
