@@ -194,6 +194,24 @@ START_TEST(slots) {
 }
 END_TEST
 
+/* An operand that became real after its user was made is loaded: its buffer is in use until then, and its kernel has run.  Here a
+   product realises A, which the copy of B then reads; were that not seen, the copy's kernel would be given A's memory to write D to. */
+START_TEST(what_became_real_is_read) {
+    static const graph_case c = { "late", "x: \"bf16[7]\", w: \"bf16[7, 7]\", p: \"bf16[7]\"",
+                                  "a = x - 2.5\nb = a.to(torch.float64)\nl: \"bf16[7]\" = torch._C._nn.linear(a, w, p)\n"
+                                  "c: \"bf16[7]\" = p.copy_(b)\nd: \"bf16[7]\" = c.sub_(l)", "p", 0, NULL };
+    jc_schedule s = scheduled(&c, "host");
+    ck_assert_str_eq(steps(&s), "point dot point point");
+    const jc_plan_step *product = &s.plan->steps[1], *copy = &s.plan->steps[2];
+    uint32_t a = product->kargs[1].tensor;
+    bool read = false;
+    for (uint32_t i = 0; i < copy->nkargs; i++)
+        read |= copy->kargs[i].kind == JC_KARG_PTR && copy->kargs[i].tensor == a && !(copy->kargs[i].access & JC_KARG_WRITES);
+    ck_assert(read);
+    scheduled(&c, "sm_90a");
+}
+END_TEST
+
 START_TEST(unknown_operator) {
     static const graph_case c = { "unknown", "x: \"f32[s0, 8]\"", "a = x + 1.0\ny: \"f32[s0, 8]\" = torch.frobnicate(a)", "y", 0, NULL };
     char message[2048];
@@ -212,6 +230,7 @@ int main(void) {
     tcase_add_test(t, loops_reach_their_extents);
     tcase_add_test(t, range_prunes);
     tcase_add_test(t, slots);
+    tcase_add_test(t, what_became_real_is_read);
     tcase_add_test(t, unknown_operator);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

@@ -49,7 +49,7 @@ typedef struct jc_lazy {
     uint32_t uses;         /* by nodes and outputs */
     jc_node *matmul;       /* the value holds this product's unstored sums */
     const jc_rows *rows;   /* the value holds reductions over these rows */
-    jc_set reads;          /* storages that generating it loads from */
+    jc_set reads;          /* storages that generating it loaded from when it was made */
     bool matmul_end;       /* the epilogue ends here: to be stored */
 } jc_lazy;
 

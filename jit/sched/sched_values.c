@@ -154,6 +154,18 @@ const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v) {
                           : jc_ex_fdiv(s->ex, v->offset, jc_ex_int(s->ex, own / of_base));
 }
 
+/* The storages that generating V loads from as things stand.  `lazy.reads` is what it was when V was made: an operand that became real
+   since is loaded, and has its place in the order and a life to end. */
+static void add_loads(jc_sched *s, jc_set to, jc_value *v) {
+    if (real(s, v)) {
+        jc_set_add(to, s->lazy[jc_storage(v)->id].store);
+        return;
+    }
+    for (uint32_t i = 0; v->def && i < v->def->nargs; i++)
+        if (v->def->args[i].kind == JC_ARG_VALUE && v->def->args[i].value->type.kind == JC_TENSOR)
+            add_loads(s, to, v->def->args[i].value);
+}
+
 /* A root over V's dims that stores into an owner's contiguous storage. */
 static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type *place, const jc_expr *offset) {
     jc_root *r = JC_NEW(s->arena, jc_root);
@@ -172,7 +184,7 @@ static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type
     r->matmul = real(s, v) ? NULL : l->matmul;
     r->stores = (uint32_t)s->stores.n;
     r->reads = jc_set_new(s);
-    jc_set_join(s, r->reads, l->reads);
+    add_loads(s, r->reads, v);
     r->line = v->def ? v->def->line : v->line;
     return r;
 }
