@@ -238,6 +238,35 @@ START_TEST(chained) {
 }
 END_TEST
 
+/* A piece whose symbol is only the stride of what it is given: that of a single row, or of none, says nothing, and any size that was
+   compiled for does. */
+START_TEST(stride_of_one_row) {
+    static const char wide[] = HEAD "s0: \"Sym(s0)\", s1: \"Sym(s1)\", x: \"f32[s0, s1]\"):\n"
+        "        p: \"f32[s0, 8]\" = torch.narrow(x, 1, 0, 8)\n"
+        "        y: \"f32[s0, 8]\" = torch.ops.test.cut(p)\n"
+        "        z: \"f32[s0, 8]\" = p * 2.0\n"
+        "        return (y, z)\n";
+    const jitc_range ranges[] = { { .symbol = "s1", .lo = 12, .hi = 16 }, { .symbol = "s1", .lo = 20, .hi = 20 } };
+    for (uint32_t n = 1; n <= 2; n++) {
+        jitc_model *m = build(wide, ranges, n);
+        jitc_frame *f = frame_with(m, 0);
+        for (int64_t rows = 0; rows < 3; rows++) {
+            args *a = args_of(rows);
+            int64_t shape[] = { rows, 8 }, strides[] = { COLS, 1 };
+            jitc_value in = a->in[1], out = { .tag = JITC_NONE };
+            a->xt.shape = shape;
+            a->xt.strides = strides;
+            jitc_status status = jitc_frame_run_piece(f, 2, NULL, &in, 1, &out, 1);
+            ck_assert_msg(status == JITC_OK, "%lld rows: %s", (long long)rows, jitc_context_error(ctx));
+            for (int i = 0; i < rows * 8; i++)
+                ck_assert(data(out.tensor)[i] == 2 * a->x[i / 8 * COLS + i % 8]);
+            free(a);
+        }
+        jitc_frame_free(f);
+    }
+}
+END_TEST
+
 /* Several graphs share what pieces hand on, not their results. */
 START_TEST(two_graphs) {
     jitc_graph *g[2];
@@ -1022,6 +1051,7 @@ int main(void) {
     tcase_set_timeout(c, 120);
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, chained);
+    tcase_add_test(c, stride_of_one_row);
     tcase_add_test(c, two_graphs);
     tcase_add_test(c, threads);
     tcase_add_test(c, passed_again);

@@ -152,6 +152,20 @@ static jitc_status build_graph(builder *b) {
     return JITC_OK;
 }
 
+/* The first size that the symbol's first class was compiled for.  Nothing is read at what such a symbol says, so any size would do that
+   a variant serves. */
+static void find_fallbacks(builder *b) {
+    jc_program *p = b->p;
+    p->fallbacks = JC_NEWN(b->m->arena, int64_t, p->nsyms);
+    for (uint32_t g = p->ngroups; g-- > 0;)
+        for (uint32_t i = 0; i < p->groups[g].piece->canon.nsyms; i++) {
+            const jc_expr *e = p->groups[g].syms[i];
+            const jc_interval *first = b->m->classes[p->groups[g].cls].ranges[i].at;
+            if (e->kind == JC_EX_SYM && e->sym < p->nsyms)
+                p->fallbacks[e->sym] = jc_range_first(first->lo, first->hi);
+        }
+}
+
 static void number_outputs(builder *b) {
     jc_program *p = b->p;
     p->out_site = JC_NEWN(b->m->arena, uint32_t, p->nouts);
@@ -182,6 +196,7 @@ static jitc_status build(jitc_model *m, jc_program_kind kind, uint32_t index, jc
     p->results = JC_NEWN(m->arena, jc_source, p->func->noutputs);
     p->solver = jc_solver_new(p->func, m->arena);
     JC_TRY(piece ? build_single(&b, piece, kind == JC_RUN_CLASS) : build_graph(&b));
+    find_fallbacks(&b);
     number_outputs(&b);
     p->exprs = b.exprs.at;
     p->nexprs = (uint32_t)b.exprs.n;
