@@ -91,9 +91,10 @@ static int new_storage(fz_prog *p, fz_range r, bool input) {
 
 static fz_value tensor(const fz_prog *p, uint8_t dtype, int rank, const fz_size *dims) {
     fz_value v = { .kind = JC_TENSOR, .dtype = dtype, .rank = (uint8_t)rank, .contiguous = true, .def = (int)p->stmts.n - 1 };
-    memcpy(v.dims, dims, sizeof *dims * (size_t)rank);
-    for (int d = 0; d < rank; d++)
+    for (int d = 0; d < rank; d++) { /* rank 0 has no dims to copy */
+        v.dims[d] = dims[d];
         v.order[d] = (uint8_t)d;
+    }
     return v;
 }
 
