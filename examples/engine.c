@@ -106,8 +106,9 @@ static void must(bool good, const char *what) {
 
 static float *take(size_t floats) {
     unsigned long long at = 0;
-    if (machine.gpu)
-        must(machine.cu.alloc(&at, floats * sizeof(float)) == 0, "allocating device memory");
+    if (machine.gpu) /* the context is current in the thread that asks, from here on */
+        must(machine.cu.set_current(machine.context) == 0 && machine.cu.alloc(&at, floats * sizeof(float)) == 0,
+             "allocating device memory");
     else
         at = (uintptr_t)aligned_alloc(256, (floats * sizeof(float) + 255) / 256 * 256);
     must(at != 0, "allocating");
