@@ -28,7 +28,8 @@ static jc_value *made(jc_sched *s, jc_op op, uint32_t nargs, const jc_type *type
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
                             int line) {
     const jc_expr **copy = JC_NEWN(s->arena, const jc_expr *, rank);
-    memcpy(copy, dims, rank * sizeof *copy);
+    if (rank) /* a number has no dims, and DIMS may be NULL then */
+        memcpy(copy, dims, rank * sizeof *copy);
     jc_type type = { .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank, .dims = copy };
     jc_value *v = made(s, JC_OP_full, 3, &type, line);
     v->def->args[0] = jc_arg_exprs(s->g, dims, rank);
