@@ -39,7 +39,7 @@ tests_check_exec_LDADD = $(JC_RUNTIME_TEST_LIBS)
 tests_check_cuda_api_SOURCES = tests/check_cuda_api.c
 tests_check_cuda_api_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(CUDA_CPPFLAGS)
 tests_check_cuda_api_LDADD = $(JC_RUNTIME_TEST_LIBS)
-tests_check_cuda_device_SOURCES = tests/check_cuda_device.c
+tests_check_cuda_device_SOURCES = tests/check_cuda_device.c tests/gpu_help.h
 tests_check_cuda_device_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_cuda_device_LDADD = $(JC_RUNTIME_TEST_LIBS)
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "jit/api/bundle.h"
+#include "tests/faulty_alloc.h"
 #include "tools/safetensors.h"
 
 #define ROWS 3
@@ -620,27 +621,6 @@ START_TEST(probe) {
 END_TEST
 
 /* --- memory that runs out --- */
-
-typedef struct faults {
-    long left;  /* allocations until one fails; negative: none does */
-    long alive; /* blocks */
-} faults;
-
-static void *faulty_alloc(void *user, size_t size) {
-    faults *f = user;
-    if (f->left == 0)
-        return NULL;
-    f->left -= f->left > 0;
-    void *block = malloc(size);
-    f->alive += block != NULL;
-    return block;
-}
-
-static void faulty_free(void *user, void *block, size_t size) {
-    (void)size;
-    ((faults *)user)->alive -= block != NULL;
-    free(block);
-}
 
 START_TEST(out_of_memory) {
     jitc_context *ctx = context("host", 1);

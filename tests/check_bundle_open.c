@@ -12,6 +12,7 @@
 
 #include "jit/api/bundle.h"
 #include "jit/asm/code_needs.h"
+#include "tests/faulty_alloc.h"
 
 static const char small_text[] =
     "class GraphModule(torch.nn.Module):\n"
@@ -347,27 +348,6 @@ START_TEST(hostile) {
     jitc_context_free(ctx);
 }
 END_TEST
-
-typedef struct faults {
-    long left;  /* allocations until one fails; negative: none does */
-    long alive; /* blocks */
-} faults;
-
-static void *faulty_alloc(void *user, size_t size) {
-    faults *f = user;
-    if (f->left == 0)
-        return NULL;
-    f->left -= f->left > 0;
-    void *block = malloc(size);
-    f->alive += block != NULL;
-    return block;
-}
-
-static void faulty_free(void *user, void *block, size_t size) {
-    (void)size;
-    ((faults *)user)->alive -= block != NULL;
-    free(block);
-}
 
 START_TEST(out_of_memory) {
     faults f = { .left = -1 };

@@ -16,6 +16,7 @@
 #include "plan/kernel.h"
 #include "runtime/cuda_api.h"
 #include "runtime/exec.h"
+#include "tests/gpu_help.h"
 
 #define ROWS(table) ((int)(sizeof(table) / sizeof *(table)))
 
@@ -449,19 +450,6 @@ START_TEST(memory_beside_captures) {
     cu.ctx_pop(&popped);
 }
 END_TEST
-
-static bool no_gpu(void) {
-    pid_t child = fork(); /* this process stays clear of CUDA */
-    if (child == 0) {
-        jitc_status status = jc_device_open("cuda", NULL, NULL, NULL, &d, &err);
-        if (status != JITC_OK)
-            printf("SKIP: no GPU: %s\n", err.message);
-        fflush(stdout);
-        _exit(status != JITC_OK);
-    }
-    int status = 0;
-    return waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-}
 
 int main(void) {
     if (no_gpu())

@@ -14,6 +14,7 @@
 
 #include "jit/api/model.h"
 #include "tests/cuda_help.h"
+#include "tests/gpu_help.h"
 
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 #define COLS 256
@@ -240,19 +241,6 @@ START_TEST(two_streams) {
     }
 }
 END_TEST
-
-static bool no_gpu(void) {
-    pid_t child = fork(); /* this process stays clear of CUDA */
-    if (child == 0) {
-        jitc_status status = jc_device_open("cuda", NULL, NULL, NULL, &device, &err);
-        if (status != JITC_OK)
-            printf("SKIP: no GPU: %s\n", err.message);
-        fflush(stdout);
-        _exit(status != JITC_OK);
-    }
-    int status = 0;
-    return waitpid(child, &status, 0) != child || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-}
 
 int main(void) {
     err = (jc_error)JC_ERROR_INIT;

@@ -22,7 +22,7 @@ tests_check_frame_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 
 check_PROGRAMS += tests/check_frame_cuda
 TESTS += tests/check_frame_cuda
-tests_check_frame_cuda_SOURCES = tests/check_frame_cuda.c tests/cuda_help.h
+tests_check_frame_cuda_SOURCES = tests/check_frame_cuda.c tests/cuda_help.h tests/gpu_help.h
 tests_check_frame_cuda_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_frame_cuda_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 

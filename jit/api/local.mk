@@ -23,7 +23,7 @@ jit_libjit_la_SOURCES += \
 
 check_PROGRAMS += tests/check_bundle
 TESTS += tests/check_bundle
-tests_check_bundle_SOURCES = tests/check_bundle.c tools/safetensors.c tools/safetensors.h
+tests_check_bundle_SOURCES = tests/check_bundle.c tests/faulty_alloc.h tools/safetensors.c tools/safetensors.h
 tests_check_bundle_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_bundle_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 EXTRA_tests_check_bundle_DEPENDENCIES = examples/jitc_tiny_ops.so
