@@ -77,7 +77,7 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
  */
 #define JC_TAPE_LIST(X)                                                                            \
     X(LOAD, 0, "element `index` of argument `arg`, converted to the compute type of its dtype")   \
-    X(STORE, 1, "a, rounded to the dtype of argument `arg`, to its element `index`; no result")   \
+    X(STORE, 1, "a, rounded to the dtype of argument `arg` (its bits where LOAD, SELECT and ROUND of that dtype made it), to its element `index`; no result") \
     X(FLOAT, 0, "constant `f`, of type ct")                                                       \
     X(INT, 0, "constant `i`; I64 or B1")                                                          \
     X(INDEX, 0, "the integer expression `index`: I64")                                            \

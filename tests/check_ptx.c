@@ -138,6 +138,23 @@ static kb *strided_kernel(int64_t most) {
     return b;
 }
 
+/* y[i] = x[i] < 1 ? x[i] : z[i], 8 elements a thread: whatever the dtype, bits are moved. */
+static kb *moving_kernel(jc_dtype dtype) {
+    kb *b = kb_new(JC_K_POINT, 1);
+    kb_extent(b, 0, 4096);
+    unsigned x = kb_ptr(b, dtype, false), z = kb_ptr(b, dtype, false), y = kb_ptr(b, dtype, true);
+    uint32_t v = kb_load(b, x, kb_loop(b, 0)), w = kb_load(b, z, kb_loop(b, 0));
+    uint32_t small = kb_op(b, JC_T_LT, v, kb_f(b, 1), 0);
+    kb_store(b, y, kb_loop(b, 0), kb_op(b, JC_T_SELECT, small, v, w));
+    b->k.threads = 256;
+    b->k.vec = 8;
+    return b;
+}
+
+static kb *k_move_bf16(void) { return moving_kernel(JC_BF16); }
+static kb *k_move_f16(void) { return moving_kernel(JC_F16); }
+static kb *k_move_e5m2(void) { return moving_kernel(JC_F8E5M2); }
+static kb *k_move_e4m3(void) { return moving_kernel(JC_F8E4M3FN); }
 static kb *k_stride20(void) { return strided_kernel(1 << 20); }
 static kb *k_stride64(void) { return strided_kernel(INT64_MAX); }
 
@@ -167,6 +184,10 @@ static const struct row {
                       "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "st.global.v4.b32", "shared_memory[24576]" } },
     { "mma of f16", k_mma_f16, { "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32" } },
     { "mma with dynamic shared memory", k_large, { ".extern .shared" } },
+    { "moved bf16", k_move_bf16, { "selp.b16", "!cvt.rn.bf16" } },
+    { "moved f16", k_move_f16, { "selp.b16", "!cvt.rn.f16" } },
+    { "moved f8e5m2", k_move_e5m2, { "setp.lt.f32", "!add.rn.f32", "!add.f32" } }, /* the magic number of a subnormal's rounding */
+    { "moved f8e4m3fn", k_move_e4m3, { "setp.lt.f32", "!add.rn.f32", "!add.f32" } },
     { "product of 30 bits", k_stride20, { "mul.lo.s32", "!mul.lo.s64", "!mad.lo.s64" } },
     { "stride of 64 bits", k_stride64, { "mul.lo.s64", "!ld.param.b32", "!ld.param.s32", "!ld.param.u32" } },
 };

@@ -53,6 +53,21 @@ static bool ops(jitc_context *ctx) {
            jitc_op_register(ctx, "test::negate(Tensor(a!) x) -> ()", (jitc_plain_function)negate, NULL) == JITC_OK;
 }
 
+/* Bits of NaN (signalling ones too) seen as floats of dtype D, torch.T, moved in every way there is, and looked at as integers I again.
+   FROM: below x, which is 0 to 7. */
+#define MOVES(d, t, i, it, from)                                                                                                        \
+    { "bits that are no number, moved as " d, S "x: \"" i "[s0, 8]\", y: \"" i "[s0, 8]\", k: \"i64[5]\", u: \"f32[s0, 8]\"",                    \
+      "g: \"" d "[s0, 8]\" = (x + " from ").view(torch." t ")\nh: \"" d "[s0, 8]\" = (y + " from ").view(torch." t ")\n"                   \
+      "a: \"" i "[s0, 16]\" = torch.cat((g, h), -1).view(torch." it ")\nb: \"" i "[8, s0]\" = g.t().contiguous().view(torch." it ")\n"     \
+      "c: \"" i "[s0, 2, 8]\" = torch.stack((h, g), 1).view(torch." it ")\ne: \"" i "[s0, 5]\" = g[(Ellipsis, k)].view(torch." it ")\n"    \
+      "f: \"" i "[s0, 11]\" = torch.nn.functional.pad(g, (1, 2), 'constant', 3).view(torch." it ")\n"                                      \
+      "l: \"" i "[s0, 3]\" = g[(Ellipsis, slice(1, 7, 2))].clone().view(torch." it ")\n"                                                  \
+      "m: \"" i "[s0, 8]\" = torch.where(x > 3, g, h).view(torch." it ")\nn: \"" i "[s0, 8]\" = torch.where(y > 3, 0.5, h).view(torch." it ")\n" \
+      "o: \"" i "[4, s0, 8]\" = h.expand(4, -1, -1).clone().view(torch." it ")\np: \"" i "[2, s0, 4]\" = g.reshape(-1, 2, 4).permute(1, 0, 2).clone().view(torch." it ")\n" \
+      "q = torch.empty_like(g)\nr: \"" d "[s0, 8]\" = q.copy_(h)\ns: \"" i "[s0, 8]\" = q.view(torch." it ")\n"                          \
+      "v: \"f32[s0, 1]\" = u.sum(-1, keepdim=True)\nw: \"" i "[s0, 8]\" = torch.where(v > 0.5, g, torch.where(u > v, h, g)).view(torch." it ")", \
+      "a, b, c, e, f, l, m, n, o, p, s, w", 0, NULL }
+
 static const graph_case cases[] = {
     /* pointwise */
     { "add", "x: \"f32[s0, 64]\", y: \"f32[s0, 64]\"", "z: \"f32[s0, 64]\" = x + y", "z", 0, NULL },
@@ -99,6 +114,16 @@ static const graph_case cases[] = {
       "e = d + 1\nf: \"f32[s0, 4]\" = y.view(torch.bfloat16).float()\ng: \"bf16[s0, 2]\" = y.view(torch.bfloat16)[(Ellipsis, slice(2, None, None))]\nh = g.float()", "c, d, e, f, g, h", 0, NULL },
     { "bits that are no number, moved", "x: \"i32[s0, 8]\"",
       "a = x - 8\nb: \"f32[s0, 8]\" = a.view(torch.float32)\nc: \"f32[s0, 16]\" = torch.cat((b, b), -1)\nd: \"i32[s0, 16]\" = c.view(torch.int32)\ne = ~a", "a, d, e", 0, NULL },
+    MOVES("bf16", "bfloat16", "i16", "int16", "32640"),
+    MOVES("f16", "float16", "i16", "int16", "31744"),
+    MOVES("f8e5m2", "float8_e5m2", "u8", "uint8", "120"),
+    MOVES("f8e4m3fn", "float8_e4m3fn", "u8", "uint8", "248"),
+    MOVES("f32", "float32", "i32", "int32", "2139095037"),
+    MOVES("f64", "float64", "i64", "int64", "9218868437227405309"),
+    { "bits that are no number, moved beside products", S "x: \"i16[s0, 16]\", u: \"bf16[s0, 32]\", w: \"bf16[16, 32]\"",
+      "g: \"bf16[s0, 16]\" = (x + 32640).view(torch.bfloat16)\np: \"bf16[s0, 16]\" = torch._C._nn.linear(u, w, None)\n"
+      "q: \"i16[s0, 16]\" = torch.where(p > 1000.0, p, g).view(torch.int16)\nr: \"f32[s0, 16]\" = torch._C._nn.linear(u.float(), w.float(), None)\n"
+      "t: \"i16[s0, 16]\" = torch.where(r > 1000.0, r.to(torch.bfloat16), g).view(torch.int16)", "q, t", 0, NULL },
     { "products and writes of other bits", "x: \"i32[s0, 8]\", y: \"f32[5, 4]\", z: \"f32[s0, 2]\"",
       "u = x * 4194304\nv: \"f32[s0, 8]\" = u.to(torch.float32)\nc: \"i32[s0, 8]\" = v.view(torch.int32)\na: \"i32[s0, 4]\" = c[(Ellipsis, slice(4, None, None))]\n"
       "b: \"f32[s0, 4]\" = a.view(torch.float32)\np: \"f32[s0, 5]\" = torch._C._nn.linear(b, y, None)\n"

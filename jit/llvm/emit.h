@@ -116,6 +116,7 @@ typedef struct jc_env {
     LLVMValueRef loop[JC_KERNEL_MAX_RANK]; /* i32 or i64; NULL: see `up`. Of a vector: the first point's */
     int lane;                      /* >= 0: expressions are of this point of the vector */
     LLVMValueRef *v;               /* per instruction */
+    LLVMValueRef *memory;          /* likewise: what is moved, as it lies in memory */
     jc_memo memo;
     LLVMValueRef acc;              /* ACC */
     LLVMValueRef load_if;          /* i1: nothing is loaded where it is false; NULL: always */
@@ -158,6 +159,7 @@ typedef struct jc_tape {
     bool *column;        /* the value depends on the last loop variable at all */
     bool *exact;         /* a quotient or root that may not be approximate */
     bool *late;          /* LOAD: a store to the same argument stands before it */
+    uint8_t *moved;      /* the dtype in whose memory form the value is needed too, or JC_NOT_MOVED */
     bool *stored;        /* per argument: some LOAD and some STORE use it */
     jc_access *access;   /* LOAD, STORE, INDEX */
     jc_deps *deps;       /* operands, then the instructions that the index uses */
@@ -192,6 +194,15 @@ LLVMValueRef jc_from_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
 LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
 LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
 LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef v);
+
+/* ---- moves (emit_move.c) ---- */
+#define JC_NOT_MOVED JC_DTYPE_COUNT
+/* jc_tape.moved: all instructions between a LOAD and a STORE of one small float dtype that compute nothing. */
+uint8_t *jc_find_moved(jc_emit *e);
+/* Value of instruction I as it lies in memory of DTYPE, its bits where it was only moved. */
+LLVMValueRef jc_env_memory(jc_env *env, uint32_t i, jc_dtype dtype, bool wide);
+/* What instruction I, not a LOAD, moves; nothing where it does not. */
+void jc_emit_moved(jc_env *env, uint32_t i);
 
 /* ---- mathematics (emit_math.c): f32 or f64, scalar or vector ---- */
 LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x);

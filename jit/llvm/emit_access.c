@@ -181,7 +181,7 @@ void jc_emit_load(jc_env *env, uint32_t i) {
     } else
         v = load_now(env, i, at);
     env->v[i] = jc_name_instr(e, i, jc_from_memory(e, e->k->args[in->arg].dtype, v));
-    jc_name(e, v, "v%u.memory", i);
+    env->memory[i] = jc_name(e, v, "v%u.memory", i);
 }
 
 void jc_emit_store(jc_env *env, uint32_t i) {
@@ -190,7 +190,7 @@ void jc_emit_store(jc_env *env, uint32_t i) {
     const jc_access *a = &env->tape->access[i];
     unsigned w = env->tape->w;
     LLVMValueRef at[1024], cond = condition(env, true);
-    LLVMValueRef v = jc_to_memory(e, e->k->args[in->arg].dtype, jc_env_value(env, in->a, a->kind != JC_ACCESS_SAME));
+    LLVMValueRef v = jc_env_memory(env, in->a, (jc_dtype)e->k->args[in->arg].dtype, a->kind != JC_ACCESS_SAME);
     jc_name(e, v, "p%u.value", in->arg);
     all_addresses(env, i, at);
     jc_if s;

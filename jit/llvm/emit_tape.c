@@ -141,6 +141,7 @@ void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w) {
     t->column = JC_NEWN(e->arena, bool, n);
     t->exact = JC_NEWN(e->arena, bool, n);
     t->late = JC_NEWN(e->arena, bool, n);
+    t->moved = jc_find_moved(e);
     t->stored = JC_NEWN(e->arena, bool, k->nargs);
     t->access = JC_NEWN(e->arena, jc_access, n);
     t->deps = JC_NEWN(e->arena, jc_deps, n);
@@ -173,8 +174,10 @@ void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w) {
 
 void jc_env_init(jc_env *env, jc_emit *e, jc_tape *t, jc_env *up) {
     *env = (jc_env){ .e = e, .tape = t, .up = up, .lane = -1 };
-    if (t)
+    if (t) {
         env->v = JC_NEWN(e->arena, LLVMValueRef, e->k->ninstrs);
+        env->memory = JC_NEWN(e->arena, LLVMValueRef, e->k->ninstrs);
+    }
 }
 
 static LLVMValueRef find_value(const jc_env *env, uint32_t i) {
@@ -412,6 +415,7 @@ void jc_emit_instr(jc_env *env, uint32_t i) {
         env->v[i] = ops[in->op](e, in, e->k->tape[in->a].ct, a, env->tape->exact[i]);
     }
     jc_name_instr(e, i, env->v[i]);
+    jc_emit_moved(env, i);
 }
 
 void jc_emit_loads(jc_env *env, const bool *take) {
