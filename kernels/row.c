@@ -8,7 +8,8 @@
  * a loop which loads and computes again what it needs.
  *
  * Stores happen in the first phase that can, except to arguments that the kernel also loads: these wait for the last
- * phase, after which nothing is loaded again.
+ * phase, after which nothing is loaded again.  What is stored once a row is loaded by all of the row's lanes, so before
+ * the first lane stores, they wait for each other (a shuffle orders no memory).
  *
  * A reduction goes over the thread's vector, then over the lanes of a row by shuffles, then over its warps by shared
  * memory.  Each reduction has shared memory of its own, so that one barrier is enough.
@@ -32,6 +33,7 @@ typedef struct row {
     jc_env base, env;          /* arguments; the row */
     LLVMValueRef columns, lane, warp; /* lane: in the row; warp: in the block */
     LLVMValueRef row_valid;    /* NULL: always */
+    bool loaded;               /* the row's lanes have loaded what its first one stores, and not met since */
     /* register mode */
     jc_env *chunk;
     LLVMValueRef *valid;       /* per chunk, NULL: always */
@@ -204,6 +206,7 @@ static void finish_reductions(row *r, unsigned p, LLVMValueRef *v) {
     if (!any || lanes <= 32)
         return;
     r->e->d->barrier(r->e);
+    r->loaded = false;
     for (uint32_t i = 0; i < r->k->ninstrs; i++)
         if (is_reduced_in(r, i, p))
             r->env.v[i] = name_result(r, i, from_shared(r, i));
@@ -350,9 +353,23 @@ static bool is_row_level(const row *r, uint32_t i, unsigned p) {
 
 /* Values of phase P that are the same in all columns. */
 static void row_values(row *r, unsigned p) {
+    const jc_instr *tape = r->k->tape;
     for (uint32_t i = 0; i < r->k->ninstrs; i++)
-        if (is_row_level(r, i, p) && r->k->tape[i].op != JC_T_STORE)
+        if (is_row_level(r, i, p) && tape[i].op != JC_T_STORE) {
             jc_emit_instr(&r->env, i);
+            r->loaded |= tape[i].op == JC_T_LOAD && r->vector.stored[tape[i].arg];
+        }
+}
+
+/* The lanes of each row have loaded what they load before anything is stored. */
+static void meet(row *r) {
+    if (!r->loaded || r->k->lanes == 1)
+        return;
+    if (r->k->lanes > 32)
+        r->e->d->barrier(r->e);
+    else
+        r->e->d->warp_sync(r->e);
+    r->loaded = false;
 }
 
 /* Stores of phase P that do not depend on the column: by the first lane. */
@@ -364,6 +381,7 @@ static void row_stores(row *r, unsigned p) {
         any |= is_row_level(r, i, p) && k->tape[i].op == JC_T_STORE;
     if (!any)
         return;
+    meet(r);
     jc_env one;
     jc_env_init(&one, e, &r->vector, &r->env);
     if (k->lanes > 1) {
