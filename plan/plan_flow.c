@@ -7,7 +7,8 @@
  * The second follows the steps in order and keeps, of each buffer, the bytes that were written.  Sizes depend on symbols, and which variant
  * of a product runs on a guard, so this is done with numbers: for several values of the symbols, those on both sides of each guard's
  * bounds among them.  With numbers every comparison is decided, so a plan is refused only by an example, which the message gives, and
- * a wrong order is wrong for nearly all values.  Values that the plan's own checks refuse are passed over.
+ * a wrong order is wrong for nearly all values.  Values that the plan's own checks refuse, or with which an input has a dim below 0, are
+ * passed over.
  *
  * What was written is a list of regions: a run of bytes, repeated at strides.  Regions repeated alike whose runs touch are one, and runs as long
  * as their stride are longer runs, so that the parts of a `cat`, of a `stack` and of a `pad` grow together to the whole.
@@ -339,8 +340,20 @@ static void choose(const jc_plan *p, int64_t x, int64_t *syms) {
     }
 }
 
-/* Do the plan's checks let a call with these values through? */
+/* Has T no dim below 0, as f32[s0 - 5] has for small s0? */
+static bool possible(const flow *f, const jc_type *t) {
+    int64_t n;
+    for (uint32_t d = 0; t->kind == JC_TENSOR && d < t->rank; d++)
+        if (!value(f, t->dims[d], &n) || n < 0)
+            return false;
+    return true;
+}
+
+/* Can there be a call with these values? It gives tensors of the inputs' dims, and the plan's checks let it through. */
 static bool allowed(const flow *f) {
+    for (uint32_t i = 0; i < f->p->ninputs; i++)
+        if (!possible(f, &f->p->inputs[i].type))
+            return false;
     for (uint32_t i = 0; i < f->p->nchecks; i++) {
         const jc_condition *c = &f->p->checks[i];
         int64_t a, b;
@@ -352,7 +365,7 @@ static bool allowed(const flow *f) {
 
 static jitc_status follow_all(flow *f, int64_t *syms) {
     const jc_plan *p = f->p;
-    static const int64_t usual[] = { 3, 16, 7, 32, 128, 1 }; /* the first that the checks allow */
+    static const int64_t usual[] = { 3, 16, 7, 32, 128, 1, 1024, 8192, 65536 }; /* the first that is allowed */
     int64_t trials[MOST_TRIALS];
     uint32_t n = 0;
     for (size_t i = 0; i < sizeof usual / sizeof *usual && n == 0; i++) {

@@ -55,6 +55,11 @@ static const row rows[] = {
     { { "largest of tokens", "x: \"f32[4, s0]\"", "a = x.amax(dim = -1)", "a", 0, NULL }, { "s0=1", "s0=5" }, { "s0=0" }, "1 <= s0|s0=0" },
     { { "softmax over tokens", "x: \"f32[4, s0]\"", "a = torch.nn.functional.softmax(x, dim = -1)", "a", 0, NULL }, { "s0=0", "s0=1", "s0=5" }, { 0 }, NULL },
 
+    { { "an input that small sizes do not have", S0 "x: \"f32[s0 - 5, 4]\", y: \"f32[3, 4]\"", "z: \"f32[s0 - 2, 4]\" = torch.cat((x, y), dim = 0)", "z", 0, NULL },
+      { "s0=7", "s0=5" }, { 0 }, NULL },
+    { { "an input that most sizes do not have", S0 "x: \"f32[s0 - 500, 4]\", y: \"f32[3, 4]\"", "z: \"f32[s0 - 497, 4]\" = torch.cat((x, y), dim = 0)", "z", 0, NULL },
+      { "s0=507" }, { 0 }, NULL },
+
     /* dims of 0 */
 #define NONE "e = x[(slice(None, None, None), slice(0, 0, None))]\n"
     { { "compare nothing and stack", "x: \"f32[3, 1, 8]\", y: \"f32[8]\"",
