@@ -91,6 +91,12 @@ static const graph_case cases[] = {
     { "integers", "x: \"i32[s0, 9]\", y: \"i64[s0, 9]\"", "a = x + y\nb = a * 3\nc: \"i64[s0, 9]\" = b - x\nd = c // 2\ne = c % 5", "c, d, e", 0, NULL },
     { "clamp", "x: \"f32[s0, 8]\"", "y = x.clamp(min = 1e-12)\nz: \"f32[s0, 8]\" = x.clamp(-0.5, 0.5)", "y, z", 0, NULL },
     { "rounding of integers", "x: \"i32[s0, 9]\", y: \"u8[s0, 9]\"", "a: \"i32[s0, 9]\" = torch.floor(x)\nb: \"u8[s0, 9]\" = y.ceil()\nc = a + b", "a, b, c", 0, NULL },
+    { "remainders of floats", "x: \"f32[s0, 9]\", y: \"f32[s0, 9]\", i: \"i32[s0, 9]\"",
+      "a = x % y\nb = (i * 1152921504606846976.0) % 0.375\nc = (i - 4) * 2.5\nd: \"f32[s0, 9]\" = c % -2.5\ne: \"i32[s0, 9]\" = d.view(torch.int32)\nf = c.to(torch.bfloat16)\ng: \"bf16[s0, 9]\" = f % 2.5\nh: \"i16[s0, 9]\" = g.view(torch.int16)\n"
+      "u = torch.exp(x + 1000.0)\nv = (x % u) < 2.0", "a, b, e, h, v", 0, NULL },
+    { "floats divided down", "x: \"f32[s0, 9]\", y: \"f32[s0, 9]\", i: \"i64[s0, 9]\"",
+      "a = x // y\nb = i.to(torch.float64)\nc: \"f64[s0, 9]\" = (b / 10.0) // 0.1\nd: \"f64[s0, 9]\" = (b - 4) // -0.3\ne: \"i64[s0, 9]\" = d.view(torch.int64)\nf = (b - 4.0) * 0.0\n"
+      "g: \"f64[s0, 9]\" = f // 3.0\nh: \"i64[s0, 9]\" = g.view(torch.int64)\nu = torch.exp(x + 1000.0)\nv = x // u", "a, c, e, h, v", 0, NULL },
     { "powers of integers", "x: \"i64[s0, 9]\", y: \"i8[s0, 9]\"",
       "a = x ** 3\nb: \"i8[s0, 9]\" = y ** 5\nc: \"i64[s0, 9]\" = torch.pow(x, 0)\nd = x - 4\ne: \"i64[s0, 9]\" = torch.pow(d, y)\nf = y - 3\ng: \"i64[s0, 9]\" = torch.pow(d, f)", "a, b, c, e, g", 0, NULL },
     { "bools as numbers", "x: \"b8[s0, 9]\", y: \"b8[s0, 9]\"",
@@ -189,6 +195,8 @@ static const graph_case cases[] = {
     { "copies of sums", "x: \"f32[s0, 4, 1]\"", "a = x.amax(dim = (1, 2), keepdim = True)\nb: \"f32[s0, 1, 1]\" = a.clone()\nc = x.sum(dim = 1, keepdim = True).clone()", "b, c", 0, NULL },
     { "read before write", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 8]\" = x.clone()\nb = y + 1.0\ny *= 3.0;  imul: \"f32[s0, 8]\" = y\nz = b + imul", "z, b", 0, NULL },
     { "write input", "x: \"f32[s0, 8]\"", "a = x + 1.0\nx *= 3.0;  imul: \"f32[s0, 8]\" = x\nz = a + imul", "z", 0, NULL },
+    { "one value a row in place", "x: \"f32[s0, 8]\", y: \"f32[s0]\"", "s: \"f32[s0]\" = x.sum(dim = -1)\ny *= s;  imul: \"f32[s0]\" = y\nz = s + 1.0\nv = x * 2.0", "imul, z, v", 0, NULL },
+    { "one value a row in place, long rows", "x: \"f32[s0, 1000]\", y: \"f32[s0]\"", "s: \"f32[s0]\" = x.sum(dim = -1)\ny *= s;  imul: \"f32[s0]\" = y\nv = x * 2.0", "imul, v", 0, NULL },
     { "arange", S "x: \"f32[s0, 4]\"", "a = torch.arange(s0, dtype = torch.int64, device = device(type='cuda', index=0))\nb = a.to(torch.float32)\nc = b.unsqueeze(-1)\nz = x + c", "z", 0, NULL },
     { "masked fill", "x: \"f32[s0, 6]\", m: \"b8[s0, 6]\"", "y = x.masked_fill(m, 0)", "y", 0, NULL },
     /* order: what a kernel reads was written before */

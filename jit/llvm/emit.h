@@ -213,6 +213,8 @@ LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y);
+/* Exact, of Y's sign: what fmod gives, and Y more where that has the other sign. */
+LLVMValueRef jc_math_remainder(jc_emit *e, LLVMValueRef x, LLVMValueRef y);
 /* NaN when either is. */
 LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef jc_math_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b);

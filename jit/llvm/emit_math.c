@@ -1,7 +1,7 @@
 /*
  * jit/llvm/emit_math.c - exp, log, sin ... of f32 and f64 as straight-line code, for scalars and vectors.
  *
- * One code for all dialects, written so that it has no branch: a vector of any width goes through it at once.  Errors are
+ * One code for all dialects, written so that no element goes a way of its own: a vector of any width goes through it at once.  Errors are
  * about 2 ulp (pow of f64: about 1e-13).  Polynomials are interpolations at Chebyshev points, computed with 60 digits; the
  * error beside each is that of the polynomial alone.  Reductions:
  *   exp x   n = round(x/ln 2), e^r 2^n with r = x - n ln 2 in two parts; 2^n in two factors, so that subnormal results and
@@ -10,6 +10,7 @@
  *   sin x   r = x - n pi/2, in f64 also for f32: good up to |x| = 2^51
  *   erf x   near 0 a polynomial; else 1 - e^(-x*x) erfcx(x), erfcx a polynomial in (x-2)/(x+2)
  *   pow     2^(y log2 x) in f64 also for f32
+ * What is exact is the remainder, in f64 also for f32, by long division of the significands: the one loop here.
  */
 #include "jit/llvm/emit.h"
 
@@ -380,6 +381,73 @@ LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y) {
                                       LLVMBuildFCmp(b, LLVMRealOEQ, dy, zero, ""), "");
     v = jc_select(e, is_one, one, v);
     return m.wide ? v : LLVMBuildFPTrunc(b, v, m.f, "");
+}
+
+/* ---- remainder ------------------------------------------------------------------------------------------------ */
+
+enum { DIGIT = 11 }; /* bits of the quotient at a time: so many fit above a significand of f64 */
+
+/* |x| of BITS as SIGNIFICAND * 2^(EXPONENT - 1075), subnormal or not. */
+static void take_apart(const fmt *d, LLVMValueRef bits, LLVMValueRef *significand, LLVMValueRef *exponent) {
+    LLVMValueRef field = LLVMBuildLShr(d->b, bits, whole(d, d->mantissa), "");
+    LLVMValueRef normal = LLVMBuildICmp(d->b, LLVMIntNE, field, whole(d, 0), "");
+    LLVMValueRef fraction = LLVMBuildAnd(d->b, bits, whole(d, ((int64_t)1 << d->mantissa) - 1), "");
+    *significand = jc_select(d->e, normal, LLVMBuildOr(d->b, fraction, whole(d, (int64_t)1 << d->mantissa), ""), fraction);
+    *exponent = jc_select(d->e, normal, field, whole(d, 1));
+}
+
+static LLVMValueRef largest_lane(jc_emit *e, LLVMValueRef v) {
+    for (unsigned w = jc_width_of(LLVMTypeOf(v)); w > 1; w /= 2) {
+        LLVMValueRef a = jc_slice(e, v, 0, w / 2), b = jc_slice(e, v, w / 2, w / 2);
+        v = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b);
+    }
+    return v;
+}
+
+static LLVMValueRef smaller(const fmt *d, LLVMValueRef a, LLVMValueRef b) {
+    return jc_select(d->e, LLVMBuildICmp(d->b, LLVMIntSLT, a, b, ""), a, b);
+}
+
+/* X * 2^SHIFT modulo Y, of integers 0 <= X, 0 < Y < 2^53; SHIFT may be negative: then 0 is meant. */
+static LLVMValueRef long_division(const fmt *d, LLVMValueRef x, LLVMValueRef y, LLVMValueRef shift) {
+    jc_emit *e = d->e;
+    LLVMValueRef rest = jc_alloca(e, d->i, 1, 0, "rem.rest"), left = jc_alloca(e, d->i, 1, 0, "rem.left");
+    shift = jc_select(e, LLVMBuildICmp(d->b, LLVMIntSLT, shift, whole(d, 0), ""), whole(d, 0), shift);
+    LLVMBuildStore(d->b, LLVMBuildURem(d->b, x, y, ""), rest);
+    LLVMBuildStore(d->b, shift, left);
+    jc_for loop = jc_for_begin(e, jc_i64(e, 0), largest_lane(e, shift), jc_i64(e, DIGIT), "rem");
+    LLVMValueRef n = LLVMBuildLoad2(d->b, d->i, left, ""), r = LLVMBuildLoad2(d->b, d->i, rest, "");
+    LLVMValueRef digit = smaller(d, n, whole(d, DIGIT));
+    LLVMBuildStore(d->b, LLVMBuildURem(d->b, LLVMBuildShl(d->b, r, digit, ""), y, ""), rest);
+    LLVMBuildStore(d->b, LLVMBuildSub(d->b, n, digit, ""), left);
+    jc_for_end(e, &loop);
+    return LLVMBuildLoad2(d->b, d->i, rest, "");
+}
+
+/* fmod: X - Y * n for a whole n, of X's sign and smaller than Y. */
+static LLVMValueRef truncated(const fmt *d, LLVMValueRef x, LLVMValueRef y) {
+    LLVMValueRef ax = absolute(d, x), ay = absolute(d, y), mx, my, ex, ey;
+    take_apart(d, bits_of(d, ax), &mx, &ex);
+    take_apart(d, bits_of(d, ay), &my, &ey);
+    LLVMValueRef bad = LLVMBuildOr(d->b, LLVMBuildFCmp(d->b, LLVMRealUEQ, ax, real(d, INFINITY), ""),
+                                   LLVMBuildFCmp(d->b, LLVMRealUEQ, ay, real(d, 0), ""), "");
+    my = jc_select(d->e, bad, whole(d, 1), my);
+    LLVMValueRef shift = jc_select(d->e, bad, whole(d, 0), LLVMBuildSub(d->b, ex, ey, ""));
+    LLVMValueRef rest = LLVMBuildSIToFP(d->b, long_division(d, mx, my, shift), d->f, "");
+    LLVMValueRef v = scale(d, rest, LLVMBuildSub(d->b, ey, whole(d, d->bias + d->mantissa), ""));
+    v = jc_select(d->e, less(d, ax, ay), ax, v);
+    return jc_select(d->e, bad, real(d, NAN), copy_sign(d, v, x));
+}
+
+LLVMValueRef jc_math_remainder(jc_emit *e, LLVMValueRef x, LLVMValueRef y) {
+    fmt m = fmt_of(e, x);
+    LLVMValueRef dx = m.wide ? x : extended(e, x), dy = m.wide ? y : extended(e, y);
+    fmt d = fmt_of(e, dx);
+    LLVMValueRef r = truncated(&d, dx, dy);
+    r = m.wide ? r : LLVMBuildFPTrunc(e->b, r, m.f, "");
+    LLVMValueRef other = LLVMBuildXor(e->b, less(&m, r, real(&m, 0)), less(&m, y, real(&m, 0)), "");
+    other = LLVMBuildAnd(e->b, other, LLVMBuildFCmp(e->b, LLVMRealONE, r, real(&m, 0), ""), "");
+    return jc_select(e, other, add(&m, r, y), r);
 }
 
 /* ---- extremes ------------------------------------------------------------------------------------------------- */

@@ -308,10 +308,7 @@ OP(op_div) {
 
 OP(op_rem) {
     UNUSED;
-    if (!is_float(ct))
-        return int_divide(e, a[0], a[1], true);
-    LLVMValueRef q = jc_unary_intrinsic(e, "llvm.floor", LLVMBuildFDiv(e->b, a[0], a[1], ""));
-    return LLVMBuildFSub(e->b, a[0], LLVMBuildFMul(e->b, q, a[1], ""), "");
+    return is_float(ct) ? jc_math_remainder(e, a[0], a[1]) : int_divide(e, a[0], a[1], true);
 }
 
 OP(op_minimum) {

@@ -320,11 +320,25 @@ static uint32_t by_softplus(jc_gen *g, const jc_node *n, const at *out) {
     return softplus(g, operand(g, n, 0, out, result_ct(n)), n->args[1].f, n->args[2].f);
 }
 
+/* Floats as PyTorch divides them: the remainder is taken off first, for the quotient may round up to the next whole number. */
+static uint32_t floor_quotient(jc_gen *g, uint32_t a, uint32_t b) {
+    const jc_ct c = ct(g, a);
+    const uint32_t zero = number(g, c, 0), one = number(g, c, 1), x = op1(g, JC_T_ABS, a), y = op1(g, JC_T_ABS, b);
+    const uint32_t rest = op2(g, JC_T_REM, x, y), exact = op2(g, JC_T_DIV, op2(g, JC_T_SUB, x, rest), y);
+    uint32_t q = op1(g, JC_T_FLOOR, exact);
+    q = select(g, op2(g, JC_T_LT, number(g, c, 0.5), op2(g, JC_T_SUB, exact, q)), op2(g, JC_T_ADD, q, one), q);
+    const uint32_t below = op2(g, JC_T_XOR, op2(g, JC_T_LT, a, zero), op2(g, JC_T_LT, b, zero));
+    const uint32_t away = select(g, op2(g, JC_T_NE, rest, zero), op2(g, JC_T_ADD, q, one), q);
+    q = select(g, below, op1(g, JC_T_NEG, away), q);
+    const uint32_t plain = op2(g, JC_T_DIV, a, b); /* by 0; and the sign of a quotient of 0 */
+    q = select(g, op2(g, JC_T_EQ, q, zero), op2(g, JC_T_MUL, plain, zero), q);
+    return select(g, op2(g, JC_T_EQ, b, zero), plain, q);
+}
+
 static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
-    uint32_t q = op2(g, JC_T_DIV, a, b);
-    return c == JC_CT_I64 ? q : op1(g, JC_T_FLOOR, q);
+    return c == JC_CT_I64 ? op2(g, JC_T_DIV, a, b) : floor_quotient(g, a, b);
 }
 
 /* Integers by squaring, one bit of the exponent after the other; a negative exponent leaves of 1 and -1 something alone. */
