@@ -18,7 +18,7 @@ typedef struct equation {
     bool stride;
     bool lone;        /* nothing but the symbol */
     uint32_t nparts;  /* different symbols; 0: a number */
-    const part *parts;
+    part *parts;      /* of a stride: first those that are in few strides */
 } equation;
 
 typedef struct parameter {
@@ -78,6 +78,25 @@ static void add_param(jc_exprs *exprs, parameter *p, const jc_value *v, jc_arena
         p->symbols |= all.at[i].nparts > 0;
 }
 
+/* Where all but one symbol of a stride are set to something small, it is the one that fewer others depend on. */
+static void order_parts(jc_solver *s, jc_arena *arena) {
+    uint32_t *uses = JC_NEWN(arena, uint32_t, s->nsyms + 1);
+    for (int sort = 0; sort < 2; sort++)
+        for (uint32_t i = 0; i < s->nparams; i++)
+            for (uint32_t k = 0; k < s->params[i].n; k++) {
+                const equation *q = &s->params[i].at[k];
+                for (uint32_t n = 0; q->stride && n < q->nparts; n++) {
+                    if (!sort)
+                        uses[q->parts[n].sym]++;
+                    for (uint32_t j = n; sort && j > 0 && uses[q->parts[j].sym] < uses[q->parts[j - 1].sym]; j--) {
+                        part swap = q->parts[j];
+                        q->parts[j] = q->parts[j - 1];
+                        q->parts[j - 1] = swap;
+                    }
+                }
+            }
+}
+
 jc_solver *jc_solver_new(const jc_func *f, jc_arena *arena) {
     jc_solver *s = JC_NEW(arena, jc_solver);
     s->graph = f->graph;
@@ -87,6 +106,7 @@ jc_solver *jc_solver_new(const jc_func *f, jc_arena *arena) {
     s->params = JC_NEWN(arena, parameter, f->nparams);
     for (uint32_t i = 0; i < f->nparams; i++)
         add_param(f->graph->exprs, &s->params[i], f->params[i], arena);
+    order_parts(s, arena);
     return s;
 }
 
@@ -101,10 +121,28 @@ typedef struct solving {
     const jc_solve_call *call;
     uint32_t unknown; /* symbols */
     bool progress;
+    struct {
+        uint32_t param, nopen; /* NOPEN of its symbols are unknown; 0: there is no such equation */
+        const equation *q;
+        int64_t value;
+    } fewest;         /* OPEN: the stride with the fewest unknown symbols */
+    bool agree;       /* AGREE: no stride is refuted */
+    jc_solve_origin *origins; /* NULL: in a call; else nothing has a value, and what would give one is noted */
     jc_error *err;
 } solving;
 
-/* call->owner: 1 + the parameter that gave the symbol; 0: unknown. */
+/* call->owner: 1 + the parameter that gave the symbol; 0: unknown; or one of these. */
+#define SOUGHT (UINT32_MAX - 1) /* any value would do that fits */
+#define TRIED UINT32_MAX
+
+static bool is_given(uint32_t owner) {
+    return owner && owner < SOUGHT;
+}
+
+static bool is_known(const solving *g, uint32_t sym) {
+    return g->call->owner[sym] != 0;
+}
+
 static void settle(solving *g, uint32_t sym, int64_t value, uint32_t param) {
     g->call->syms[sym] = value;
     g->call->owner[sym] = param + 1;
@@ -112,29 +150,44 @@ static void settle(solving *g, uint32_t sym, int64_t value, uint32_t param) {
     g->progress = true;
 }
 
-static void solve(solving *g, uint32_t param, const equation *q, int64_t value) {
+/* The only unknown symbol of Q; NULL: there is none, or another one. */
+static const part *only_unknown(const solving *g, const equation *q) {
     const part *open = NULL;
-    int64_t c, r;
     for (uint32_t i = 0; i < q->nparts; i++) {
-        if (q->parts[i].sym < g->s->nsyms && g->call->owner[q->parts[i].sym])
+        if (is_known(g, q->parts[i].sym))
             continue;
         if (open)
-            return;
+            return NULL;
         open = &q->parts[i];
     }
-    if (!open || open->sym >= g->s->nsyms)
-        return;
-    if (q->lone) {
-        settle(g, open->sym, value, param);
-        return;
-    }
-    if (!open->coefficient || !jc_ex_eval(open->coefficient, g->call->syms, g->s->nsyms, &c) ||
-        !jc_ex_eval(open->rest, g->call->syms, g->s->nsyms, &r))
-        return;
-    /* What has no whole solution is left to the check. */
+    return open;
+}
+
+/* What is not linear is none of its business: false, as where there is no whole solution. */
+static bool whole_solution(const solving *g, const part *p, int64_t value, int64_t *out) {
+    int64_t c, r;
+    if (!p->coefficient || !jc_ex_eval(p->coefficient, g->call->syms, g->s->nsyms, &c) ||
+        !jc_ex_eval(p->rest, g->call->syms, g->s->nsyms, &r))
+        return false;
     if (c == 0 || __builtin_sub_overflow(value, r, &value) || (c == -1 && value == INT64_MIN) || value % c != 0)
+        return false;
+    *out = value / c;
+    return true;
+}
+
+/* What has no solution is left to the check. */
+static void solve(solving *g, uint32_t param, const equation *q, int64_t value) {
+    const part *open = only_unknown(g, q);
+    if (!open)
         return;
-    settle(g, open->sym, value / c, param);
+    if (g->origins) {
+        if (!open->coefficient)
+            return;
+        g->origins[open->sym] = (jc_solve_origin){ true, param, q->dim, q->stride };
+        settle(g, open->sym, value, param);
+    } else if (q->lone || whole_solution(g, open, value, &value)) {
+        settle(g, open->sym, value, param);
+    }
 }
 
 /* ---- what went wrong -------------------------------------------------------------------------------------------- */
@@ -196,7 +249,7 @@ static jitc_status differs(const solving *g, uint32_t param, const equation *q, 
     char what[32] = "value";
     texts text;
     for (uint32_t i = 0; i < q->nparts; i++)
-        if (q->parts[i].sym < g->s->nsyms && g->call->owner[q->parts[i].sym])
+        if (q->parts[i].sym < g->s->nsyms && is_given(g->call->owner[q->parts[i].sym]))
             owner = g->call->owner[q->parts[i].sym];
     if (q->dim >= 0)
         snprintf(what, sizeof what, "dim %d", q->dim);
@@ -223,13 +276,46 @@ static jitc_status wrong_rank(const solving *g, uint32_t param, int rank) {
                       p->name, rank, p->type.rank);
 }
 
-typedef enum stage { DIMS, STRIDES, CHECK } stage_kind;
+typedef enum stage { DIMS, STRIDES, OPEN, AGREE, CHECK } stage_kind;
+
+/* Does a stride come out as VALUE, or can it still? */
+static bool comes_out(const solving *g, const equation *q, uint32_t nopen, int64_t value) {
+    int64_t got;
+    if (nopen == 0)
+        return jc_ex_eval(q->e, g->call->syms, g->s->nsyms, &got) && got == value;
+    const part *open = only_unknown(g, q);
+    return !open || !open->coefficient || whole_solution(g, open, value, &got);
+}
+
+static void on_stride(solving *g, uint32_t param, const equation *q, int64_t value, stage_kind stage) {
+    uint32_t nopen = 0;
+    for (uint32_t i = 0; i < q->nparts; i++)
+        nopen += !is_known(g, q->parts[i].sym);
+    if (stage == STRIDES) {
+        solve(g, param, q, value);
+    } else if (stage == OPEN && nopen && (!g->fewest.nopen || nopen < g->fewest.nopen)) {
+        g->fewest.param = param;
+        g->fewest.nopen = nopen;
+        g->fewest.q = q;
+        g->fewest.value = value;
+    } else if (stage == AGREE) {
+        g->agree &= comes_out(g, q, nopen, value);
+    }
+}
+
+static bool has_elements(const jc_solve_fact *t) {
+    for (int d = 0; d < t->rank; d++)
+        if (t->dims[d] <= 0)
+            return false;
+    return true;
+}
 
 static jitc_status visit(solving *g, uint32_t param, stage_kind stage) {
     const jc_solver *s = g->s;
     const parameter *p = &s->params[param];
     jc_solve_fact fact = { 0 };
     int64_t row_major = 1;
+    bool laid;
     if (p->n == 0 && p->value->type.kind != JC_TENSOR)
         return JITC_OK;
     if (stage != CHECK && !p->symbols && p->value->type.kind != JC_TENSOR)
@@ -239,12 +325,13 @@ static jitc_status visit(solving *g, uint32_t param, stage_kind stage) {
         return JITC_OK;
     if (p->value->type.kind == JC_TENSOR && fact.rank != p->value->type.rank)
         return wrong_rank(g, param, fact.rank);
+    laid = stage != DIMS && stage != CHECK && p->value->type.kind == JC_TENSOR && !fact.dims_alone && has_elements(&fact);
     for (uint32_t i = 0; i < p->n; i++) {
         const equation *q = &p->at[i];
         int64_t value = q->dim < 0 ? fact.integer : fact.dims[q->dim];
         if (q->stride) {
-            if (stage == STRIDES && value > 1) /* the stride of a single element says nothing */
-                solve(g, param, q, fact.strides ? fact.strides[q->dim] : row_major);
+            if (laid && value > 1)
+                on_stride(g, param, q, fact.strides ? fact.strides[q->dim] : row_major, stage);
             row_major = (int64_t)((uint64_t)row_major * (uint64_t)value);
         } else if (stage == CHECK) {
             JC_TRY(check(g, param, q, value));
@@ -264,6 +351,106 @@ static jitc_status each(solving *g, stage_kind stage) {
     return JITC_OK;
 }
 
+/* ---- what only strides know ------------------------------------------------------------------------------------- */
+
+enum { MOST_SOLUTIONS = 64, MOST_STEPS = 256 };
+
+/* A symbol's values: FIRST + STEP * i, 0 <= i <= LAST. */
+typedef struct range {
+    int64_t first, step, last;
+} range;
+
+static range range_of(const solving *g, uint32_t sym, int64_t least) {
+    const jc_sym *s = jc_sym_at(g->s->graph->exprs, sym);
+    int64_t step = s->divisor > 1 ? s->divisor : 1, lo = s->lo > least ? s->lo : least;
+    lo = (lo + step - 1) / step * step;
+    return (range){ lo, step, lo > s->hi ? 0 : (s->hi - lo) / step };
+}
+
+/* Does the stride at hand come out with X for SYM? */
+static bool fits(const solving *g, uint32_t sym, int64_t x) {
+    int64_t value;
+    g->call->syms[sym] = x;
+    return jc_ex_eval(g->fewest.q->e, g->call->syms, g->s->nsyms, &value) && value == g->fewest.value;
+}
+
+/* Finds the least of SYM's values that fits, if the expression grows with it; else one of the first. */
+static bool find_fit(const solving *g, uint32_t sym, const range *r, int64_t *i) {
+    int64_t lo = 0, hi = r->last, value;
+    while (lo < hi) {
+        int64_t mid = lo + (hi - lo) / 2;
+        g->call->syms[sym] = r->first + mid * r->step;
+        if (!jc_ex_eval(g->fewest.q->e, g->call->syms, g->s->nsyms, &value) || value >= g->fewest.value) /* or leaves 64 bits */
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    *i = lo;
+    for (int64_t k = 0; !fits(g, sym, r->first + *i * r->step); k++) {
+        if (k > r->last || k >= MOST_STEPS)
+            return false;
+        *i = k;
+    }
+    return true;
+}
+
+static bool agrees(solving *g) {
+    g->agree = true;
+    return each(g, AGREE) == JITC_OK && g->agree;
+}
+
+static int64_t fallback_of(const jc_solve_call *c, uint32_t sym) {
+    return c->fallbacks && sym < c->nfallbacks ? c->fallbacks[sym] : c->fallback;
+}
+
+/* A value of SYM with which the stride at hand comes out, all else being given; with PICKY one that refutes no other stride. */
+static bool settle_last(solving *g, uint32_t sym, bool picky) {
+    range r = range_of(g, sym, 0);
+    int64_t i;
+    if (fits(g, sym, fallback_of(g->call, sym)) && (!picky || agrees(g)))
+        return true;
+    if (!find_fit(g, sym, &r, &i))
+        return false;
+    for (int64_t end = i + MOST_SOLUTIONS; i < end && i <= r.last && fits(g, sym, r.first + i * r.step); i++)
+        if (!picky || agrees(g))
+            return true;
+    return false;
+}
+
+/* Gives the unknown symbols of the stride at hand values, something small to all but the K-th.  False, and they stay unknown: that one
+   has none then. */
+static bool settle_all(solving *g, uint32_t k, bool picky) {
+    const equation *q = g->fewest.q;
+    uint32_t *owner = g->call->owner, n = 0;
+    for (uint32_t i = 0; i < q->nparts; i++)
+        if (!owner[q->parts[i].sym]) {
+            g->call->syms[q->parts[i].sym] = range_of(g, q->parts[i].sym, 1).first;
+            owner[q->parts[i].sym] = TRIED;
+            n++;
+        }
+    bool found = g->origins || settle_last(g, q->parts[k].sym, picky);
+    if (g->origins)
+        g->origins[q->parts[k].sym] = (jc_solve_origin){ true, g->fewest.param, q->dim, true };
+    for (uint32_t i = 0; i < q->nparts; i++)
+        if (owner[q->parts[i].sym] == TRIED)
+            owner[q->parts[i].sym] = found ? SOUGHT : 0;
+    g->unknown -= found ? n : 0;
+    g->progress |= found;
+    return found;
+}
+
+/* The stride with the fewest unknown symbols. */
+static jitc_status seek(solving *g) {
+    g->fewest.nopen = 0;
+    JC_TRY(each(g, OPEN));
+    g->progress = false;
+    for (int picky = 1; picky >= 0 && g->fewest.nopen; picky--)
+        for (uint32_t k = 0; k < g->fewest.q->nparts; k++)
+            if (!is_known(g, g->fewest.q->parts[k].sym) && settle_all(g, k, picky))
+                return JITC_OK;
+    return JITC_OK;
+}
+
 typedef struct given {
     const uint32_t *owner;
     bool all;
@@ -271,7 +458,7 @@ typedef struct given {
 
 static void see_given(void *user, uint32_t sym) {
     given *g = user;
-    g->all &= g->owner[sym] != 0;
+    g->all &= is_given(g->owner[sym]);
 }
 
 static jitc_status check_guard(const solving *g, const jc_condition *c) {
@@ -292,26 +479,55 @@ static jitc_status check_guard(const solving *g, const jc_condition *c) {
                       (long long)b, right.syms);
 }
 
-jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err) {
-    solving g = { .s = s, .call = call, .unknown = s->nsyms, .err = err };
-    bool more = true;
-    memset(call->owner, 0, s->nsyms * sizeof *call->owner);
-    memset(call->syms, 0, s->nsyms * sizeof *call->syms);
-    do { /* strides only for what the dims do not tell */
-        JC_TRY(each(&g, DIMS));
-        more = g.progress;
-        if (g.unknown && !more) {
-            JC_TRY(each(&g, STRIDES));
-            more = g.progress;
+/* Dims first, strides only for what they do not tell. */
+static jitc_status settle_symbols(solving *g) {
+    bool more;
+    memset(g->call->owner, 0, g->s->nsyms * sizeof *g->call->owner);
+    memset(g->call->syms, 0, g->s->nsyms * sizeof *g->call->syms);
+    g->unknown = g->s->nsyms;
+    do {
+        JC_TRY(each(g, DIMS));
+        more = g->progress;
+        if (g->unknown && !more) {
+            JC_TRY(each(g, STRIDES));
+            more = g->progress;
         }
-    } while (g.unknown && more);
+        if (g->unknown && !more) {
+            JC_TRY(seek(g));
+            more = g->progress;
+        }
+    } while (g->unknown && more);
+    return JITC_OK;
+}
+
+jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err) {
+    solving g = { .s = s, .call = call, .err = err };
+    JC_TRY(settle_symbols(&g));
     for (uint32_t k = 0; k < s->nsyms; k++)
         if (!call->owner[k])
-            call->syms[k] = call->fallbacks && k < call->nfallbacks ? call->fallbacks[k] : call->fallback;
+            call->syms[k] = fallback_of(call, k);
     JC_TRY(each(&g, CHECK));
     for (size_t i = 0; i < s->guards.n; i++)
         JC_TRY(check_guard(&g, &s->guards.at[i]));
     return JITC_OK;
+}
+
+/* ---- without a call ---------------------------------------------------------------------------------------------- */
+
+/* Several elements in every dim. */
+static void any_fact(void *user, uint32_t param, jc_solve_fact *out) {
+    static const int64_t dims[JC_MAX_RANK] = { 2, 2, 2, 2, 2, 2, 2, 2 };
+    const jc_solver *s = user;
+    *out = (jc_solve_fact){ .known = true, .rank = s->params[param].value->type.rank, .dims = dims };
+}
+
+const jc_solve_origin *jc_solver_origins(const jc_solver *s, jc_arena *arena) {
+    jc_error err = JC_ERROR_INIT;
+    jc_solve_call call = { .fact = any_fact, .user = (void *)(uintptr_t)s, .syms = JC_NEWN(arena, int64_t, s->nsyms),
+                           .owner = JC_NEWN(arena, uint32_t, s->nsyms) };
+    solving g = { .s = s, .call = &call, .origins = JC_NEWN(arena, jc_solve_origin, s->nsyms), .err = &err };
+    (void)settle_symbols(&g); /* only a wrong rank could fail */
+    return g.origins;
 }
 
 /* ---- once ------------------------------------------------------------------------------------------------------- */

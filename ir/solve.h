@@ -2,8 +2,12 @@
  * ir/solve.h - values of symbols from the arguments of a call.
  *
  * Every dim of every tensor parameter and every symbolic integer is an equation.  One with a single unknown symbol that occurs
- * linearly gives its value; this goes on until nothing changes.  Then the strides are asked, for what is still unknown; what
- * nothing determines gets its fallback; and every dim and integer is checked.
+ * linearly gives its value; this goes on until nothing changes.  Then the strides are asked, for what is still unknown, and the same goes on.
+ * What is unknown after that is in strides alone, as s0 in a piece that gets columns of an f32[4, (s0 + 1)//2] or of an f32[4, s0*s1]:
+ * any values do with which the strides come out, and small ones are looked for.  What nothing determines gets its fallback;
+ * and every dim and integer is checked.
+ *
+ * Strides count where there is a second element to be reached by them: not those of dims of one element, nor any of an empty tensor.
  *
  * A solver is what can be said of the equations before a call: which symbols each has, and their linear parts.  Making one adds
  * expressions to the table of its types; using it changes nothing, so threads may share it.
@@ -19,6 +23,7 @@ typedef struct jc_solve_fact {
     bool known;
     int rank;
     const int64_t *dims, *strides; /* of a tensor; strides may be NULL: row-major */
+    bool dims_alone;               /* nothing is known of its strides */
     int64_t integer;               /* of a symint */
 } jc_solve_fact;
 
@@ -42,6 +47,16 @@ typedef struct jc_solve_call {
 /* A symbol solved to two values, or a dim that does not come out as annotated, is JITC_E_INPUT naming both parameters. */
 jitc_status jc_solver_run(const jc_solver *s, const jc_solve_call *call, jc_error *err);
 bool jc_solver_uses(const jc_solver *s, uint32_t param); /* are there symbols in its type? */
+
+/* What a symbol is solved from in a call whose dims all have several elements. */
+typedef struct jc_solve_origin {
+    bool found;     /* false: from nothing */
+    uint32_t param;
+    int dim;        /* -1: from its value */
+    bool stride;    /* from the stride of that dim rather */
+} jc_solve_origin;
+/* One per symbol of the table; in ARENA. */
+const jc_solve_origin *jc_solver_origins(const jc_solver *s, jc_arena *arena);
 
 /* "s0=17, s1=4": the symbols of the N expressions AT with their values, each once; SYMS as solving left them. In ARENA. */
 const char *jc_symbols_text(const jc_graph *g, const jc_expr *const *at, uint32_t n, const int64_t *syms, jc_arena *arena);

@@ -267,6 +267,51 @@ START_TEST(stride_of_one_row) {
 }
 END_TEST
 
+/* A piece to which only the strides of what it is given tell of symbols, and not in a way that can be turned round: any sizes will do with
+   which the strides come out. */
+START_TEST(stride_of_no_symbol) {
+    static const char *const columns[] = { "((s1 + 1)//2)", "s1*s2", "Max(8, s1 - s2)", "(s1 % 32) + 8", "(s1//3)*s2 + 1" };
+    for (size_t k = 0; k < COUNT(columns); k++) {
+        char graph[1024];
+        snprintf(graph, sizeof graph, HEAD "s0: \"Sym(s0)\", s1: \"Sym(s1)\", s2: \"Sym(s2)\", x: \"f32[s0, %s]\"):\n"
+                 "        p: \"f32[s0, 8]\" = torch.narrow(x, 1, 0, 8)\n"
+                 "        y: \"f32[s0, 8]\" = torch.ops.test.cut(p)\n"
+                 "        z: \"f32[s0, 8]\" = p * 2.0\n"
+                 "        return (y, z)\n", columns[k]);
+        jitc_model *m = build(graph, NULL, 0);
+        jitc_frame *f = frame_with(m, 0);
+        for (int64_t rows = 0; rows < 4; rows++) {
+            args *a = args_of(rows);
+            int64_t shape[] = { rows, 8 }, strides[] = { COLS, 1 };
+            jitc_value in = a->in[1], out = { .tag = JITC_NONE };
+            a->xt.shape = shape;
+            a->xt.strides = strides;
+            jitc_status status = jitc_frame_run_piece(f, 2, NULL, &in, 1, &out, 1);
+            ck_assert_msg(status == JITC_OK, "%s, %lld rows: %s", columns[k], (long long)rows, jitc_context_error(ctx));
+            for (int i = 0; i < rows * 8; i++)
+                ck_assert(data(out.tensor)[i] == 2 * a->x[i / 8 * COLS + i % 8]);
+            free(a);
+        }
+        jitc_frame_free(f);
+    }
+}
+END_TEST
+
+/* Nothing lies at the strides of a tensor without elements. */
+START_TEST(strides_of_nothing) {
+    jitc_frame *f = frame_with(model, 0);
+    args *a = args_of(0);
+    int64_t strides[] = { -3, 7 };
+    jitc_value out[4] = { { .tag = JITC_NONE } };
+    a->xt.strides = strides;
+    ck_assert_msg(jitc_frame_bind(f, 0, 1, a->in[1]) == JITC_OK, "%s", jitc_context_error(ctx));
+    a->in[1] = (jitc_value){ .tag = JITC_NONE };
+    ck_assert_msg(jitc_frame_run(f, 0, NULL, a->in, 3, out, 4) == JITC_OK, "%s", jitc_context_error(ctx));
+    jitc_frame_free(f);
+    free(a);
+}
+END_TEST
+
 /* Several graphs share what pieces hand on, not their results. */
 START_TEST(two_graphs) {
     jitc_graph *g[2];
@@ -1052,6 +1097,8 @@ int main(void) {
     tcase_add_checked_fixture(c, setup, teardown);
     tcase_add_test(c, chained);
     tcase_add_test(c, stride_of_one_row);
+    tcase_add_test(c, stride_of_no_symbol);
+    tcase_add_test(c, strides_of_nothing);
     tcase_add_test(c, two_graphs);
     tcase_add_test(c, threads);
     tcase_add_test(c, passed_again);

@@ -40,6 +40,16 @@ static const struct solve_row {
     { "a dim goes before a stride", { { "3", "b" }, { "a" } }, { { "a", "1" } }, NULL, { { 3, 5 }, { 6 } }, { { 7, 1 } }, 0, 6,
       5, { 0 } },
     { "division is only checked", { { "a" }, { "(a + 3)//4" } }, { { 0 } }, NULL, { { 5 }, { 2 } }, { { 0 } }, 0, 5, 8, { 0 } },
+    { "a stride that is a quotient", { { "3", "b" }, { "1" } }, { { "(a + 1)//2", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 13, 5, { 0 } },
+    { "the fallback where it will do", { { "3", "b" }, { "1" } }, { { "a//2", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 4, 1 } }, 0, 8, 5, { 0 } },
+    { "a stride that is a product", { { "3", "2" }, { "1" } }, { { "a*b", "1" } }, NULL, { { 3, 2 }, { 1 } }, { { 12, 1 } }, 0, 12, 1, { 0 } },
+    { "a product with what another stride gives", { { "3", "2" }, { "4" } }, { { "a*b", "1" }, { "a//3" } }, NULL, { { 3, 2 }, { 4 } },
+      { { 12, 1 }, { 2 } }, 0, 6, 2, { 0 } },
+    { "strides that agree", { { "3", "b" }, { "2", "4" } }, { { "(a + 1)//2", "1" }, { "a//2", "1" } }, NULL, { { 3, 5 }, { 2, 4 } },
+      { { 3, 1 }, { 3, 1 } }, 0, 6, 5, { 0 } },
+    { "a stride that comes round", { { "3", "b" }, { "1" } }, { { "a % 4 + 5", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 2, 5, { 0 } },
+    { "a stride that nothing gives", { { "3", "b" }, { "1" } }, { { "2*(a//3)", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 8, 5, { 0 } },
+    { "a stride of nothing says nothing", { { "a", "0" }, { "1" } }, { { "b", "1" } }, NULL, { { 3, 0 }, { 1 } }, { { 7, 1 } }, 0, 3, 8, { 0 } },
     { "two values", { { "a" }, { "a" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "'p1'" } },
     { "no whole solution", { { "2*a" }, { "b" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "2*a" } },
     { "not as annotated", { { "4" }, { "b" } }, { { 0 } }, NULL, { { 5 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "dim 0" } },
@@ -121,6 +131,36 @@ START_TEST(guards) {
 }
 END_TEST
 
+/* What each symbol is solved from, before there is a call. */
+START_TEST(origins) {
+    static const struct {
+        const char *sym;
+        jc_solve_origin from;
+    } rows[] = {
+        { "a", { true, 0, 0, true } }, { "b", { true, 0, 1, false } }, { "c", { true, 1, -1, false } }, { "d", { true, 2, 0, false } },
+        { "e", { false, 0, 0, false } },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        jc_sym_add(graph->exprs, rows[i].sym);
+    const jc_expr *dims[] = { parsed("3"), parsed("2*b") }, *strides[] = { parsed("(a + 1)//2*b"), parsed("1") }, *more[] = { parsed("c*d + b") };
+    const jc_expr *size[] = { parsed("e//2 + 1") };
+    const jc_type types[] = {
+        { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 2, .dims = dims, .strides = strides },
+        { .kind = JC_SYMINT, .expr = parsed("c + 1") },
+        { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = more },
+        { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = size },
+    };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        jc_func_param(func, "p", &types[i]);
+    const jc_solve_origin *got = jc_solver_origins(jc_solver_new(func, arena), arena);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const jc_solve_origin *w = &rows[i].from, *g = &got[i];
+        ck_assert_msg(g->found == w->found && (!w->found || (g->param == w->param && g->dim == w->dim && g->stride == w->stride)),
+                      "%s: %d, parameter %u, dim %d, stride %d", rows[i].sym, g->found, g->param, g->dim, g->stride);
+    }
+}
+END_TEST
+
 #define ROWS(table) (int)(sizeof table / sizeof *table)
 
 int main(void) {
@@ -129,6 +169,7 @@ int main(void) {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, solving, 0, ROWS(solve_rows));
     tcase_add_loop_test(t, guards, 0, ROWS(guard_rows));
+    tcase_add_test(t, origins);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

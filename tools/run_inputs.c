@@ -289,17 +289,17 @@ static const jc_st_tensor *given_for(const jc_value *p, const jc_st_file *file) 
     return file && p->type.kind == JC_TENSOR ? jc_st_find(file, p->name) : NULL;
 }
 
-static jitc_status solve(run *r, const jc_st_file *file, jc_error *err) {
-    jitc_value *known = JC_NEWN(r->arena, jitc_value, r->f->nparams);
-    for (uint32_t i = 0; i < r->f->nparams; i++) {
-        const jc_st_tensor *given = given_for(r->f->params[i], file);
-        if (!given)
-            continue;
-        DLTensor *t = JC_NEW(r->arena, DLTensor);
-        *t = (DLTensor){ .ndim = given->rank, .shape = (int64_t *)given->dims };
-        known[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = t };
-    }
-    return jc_solve(r->f, known, UNKNOWN, r->syms, err);
+typedef struct files {
+    const run *r;
+    const jc_st_file *file;
+} files;
+
+/* A file's tensors are dense; how they will lie here is still open. */
+static void file_fact(void *user, uint32_t i, jc_solve_fact *out) {
+    const files *f = user;
+    const jc_st_tensor *given = given_for(f->r->f->params[i], f->file);
+    if (given)
+        *out = (jc_solve_fact){ .known = true, .rank = given->rank, .dims = given->dims, .dims_alone = true };
 }
 
 static void warn_unknown(const run *r, const jc_st_file *file) {
@@ -319,7 +319,7 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
     r->syms = JC_NEWN(r->arena, int64_t, r->nsyms);
     r->host = JC_NEWN(r->arena, jitc_value, f->nparams);
     warn_unknown(r, file);
-    JC_TRY(solve(r, file, err));
+    JC_TRY(jc_solve_facts(r->f, file_fact, &(files){ r, file }, NULL, 0, UNKNOWN, r->syms, err));
     JC_TRY(choose_symbols(r, err));
     if (r->model->codegen_id)
         JC_TRY(run_bundle_bounds(r, bounds, err));

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "ir/solve.h"
+
 /* --- of a model --- */
 
 jc_about *jc_about_model(jitc_model *m) {
@@ -172,55 +174,11 @@ static void fill_result(const jitc_executable *x, uint32_t i, const bool *filled
 
 /* --- symbols --- */
 
-typedef struct unknowns {
-    const jitc_executable *x;
-    uint32_t n, sym;
-} unknowns;
-
-static void see_symbol(void *user, uint32_t sym) {
-    unknowns *u = user;
-    if (sym < u->x->info.nsymbols && u->x->symbols[sym].param == JITC_NO_PARAM && (u->n == 0 || u->sym != sym)) {
-        u->sym = sym;
-        u->n++;
-    }
-}
-
-/* One equation: it gives a symbol where only that one is unknown, and linear. */
-static bool gives(const jitc_executable *x, const jc_expr *e, uint32_t param, int32_t dim, bool stride) {
-    const jc_expr *coefficient, *rest;
-    unknowns u = { .x = x };
-    jc_ex_symbols(e, see_symbol, &u);
-    if (u.n != 1 || !jc_ex_linear(x->g->exprs, e, u.sym, &coefficient, &rest))
-        return false;
-    jitc_executable_symbol *s = &x->symbols[u.sym];
-    s->param = param;
-    s->dim = dim;
-    s->stride = stride;
-    return true;
-}
-
-/* The order of ir/solve.c. */
-static void find_sources(const jitc_executable *x) {
-    const jc_func *f = x->g->root;
-    for (int strides = 0; strides < 2; strides++)
-        for (bool more = true; more;) {
-            more = false;
-            for (uint32_t i = 0; i < f->nparams; i++) {
-                const jc_type *t = &f->params[i]->type;
-                if (t->kind == JC_SYMINT && t->expr)
-                    more |= gives(x, t->expr, i, -1, false);
-                for (int d = 0; t->kind == JC_TENSOR && d < t->rank; d++)
-                    more |= gives(x, t->dims[d], i, d, false);
-                for (int d = t->rank - 1; strides && t->kind == JC_TENSOR && t->strides && d >= 0; d--)
-                    more |= gives(x, t->strides[d], i, d, true);
-            }
-        }
-}
-
-static void fill_symbol(const jitc_executable *x, uint32_t i, jitc_executable_symbol *out) {
+static void fill_symbol(const jitc_executable *x, uint32_t i, const jc_solve_origin *from, jitc_executable_symbol *out) {
     const jc_sym *s = jc_sym_at(x->g->exprs, i);
     *out = (jitc_executable_symbol){ .struct_size = sizeof *out, .name = s->name, .lo = INT64_MAX, .hi = 0,
-                                     .param = JITC_NO_PARAM, .dim = -1 };
+                                     .param = from->found ? from->param : JITC_NO_PARAM,
+                                     .dim = from->found ? from->dim : -1, .stride = from->stride };
     for (uint32_t r = 0; r < x->c->ranges[i].n; r++) {
         const jc_interval *at = &x->c->ranges[i].at[r];
         out->lo = at->lo < out->lo ? at->lo : out->lo;
@@ -296,9 +254,9 @@ static jitc_status make(jitc_model *m, uint32_t cls, jc_arena *arena, jc_error *
     scan_writes(x, filled);
     for (uint32_t i = 0; i < n->nresults; i++)
         fill_result(x, i, filled, &x->results[i]);
+    const jc_solve_origin *origins = jc_solver_origins(jc_solver_new(x->g->root, arena), arena);
     for (uint32_t i = 0; i < n->nsymbols; i++)
-        fill_symbol(x, i, &x->symbols[i]);
-    find_sources(x);
+        fill_symbol(x, i, &origins[i], &x->symbols[i]);
     if (n->compiled) {
         x->variants = JC_NEWN(arena, jitc_executable_variant, n->nvariants);
         x->plans = JC_NEWN(arena, const jc_plan *, n->nvariants);

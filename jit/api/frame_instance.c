@@ -148,17 +148,19 @@ static jitc_status check_tensor(const jitc_frame *f, const jc_instance *n, uint3
         return misfit(n, param, err, "it is of another dtype");
     if (t->ndim != type->rank || (t->ndim > 0 && !t->shape))
         return misfit(n, param, err, "it has another number of dims");
-    for (int d = type->rank; d-- > 0;) {
+    for (int d = 0; d < type->rank; d++) {
         JC_TRY(check_number(n, param, d, "dim", type->dims[d], t->shape[d], err));
         if (t->shape[d] < 0)
             return misfit(n, param, err, "a dim is negative");
+        numel = t->shape[d] ? numel : 0;
+    }
+    for (int d = type->rank; d-- > 0 && numel;) { /* the strides of an empty tensor say nothing */
         int64_t stride = t->strides ? t->strides[d] : row_major;
         if (t->shape[d] > 1 && type->strides)
             JC_TRY(check_number(n, param, d, "stride", type->strides[d], stride, err));
         if (t->shape[d] > 1 && !type->strides && stride != row_major)
             return misfit(n, param, err, "it is not row-major");
         row_major = (int64_t)((uint64_t)row_major * (uint64_t)t->shape[d]);
-        numel = t->shape[d] ? numel : 0;
     }
     return numel && !t->data ? misfit(n, param, err, "it has no data") : JITC_OK;
 }
