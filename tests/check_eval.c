@@ -559,6 +559,25 @@ START_TEST(writes_are_seen_through_views) {
 }
 END_TEST
 
+/* Whether a reshape is a view is a matter of the sizes and strides of the run, as in PyTorch, not of what could be proved before. */
+START_TEST(reshapes_are_views_where_sizes_allow) {
+    jc_arg a = ADD(JC_OP_full, ints(DIMS(3, 4)), jc_arg_float(0), jc_arg_dtype(JC_F32));
+    jc_arg column = ADD(JC_OP_slice, a, number(1), number(1), number(1), number(1));
+    jc_arg row = ADD(JC_OP_slice, a, number(0), number(0), number(1), number(1));
+    jc_arg turned = ADD(JC_OP_permute, row, ints(DIMS(1, 0)));
+    jc_arg flat = ADD(JC_OP_reshape, column, ints(DIMS(3))), line = ADD(JC_OP_reshape, turned, ints(DIMS(2, 2)));
+    jc_arg same = ADD(JC_OP_contiguous, turned), copy = ADD(JC_OP_contiguous, column);
+    jc_value *made[] = { flat.value, line.value, same.value, copy.value };
+    for (int i = 0; i < 4; i++) /* as inference leaves it where dims are symbols */
+        made[i]->base = NULL, made[i]->offset = NULL, made[i]->type.strides = NULL;
+    ADD(JC_OP_copy_, column, param(JC_F32, (double[]){ 5, 6, 7 }, DIMS(3, 1)));
+    GIVES("a column", flat, 5, 6, 7);
+    GIVES("a row turned", line, 0, 5, 0, 0);
+    GIVES("what is contiguous", same, 0, 5, 0, 0);
+    GIVES("what is not", copy, 0, 0, 0);
+}
+END_TEST
+
 START_TEST(writes_cast_and_broadcast) {
     jc_arg a = ADD(JC_OP_full, ints(DIMS(2, 2)), jc_arg_float(0), jc_arg_dtype(JC_BF16));
     ADD(JC_OP_copy_, a, param(JC_F32, (double[]){ 1.00390625, 3 }, DIMS(2)));
@@ -799,6 +818,7 @@ int main(void) {
     tcase_add_test(t, joins);
     tcase_add_test(t, fresh_buffers);
     tcase_add_test(t, writes_are_seen_through_views);
+    tcase_add_test(t, reshapes_are_views_where_sizes_allow);
     tcase_add_test(t, writes_cast_and_broadcast);
     tcase_add_test(t, writes_overlapping);
     tcase_add_test(t, writes_through_bitcasts);

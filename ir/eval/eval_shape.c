@@ -1,8 +1,8 @@
 /*
  * ir/eval/eval_shape.c - the reference's views, copies, gathers and allocations.
  *
- * Views are computed here from the operands' own strides, not taken from inference; only whether a reshape is a view or a copy,
- * which matters once something is written, is the graph's decision.
+ * Views are computed here from the operands' own dims and strides, not taken from inference. So is whether a reshape is a view or
+ * a copy, which matters once something is written: as in PyTorch it is a view wherever the sizes and strides of this run allow it.
  */
 #include <string.h>
 #include "ir/eval/eval_priv.h"
@@ -46,7 +46,7 @@ jitc_status jc_ev_reshape(jc_ev *ev, const jc_node *n) {
         return jc_ev_fail(ev, n, JITC_E_INPUT, "%lld elements cannot be given a shape of %lld.",
                           (long long)jc_ev_numel(&x), (long long)jc_ev_numel(&out));
     seen = out;
-    if (n->results[0]->base && view_as(&x, &seen)) {
+    if (view_as(&x, &seen)) {
         *jc_ev_result(ev, n, 0) = seen;
         return JITC_OK;
     }
@@ -155,7 +155,7 @@ static jitc_status copied(jc_ev *ev, const jc_node *n, const jc_ev_tensor *x) {
 jitc_status jc_ev_contiguous_op(jc_ev *ev, const jc_node *n) {
     jc_ev_tensor x;
     JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &x));
-    if (!n->results[0]->base || !jc_ev_contiguous(&x))
+    if (!jc_ev_contiguous(&x))
         return copied(ev, n, &x);
     jc_ev_row_major(&x); /* where strides mean nothing they need not be that: in an empty tensor, or for a dim of one element */
     *jc_ev_result(ev, n, 0) = x;
