@@ -58,7 +58,7 @@ bool jc_condition_proved(jc_exprs *t, const jc_condition *c) {
     if (c->rel == JC_REL_EQ && jc_ex_equal(t, c->a, c->b) == JC_YES)
         return true;
     const jc_expr *up = jc_ex_sub(t, c->b, c->a);
-    return never_negative(t, up, MAX_SPLITS) && (c->rel == JC_REL_LE || never_negative(t, jc_ex_neg(t, up), MAX_SPLITS));
+    return never_negative(t, up, MAX_SPLITS) && (c->rel != JC_REL_EQ || never_negative(t, jc_ex_neg(t, up), MAX_SPLITS));
 }
 
 bool jc_condition_holds(const jc_condition *c, const int64_t *syms, uint32_t nsyms, int64_t *a, int64_t *b) {
@@ -106,6 +106,7 @@ jitc_status jc_conditions_of(const jc_func *f, jc_conditions *out, jc_error *err
         for (uint32_t k = 0; k < n->nresults; k++)
             *n->results[k] = before[k];
     }
+    jc_conditions_of_copies(f, out);
     return JITC_OK;
 }
 

@@ -131,9 +131,10 @@ const jc_expr *jc_ex_decode(jc_exprs *t, jc_reader *r, uint32_t limit); /* sets 
 
 /* ---- conditions (ir/conditions.c) ---- */
 
-typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COUNT } jc_rel;
+/* COPY: as LE; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/copies.c). */
+typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_COUNT } jc_rel;
 
-/* What has to hold of the symbols' values: a == b, or a <= b. */
+/* What has to hold of the symbols' values: a == b, or a <= b (LE and COPY). */
 typedef struct jc_condition {
     uint8_t rel; /* jc_rel */
     int line;    /* of the node or the annotation that says so */

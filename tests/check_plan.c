@@ -808,7 +808,7 @@ SPOIL(out_arena, p->outputs[0].index = 2;)
 SPOIL(out_input, p->outputs[2].index = 7;)
 SPOIL(out_expr, p->outputs[3].expr = NULL;)
 SPOIL(out_undefined, p->outputs[3].undefined = true;)
-SPOIL(check_kind, p->checks[1].rel = 2;)
+SPOIL(check_kind, p->checks[1].rel = JC_REL_COUNT;)
 SPOIL(check_side, p->checks[1].b = NULL;)
 
 static const struct {
@@ -816,7 +816,7 @@ static const struct {
     const char *word;
 } plan_breakages[] = {
     { no_syms, "lists 2 symbols" },
-    { check_kind, "Check 1 of a plan is of unknown kind 2" },
+    { check_kind, "Check 1 of a plan is of unknown kind 3" },
     { check_side, "check 1" },
     { type_rank, "rank 9" },
     { type_dtype, "dtype number" },

@@ -534,7 +534,7 @@ static bool run_pieces(run *r, const built *b, const jc_func *root, const int64_
         const jitc_status status = b->frame ? jitc_frame_run_piece(b->frame, piece, NULL, args, n->nargs, results, given)
                                             : jitc_piece_run(b->m, piece, NULL, args, n->nargs, results, given);
         if (status != JITC_OK)
-            return fail(r, FZ_UNRUN, "%s", jitc_context_error(b->m->ctx));
+            return library_fails(r, b->m->ctx, FZ_UNRUN);
         for (uint32_t i = 0, next = 0; i < n->nresults; i++)
             if (!left_out(n->results[i], fewer))
                 at[n->results[i]->id] = results[next++];
@@ -553,7 +553,9 @@ static bool run_model(run *r, const built *b, int which, const jitc_value *in, j
     char sizes[128];
     const jitc_status status = b->frame ? jitc_frame_run(b->frame, 0, NULL, in, b->root->nparams, out, r->noutputs)
                                         : jitc_model_run(b->m, 0, NULL, in, b->root->nparams, out, r->noutputs);
-    return status == JITC_OK || fail(r, FZ_UNRUN, "%s;%s", jitc_context_error(b->l->ctx), sizes_text(r, which, sizes, sizeof sizes));
+    const fz_fate fate = status == JITC_E_UNSUPPORTED ? FZ_REFUSED : FZ_UNRUN;
+    return status == JITC_OK ||
+           fail(r, fate, "%s;%s", jitc_context_error(b->l->ctx), sizes_text(r, which, sizes, sizeof sizes));
 }
 
 static bool run_once(run *r, built *b, int which, bool again) {
