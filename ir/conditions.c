@@ -105,8 +105,8 @@ jitc_status jc_conditions_of(const jc_func *f, jc_conditions *out, jc_error *err
         results_open(&in, before);
         for (uint32_t k = 0; k < n->nresults; k++)
             *n->results[k] = before[k];
+        jc_in_copies(&in);
     }
-    jc_conditions_of_copies(f, out);
     return JITC_OK;
 }
 

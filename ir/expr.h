@@ -131,7 +131,7 @@ const jc_expr *jc_ex_decode(jc_exprs *t, jc_reader *r, uint32_t limit); /* sets 
 
 /* ---- conditions (ir/conditions.c) ---- */
 
-/* COPY: as LE; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/copies.c). */
+/* COPY: as LE; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/infer_copy.c). */
 typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_COUNT } jc_rel;
 
 /* What has to hold of the symbols' values: a == b, or a <= b (LE and COPY). */

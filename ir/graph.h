@@ -193,9 +193,6 @@ jitc_status jc_check_annotation(jc_func *f, jc_value *v, const jc_type *annotate
    within their operands.  F is as before. */
 jitc_status jc_conditions_of(const jc_func *f, jc_conditions *out, jc_error *err);
 
-/* The part of it that keeps copies from being views (ir/copies.c). */
-void jc_conditions_of_copies(const jc_func *f, jc_conditions *out);
-
 /* What the guards of the piece that CALL calls say there: to ROOT's. */
 void jc_guards_of_call(jc_func *root, const jc_node *call);
 

@@ -26,6 +26,8 @@ typedef jitc_status jc_rule(jc_in *in);
 jitc_status jc_in_fail(jc_in *in, jitc_status status, const char *format, ...) JC_PRINTF(3, 4);
 /* The rule goes on as if A == B or A <= B, which symbols leave open: see ir/conditions.c. */
 void jc_in_open(jc_in *in, jc_rel rel, const jc_expr *a, const jc_expr *b);
+/* Leaves open that the node's copy is one in PyTorch, if it is marked `apart` (ir/infer_copy.c). */
+void jc_in_copies(jc_in *in);
 /* The operator's rule, arguments checked. */
 jitc_status jc_infer_open(jc_in *in);
 /* A type's text, for messages. */

@@ -10,10 +10,12 @@
  * Parameters with the same token get a common alias number if the piece writes one of them: then the order of its
  * reads and writes matters in a way that the piece alone does not show.
  *
+ * With that it is known which copies of a piece have to be copies: see copies.c.
+ *
  * Symbols are the graph's, so expressions pass from root to piece as they are; where a piece was printed with
  * symbols of its own, they are translated by the dims of the arguments.
  */
-#include "ir/passes.h"
+#include "ir/passes_priv.h"
 
 #include <string.h>
 
@@ -23,6 +25,10 @@ typedef struct lay {
     uint32_t *token; /* by value id of the root */
     uint32_t tokens; /* handed out */
     jc_map *seen;    /* pieces that were called */
+    size_t at;       /* number of the call */
+    uint32_t **places; /* by call: tokens by value id of the piece, of what owns its storage */
+    size_t *written; /* by token: 1 + the last call that writes it */
+    size_t *used;    /* by token: 1 + the last call that it is given to, SIZE_MAX: it is the caller's */
 } lay;
 
 /* ---- root parameters ----------------------------------------------------------------------------------------- */
@@ -196,6 +202,9 @@ static void find_aliases(lay *l, const jc_node *call, uint32_t *alias) {
     bool *params = JC_NEWN(arena, bool, n);
     if (!written_params(call->callee, params))
         return;
+    for (uint32_t i = 0; i < n; i++)
+        if (params[i])
+            l->written[arg_token(l, call, i)] = l->at + 1;
     jc_map *groups = jc_map_new(arena); /* token to the first parameter that lies there */
     struct {
         uint32_t token, first, members, number;
@@ -244,16 +253,14 @@ typedef struct results {
     lay *l;
     const jc_node *call;
     uint32_t next;  /* result */
-    uint32_t *made; /* by value id of the piece: token of the storage that it owns */
+    uint32_t *place; /* by value id of the piece: token of the storage that it owns */
 } results;
 
 static uint32_t output_token(results *r, jc_value *v) {
     const jc_value *owner = jc_storage(v);
-    if (!owner->def)
-        return arg_token(r->l, r->call, owner->index);
-    if (!r->made[owner->id])
-        r->made[owner->id] = ++r->l->tokens;
-    return r->made[owner->id];
+    if (!r->place[owner->id] && owner->def)
+        r->place[owner->id] = ++r->l->tokens;
+    return r->place[owner->id];
 }
 
 static void take_results(results *r, const jc_arg *at, uint32_t n) {
@@ -277,25 +284,63 @@ static jitc_status lay_call(lay *l, jc_node *call) {
     JC_TRY(pass_strides(l, call, again));
     JC_TRY(set_aliases(l, call, again));
     JC_TRY(jc_infer(l->g->root, call, l->err));
-    results r = { .l = l, .call = call, .made = JC_NEWN(l->g->arena, uint32_t, call->callee->nvalues) };
+    results r = { .l = l, .call = call, .place = JC_NEWN(l->g->arena, uint32_t, call->callee->nvalues) };
+    for (uint32_t i = 0; i < call->nargs; i++) {
+        const uint32_t token = arg_token(l, call, i);
+        r.place[call->callee->params[i]->id] = token;
+        if (l->used[token] != SIZE_MAX)
+            l->used[token] = l->at + 1;
+    }
     take_results(&r, call->callee->outputs, call->callee->noutputs);
+    l->places[l->at] = r.place;
     return JITC_OK;
+}
+
+/* ---- copies ---- */
+
+static void mark_copies(lay *l, size_t number) {
+    jc_func *f = l->g->root->nodes.at[number]->callee;
+    if (!jc_clear_copies(f))
+        return;
+    jc_outside o = { l->places[number], JC_NEWN(l->g->arena, bool, f->nvalues), JC_NEWN(l->g->arena, bool, f->nvalues) };
+    for (uint32_t i = 0; i < f->nvalues; i++)
+        o.written[i] = o.place[i] && l->written[o.place[i]] > number + 1;
+    for (uint32_t i = 0; i < f->nparams; i++) {
+        const uint32_t id = f->params[i]->id;
+        o.read[id] = o.place[id] && l->used[o.place[id]] > number + 1;
+    }
+    jc_mark_copies(f, &o);
+}
+
+static void see_root_output(void *user, jc_value *v) {
+    lay *l = user;
+    l->used[l->token[v->id]] = SIZE_MAX;
 }
 
 jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, jc_error *err) {
     JC_TRY(set_entries(g, entries, n, err));
+    jc_func *root = g->root;
     lay l = { .g = g,
               .err = err,
-              .token = JC_NEWN(g->arena, uint32_t, g->root->nvalues),
-              .seen = jc_map_new(g->arena) };
-    for (uint32_t i = 0; i < g->root->nparams; i++)
-        l.token[g->root->params[i]->id] = ++l.tokens;
-    for (size_t i = 0; i < g->root->nodes.n; i++) {
-        jc_node *call = g->root->nodes.at[i];
+              .token = JC_NEWN(g->arena, uint32_t, root->nvalues),
+              .seen = jc_map_new(g->arena),
+              .places = JC_NEWN(g->arena, uint32_t *, root->nodes.n),
+              .written = JC_NEWN(g->arena, size_t, root->nvalues + 1),
+              .used = JC_NEWN(g->arena, size_t, root->nvalues + 1) };
+    for (uint32_t i = 0; i < root->nparams; i++) {
+        l.token[root->params[i]->id] = ++l.tokens;
+        l.used[l.tokens] = SIZE_MAX;
+    }
+    for (; l.at < root->nodes.n; l.at++) {
+        jc_node *call = root->nodes.at[l.at];
         if (call->op != JC_OP_call)
             return jc_fail_at(err, JITC_E_INPUT, g->file, call->line, 0, NULL,
-                              "%s computes; split the graph before laying it out.", g->root->name);
+                              "%s computes; split the graph before laying it out.", root->name);
         JC_TRY(lay_call(&l, call));
     }
+    const jc_node out = { .op = JC_OP_call, .nargs = root->noutputs, .args = root->outputs };
+    jc_node_operands(&out, see_root_output, &l);
+    for (size_t i = 0; i < root->nodes.n; i++)
+        mark_copies(&l, i);
     return JITC_OK;
 }

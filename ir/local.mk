@@ -7,10 +7,10 @@ ir_libir_la_SOURCES = \
 	ir/decompose.c \
 	ir/expr.c ir/expr.h ir/expr_div.c ir/expr_priv.h ir/expr_text.c \
 	ir/graph.c ir/graph.h \
-	ir/infer.c ir/infer_priv.h ir/infer_pointwise.c ir/infer_shape.c ir/infer_view.c \
+	ir/infer.c ir/infer_copy.c ir/infer_priv.h ir/infer_pointwise.c ir/infer_shape.c ir/infer_view.c \
 	ir/layout.c \
 	ir/ops.c ir/ops.def \
-	ir/passes.h \
+	ir/passes.h ir/passes_priv.h \
 	ir/print.c \
 	ir/solve.c ir/solve.h \
 	ir/split.c \

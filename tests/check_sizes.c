@@ -171,6 +171,10 @@ static const row copies[] = {
       { "s0=1", "s0=2" }, { 0 }, NULL },
     { { "queries beside keys", "x: \"f32[s0, 8]\"", "y = x + 1.0\nc = y.split([4, 4], dim = -1)\nq = c[0]\nk = c[1]\np = q.contiguous()\np.mul_(2.0)\nz = k + 1.0", "p, z", 0, NULL },
       { "s0=0", "s0=1", "s0=3" }, { 0 }, NULL },
+    { { "repeated, which never is a view", "x: \"f32[1, s0]\", y: \"f32[3, s0]\"", "a = x.repeat_interleave(3, dim = 0)\nb = x.repeat(3, 1)\nz = x + 0.0\na.copy_(y)\nb.mul_(2.0)", "a, b, z, x", 0, NULL },
+      { "s0=0", "s0=1", "s0=4" }, { 0 }, NULL },
+    { { "repeated along a symbol", "x: \"f32[s0, s0]\"", "a = x.repeat_interleave(3, dim = 0)\nb = x.repeat(1, 2)\nx.fill_(1.0)\nz = b + 0.0", "a, z", 0, NULL },
+      { "s0=0", "s0=1", "s0=4" }, { 0 }, NULL },
     { { "a view for all sizes", "x: \"f64[4, 3, 2]\"", "t = x.permute(0, 2, 1)\nu = t.permute(1, 0, 2)\ny = torch.reshape(u, (2, 12))\nx.add_(1.0)", "y", 0, NULL },
       { "" }, { 0 }, NULL },
 };

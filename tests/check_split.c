@@ -347,6 +347,76 @@ START_TEST(aliases) {
 }
 END_TEST
 
+/* ---- copies that have to be copies -------------------------------------------------------------------------------- */
+
+static bool is_marked(const jc_node *n) {
+    return (n->op == JC_OP_reshape || n->op == JC_OP_contiguous) && n->args[n->nargs - 1].kind != JC_ARG_NONE;
+}
+
+/* Lines of marked nodes, in order of the pieces, counted from the first statement. */
+static const char *marked_lines(jc_arena *arena, const jc_graph *g) {
+    jc_bytes out = JC_BYTES(arena);
+    for (size_t p = 0; p < g->pieces.n; p++)
+        for (size_t i = 0; i < g->pieces.at[p]->nodes.n; i++)
+            if (is_marked(g->pieces.at[p]->nodes.at[i]))
+                jc_put_text(&out, "%s%d", out.n ? "," : "", g->pieces.at[p]->nodes.at[i]->line - 4);
+    return out.n ? jc_arena_printf(arena, "%.*s", (int)out.n, (const char *)out.at) : "";
+}
+
+typedef struct copy_row {
+    const char *name, *text, *lines;
+} copy_row;
+
+#define SET(p) "u = torch.ops.vllm.unified_attention_with_output(w, w, w, " p ", 'layer')"
+static const copy_row copy_rows[] = {
+    { "written by a later piece, the operand is read by one after it",
+      MODULE(X, S("a = x + x") S("c = a.t().reshape(-1)") S(SET("c")) S("z = a * 2") S("return (z,)")), "2" },
+    { "and by the caller", MODULE(X, S("c = x.t().reshape(-1)") S(SET("c")) S("return (c,)")), "1" },
+    { "by nobody", MODULE(X, S("a = x + x") S("c = a.t().reshape(-1)") S(SET("c")) S("z = c * 2") S("return (z,)")), "" },
+    { "the operand is written by a later piece, the copy is read after it",
+      MODULE(X, S("a = x + x") S("c = a.t().contiguous()") S(SET("a")) S("z = c * 2") S("return (z,)")), "2" },
+    { "the copy stays inside", MODULE(X, S("a = x + x") S("c = a.t().contiguous()") S("z = c * 2") S(SET("a")) S("return (z, a)")), "" },
+    { "through a copy of the copy",
+      MODULE(X, S("a = x + x") S("c = a.t().contiguous()") S("d = c.t().reshape(-1)") S(SET("a")) S("z = d * 2") S("return (z,)")), "2" },
+    { "a copy of it is written", MODULE(X, S("a = x + x") S("c = a.t().contiguous()") S("d = c.t().reshape(-1)") S(SET("d")) S("return (a, d)")),
+      "2" },
+    { "in a piece of its own",
+      MODULE(X, S("a = x + x") S(SET("w")) S("c = a.t().contiguous()") S("d = c.mul_(2)") S(SET("w")) S("return (a, d)")), "3" },
+    { "of what only the piece before it made",
+      MODULE(X, S("a = x + x") S(SET("w")) S("c = a.t().contiguous()") S("d = c.mul_(2)") S(SET("w")) S("return (d,)")), "" },
+    { "written before", MODULE(X, S("a = x + x") S(SET("a")) S("c = a.t().contiguous()") S("return (a, c)")), "" },
+    { "a view for all sizes", MODULE(X, S("a = x + x") S("c = a.view(s0, 4, 2)") S(SET("c")) S("return (a,)")), "" },
+};
+
+START_TEST(copies) {
+    const copy_row *row = &copy_rows[_i];
+    jc_arena *arena = jc_arena_new(NULL);
+    const jc_graph *g = cut_text(arena, row->name, row->text);
+    const char *got = marked_lines(arena, g);
+    ck_assert_msg(!strcmp(got, row->lines), "%s: marked are \"%s\", want \"%s\"", row->name, got, row->lines);
+    jc_arena_free(arena);
+}
+END_TEST
+
+/* Marks go with the layout that they were made for. */
+START_TEST(copies_follow_layout) {
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_error err = JC_ERROR_INIT;
+    const char *text = MODULE(X, S("c = x.reshape(-1)") S(SET("c")) S("return (c,)"));
+    const char *const columns[] = { "1", "s0" };
+    const jc_stride_entry entry = { "x", 2, columns };
+    jc_graph *g = cut_text(arena, "layout", text);
+    ck_assert_str_eq(marked_lines(arena, g), "");
+    ck_assert_int_eq(jc_layout(g, &entry, 1, &err), JITC_OK);
+    ck_assert_str_eq(marked_lines(arena, g), "1");
+    const char *const rows[] = { "8", "1" };
+    const jc_stride_entry back = { "x", 2, rows };
+    ck_assert_int_eq(jc_layout(g, &back, 1, &err), JITC_OK);
+    ck_assert_str_eq(marked_lines(arena, g), "");
+    jc_arena_free(arena);
+}
+END_TEST
+
 /* ---- the models ------------------------------------------------------------------------------------------------------ */
 
 typedef struct model_row {
@@ -407,6 +477,8 @@ START_TEST(models_agree) {
                   theirs->pieces.n, m->pieces);
     uint32_t a[MAX_PIECES], b[MAX_PIECES];
     jc_hash ha[MAX_PIECES], hb[MAX_PIECES];
+    ck_assert_str_eq(marked_lines(arena, ours), ""); /* they run at every size */
+    ck_assert_str_eq(marked_lines(arena, theirs), "");
     const uint32_t na = classes_of(arena, ours, 0, a, ha), nb = classes_of(arena, theirs, 0, b, hb);
     for (uint32_t i = 0; i < m->pieces; i++) {
         ck_assert_msg(!strcmp(ours->pieces.at[i]->name, theirs->pieces.at[i]->name), "%s: piece %u is %s and %s",
@@ -576,6 +648,8 @@ static Suite *suite(void) {
     TCase *layout = tcase_create("layout");
     tcase_add_loop_test(layout, layouts, 0, sizeof layout_rows / sizeof *layout_rows);
     tcase_add_loop_test(layout, aliases, 0, sizeof alias_rows / sizeof *alias_rows);
+    tcase_add_loop_test(layout, copies, 0, sizeof copy_rows / sizeof *copy_rows);
+    tcase_add_test(layout, copies_follow_layout);
     tcase_add_test(layout, root_strides);
     suite_add_tcase(s, layout);
     TCase *m = tcase_create("models");

@@ -315,7 +315,7 @@ jc_arg fx_h_expand_as(fx_call *c) {
 }
 
 /* X [.., d, ..] with dim DIM repeated N times as a block (x x x) or element by element: [n, d] or [d, n] merged again.
-   The result never shares storage with X. */
+   Unless N is 1 the result never shares storage with X, whatever d and n are: merging alone would be a view where one of them is 1. */
 static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, bool each) {
     fx_reader *r = c->r;
     const jc_expr *dims[JC_MAX_RANK + 1];
@@ -327,6 +327,7 @@ static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, 
     memcpy(dims, x->type.dims, sizeof *dims * x->type.rank);
     dims[each ? dim + 1 : dim] = n;
     x = FX_OP(r, JC_OP_expand, fx_v(x), fx_dims(r, dims, x->type.rank));
+    x = x ? FX_OP(r, JC_OP_clone, fx_v(x)) : NULL;
     if (!x)
         return NULL;
     dims[dim] = jc_ex_mul(fx_x(r), dims[dim], dims[dim + 1]);
