@@ -153,7 +153,26 @@ static const row rows[] = {
 
 /* Copies that are views in PyTorch at `bad` sizes: refused there if a write tells the two apart, else right. */
 #define TURNED "t = x.permute(1, 0, 2)\n"
+/* A model of three pieces: the first gives out what it has and a copy of it, the second writes one of the two, the third reads. */
+#define CUT_AT(written, dims)                                                                               \
+    "class GraphModule(torch.nn.Module):\n"                                                        \
+    "    def forward(self, x: \"f32[s0, 3, 4]\", s0: \"Sym(s0)\"):\n"                               \
+    "        submod_0 = self.submod_0(x, s0)\n        c = submod_0[0]\n        y = submod_0[1]\n"  \
+    "        submod_1 = self.submod_1(" written ", s0)\n"                                          \
+    "        submod_2 = self.submod_2(c, y, s0)\n        u = submod_2[0]\n        v = submod_2[1]\n        return (u, v)\n" \
+    "    class submod_0(torch.nn.Module):\n"                                                       \
+    "        def forward(self, x: \"f32[s0, 3, 4]\", s0: \"Sym(s0)\"):\n"                           \
+    "            c = x + 1.0\n            t = c.permute(1, 0, 2)\n            y = t.reshape(-1, 4)\n            return (c, y)\n" \
+    "    class submod_1(torch.nn.Module):\n"                                                       \
+    "        def forward(self, w: \"f32[" dims "]\", s0: \"Sym(s0)\"):\n"                           \
+    "            a = w.add_(1.0)\n            return ()\n"                                          \
+    "    class submod_2(torch.nn.Module):\n"                                                       \
+    "        def forward(self, c: \"f32[s0, 3, 4]\", y: \"f32[3*s0, 4]\", s0: \"Sym(s0)\"):\n"      \
+    "            u = c * 2.0\n            v = y * 3.0\n            return (u, v)\n"
+
 static const row copies[] = {
+    { { "the copy is written in a later piece", NULL, CUT_AT("y", "3*s0, 4"), NULL, 0, NULL }, { "s0=2", "s0=5", "s0=0" }, { "s0=1" }, "PyTorch|s0=1" },
+    { { "what was copied is written in a later piece", NULL, CUT_AT("c", "s0, 3, 4"), NULL, 0, NULL }, { "s0=2", "s0=5", "s0=0" }, { "s0=1" }, "PyTorch|s0=1" },
     { { "the copy is written", "x: \"f32[s0, 3, 4]\"", TURNED "y = t.reshape(-1)\ny.add_(1.0)\nz = x * 2.0", "y, z", 0, NULL },
       { "s0=0", "s0=2", "s0=5" }, { "s0=1" }, "PyTorch|s0=1" },
     { { "what was copied is written", "x: \"f32[s0, s1, 4]\"", "c = x * 1.0\nt = c.permute(1, 0, 2)\ny = t.reshape(-1, 4)\nc.add_(1.0)\nz = y * 2.0",
