@@ -15,7 +15,7 @@
 #include "ir/canon/canon.h"
 
 #define CN_NONE UINT32_MAX
-#define CN_FORMAT 1u     /* first byte of the form */
+#define CN_FORMAT 2u     /* first byte of the form */
 #define CN_MAX_DEPTH 32  /* of lists in arguments and outputs */
 
 /* How an argument is written; part of the format. */
