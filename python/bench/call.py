@@ -1,0 +1,78 @@
+"""What a call costs from Python: of a compiled function by itself, and with what Dynamo puts around it.
+
+python call.py [--plain]: prints microseconds per call, the best of several runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from jitc import _torch
+from jitc._backend import backend
+
+
+def microseconds(function: Callable[..., Any], *args: Any, calls: int = 2_000, runs: int = 9) -> float:
+    """The time of one call, in the best of RUNS."""
+    best = float("inf")
+    function(*args)
+    for _ in range(runs):
+        start = time.perf_counter()
+        for _ in range(calls):
+            function(*args)
+        best = min(best, (time.perf_counter() - start) / calls)
+    return best * 1e6
+
+
+def total(*xs: torch.Tensor) -> torch.Tensor:
+    """One small kernel over all arguments."""
+    y = xs[0]
+    for x in xs[1:]:
+        y = y + x
+    return y
+
+
+def each(*xs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """A result for each argument."""
+    return tuple(x + 1 for x in xs)
+
+
+def measure(name: str, function: Callable[..., Any], *args: torch.Tensor) -> None:
+    """Prints one line."""
+    inner: list[Callable[..., Any]] = []
+
+    def keeping(module: torch.fx.GraphModule, inputs: list[Any]) -> Callable[..., Any]:
+        inner.append(backend(module, inputs))
+        return inner[-1]
+
+    torch._dynamo.reset()
+    compiled = torch.compile(function, backend=keeping)
+    compiled(*args)
+    program, whole, eager = microseconds(inner[0], *args), microseconds(compiled, *args), microseconds(function, *args)
+    torch._dynamo.reset()
+    passing = torch.compile(function, backend="eager")
+    passing(*args)
+    print(
+        f"{name:28} {program:7.2f} us a call; with Dynamo's guards and wrapper {whole:7.2f}; "
+        f"eager {eager:7.2f}, its operators under Dynamo {microseconds(passing, *args):7.2f}"
+    )
+
+
+def main() -> None:
+    """All lines."""
+    exchange = _torch.adopt("--plain" not in sys.argv)
+    print(f"torch {torch.__version__}, tensors by {'the exchange table' if exchange else 'Python functions'}")
+    xs = [torch.randn(8) for _ in range(100)]
+    with torch.no_grad():
+        measure("2 tensors, 1 result", total, *xs[:2])
+        measure("20 tensors, 1 result", total, *xs[:20])
+        measure("100 tensors, 1 result", total, *xs)
+        measure("10 tensors, 10 results", each, *xs[:10])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+/*
+ * module.c - the module jitc._jitc: its state, its types, jitc.Error.
+ */
+#include "exchange.h"
+
+static jx_state *state_of(PyObject *module) {
+    return PyModule_GetState(module);
+}
+
+PyObject *jx_raise(jx_state *state, jitc_context *ctx, jitc_status status) {
+    jitc_error_info info = { .struct_size = sizeof info };
+    const char *message = "";
+    PyObject *error = NULL, *number = NULL, *line = NULL, *node = NULL;
+    if (ctx)
+        jitc_context_error_info(ctx, &info);
+    if (info.message)
+        message = info.message;
+    if (PyErr_Occurred())
+        return NULL;
+    error = PyObject_CallFunction(state->error, "s", *message ? message : jitc_status_text(status));
+    number = PyLong_FromLong(status);
+    line = PyLong_FromLong(info.line);
+    node = PyUnicode_FromString(info.node ? info.node : "");
+    if (error && number && line && node && !PyObject_SetAttrString(error, "status", number) &&
+        !PyObject_SetAttrString(error, "line", line) && !PyObject_SetAttrString(error, "node", node))
+        PyErr_SetObject(state->error, error);
+    Py_XDECREF(error);
+    Py_XDECREF(number);
+    Py_XDECREF(line);
+    Py_XDECREF(node);
+    return NULL;
+}
+
+static PyObject *adopt(PyObject *module, PyObject *args, PyObject *kwargs) {
+    static char *names[] = { "tensor_type", "describe", "empty", "stream", "bump", "exchange", NULL };
+    PyObject *tensor_type, *functions[JX_FUNCTIONS];
+    int exchange = 1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|p", names, &tensor_type, &functions[JX_DESCRIBE], &functions[JX_EMPTY],
+                                     &functions[JX_STREAM], &functions[JX_BUMP], &exchange) ||
+        jx_adopt(state_of(module), tensor_type, functions, exchange))
+        return NULL;
+    return PyBool_FromLong(state_of(module)->api != NULL);
+}
+
+static PyObject *version(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyUnicode_FromString(jitc_version());
+}
+
+static PyMethodDef functions[] = {
+    { "adopt", (PyCFunction)(void (*)(void))adopt, METH_VARARGS | METH_KEYWORDS,
+      "adopt(tensor_type, describe, empty, stream, bump, exchange=True) -> bool\n\n"
+      "Takes the framework's side.  Answers whether tensors cross by the DLPack exchange table." },
+    { "version", version, METH_NOARGS, "version() -> str\n\nThe version of libjitc." },
+    { 0 },
+};
+
+static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out) {
+    *out = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *out ? PyModule_AddType(module, *out) : -1;
+}
+
+static int module_exec(PyObject *module) {
+    jx_state *state = state_of(module);
+    state->error = PyErr_NewExceptionWithDoc("jitc.Error",
+                                             "What libjitc says of a failure.  `status` is jitc_status's number; `line` and `node` say "
+                                             "where in the text, 0 and \"\" where that is not known.",
+                                             PyExc_RuntimeError, NULL);
+    if (!state->error || PyModule_AddObjectRef(module, "Error", state->error))
+        return -1;
+    return add_type(module, &jx_context_spec, &state->context_type) || add_type(module, &jx_program_spec, &state->program_type) ? -1 : 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    jx_state *state = state_of(module);
+    Py_VISIT(state->error);
+    Py_VISIT(state->context_type);
+    Py_VISIT(state->program_type);
+    return jx_adopt_traverse(state, visit, arg);
+}
+
+static int module_clear(PyObject *module) {
+    jx_state *state = state_of(module);
+    Py_CLEAR(state->error);
+    Py_CLEAR(state->context_type);
+    Py_CLEAR(state->program_type);
+    jx_adopt_clear(state);
+    return 0;
+}
+
+static void module_free(void *module) {
+    module_clear(module);
+}
+
+static PyModuleDef_Slot slots[] = {
+    { Py_mod_exec, module_exec },
+    { 0, NULL },
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, "_jitc", "libjitc for Python: see the package jitc.", sizeof(jx_state), functions, slots,
+    module_traverse, module_clear, module_free,
+};
+
+PyMODINIT_FUNC PyInit__jitc(void) {
+    return PyModuleDef_Init(&definition);
+}

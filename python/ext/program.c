@@ -1,0 +1,402 @@
+/*
+ * program.c - jitc._jitc.Program: one built graph, called with tensors and integers.
+ *
+ * A call needs a frame, and a frame is one call's at a time.  So a program keeps a list of runs that nobody uses, each a frame with the
+ * arrays that a call fills; a call takes one and makes one where there is none, so there come to be as many as threads were ever in the
+ * program at once.  The list is guarded by the GIL, which a call gives up while the frame runs.
+ *
+ * Inputs are borrowed: their objects are the caller's arguments, which live until the call returns.  Results are made by the framework's
+ * allocator when the frame asks for them and handed over afterwards: nothing is copied.
+ */
+#include "exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Scratch memory of a frame that came from the framework. */
+typedef struct block {
+    struct block *next;
+    jx_owned owned;
+    void *data;
+} block;
+
+typedef struct run {
+    struct run *next;
+    struct program *program;
+    jitc_frame *frame;
+    block *blocks;
+    jitc_value *values, *results;
+    DLTensor *tensors;
+    jx_room *rooms;
+    jx_owned *owned;
+} run;
+
+typedef struct program {
+    PyObject_HEAD
+    jx_context *context;
+    jitc_graph *graph;
+    jitc_model *model;
+    PyObject *fallback; /* called instead where a call does not fit what was built; None: it fails */
+    run *idle;
+    uint32_t nparams, nresults;
+    uint32_t *tags;     /* of parameters: JITC_TENSOR, JITC_INT */
+    bool *written;
+    uint32_t nwritten;
+    unsigned long long calls, fallbacks;
+} program;
+
+/* ---- memory ----------------------------------------------------------------------------------------------------- */
+
+/* jitc_frame_options.result. */
+static void give_result(void *user, uint32_t index, DLTensor *tensor, void *stream) {
+    run *r = user;
+    (void)stream; /* the current one, which is what the framework allocates for */
+    if (!jx_give(r->program->context->state, tensor, &r->owned[index]))
+        tensor->data = NULL;
+}
+
+/* jitc_frame_options.alloc: bytes as a tensor, aligned as that asks for: torch's own are to 64 on the CPU. */
+#define JX_ALIGNMENT 256
+static void *give_block(void *user, size_t size, void *stream) {
+    run *r = user;
+    int64_t shape = (int64_t)(size + JX_ALIGNMENT), stride = 1;
+    block *b = calloc(1, sizeof *b);
+    (void)stream;
+    DLTensor bytes = { .device = r->program->context->place,
+                       .ndim = 1,
+                       .dtype = { kDLUInt, 8, 1 },
+                       .shape = &shape,
+                       .strides = &stride };
+    if (!b || !jx_give(r->program->context->state, &bytes, &b->owned)) {
+        free(b);
+        return NULL;
+    }
+    uintptr_t first = (uintptr_t)bytes.data + bytes.byte_offset;
+    b->data = (void *)((first + JX_ALIGNMENT - 1) / JX_ALIGNMENT * JX_ALIGNMENT);
+    b->next = r->blocks;
+    r->blocks = b;
+    return b->data;
+}
+
+static void drop_block(void *user, void *data, size_t size, void *stream) {
+    run *r = user;
+    (void)size, (void)stream;
+    for (block **at = &r->blocks; *at; at = &(*at)->next) {
+        block *b = *at;
+        if (b->data != data)
+            continue;
+        *at = b->next;
+        jx_drop(&b->owned); /* frames are freed with the GIL held */
+        free(b);
+        return;
+    }
+}
+
+/* ---- runs ------------------------------------------------------------------------------------------------------- */
+
+static void run_free(run *r) {
+    if (!r)
+        return;
+    jitc_frame_free(r->frame);
+    free(r->values);
+    free(r->results);
+    free(r->tensors);
+    free(r->rooms);
+    free(r->owned);
+    free(r);
+}
+
+static run *run_new(program *p) {
+    size_t nparams = p->nparams ? p->nparams : 1, nresults = p->nresults ? p->nresults : 1;
+    jx_context *context = p->context;
+    run *r = calloc(1, sizeof *r);
+    if (!r)
+        return (run *)PyErr_NoMemory();
+    r->program = p;
+    r->values = calloc(nparams, sizeof *r->values);
+    r->tensors = calloc(nparams, sizeof *r->tensors);
+    r->rooms = calloc(context->state->api ? 1 : nparams, sizeof *r->rooms);
+    r->results = calloc(nresults, sizeof *r->results);
+    r->owned = calloc(nresults, sizeof *r->owned);
+    if (!r->values || !r->tensors || !r->rooms || !r->results || !r->owned) {
+        run_free(r);
+        return (run *)PyErr_NoMemory();
+    }
+    jitc_frame_options options = { .struct_size = sizeof options, .result = give_result, .user = r };
+    if (context->framework_memory) {
+        options.alloc = give_block;
+        options.free = drop_block;
+    }
+    jitc_status status = jitc_frame_new(p->model, &options, &r->frame);
+    if (status) {
+        jx_raise(context->state, context->ctx, status);
+        run_free(r);
+        return NULL;
+    }
+    return r;
+}
+
+static run *run_take(program *p) {
+    run *r = p->idle;
+    if (!r)
+        return run_new(p);
+    p->idle = r->next;
+    return r;
+}
+
+static void run_give_back(program *p, run *r) {
+    for (uint32_t i = 0; i < p->nresults; i++)
+        jx_drop(&r->owned[i]);
+    r->next = p->idle;
+    p->idle = r;
+}
+
+/* ---- a call ----------------------------------------------------------------------------------------------------- */
+
+static int fill(program *p, run *r, PyObject *const *args) {
+    jx_state *state = p->context->state;
+    for (uint32_t i = 0; i < p->nparams; i++) {
+        jitc_value *v = &r->values[i];
+        v->tag = p->tags[i];
+        if (v->tag == JITC_TENSOR) {
+            v->tensor = &r->tensors[i];
+            if (jx_borrow(state, args[i], v->tensor, state->api ? r->rooms : &r->rooms[i]))
+                return -1;
+        } else {
+            v->i = PyLong_AsLongLong(args[i]);
+            if (v->i == -1 && PyErr_Occurred())
+                return -1;
+        }
+    }
+    for (uint32_t i = 0; i < p->nresults; i++)
+        r->results[i].tag = JITC_NONE;
+    return 0;
+}
+
+static PyObject *result_of(program *p, run *r, uint32_t i) {
+    const jitc_value *v = &r->results[i];
+    if (v->tag == JITC_INT)
+        return PyLong_FromLongLong(v->i);
+    if (v->tag == JITC_TENSOR && (r->owned[i].managed || r->owned[i].object))
+        return jx_hand_over(p->context->state, &r->owned[i]);
+    return PyErr_Format(p->context->state->error, "Result %u is not memory of its own: such results are not for programs.", i);
+}
+
+static PyObject *collect(program *p, run *r) {
+    PyObject *tuple = PyTuple_New(p->nresults);
+    for (uint32_t i = 0; tuple && i < p->nresults; i++) {
+        PyObject *item = result_of(p, r, i);
+        if (!item || PyTuple_SetItem(tuple, i, item))
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+/* Tells the framework which of ARGS were written. */
+static int bump(program *p, PyObject *const *args) {
+    for (uint32_t i = 0; p->nwritten && i < p->nparams; i++) {
+        if (!p->written[i])
+            continue;
+        PyObject *answer = PyObject_CallFunctionObjArgs(p->context->state->functions[JX_BUMP], args[i], NULL);
+        if (!answer)
+            return -1;
+        Py_DECREF(answer);
+    }
+    return 0;
+}
+
+/* The answer of the fallback: what is built says that it cannot take these arguments, and has done nothing. */
+static PyObject *fall_back(program *p, PyObject *const *args, Py_ssize_t n) {
+    PyObject *tuple = PyTuple_New(n), *answer = NULL;
+    for (Py_ssize_t i = 0; tuple && i < n; i++) {
+        Py_INCREF(args[i]);
+        if (PyTuple_SetItem(tuple, i, args[i]))
+            Py_CLEAR(tuple);
+    }
+    p->fallbacks++;
+    if (tuple)
+        answer = PyObject_Call(p->fallback, tuple, NULL);
+    Py_XDECREF(tuple);
+    return answer;
+}
+
+static PyObject *program_run(PyObject *self, PyObject *const *args, Py_ssize_t n) {
+    program *p = (program *)self;
+    jx_context *context = p->context;
+    PyObject *answer = NULL;
+    jitc_status status = JITC_OK;
+    void *stream;
+    if (n != (Py_ssize_t)p->nparams)
+        return PyErr_Format(PyExc_TypeError, "This program takes %u arguments; %zd were given.", p->nparams, n);
+    run *r = run_take(p);
+    if (!r)
+        return NULL;
+    if (!fill(p, r, args) && !jx_stream(context->state, context->place, &stream)) {
+        p->calls++;
+        Py_BEGIN_ALLOW_THREADS
+        status = jitc_frame_run(r->frame, 0, stream, r->values, p->nparams, r->results, p->nresults);
+        Py_END_ALLOW_THREADS
+        if (!status && !bump(p, args))
+            answer = collect(p, r);
+        else if (status && (p->fallback == Py_None || (status != JITC_E_INPUT && status != JITC_E_UNSUPPORTED)))
+            jx_raise(context->state, context->ctx, status);
+    }
+    run_give_back(p, r);
+    if (!answer && !PyErr_Occurred())
+        answer = fall_back(p, args, n);
+    return answer;
+}
+
+/* ---- what it is ------------------------------------------------------------------------------------------------- */
+
+/* (name, type, written) of each parameter. */
+static PyObject *program_params(PyObject *self, void *closure) {
+    program *p = (program *)self;
+    PyObject *tuple = PyTuple_New(p->nparams);
+    (void)closure;
+    for (uint32_t i = 0; tuple && i < p->nparams; i++) {
+        jitc_param_info info = { .struct_size = sizeof info };
+        jitc_model_param_info(p->model, 0, i, &info);
+        PyObject *item = Py_BuildValue("(ssO)", info.name, info.type, p->written[i] ? Py_True : Py_False);
+        if (!item || PyTuple_SetItem(tuple, i, item))
+            Py_CLEAR(tuple);
+    }
+    return tuple;
+}
+
+/* Different kernels of a class. */
+static unsigned long kernels_of(program *p, uint32_t cls) {
+    const jitc_executable *exe;
+    jitc_executable_variant variant = { .struct_size = sizeof variant };
+    bool known = !jitc_model_executable(p->model, cls, &exe) && !jitc_executable_get_variant(exe, 0, &variant);
+    return known ? variant.kernels : 0;
+}
+
+static PyObject *program_stats(PyObject *self, void *closure) {
+    program *p = (program *)self;
+    jitc_model_stats s = { .struct_size = sizeof s };
+    unsigned long frames = 0, kernels = 0;
+    (void)closure;
+    for (run *r = p->idle; r; r = r->next)
+        frames++;
+    for (uint32_t c = 0; c < jitc_model_classes(p->model); c++)
+        kernels += kernels_of(p, c);
+    jitc_model_get_stats(p->model, &s);
+    return Py_BuildValue("{s:K,s:K,s:k,s:K,s:K,s:k,s:d}", "calls", p->calls, "fallbacks", p->fallbacks, "frames", frames, "compiled",
+                         (unsigned long long)s.compiled, "hits", (unsigned long long)s.hits, "kernels", kernels,
+                         "ms", s.ms_total);
+}
+
+/* ---- life ------------------------------------------------------------------------------------------------------- */
+
+/* What the class says of its parameters and results goes to where calls look.  The class has other names for nothing: its first member is the
+   piece that the graph is. */
+static jitc_status learn(program *p) {
+    const jitc_executable *exe;
+    jitc_executable_info info = { .struct_size = sizeof info };
+    for (uint32_t i = 0; i < p->nparams; i++) {
+        jitc_param_info param = { .struct_size = sizeof param };
+        JX_TRY(jitc_model_param_info(p->model, 0, i, &param));
+        p->tags[i] = param.tag;
+    }
+    for (uint32_t c = 0; c < jitc_model_classes(p->model); c++) {
+        JX_TRY(jitc_model_executable(p->model, c, &exe));
+        JX_TRY(jitc_executable_get_info(exe, &info));
+        for (uint32_t i = 0; i < info.nparams; i++) {
+            jitc_executable_param of_class = { .struct_size = sizeof of_class };
+            JX_TRY(jitc_executable_get_param(exe, i, &of_class));
+            for (uint32_t j = 0; of_class.written && j < p->nparams; j++) {
+                jitc_param_info param = { .struct_size = sizeof param };
+                JX_TRY(jitc_model_param_info(p->model, 0, j, &param));
+                if (!p->written[j] && !strcmp(param.name, of_class.name)) {
+                    p->written[j] = true;
+                    p->nwritten++;
+                }
+            }
+        }
+    }
+    return JITC_OK;
+}
+
+PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback) {
+    program *p = (program *)PyType_GenericAlloc(context->state->program_type, 0);
+    if (!p) {
+        jitc_model_free(model);
+        jitc_graph_free(graph);
+        return NULL;
+    }
+    Py_INCREF(context);
+    Py_INCREF(fallback);
+    p->context = context;
+    p->graph = graph;
+    p->model = model;
+    p->fallback = fallback;
+    p->nparams = jitc_model_params(model, 0);
+    p->nresults = jitc_model_outputs(model, 0);
+    p->tags = calloc(p->nparams + 1, sizeof *p->tags);
+    p->written = calloc(p->nparams + 1, sizeof *p->written);
+    jitc_status status = p->tags && p->written ? learn(p) : JITC_E_NOMEM;
+    if (status) {
+        jx_raise(context->state, context->ctx, status);
+        Py_DECREF(p);
+        return NULL;
+    }
+    return (PyObject *)p;
+}
+
+static int program_traverse(PyObject *self, visitproc visit, void *arg) {
+    program *p = (program *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(p->context);
+    Py_VISIT(p->fallback);
+    return 0;
+}
+
+static int program_clear(PyObject *self) {
+    Py_CLEAR(((program *)self)->fallback);
+    return 0;
+}
+
+static void program_dealloc(PyObject *self) {
+    program *p = (program *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    while (p->idle) {
+        run *r = p->idle;
+        p->idle = r->next;
+        run_free(r);
+    }
+    jitc_model_free(p->model);
+    jitc_graph_free(p->graph);
+    free(p->tags);
+    free(p->written);
+    Py_CLEAR(p->fallback);
+    Py_CLEAR(p->context);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    { "run", (PyCFunction)(void (*)(void))program_run, METH_FASTCALL,
+      "run(*args) -> tuple\n\nRuns the program: tensors and integers, one per parameter, in order.  Results are new tensors and integers." },
+    { 0 },
+};
+
+static PyGetSetDef attributes[] = {
+    { "params", program_params, NULL, "Parameters: tuples of name, type and whether the tensor is written.", NULL },
+    { "stats", program_stats, NULL, "Counts of calls and fallbacks, frames, and of what was built.", NULL },
+    { 0 },
+};
+
+static PyType_Slot slots[] = {
+    { Py_tp_doc, "A graph that was built: see Context.build()." },
+    { Py_tp_methods, methods },
+    { Py_tp_getset, attributes },
+    { Py_tp_traverse, program_traverse },
+    { Py_tp_clear, program_clear },
+    { Py_tp_dealloc, program_dealloc },
+    { 0, NULL },
+};
+
+PyType_Spec jx_program_spec = { "jitc._jitc.Program", sizeof(program), 0,
+                                Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots };

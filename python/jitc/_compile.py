@@ -1,0 +1,215 @@
+"""From one FX graph to something that is called like it.
+
+plan (who runs what) -> ask libjitc, again until it takes every piece -> build the pieces -> a Python function that
+calls them and what torch runs.
+"""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import fx
+
+from jitc import _facts as facts
+from jitc._jitc import Context, Error, Program
+from jitc._lower import Lowered, inverse, lower, order_of
+from jitc._options import Options
+from jitc._partition import Piece, Plan, is_grad_mode, plan, whole
+from jitc._torch import context
+
+Compiled = Callable[..., Any]
+
+
+class Result:
+    """A compiled graph and what became of its nodes."""
+
+    def __init__(self, call: Compiled, cut: Plan, programs: dict[Piece, Program]) -> None:
+        self.call, self.plan, self.programs = call, cut, programs
+
+
+def graph_device(graph: fx.Graph) -> torch.device:
+    """Where a graph runs: on the first GPU that one of its tensors is on, else on the CPU."""
+    devices = [tensor.device for node in graph.nodes for tensor in facts.tensors(node)]
+    return next((device for device in devices if device.type != "cpu"), torch.device("cpu"))
+
+
+# ---- what libjitc says -----------------------------------------------------------------------------------------------
+
+
+def _culprits(lowered: Lowered, piece: Piece, name: str, line: int) -> list[fx.Node]:
+    """The piece's nodes that a failure is about: the one of that NAME in the text, else that of its LINE, else all."""
+    lines = lowered.text.splitlines()
+    of_line = lines[line - 1].strip().split(":")[0].split(" = ")[0] if 0 < line <= len(lines) else ""
+    for candidate in (name, of_line):
+        node = lowered.nodes.get(candidate)
+        if node is not None and node in piece.nodes:
+            return [whole(node)]
+    return list(piece.nodes)
+
+
+def _refusals(ctx: Context, cut: Plan, piece: Piece, strict: bool) -> dict[fx.Node, str]:
+    """The nodes of a piece that libjitc does not take, and why."""
+    lowered = lower(cut, piece)
+    refused: dict[fx.Node, str] = {}
+    try:
+        told = ctx.refusals("graph", lowered.text, strict=strict, ranges=lowered.ranges)
+    except Error as error:
+        return dict.fromkeys(_culprits(lowered, piece, error.node, error.line), str(error))
+    for _, name, line, reason in told:
+        refused.update(dict.fromkeys(_culprits(lowered, piece, name, line), reason))
+    return refused
+
+
+def _settle(ctx: Context, graph: fx.Graph, device: torch.device, strict: bool) -> Plan:
+    """A plan of which libjitc takes every piece."""
+    refused: dict[fx.Node, str] = {}
+    while True:
+        cut = plan(graph, device, refused.items())
+        more: dict[fx.Node, str] = {}
+        for piece in cut.pieces:
+            if piece.needed:
+                more.update(_refusals(ctx, cut, piece, strict))
+        refused = {**cut.refused, **more}
+        if not more:
+            return cut
+
+
+# ---- building --------------------------------------------------------------------------------------------------------
+
+
+def _fallback(module: fx.GraphModule) -> Compiled:
+    """torch's way through a piece, for calls that do not fit what was built; says so once."""
+    said = False
+
+    def run(*args: Any) -> Any:
+        nonlocal said
+        if not said:
+            said = True
+            warnings.warn(
+                "jitc: tensors of a call do not fit what was compiled (strides or overlaps); torch runs it", stacklevel=2
+            )
+        return module.forward(*args)
+
+    return run
+
+
+def _build(ctx: Context, cut: Plan, strict: bool) -> dict[Piece, Program]:
+    """Builds the pieces that are needed.  Raises _BuildError."""
+    programs: dict[Piece, Program] = {}
+    for piece in cut.pieces:
+        if not piece.needed:
+            continue
+        lowered = lower(cut, piece)
+        try:
+            programs[piece] = ctx.build(
+                "graph", lowered.text, strict=strict, ranges=lowered.ranges, fallback=_fallback(lowered.module)
+            )
+        except Error as error:
+            raise _BuildError(_culprits(lowered, piece, error.node, error.line), error) from error
+    return programs
+
+
+class _BuildError(Exception):
+    def __init__(self, nodes: list[fx.Node], error: Error) -> None:
+        super().__init__(str(error))
+        self.nodes, self.error = nodes, error
+
+
+# ---- putting together --------------------------------------------------------------------------------------------------
+
+
+class _Assembly:
+    """The graph that calls programs, and runs the rest as it is."""
+
+    def __init__(self, module: fx.GraphModule, cut: Plan, programs: dict[Piece, Program]) -> None:
+        self.module, self.plan, self.programs = module, cut, programs
+        self.graph = fx.Graph()
+        self.env: dict[fx.Node, fx.Node] = {}
+        self.held = SimpleNamespace()
+
+    def _hold(self, thing: Any) -> str:
+        name = f"held_{len(vars(self.held))}"
+        setattr(self.held, name, thing)
+        return name
+
+    def _call(self, piece: Piece) -> None:
+        call = self.graph.call_module(self._hold(self.programs[piece].run), tuple(self.env[node] for node in piece.inputs))
+        for i, node in enumerate(piece.results):
+            item = self.graph.call_function(operator.getitem, (call, i))
+            order = order_of(node)
+            self.env[node] = item if order is None else self.graph.call_method("permute", (item, *inverse(order)))
+
+    def _outside(self, node: fx.Node) -> None:
+        def known(arg: fx.Node) -> fx.Node:
+            return self.plan.emit(arg, self.graph, self.env)
+
+        if node.op == "placeholder":
+            self.env[node] = self.graph.placeholder(node.name)
+        elif node.op == "get_attr":
+            self.env[node] = self.graph.get_attr(self._hold(operator.attrgetter(str(node.target))(self.module)))
+        elif node.op == "output":
+            self.graph.output(fx.map_arg(node.args[0], known))
+        else:
+            self.env[node] = self.graph.node_copy(node, known)
+            if node.op == "call_module":
+                self.env[node].target = self._hold(self.module.get_submodule(str(node.target)))
+
+    def function(self) -> Compiled:
+        """Emits everything in order and compiles the Python code of it."""
+        last = {piece.nodes[-1]: piece for piece in self.programs}
+        for node in self.plan.graph.nodes:
+            if node in last:
+                self._call(last[node])
+            if node not in self.plan.home and not is_grad_mode(node):
+                self._outside(node)
+        code = self.graph.python_code("self")
+        scope = dict(code.globals)
+        exec(compile(code.src, "<jitc>", "exec"), scope)
+        call: Compiled = scope["forward"].__get__(self.held)
+        return call
+
+
+def _direct(cut: Plan, programs: dict[Piece, Program]) -> Compiled | None:
+    """The program's own function where calling the graph is calling it."""
+    if len(programs) != 1 or cut.refused:
+        return None
+    (piece, program), *_ = programs.items()
+    placeholders = [node for node in cut.graph.nodes if node.op == "placeholder"]
+    output = next(node for node in cut.graph.nodes if node.op == "output")
+    straight = (
+        piece.inputs == placeholders
+        and list(output.args[0]) == piece.results
+        and all(order_of(n) is None for n in piece.results)
+    )
+    return program.run if straight else None
+
+
+def _without_grad(call: Compiled) -> Compiled:
+    def run(*args: Any) -> Any:
+        with torch.no_grad():
+            return call(*args)
+
+    return run
+
+
+def compile_graph(module: fx.GraphModule, options: Options) -> Result:
+    """Compiles an inference graph.  What libjitc does not take is torch's to run."""
+    graph, strict = module.graph, options.mode == "strict"
+    device = graph_device(graph)
+    ctx = context(device, options)
+    cut = _settle(ctx, graph, device, strict)
+    while True:
+        try:
+            programs = _build(ctx, cut, strict)
+            break
+        except _BuildError as failure:
+            cut = plan(graph, device, {**cut.refused, **dict.fromkeys(failure.nodes, str(failure))}.items())
+    call = _direct(cut, programs) or _Assembly(module, cut, programs).function()
+    if any(is_grad_mode(node) for node in graph.nodes) and torch.is_grad_enabled():
+        call = _without_grad(call)
+    return Result(call, cut, programs)

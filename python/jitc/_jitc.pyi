@@ -1,0 +1,55 @@
+"""What the extension module offers; python/ext/ says how."""
+
+from collections.abc import Callable
+from typing import Any
+
+class Error(RuntimeError):
+    status: int
+    line: int
+    node: str
+
+class Program:
+    params: tuple[tuple[str, str, bool], ...]
+    stats: dict[str, Any]
+    def run(self, *args: Any) -> tuple[Any, ...]: ...
+
+class Context:
+    device: str
+    def __init__(
+        self,
+        device: str,
+        device_type: int,
+        device_id: int,
+        cache_dir: str | None = None,
+        *,
+        threads: int = 0,
+        framework_memory: bool = False,
+    ) -> None: ...
+    def build(
+        self,
+        name: str,
+        text: str,
+        *,
+        strict: bool = False,
+        ranges: list[tuple[str, int, int]] = ...,
+        fallback: Callable[..., Any] | None = None,
+    ) -> Program: ...
+    def refusals(
+        self,
+        name: str,
+        text: str,
+        *,
+        strict: bool = False,
+        ranges: list[tuple[str, int, int]] = ...,
+        fallback: Callable[..., Any] | None = None,
+    ) -> list[tuple[str, str, int, str]]: ...
+
+def adopt(
+    tensor_type: type,
+    describe: Callable[..., Any],
+    empty: Callable[..., Any],
+    stream: Callable[..., Any],
+    bump: Callable[..., Any],
+    exchange: bool = True,
+) -> bool: ...
+def version() -> str: ...

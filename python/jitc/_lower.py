@@ -1,0 +1,101 @@
+"""A piece as text for libjitc, and as a graph that torch can run in its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import sympy
+import torch
+from torch import fx
+
+from jitc import _facts as facts
+from jitc._partition import Piece, Plan
+
+_LARGEST = 2**31 - 1
+
+
+@dataclass
+class Lowered:
+    """What libjitc builds from."""
+
+    module: fx.GraphModule
+    text: str
+    nodes: dict[str, fx.Node]  # by the names that the text has
+    ranges: list[tuple[str, int, int]]
+
+
+def order_of(node: fx.Node) -> tuple[int, ...] | None:
+    """The order of dims in which a result lies in memory, where that is not row-major."""
+    val = facts.value(node)
+    if not isinstance(val, torch.Tensor):
+        return None
+    order = facts.memory_order(val)
+    return None if order is None or order == tuple(range(val.dim())) else order
+
+
+def inverse(order: tuple[int, ...]) -> tuple[int, ...]:
+    """The permutation that undoes ORDER."""
+    return tuple(order.index(d) for d in range(len(order)))
+
+
+def _ranges(nodes: list[fx.Node]) -> list[tuple[str, int, int]]:
+    """The values that each symbol among NODES can have, as Dynamo knows them."""
+    found: dict[str, tuple[int, int]] = {}
+    for node in nodes:
+        for leaf in facts.leaves(facts.value(node)):
+            numbers = [*leaf.shape, *leaf.stride()] if isinstance(leaf, torch.Tensor) else [leaf]
+            for number in numbers:
+                if isinstance(number, torch.SymInt):
+                    env = number.node.shape_env
+                    for symbol in facts.expression(number).free_symbols:
+                        bounds = env.var_to_range.get(symbol)
+                        if bounds is not None:
+                            found[str(symbol)] = (_bounded(bounds.lower, 0), _bounded(bounds.upper, _LARGEST))
+    return [(name, lo, hi) for name, (lo, hi) in sorted(found.items())]
+
+
+def _bounded(bound: sympy.Expr, otherwise: int) -> int:
+    return min(max(int(bound), 0), _LARGEST) if bound.is_Integer else otherwise
+
+
+def _placeholders(plan: Plan, piece: Piece) -> list[fx.Node]:
+    """The piece's inputs, and the graph's parameters that tell its symbols."""
+    wanted = set().union(*(facts.symbols(node) for node in [*piece.inputs, *piece.nodes]))
+    tellers = [
+        node
+        for node in plan.graph.nodes
+        if node.op == "placeholder"
+        and node not in piece.inputs
+        and isinstance(facts.value(node), torch.SymInt)
+        and facts.expression(facts.value(node)) in wanted
+    ]
+    order = {node: i for i, node in enumerate(plan.graph.nodes)}
+    return sorted([*piece.inputs, *tellers], key=order.__getitem__)
+
+
+def lower(plan: Plan, piece: Piece) -> Lowered:
+    """Writes a piece out.  Its inputs become those that the text has, symbols included."""
+    piece.inputs = _placeholders(plan, piece)
+    graph = fx.Graph()
+    env: dict[fx.Node, fx.Node] = {}
+    for node in piece.inputs:
+        env[node] = graph.placeholder(node.name)
+        env[node].meta = {"val": facts.value(node)}
+    for node in piece.nodes:
+        for arg in node.all_input_nodes:
+            plan.emit(arg, graph, env)
+        env[node] = graph.node_copy(node, env.__getitem__)
+    outputs = []
+    for node in piece.results:
+        order = order_of(node)
+        result = env[node]
+        if order is not None:  # as it lies in memory: row-major for libjitc, turned back outside
+            result = graph.call_method("contiguous", (graph.call_method("permute", (result, *order)),))
+        outputs.append(result)
+    graph.output(tuple(outputs))
+    names = {new.name: node for node, new in env.items()}
+    for new in graph.nodes:
+        new.meta = {"val": new.meta["val"] if "val" in new.meta else new.meta.get("example_value")}
+    module = fx.GraphModule(torch.nn.Module(), graph)
+    text = module.print_readable(print_output=False, include_stride=True)
+    return Lowered(module, text, names, _ranges([*piece.inputs, *piece.nodes]))
