@@ -6,10 +6,12 @@ jit_libjit_la_SOURCES += \
 	jit/sched/sched_gen.c \
 	jit/sched/sched_group.c \
 	jit/sched/sched_made.c \
+	jit/sched/sched_math.c \
 	jit/sched/sched_matmul.c \
 	jit/sched/sched_plan.c \
 	jit/sched/sched_set.c \
 	jit/sched/sched_shape.c \
+	jit/sched/sched_tape.h \
 	jit/sched/sched_values.c
 
 check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted

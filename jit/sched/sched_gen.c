@@ -3,11 +3,10 @@
  *
  * generate(v, index) appends what computes element `index` of v: a load where v lies in memory, else its node's
  * operation on its operands at the indices that follow (views only change the index).  Results are remembered by value and
- * index, so what two roots share is computed once.  Elementary functions of PyTorch are written in tape instructions here.
+ * index, so what two roots share is computed once.
  */
-#include "jit/sched/sched.h"
+#include "jit/sched/sched_tape.h"
 
-#include <math.h>
 #include <string.h>
 
 #define NO_INSTR UINT32_MAX
@@ -41,7 +40,7 @@ static uint32_t store_of(const jc_gen *g, jc_value *v) {
 
 /* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran.  After a
    failure nothing is appended any more. */
-static uint32_t push(jc_gen *g, jc_instr i) {
+uint32_t jc_gen_push(jc_gen *g, jc_instr i) {
     if (g->failed)
         return 0;
     struct {
@@ -55,47 +54,6 @@ static uint32_t push(jc_gen *g, jc_instr i) {
     jc_push(g->s->arena, &g->tape, i);
     jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, sizeof key), sizeof key, (void *)(uintptr_t)g->tape.n);
     return (uint32_t)g->tape.n - 1;
-}
-
-static jc_ct ct(const jc_gen *g, uint32_t i) {
-    return g->failed ? JC_CT_NONE : (jc_ct)g->tape.at[i].ct;
-}
-
-static uint32_t ins(jc_gen *g, jc_tape_op op, jc_ct c, uint32_t a, uint32_t b) {
-    return push(g, (jc_instr){ .op = (uint8_t)op, .ct = (uint8_t)c, .a = a, .b = b });
-}
-
-static uint32_t number(jc_gen *g, jc_ct c, double x) {
-    if (c == JC_CT_I64 || c == JC_CT_B1)
-        return push(g, (jc_instr){ .op = JC_T_INT, .ct = (uint8_t)c, .i = (int64_t)x });
-    return push(g, (jc_instr){ .op = JC_T_FLOAT, .ct = (uint8_t)c, .f = x });
-}
-
-static uint32_t integer(jc_gen *g, const jc_expr *e) {
-    int64_t x;
-    if (jc_ex_is_const(e, &x))
-        return push(g, (jc_instr){ .op = JC_T_INT, .ct = JC_CT_I64, .i = x });
-    return push(g, (jc_instr){ .op = JC_T_INDEX, .ct = JC_CT_I64, .index = e });
-}
-
-static uint32_t convert(jc_gen *g, uint32_t a, jc_ct c) {
-    return ct(g, a) == c ? a : ins(g, JC_T_CONVERT, c, a, 0);
-}
-
-static uint32_t op1(jc_gen *g, jc_tape_op op, uint32_t a) {
-    return ins(g, op, ct(g, a), a, 0);
-}
-
-static uint32_t op2(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b) {
-    return ins(g, op, op >= JC_T_EQ && op <= JC_T_LE ? JC_CT_B1 : ct(g, a), a, b);
-}
-
-static uint32_t select(jc_gen *g, uint32_t c, uint32_t a, uint32_t b) {
-    return push(g, (jc_instr){ .op = JC_T_SELECT, .ct = (uint8_t)ct(g, a), .a = c, .b = a, .c = b });
-}
-
-static uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
-    return push(g, (jc_instr){ .op = JC_T_ROUND, .ct = (uint8_t)ct(g, a), .dtype = (uint8_t)d, .a = a });
 }
 
 /* The largest index of a dim of EXTENT; of one that is no constant at least what most dims allow, so that kernels do not differ by
@@ -140,7 +98,7 @@ static uint32_t load(jc_gen *g, const jc_value *v, uint32_t store, const at *ind
     if (known != NO_INSTR)
         return known;
     uint16_t arg = jc_gen_pointer(g, store, dtype, false);
-    return push(g, (jc_instr){ .op = JC_T_LOAD, .ct = (uint8_t)jc_compute_type(dtype), .arg = arg, .index = e });
+    return jc_gen_push(g, (jc_instr){ .op = JC_T_LOAD, .ct = (uint8_t)jc_compute_type(dtype), .arg = arg, .index = e });
 }
 
 /* --- views: where an element of the result lies in the operand --- */
@@ -249,47 +207,6 @@ static jc_ct common(const jc_node *n) {
     return tensor_float ? JC_CT_F64 : best;
 }
 
-static uint32_t sigmoid(jc_gen *g, uint32_t x) {
-    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, x));
-    return op1(g, JC_T_RCP, op2(g, JC_T_ADD, number(g, ct(g, x), 1), e));
-}
-
-static uint32_t silu(jc_gen *g, uint32_t x) {
-    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, x));
-    return op2(g, JC_T_DIV, x, op2(g, JC_T_ADD, number(g, ct(g, x), 1), e));
-}
-
-static uint32_t gelu(jc_gen *g, uint32_t x, bool tanh_form) {
-    jc_ct c = ct(g, x);
-    uint32_t inner;
-    if (tanh_form) {
-        uint32_t x3 = op2(g, JC_T_MUL, op2(g, JC_T_MUL, x, x), x);
-        uint32_t sum = op2(g, JC_T_ADD, x, op2(g, JC_T_MUL, number(g, c, 0.044715), x3));
-        inner = op1(g, JC_T_TANH, op2(g, JC_T_MUL, number(g, c, sqrt(2 / M_PI)), sum));
-    } else {
-        inner = op1(g, JC_T_ERF, op2(g, JC_T_MUL, x, number(g, c, sqrt(0.5))));
-    }
-    uint32_t half = op2(g, JC_T_MUL, x, number(g, c, 0.5));
-    return op2(g, JC_T_MUL, half, op2(g, JC_T_ADD, number(g, c, 1), inner));
-}
-
-/* log(1 + y) without losing small y: log(u) * y/(u-1) with u = 1 + y (Kahan). */
-static uint32_t log1p_of(jc_gen *g, uint32_t y) {
-    jc_ct c = ct(g, y);
-    uint32_t one = number(g, c, 1), u = op2(g, JC_T_ADD, one, y);
-    uint32_t scaled = op2(g, JC_T_MUL, op1(g, JC_T_LOG, u), op2(g, JC_T_DIV, y, op2(g, JC_T_SUB, u, one)));
-    return select(g, op2(g, JC_T_EQ, u, one), y, scaled);
-}
-
-static uint32_t softplus(jc_gen *g, uint32_t x, double beta, double threshold) {
-    jc_ct c = ct(g, x);
-    uint32_t z = op2(g, JC_T_MUL, x, number(g, c, beta));
-    uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, op1(g, JC_T_ABS, z)));
-    uint32_t sum = op2(g, JC_T_ADD, op2(g, JC_T_MAXIMUM, z, number(g, c, 0)), log1p_of(g, e));
-    uint32_t soft = op2(g, JC_T_MUL, sum, number(g, c, 1 / beta));
-    return select(g, op2(g, JC_T_LT, number(g, c, threshold), z), x, soft);
-}
-
 /* What N is computed in. */
 static jc_ct result_ct(const jc_node *n) {
     return jc_compute_type((jc_dtype)n->results[0]->type.dtype);
@@ -300,11 +217,11 @@ static uint32_t by_cast(jc_gen *g, const jc_node *n, const at *out) {
 }
 
 static uint32_t by_sigmoid(jc_gen *g, const jc_node *n, const at *out) {
-    return sigmoid(g, operand(g, n, 0, out, result_ct(n)));
+    return jc_gen_sigmoid(g, operand(g, n, 0, out, result_ct(n)));
 }
 
 static uint32_t by_silu(jc_gen *g, const jc_node *n, const at *out) {
-    return silu(g, operand(g, n, 0, out, result_ct(n)));
+    return jc_gen_silu(g, operand(g, n, 0, out, result_ct(n)));
 }
 
 static uint32_t by_relu(jc_gen *g, const jc_node *n, const at *out) {
@@ -313,56 +230,17 @@ static uint32_t by_relu(jc_gen *g, const jc_node *n, const at *out) {
 }
 
 static uint32_t by_gelu(jc_gen *g, const jc_node *n, const at *out) {
-    return gelu(g, operand(g, n, 0, out, result_ct(n)), n->args[1].b);
+    return jc_gen_gelu(g, operand(g, n, 0, out, result_ct(n)), n->args[1].b);
 }
 
 static uint32_t by_softplus(jc_gen *g, const jc_node *n, const at *out) {
-    return softplus(g, operand(g, n, 0, out, result_ct(n)), n->args[1].f, n->args[2].f);
-}
-
-/* Floats as PyTorch divides them: the remainder is taken off first, for the quotient may round up to the next whole number. */
-static uint32_t floor_quotient(jc_gen *g, uint32_t a, uint32_t b) {
-    const jc_ct c = ct(g, a);
-    const uint32_t zero = number(g, c, 0), one = number(g, c, 1), x = op1(g, JC_T_ABS, a), y = op1(g, JC_T_ABS, b);
-    const uint32_t rest = op2(g, JC_T_REM, x, y), exact = op2(g, JC_T_DIV, op2(g, JC_T_SUB, x, rest), y);
-    uint32_t q = op1(g, JC_T_FLOOR, exact);
-    q = select(g, op2(g, JC_T_LT, number(g, c, 0.5), op2(g, JC_T_SUB, exact, q)), op2(g, JC_T_ADD, q, one), q);
-    const uint32_t below = op2(g, JC_T_XOR, op2(g, JC_T_LT, a, zero), op2(g, JC_T_LT, b, zero));
-    const uint32_t away = select(g, op2(g, JC_T_NE, rest, zero), op2(g, JC_T_ADD, q, one), q);
-    q = select(g, below, op1(g, JC_T_NEG, away), q);
-    const uint32_t plain = op2(g, JC_T_DIV, a, b); /* by 0; and the sign of a quotient of 0 */
-    q = select(g, op2(g, JC_T_EQ, q, zero), op2(g, JC_T_MUL, plain, zero), q);
-    return select(g, op2(g, JC_T_EQ, b, zero), plain, q);
+    return jc_gen_softplus(g, operand(g, n, 0, out, result_ct(n)), n->args[1].f, n->args[2].f);
 }
 
 static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
-    return c == JC_CT_I64 ? op2(g, JC_T_DIV, a, b) : floor_quotient(g, a, b);
-}
-
-/* Integers by squaring, one bit of the exponent after the other; a negative exponent leaves of 1 and -1 something alone. */
-static uint32_t integer_pow(jc_gen *g, uint32_t x, uint32_t exponent, int64_t known) {
-    const uint32_t zero = number(g, JC_CT_I64, 0), one = number(g, JC_CT_I64, 1), base = x;
-    uint32_t y = one;
-    for (int bit = 0; bit < 63 && (known < 0 || known >> bit); bit++) {
-        if (bit)
-            x = op2(g, JC_T_MUL, x, x);
-        if (known >= 0 && !(known >> bit & 1))
-            continue;
-        const uint32_t product = op2(g, JC_T_MUL, y, x);
-        if (known >= 0) {
-            y = product;
-            continue;
-        }
-        const uint32_t rest = op2(g, JC_T_SHR, exponent, number(g, JC_CT_I64, bit));
-        y = select(g, op2(g, JC_T_NE, op2(g, JC_T_AND, rest, one), zero), product, y);
-    }
-    if (known >= 0)
-        return y;
-    const uint32_t odd = op2(g, JC_T_NE, op2(g, JC_T_AND, exponent, one), zero), minus = number(g, JC_CT_I64, -1);
-    const uint32_t of_minus = select(g, op2(g, JC_T_EQ, base, minus), select(g, odd, minus, one), zero);
-    return select(g, op2(g, JC_T_LT, exponent, zero), select(g, op2(g, JC_T_EQ, base, one), one, of_minus), y);
+    return c == JC_CT_I64 ? op2(g, JC_T_DIV, a, b) : jc_gen_floor_quotient(g, a, b);
 }
 
 static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
@@ -373,7 +251,7 @@ static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
         return op2(g, JC_T_POW, x, e);
     if (n->args[1].kind != JC_ARG_EXPR || !jc_ex_is_const(n->args[1].expr, &known))
         known = -1;
-    return integer_pow(g, x, e, known);
+    return jc_gen_integer_pow(g, x, e, known);
 }
 
 static uint32_t by_clamp(jc_gen *g, const jc_node *n, const at *out) {
@@ -570,7 +448,7 @@ static uint32_t by_product(jc_gen *g, const jc_node *n, const at *out) {
         if (out->i[d] != g->loop[lead + d])
             return fail(g);
     jc_ct c = jc_compute_type((jc_dtype)n->args[0].value->type.dtype);
-    uint32_t x = push(g, (jc_instr){ .op = JC_T_ACC, .ct = (uint8_t)c });
+    uint32_t x = jc_gen_push(g, (jc_instr){ .op = JC_T_ACC, .ct = (uint8_t)c });
     if (n->op == JC_OP_linear && n->args[2].kind == JC_ARG_VALUE) {
         at in = { { out->i[rank - 1] } };
         uint32_t bias = generate(g, n->args[2].value, &in);
@@ -696,7 +574,7 @@ bool jc_gen_root(jc_gen *g, const jc_root *r) {
         if (!jc_ex_is(index.i[d], 0))
             e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index.i[d], jc_gen_stride_of(g, r->store, r->strides[d])));
     uint16_t arg = jc_gen_pointer(g, r->store, r->dtype, true);
-    push(g, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .arg = arg, .a = x, .index = e });
+    jc_gen_push(g, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .arg = arg, .a = x, .index = e });
     return g->args.n <= JC_KERNEL_MAX_ARGS;
 }
 

@@ -1,0 +1,64 @@
+/*
+ * jit/sched/sched_tape.h - writing a kernel's tape: an instruction of a type that follows from its operands, and functions made of several.
+ *
+ * Operands and results are numbers of instructions.
+ */
+#ifndef JC_SCHED_TAPE_H
+#define JC_SCHED_TAPE_H
+
+#include "jit/sched/sched.h"
+
+/* Appends an instruction, or finds the same one (sched_gen.c). */
+uint32_t jc_gen_push(jc_gen *g, jc_instr i);
+
+static inline jc_ct ct(const jc_gen *g, uint32_t i) {
+    return g->failed ? JC_CT_NONE : (jc_ct)g->tape.at[i].ct;
+}
+
+static inline uint32_t ins(jc_gen *g, jc_tape_op op, jc_ct c, uint32_t a, uint32_t b) {
+    return jc_gen_push(g, (jc_instr){ .op = (uint8_t)op, .ct = (uint8_t)c, .a = a, .b = b });
+}
+
+static inline uint32_t number(jc_gen *g, jc_ct c, double x) {
+    if (c == JC_CT_I64 || c == JC_CT_B1)
+        return jc_gen_push(g, (jc_instr){ .op = JC_T_INT, .ct = (uint8_t)c, .i = (int64_t)x });
+    return jc_gen_push(g, (jc_instr){ .op = JC_T_FLOAT, .ct = (uint8_t)c, .f = x });
+}
+
+static inline uint32_t integer(jc_gen *g, const jc_expr *e) {
+    int64_t x;
+    if (jc_ex_is_const(e, &x))
+        return jc_gen_push(g, (jc_instr){ .op = JC_T_INT, .ct = JC_CT_I64, .i = x });
+    return jc_gen_push(g, (jc_instr){ .op = JC_T_INDEX, .ct = JC_CT_I64, .index = e });
+}
+
+static inline uint32_t convert(jc_gen *g, uint32_t a, jc_ct c) {
+    return ct(g, a) == c ? a : ins(g, JC_T_CONVERT, c, a, 0);
+}
+
+static inline uint32_t op1(jc_gen *g, jc_tape_op op, uint32_t a) {
+    return ins(g, op, ct(g, a), a, 0);
+}
+
+static inline uint32_t op2(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b) {
+    return ins(g, op, op >= JC_T_EQ && op <= JC_T_LE ? JC_CT_B1 : ct(g, a), a, b);
+}
+
+static inline uint32_t select(jc_gen *g, uint32_t c, uint32_t a, uint32_t b) {
+    return jc_gen_push(g, (jc_instr){ .op = JC_T_SELECT, .ct = (uint8_t)ct(g, a), .a = c, .b = a, .c = b });
+}
+
+static inline uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
+    return jc_gen_push(g, (jc_instr){ .op = JC_T_ROUND, .ct = (uint8_t)ct(g, a), .dtype = (uint8_t)d, .a = a });
+}
+
+/* ---- functions (sched_math.c); floats unless it says otherwise ---- */
+uint32_t jc_gen_sigmoid(jc_gen *g, uint32_t x);
+uint32_t jc_gen_silu(jc_gen *g, uint32_t x);
+uint32_t jc_gen_gelu(jc_gen *g, uint32_t x, bool tanh_form);
+uint32_t jc_gen_softplus(jc_gen *g, uint32_t x, double beta, double threshold);
+uint32_t jc_gen_floor_quotient(jc_gen *g, uint32_t a, uint32_t b);
+/* Of integers; KNOWN: the exponent where it is known and not negative, else -1. */
+uint32_t jc_gen_integer_pow(jc_gen *g, uint32_t x, uint32_t exponent, int64_t known);
+
+#endif
