@@ -37,15 +37,22 @@ static bool is_tensor(const jc_value *v) {
     return v->type.kind == JC_TENSOR;
 }
 
-/* STRIDES, or NULL where they mean contiguous: those of dims of one element do not count. */
+/* STRIDES, or NULL where they mean contiguous.  Those of dims of one element do not count, and are what row-major gives beside the dim
+   to the right; those of an empty tensor say nothing. */
 static const jc_expr *const *normal_strides(jc_graph *g, const jc_type *t, const jc_expr *const *strides) {
     if (!strides)
         return NULL;
     const jc_expr **plain = jc_type_row_major(g->exprs, g->arena, t->dims, t->rank);
-    for (int i = 0; i < t->rank; i++)
-        if (strides[i] != plain[i] && !jc_ex_is(t->dims[i], 1))
-            return strides;
-    return NULL;
+    const jc_expr **out = jc_arena_memdup(g->arena, strides, t->rank * sizeof *strides);
+    bool differs = false, empty = false;
+    for (int i = t->rank; i-- > 0;) {
+        if (jc_ex_is(t->dims[i], 1))
+            out[i] = i + 1 == t->rank ? jc_ex_int(g->exprs, 1) : jc_ex_mul(g->exprs, out[i + 1], t->dims[i + 1]);
+        else
+            differs |= out[i] != plain[i];
+        empty |= jc_ex_is(t->dims[i], 0);
+    }
+    return differs && !empty ? out : NULL;
 }
 
 static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e, jc_error *err) {

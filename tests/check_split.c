@@ -309,6 +309,24 @@ START_TEST(root_strides) {
 }
 END_TEST
 
+/* Strides that say nothing: of a dim of one element, and of a tensor without any. */
+START_TEST(root_strides_of_one) {
+    static const char *const text = HEAD "    def forward(self, x: \"f32[4, 1, 8]\", y: \"f32[4, 0]\"):\n"
+        "        submod_0 = self.submod_0(x, y)\n        z: \"f32[4, 1, 8]\" = submod_0[0]\n        return (z,)\n\n"
+        "    class submod_0(torch.nn.Module):\n        def forward(self, x: \"f32[4, 1, 8]\", y: \"f32[4, 0]\"):\n"
+        "            z: \"f32[4, 1, 8]\" = x + 1.0\n            return (z,)\n";
+    static const char *const wide[] = { "16", "s9", "1" }, *const none[] = { "7", "s3" };
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_error err = JC_ERROR_INIT;
+    const jc_stride_entry entries[] = { { "x", 3, wide }, { "y", 2, none } };
+    jc_graph *g = read_text(arena, "strides", text, strlen(text));
+    ck_assert_msg(jc_layout(g, entries, 2, &err) == JITC_OK, "%s", err.message);
+    ck_assert_str_eq(strides_text(arena, g, param_named(g->pieces.at[0], "x")), "16,8,1");
+    ck_assert_str_eq(strides_text(arena, g, param_named(g->pieces.at[0], "y")), "");
+    jc_arena_free(arena);
+}
+END_TEST
+
 typedef struct alias_row {
     const char *name, *text;
     uint32_t p, q; /* alias numbers of the parameters p and q of the last piece */
@@ -651,6 +669,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(layout, copies, 0, sizeof copy_rows / sizeof *copy_rows);
     tcase_add_test(layout, copies_follow_layout);
     tcase_add_test(layout, root_strides);
+    tcase_add_test(layout, root_strides_of_one);
     suite_add_tcase(s, layout);
     TCase *m = tcase_create("models");
     tcase_set_timeout(m, 120);

@@ -22,10 +22,11 @@ static uint8_t *first_of(const DLTensor *t) {
 static span span_of(const DLTensor *t) {
     uint8_t *first = first_of(t);
     int64_t lo = 0, hi = 1, size = t->dtype.bits / 8, row_major = 1;
+    for (int d = 0; d < t->ndim; d++)
+        if (t->shape[d] <= 0) /* its strides may be anything */
+            return (span){ first, first };
     for (int d = t->ndim; d-- > 0;) {
         int64_t reach = (t->shape[d] - 1) * (t->strides ? t->strides[d] : row_major);
-        if (t->shape[d] <= 0)
-            return (span){ first, first };
         *(reach < 0 ? &lo : &hi) += reach;
         row_major *= t->shape[d];
     }
