@@ -13,8 +13,8 @@ from torch import fx
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
 from jitc import _facts as facts
-from jitc import _floats
 from jitc._compile import Compiled, Result, compile_graph, graph_device
+from jitc._normal import normalise
 from jitc._options import Options, read
 
 log = logging.getLogger("jitc")
@@ -37,9 +37,13 @@ def warn_once(kind: str, message: str) -> None:
 
 
 def _trains(graph: fx.Graph) -> bool:
-    """Whether gradients flow through a graph: some result of an operator requires them."""
+    """Whether gradients flow through a graph: an operator made something that requires them.
+
+    An operator that hands a parameter on as it is (`weight.float()`) made nothing.
+    """
+    given = {facts.storage(tensor) for node in graph.nodes if node.op == "placeholder" for tensor in facts.tensors(node)}
     return any(
-        tensor.requires_grad
+        tensor.requires_grad and (not tensor.is_leaf or facts.storage(tensor) not in given)
         for node in graph.nodes
         if node.op in ("call_function", "call_method", "call_module")
         for tensor in facts.tensors(node)
@@ -90,7 +94,7 @@ def _through_aot(module: fx.GraphModule, inputs: Sequence[Any], options: Options
 
 
 def _inference(module: fx.GraphModule, options: Options, observe: Observer | None) -> Compiled:
-    _floats.settle(module.graph)
+    normalise(module.graph)
     result = compile_graph(module, options)
     for node, reason in result.plan.reasons():
         log.info("torch runs %s: %s", facts.title_of(node), reason)

@@ -7,6 +7,7 @@ calls them and what torch runs.
 from __future__ import annotations
 
 import operator
+import re
 import warnings
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -44,8 +45,9 @@ def graph_device(graph: fx.Graph) -> torch.device:
 def _culprits(lowered: Lowered, piece: Piece, name: str, line: int) -> list[fx.Node]:
     """The piece's nodes that a failure is about: the one of that NAME in the text, else that of its LINE, else all."""
     lines = lowered.text.splitlines()
-    of_line = lines[line - 1].strip().split(":")[0].split(" = ")[0] if 0 < line <= len(lines) else ""
-    for candidate in (name, of_line):
+    # "y: "f32[3]" = ...", "x[at] = y;  setitem = x;  y = None"
+    told = re.findall(r"(?:^|;)\s*(\w+)(?::| = )", lines[line - 1]) if 0 < line <= len(lines) else []
+    for candidate in (name, *told):
         node = lowered.nodes.get(candidate)
         if node is not None and node in piece.nodes:
             return [whole(node)]

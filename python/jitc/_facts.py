@@ -202,6 +202,12 @@ def is_view(node: fx.Node) -> bool:
     return node.op in ("call_function", "call_method") and name_of(node) in _VIEWS and not is_in_place(node)
 
 
+def is_numbers(node: fx.Node) -> bool:
+    """Whether a node is a tuple of integers, like a torch.Size."""
+    val = value(node)
+    return isinstance(val, (tuple, list)) and all(isinstance(leaf, (int, torch.SymInt)) for leaf in leaves(val))
+
+
 def is_number(node: fx.Node) -> bool:
     """Whether a node is an integer known at run time."""
     return isinstance(value(node), (torch.SymInt, int)) and not isinstance(value(node), bool)

@@ -82,12 +82,11 @@ class Plan:
         for node in self.graph.nodes:
             home = self.home.get(node)
             for arg in node.all_input_nodes:
-                if self.home.get(arg) is home and home is not None:
-                    continue
-                bases = self.bases(arg)
-                needed.update(bases)
-                if home is not None:
-                    home.inputs.extend(base for base in bases if base not in home.inputs)
+                if home is None or self.home.get(arg) is not home:
+                    bases = self.bases(arg)
+                    needed.update(bases)
+                    if home is not None:
+                        self._take(home, node, bases)
         for piece in self.pieces:
             piece.inputs.sort(key=order.__getitem__)
             piece.results = [node for node in piece.nodes if node in needed]
@@ -96,12 +95,23 @@ class Plan:
             if all(facts.is_number(node) for node in piece.results) and not any(facts.is_in_place(n) for n in piece.nodes):
                 raise _Refused(piece.results[0], "a number alone is not worth a call")
 
+    @staticmethod
+    def _take(piece: Piece, node: fx.Node, bases: list[fx.Node]) -> None:
+        """Makes BASES, which NODE needs, inputs of its piece."""
+        for base in bases:
+            if not facts.is_number(base) and not isinstance(facts.value(base), torch.Tensor):
+                raise _Refused(node, f"{base.name} is a {type(facts.value(base)).__name__}")
+            if base not in piece.inputs:
+                piece.inputs.append(base)
+
     # ---- values outside their pieces ----
 
     def bases(self, node: fx.Node) -> list[fx.Node]:
         """The values that must leave pieces for NODE to be known outside."""
         if node not in self.home or facts.is_number(node):
             return [node]
+        if facts.is_numbers(node):  # a torch.Size: made again where it is used
+            return self._bases_of_arguments(node)
         source = self._source(node)
         if source is None:
             return [self._result(node)]
@@ -109,6 +119,9 @@ class Plan:
             return self.bases(source)
         if not facts.is_view(node):
             raise _Refused(node, "its result shares memory with an argument")
+        return self._bases_of_arguments(node)
+
+    def _bases_of_arguments(self, node: fx.Node) -> list[fx.Node]:
         return list(dict.fromkeys(base for arg in node.all_input_nodes for base in self.bases(arg)))
 
     def _result(self, node: fx.Node) -> fx.Node:

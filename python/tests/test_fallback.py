@@ -200,6 +200,37 @@ def test_subclasses_are_refused_with_a_reason():
     assert torch.equal(got.a, x.a * 2) and torch.equal(got.b, x.b * 2) and not compiled.programs
 
 
+def test_what_writes_through_an_index():
+    """One node is torch's, not all of the piece: the statement has no name of its own in the text."""
+
+    def f(x, at):
+        out = torch.empty_like(x)
+        out[at] = x * 2
+        return out + 1
+
+    with torch.no_grad():
+        done = check(f, torch.randn(4, 3), torch.tensor([2, 0, 3, 1]))
+    assert done.refused == ["setitem"]
+
+
+def test_sizes_across_a_fallback():
+    def f(x):
+        size = x.size()
+        y = (x * 2).cumsum(0).view(-1)
+        return (y + 1).view(size), torch.zeros(size)
+
+    with torch.no_grad():
+        done = check(f, torch.randn(4, 3), dynamic=True)
+    assert done.refused == ["cumsum"]
+
+
+def test_parameters_that_are_handed_on_need_no_gradients():
+    model = nn.Linear(3, 3)
+    with torch.no_grad():
+        done = check(lambda x: x @ model.weight.float().to(x.device) + model.bias.contiguous(), torch.randn(2, 3))
+    assert done.calls()
+
+
 def test_explain():
     def f(x):
         return (x * 2).cumsum(0) + torch.sort(x).values

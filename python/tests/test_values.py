@@ -121,3 +121,32 @@ def test_equal_layers_are_compiled_once():
     done = [check(nn.Sequential(Block()), x) for _ in range(3)]
     assert sum(program.stats["compiled"] for one in done for program in one.programs) <= 1
     assert sum(program.stats["hits"] for one in done for program in one.programs) >= 2
+
+
+def test_names_that_libjitc_reads():
+    def f(x, y):
+        a, b = torch.split(x, [1, 3], dim=-1)
+        return a + 1, b * 2, x.__eq__(y), x.__gt__(0)
+
+    assert not check(f, torch.randn(2, 4), torch.randn(2, 4)).refused
+
+
+def test_cache_that_starts_empty():
+    """What transformers' caches do at first: cat of a tensor of shape (0,) with one of other dims."""
+
+    def f(x):
+        return torch.cat([torch.tensor([], dtype=x.dtype), x * 2], dim=-2)
+
+    done = check(f, torch.randn(2, 3, 4))
+    assert len(done.programs) == 1 and not done.refused
+
+
+def test_literals_that_are_written_are_made_anew():
+    def f(x):
+        y = torch.tensor([1.0, 2.0, 3.0])
+        z = torch.tensor([0.5, 0.5, 0.5])
+        y.add_(x)
+        return y * z, torch.tensor([7.0]), torch.tensor(5)
+
+    done = check(f, torch.randn(3), times=3)
+    assert "y" in done.refused and "z" not in done.refused
