@@ -52,20 +52,44 @@ static bool never_negative(jc_exprs *t, const jc_expr *d, int splits) {
     return first == both ? never_negative(t, side[1], splits - 1) : first;
 }
 
+static bool is_order(const jc_condition *c) {
+    return c->rel == JC_REL_LE || c->rel == JC_REL_COPY;
+}
+
 bool jc_condition_proved(jc_exprs *t, const jc_condition *c) {
     if (c->a == c->b && c->a->kind != JC_EX_POISON)
         return true;
-    if (c->rel == JC_REL_EQ && jc_ex_equal(t, c->a, c->b) == JC_YES)
+    if (!is_order(c) && jc_ex_equal(t, c->a, c->b) == JC_YES)
+        return true;
+    if (c->rel == JC_REL_SPREAD && (jc_ex_is(c->b, 0) || jc_ex_equal(t, c->a, jc_ex_int(t, 1)) == JC_YES))
         return true;
     const jc_expr *up = jc_ex_sub(t, c->b, c->a);
-    return never_negative(t, up, MAX_SPLITS) && (c->rel != JC_REL_EQ || never_negative(t, jc_ex_neg(t, up), MAX_SPLITS));
+    return never_negative(t, up, MAX_SPLITS) && (is_order(c) || never_negative(t, jc_ex_neg(t, up), MAX_SPLITS));
+}
+
+bool jc_at_most_one(jc_exprs *t, const jc_expr *d) {
+    return d->kind != JC_EX_SYM ? never_negative(t, jc_ex_sub(t, jc_ex_int(t, 1), d), MAX_SPLITS) : jc_sym_at(t, d->sym)->hi <= 1;
 }
 
 bool jc_condition_holds(const jc_condition *c, const int64_t *syms, uint32_t nsyms, int64_t *a, int64_t *b) {
     *a = *b = 0;
     if (!jc_ex_eval(c->a, syms, nsyms, a) || !jc_ex_eval(c->b, syms, nsyms, b))
         return false;
-    return c->rel == JC_REL_EQ ? *a == *b : *a <= *b;
+    return is_order(c) ? *a <= *b : *a == *b || (c->rel == JC_REL_SPREAD && *a == 1);
+}
+
+jitc_status jc_condition_refusal(const jc_condition *c, int64_t a, int64_t b, const char **why) {
+    bool broadcasts = (a == 1 && (c->rel == JC_REL_MEET || c->rel == JC_REL_ONTO)) ||
+                      (b == 1 && (c->rel == JC_REL_MEET || c->rel == JC_REL_SPREAD));
+    *why = broadcasts ? "; PyTorch would broadcast the 1, but it is 1 at some sizes only, and there is no code for that" : "";
+    return broadcasts ? JITC_E_UNSUPPORTED : JITC_E_INPUT;
+}
+
+char *jc_condition_text(const jc_exprs *t, const jc_condition *c, jc_arena *arena) {
+    const char *a = jc_ex_text(t, c->a, arena), *b = jc_ex_text(t, c->b, arena);
+    if (c->rel == JC_REL_SPREAD)
+        return jc_arena_printf(arena, "%s == 1 or %s == %s", a, a, b);
+    return jc_arena_printf(arena, "%s %s %s", a, is_order(c) ? "<=" : "==", b);
 }
 
 /* ---- collecting ---- */

@@ -131,10 +131,17 @@ const jc_expr *jc_ex_decode(jc_exprs *t, jc_reader *r, uint32_t limit); /* sets 
 
 /* ---- conditions (ir/conditions.c) ---- */
 
-/* COPY: as LE; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/infer_copy.c). */
-typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_COUNT } jc_rel;
+/*
+ * What has to hold of the symbols' values.  The last three are of dims that meet, where PyTorch broadcasts one that is 1:
+ *   EQ      a == b
+ *   LE      a <= b
+ *   COPY    a <= b; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/infer_copy.c)
+ *   MEET    a == b: of two operands
+ *   ONTO    a == b: a source's and that of what it goes to
+ *   SPREAD  a == 1 or a == b: A is 0 or 1, and the code takes it for a 1
+ */
+typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_MEET, JC_REL_ONTO, JC_REL_SPREAD, JC_REL_COUNT } jc_rel;
 
-/* What has to hold of the symbols' values: a == b, or a <= b (LE and COPY). */
 typedef struct jc_condition {
     uint8_t rel; /* jc_rel */
     int line;    /* of the node or the annotation that says so */
@@ -146,6 +153,12 @@ typedef JC_VEC(jc_condition) jc_conditions;
 bool jc_condition_proved(jc_exprs *t, const jc_condition *c);
 /* True for these?  A and B get both sides; not if one has no value. */
 bool jc_condition_holds(const jc_condition *c, const int64_t *syms, uint32_t nsyms, int64_t *a, int64_t *b);
+/* What it is that C does not hold for sides A and B: bad input, or where PyTorch would broadcast, not supported.  WHY gets what there is
+   to add to the sentence, "" or from a semicolon on. */
+jitc_status jc_condition_refusal(const jc_condition *c, int64_t a, int64_t b, const char **why);
+char *jc_condition_text(const jc_exprs *t, const jc_condition *c, jc_arena *arena); /* "s0 == 1 or s0 == s1" */
+/* Is dim D 0 or 1 for all values?  Only what can be proved is. */
+bool jc_at_most_one(jc_exprs *t, const jc_expr *d);
 /* Adds C to TO, unless it is proved or there already. */
 void jc_conditions_add(jc_exprs *t, jc_arena *arena, jc_conditions *to, jc_condition c);
 

@@ -175,6 +175,10 @@ void jc_in_result(jc_in *in, uint32_t i, uint8_t dtype, const jc_expr *const *di
     v->offset = NULL;
 }
 
+const jc_expr *jc_in_definite(const jc_expr *a, const jc_expr *b) {
+    return a->kind == JC_EX_CONST ? a : b->kind == JC_EX_CONST ? b : jc_expr_order(a, b) <= 0 ? a : b;
+}
+
 bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr **out) {
     if (a == b) {
         *out = a;
@@ -182,8 +186,18 @@ bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr
     }
     jc_truth equal = jc_ex_equal(in->t, a, b);
     jc_in_open(in, JC_REL_EQ, a, b);
-    *out = a->kind == JC_EX_CONST ? a : b->kind == JC_EX_CONST ? b : jc_expr_order(a, b) <= 0 ? a : b;
+    *out = jc_in_definite(a, b);
     return equal != JC_NO;
+}
+
+bool jc_in_onto(jc_in *in, const jc_expr *d, const jc_expr *to, bool *spread) {
+    const jc_truth equal = jc_ex_equal(in->t, d, to);
+    *spread = jc_ex_is(d, 1) ? !jc_ex_is(to, 1) : *spread && equal != JC_YES && jc_at_most_one(in->t, d);
+    if (*spread) /* a 0 goes to a 0 alone */
+        jc_in_open(in, JC_REL_LE, to, jc_ex_mul(in->t, to, d));
+    else
+        jc_in_open(in, JC_REL_ONTO, d, to);
+    return *spread || equal != JC_NO;
 }
 
 /* ---- the rules ---- */

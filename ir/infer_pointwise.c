@@ -8,6 +8,18 @@
 
 /* ---- broadcasting ---- */
 
+/* D is 0 or 1, and OVER what it meets: of two such dims the smaller is the result's, whatever they are; else D is taken for a 1. */
+static bool spread_dim(jc_in *in, const jc_expr *d, const jc_expr *over, const jc_expr **out) {
+    if (!jc_at_most_one(in->t, d))
+        return false;
+    *out = over;
+    if (jc_at_most_one(in->t, over))
+        *out = jc_ex_min(in->t, d, over);
+    else
+        jc_in_open(in, JC_REL_SPREAD, d, over);
+    return true;
+}
+
 /* One dim of each side; false where neither equality nor a 1 is possible. */
 static bool broadcast_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr **out) {
     if (a == b || jc_ex_is(b, 1)) {
@@ -18,10 +30,14 @@ static bool broadcast_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const j
         *out = b;
         return true;
     }
-    if (jc_in_same_dim(in, a, b, out))
+    const jc_truth equal = jc_ex_equal(in->t, a, b);
+    if (equal != JC_YES && (spread_dim(in, a, b, out) || spread_dim(in, b, a, out)))
+        return true;
+    jc_in_open(in, JC_REL_MEET, a, b); /* no code broadcasts a dim that is 1 for some values only */
+    *out = jc_in_definite(a, b);
+    if (equal != JC_NO)
         return true;
     const jc_expr *one = jc_ex_int(in->t, 1);
-    jc_in_open(in, JC_REL_EQ, a, b); /* never true: no code broadcasts a dim that is 1 for some values only */
     if (jc_ex_equal(in->t, a, one) != JC_NO) {
         *out = b;
         return true;

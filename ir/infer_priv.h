@@ -60,8 +60,13 @@ void jc_in_result(jc_in *in, uint32_t i, uint8_t dtype, const jc_expr *const *di
    base. */
 void jc_in_view(jc_in *in, jc_value *x, uint8_t dtype, const jc_expr *const *dims, uint32_t rank,
                 const jc_expr **strides, const jc_expr *offset);
+/* Of two expressions for one dim, the more definite. */
+const jc_expr *jc_in_definite(const jc_expr *a, const jc_expr *b);
 /* A and B are to be the same dim: gives the more definite one; false where they differ always. */
 bool jc_in_same_dim(jc_in *in, const jc_expr *a, const jc_expr *b, const jc_expr **out);
+/* Dim D of a source goes to dim TO, as expand and copy_ do it; false where it never can.  SPREAD: may a D that is 0 or 1 be taken for
+   a 1?  It says whether it is. */
+bool jc_in_onto(jc_in *in, const jc_expr *d, const jc_expr *to, bool *spread);
 /* Broadcasts the N-dim *DIMS with WITH. */
 jitc_status jc_in_broadcast(jc_in *in, const jc_expr *const **dims, uint32_t *rank, const jc_type *with);
 

@@ -347,8 +347,8 @@ jitc_status jc_infer_copy(jc_in *in) {
     const jc_type *src = jc_in_is_tensor(&in->n->args[1]) ? jc_in_type(in, 1) : NULL;
     bool ok = !src || src->rank <= dst->type.rank;
     for (uint32_t d = 0; src && ok && d < src->rank; d++) {
-        const jc_expr *same, *dim = src->dims[d];
-        ok = jc_ex_is(dim, 1) || jc_in_same_dim(in, dim, dst->type.dims[d + dst->type.rank - src->rank], &same);
+        bool spread = true;
+        ok = jc_in_onto(in, src->dims[d], dst->type.dims[d + dst->type.rank - src->rank], &spread);
     }
     if (!ok)
         return jc_in_fail(in, JITC_E_INPUT, "expected a source that broadcasts to %s, got %s.",

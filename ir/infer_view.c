@@ -173,14 +173,13 @@ jitc_status jc_infer_expand(jc_in *in) {
     const jc_expr **dims = jc_in_exprs(in, 1, &rank);
     JC_TRY(jc_in_check_dims(in, dims, rank));
     const jc_expr **from = strides_of(in, &x->type), **strides = JC_NEWN(in->arena, const jc_expr *, rank);
+    /* What is asked of the sizes is what the strides that the result has rest on. */
+    const jc_expr *const *before = in->open ? strides_of(in, &in->n->results[0]->type) : NULL;
     bool fits = rank >= have;
     for (uint32_t d = 0; fits && d < rank; d++) {
-        uint32_t k = d - (rank - have);
-        const jc_expr *dim = d < rank - have ? NULL : x->type.dims[k];
-        if (!dim || (jc_ex_is(dim, 1) && !jc_ex_is(dims[d], 1)))
-            strides[d] = jc_ex_int(in->t, 0);
-        else if ((fits = jc_ex_equal(in->t, dim, dims[d]) != JC_NO))
-            strides[d] = from[k], jc_in_open(in, JC_REL_EQ, dim, dims[d]);
+        bool spread = !before || (before[d] && jc_ex_is(before[d], 0));
+        fits = d < rank - have || jc_in_onto(in, x->type.dims[d - (rank - have)], dims[d], &spread);
+        strides[d] = d < rank - have || spread ? jc_ex_int(in->t, 0) : from[d - (rank - have)];
     }
     if (!fits) {
         jc_type shape = { .kind = JC_TENSOR, .dtype = x->type.dtype, .rank = (uint8_t)rank, .dims = dims };

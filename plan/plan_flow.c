@@ -355,9 +355,8 @@ static bool allowed(const flow *f) {
         if (!possible(f, &f->p->inputs[i].type))
             return false;
     for (uint32_t i = 0; i < f->p->nchecks; i++) {
-        const jc_condition *c = &f->p->checks[i];
         int64_t a, b;
-        if (!value(f, c->a, &a) || !value(f, c->b, &b) || (c->rel == JC_REL_EQ ? a != b : a > b))
+        if (!jc_condition_holds(&f->p->checks[i], f->syms, f->p->nsyms, &a, &b))
             return false;
     }
     return true;

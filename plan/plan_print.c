@@ -184,7 +184,11 @@ static void print_checks(printer *pr) {
         const jc_condition *c = &pr->p->checks[i];
         jc_put_text(pr->out, "check ");
         print_expr(pr, c->a);
-        jc_put_text(pr->out, c->rel == JC_REL_EQ ? " == " : c->rel == JC_REL_LE ? " <= " : " <= (to copy) ");
+        if (c->rel == JC_REL_SPREAD) {
+            jc_put_text(pr->out, " == 1 or ");
+            print_expr(pr, c->a);
+        }
+        jc_put_text(pr->out, c->rel == JC_REL_LE ? " <= " : c->rel == JC_REL_COPY ? " <= (to copy) " : " == ");
         print_expr(pr, c->b);
         jc_put_text(pr->out, c->line ? "  # line %d\n" : "\n", c->line);
     }

@@ -39,9 +39,7 @@ static jitc_status load(jc_exec *e, const uint8_t *bytes, size_t n, jc_error *er
     e->steps = JC_NEWN(e->arena, jc_exec_step, e->plan->nsteps);
     e->checks = JC_NEWN(e->arena, const char *, e->plan->nchecks);
     for (uint32_t i = 0; i < e->plan->nchecks; i++) {
-        const jc_condition *c = &e->plan->checks[i];
-        e->checks[i] = jc_arena_printf(e->arena, "%s %s %s", jc_ex_text(e->plan->ex, c->a, e->arena),
-                                       c->rel == JC_REL_EQ ? "==" : "<=", jc_ex_text(e->plan->ex, c->b, e->arena));
+        e->checks[i] = jc_condition_text(e->plan->ex, &e->plan->checks[i], e->arena);
     }
     jc_exec_count(e);
     jc_exec_find_written(e);

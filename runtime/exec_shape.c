@@ -80,6 +80,7 @@ static jitc_status check_conditions(const builder *b) {
         const jc_condition *c = &b->p->checks[i];
         int64_t left, right;
         char text[256];
+        const char *why;
         if (jc_condition_holds(c, b->syms, b->p->nsyms, &left, &right))
             continue;
         if (c->rel == JC_REL_COPY)
@@ -87,9 +88,10 @@ static jitc_status check_conditions(const builder *b) {
                               "A tensor is given another shape here, for which it is copied; with %s PyTorch makes no copy but a view, "
                               "and what is written to one of the two is seen in the other. Clone it before, or call with "
                               "other sizes.", symbols_text(b, text));
-        return jc_fail_at(b->err, JITC_E_INPUT, NULL, c->line, 0, NULL,
-                          "The sizes do not fit: %.300s is needed, but the two sides are %lld and %lld with %s.", b->e->checks[i],
-                          (long long)left, (long long)right, symbols_text(b, text));
+        jitc_status status = jc_condition_refusal(c, left, right, &why);
+        return jc_fail_at(b->err, status, NULL, c->line, 0, NULL,
+                          "The sizes do not fit: %.300s is needed, but the two sides are %lld and %lld with %s%s.", b->e->checks[i],
+                          (long long)left, (long long)right, symbols_text(b, text), why);
     }
     return JITC_OK;
 }

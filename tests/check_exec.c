@@ -723,7 +723,7 @@ END_TEST
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */
 
-typedef enum { TOO_BIG, BELOW, NEGATIVE, ZERO, DIVISOR, OVERFLOW, HUGE_BYTES, BEYOND, BEYOND_OK, DIV_ZERO, ONE_SIZE, ORDER } shape_case;
+typedef enum { TOO_BIG, BELOW, NEGATIVE, ZERO, DIVISOR, OVERFLOW, HUGE_BYTES, BEYOND, BEYOND_OK, DIV_ZERO, ONE_SIZE, MEET, MET, ONTO, WENT, SPREAD, SPREAD_2, ORDER } shape_case;
 static const struct {
     shape_case what;
     int64_t n;
@@ -745,6 +745,18 @@ static const struct {
     { DIV_ZERO, 4, JITC_E_INPUT, "divides by zero" },
     { ONE_SIZE, 7, JITC_OK, NULL },
     { ONE_SIZE, 8, JITC_E_INPUT, "s0 == 7 is needed, but the two sides are 8 and 7 with s0=8" },
+    { MEET, 7, JITC_OK, NULL },
+    { MEET, 8, JITC_E_INPUT, "s0 == 7 is needed, but the two sides are 8 and 7 with s0=8." },
+    { MEET, 1, JITC_E_UNSUPPORTED, "s0 == 7 is needed, but the two sides are 1 and 7 with s0=1; PyTorch would broadcast the 1, but" },
+    { MET, 1, JITC_E_UNSUPPORTED, "7 == s0 is needed, but the two sides are 7 and 1 with s0=1; PyTorch would broadcast the 1, but" },
+    { ONTO, 7, JITC_OK, NULL },
+    { ONTO, 1, JITC_E_UNSUPPORTED, "s0 == 7 is needed, but the two sides are 1 and 7 with s0=1; PyTorch would broadcast the 1, but" },
+    { ONTO, 8, JITC_E_INPUT, "s0 == 7 is needed, but the two sides are 8 and 7 with s0=8." },
+    { WENT, 1, JITC_E_INPUT, "7 == s0 is needed, but the two sides are 7 and 1 with s0=1." },
+    { SPREAD, 8, JITC_OK, NULL }, /* s0 % 2 is 0 or 1, beside s0 - 8 */
+    { SPREAD, 21, JITC_OK, NULL },
+    { SPREAD, 10, JITC_E_INPUT, "s0 % 2 == 1 or s0 % 2 == s0 - 8 is needed, but the two sides are 0 and 2 with s0=10." },
+    { SPREAD_2, 8, JITC_E_UNSUPPORTED, "s0 % 2 == 1 or s0 % 2 == s0 - 7 is needed, but the two sides are 0 and 1 with s0=8; PyTorch would" },
     { ORDER, 7, JITC_OK, NULL },
     { ORDER, 6, JITC_E_INPUT, "7 <= s0 is needed, but the two sides are 7 and 6 with s0=6" },
 };
@@ -767,6 +779,12 @@ START_TEST(shapes_checked) {
     case BEYOND_OK: tensor(JC_HOME_BUFFER, buffer(n_(128), 0), 0, t); break;
     case DIV_ZERO: output(JC_OUT_EXPR, 0, jc_ex_fdiv(ex, n_(1), jc_ex_sub(ex, s0, n_(4)))); break;
     case ONE_SIZE: one.a = s0, one.b = n_(7), b.plan.nchecks = 1; break;
+    case MEET: one = (jc_condition){ JC_REL_MEET, 0, s0, n_(7) }, b.plan.nchecks = 1; break;
+    case MET: one = (jc_condition){ JC_REL_MEET, 0, n_(7), s0 }, b.plan.nchecks = 1; break;
+    case ONTO: one = (jc_condition){ JC_REL_ONTO, 0, s0, n_(7) }, b.plan.nchecks = 1; break;
+    case WENT: one = (jc_condition){ JC_REL_ONTO, 0, n_(7), s0 }, b.plan.nchecks = 1; break;
+    case SPREAD: one = (jc_condition){ JC_REL_SPREAD, 0, jc_ex_mod(ex, s0, n_(2)), jc_ex_sub(ex, s0, n_(8)) }, b.plan.nchecks = 1; break;
+    case SPREAD_2: one = (jc_condition){ JC_REL_SPREAD, 0, jc_ex_mod(ex, s0, n_(2)), jc_ex_sub(ex, s0, n_(7)) }, b.plan.nchecks = 1; break;
     case ORDER: one.rel = JC_REL_LE, one.a = n_(7), one.b = s0, b.plan.nchecks = 1; break;
     default: in_buffer(t, 0); break;
     }

@@ -794,15 +794,26 @@ static const struct {
     const char *annotation;  /* of the result; NULL: none */
 } open_rows[] = {
     { "add f32[s0, 4]; f32[s0, 4]", "", NULL },
-    { "add f32[s0, 4]; f32[s1, 4]", "s0 == s1", NULL },
+    { "add f32[s0, 4]; f32[s1, 4]", "s0 meets s1", NULL },
     { "add f32[s0, 4]; f32[1, 4]", "", NULL },
-    { "add f32[s0, 4]; f32[3, 4]", "s0 == 3", NULL },
-    { "add f32[s0, 4]; f32[s0 + 3, 4]", "s0 == s0 + 3", NULL },
+    { "add f32[s0, 4]; f32[3, 4]", "s0 meets 3", NULL },
+    { "add f32[s0, 4]; f32[s0 + 3, 4]", "s0 meets s0 + 3", NULL },
+    { "add f32[s0, 4]; f32[Min(1, s0), 4]", "Min(1, s0) spreads over s0", NULL },
+    { "add f32[Min(1, s0), 4]; f32[s1, 4]", "Min(1, s0) spreads over s1", NULL },
+    { "add f32[s0 - Max(0, s0 - 1), 4]; f32[s1, 4]", "s0 - Max(0, s0 - 1) spreads over s1", NULL },
+    { "add f32[s0 % 2, 4]; f32[7, 4]", "s0 % 2 spreads over 7", NULL },
+    { "add f32[s0 % 2, 4]; f32[0, 4]", "", NULL },
+    { "add f32[s0 % 3, 4]; f32[s1, 4]", "s0 % 3 meets s1", NULL },
+    { "add f32[Min(1, s0), 4]; f32[Min(1, s1), 4]", "", NULL },
+    { "add f32[Min(1, s0), 4]; f32[Min(1, s0), 4]", "", NULL },
     { "neg f32[s0, 4]", "s1 == s0", "f32[s1, 4]" },
     { "neg f32[s0, 4]", "", "f32[s0, 4]" },
     { "reshape f32[s0, 4]; {s0*2, 2}", "", NULL },
     { "reshape f32[s0, 4]; {s1, 2}", "4*s0 == 2*s1", NULL },
-    { "expand f32[s0, 1]; {s1, 7}", "s0 == s1", NULL },
+    { "expand f32[s0, 1]; {s1, 7}", "s0 onto s1", NULL },
+    { "expand f32[Min(1, s0), 4]; {3, s1, 4}", "s1 <= s1*Min(1, s0)", NULL },
+    { "expand f32[Min(1, s0), 4]; {s0, 4}", "s0 <= s0*Min(1, s0)", NULL },
+    { "expand f32[0, 1]; {0, 5}", "", NULL },
     { "slice f32[s0, 4]; 0; 0; s1; 1", "s1 <= s0", NULL },
     { "slice f32[s0, 4]; 0; 0; Min(s0, s1); 1", "", NULL },
     { "slice f32[s0, 4]; 0; Min(s0, s1); s0 - Min(s0, s1); 1", "", NULL },
@@ -813,9 +824,11 @@ static const struct {
     { "bitcast u8[3, s0]; f32", "s0 % 4 == 0", NULL },
     { "bitcast u8[3, 4*s0]; f32", "", NULL },
     { "linear f32[3, s0]; f32[5, s1]; f32[s0]", "s0 == s1, s0 == 5", NULL },
-    { "matmul f32[s0, 3, 4]; f32[s1, 4, 5]; None", "s0 == s1", NULL },
+    { "matmul f32[s0, 3, 4]; f32[s1, 4, 5]; None", "s0 meets s1", NULL },
+    { "matmul f32[Min(1, s0), 3, 4]; f32[s1, 4, 5]; None", "Min(1, s0) spreads over s1", NULL },
     { "cat <f32[s0, 4] | f32[3, s1]>; 0", "4 == s1", NULL },
-    { "copy_ f32[s0, 4]; f32[s1, 1]", "s1 == s0", NULL },
+    { "copy_ f32[s0, 4]; f32[s1, 1]", "s1 onto s0", NULL },
+    { "copy_ f32[s0, 4]; f32[Min(1, s1), 1]", "s0 <= s0*Min(1, s1)", NULL },
     { "take f32[s0, 4]; 0; i64[s1]; True", "Min(1, s1) <= s0", NULL },
     { "take f32[7, 4]; 0; i64[s1]; True", "", NULL },
     { "amax f32[s0, 4]; {0}; False", "1 <= s0", NULL },
@@ -827,6 +840,7 @@ static const struct {
 };
 
 START_TEST(left_open) {
+    static const char *const words[JC_REL_COUNT] = { "==", "<=", "<= (to copy)", "meets", "onto", "spreads over" };
     jc_conditions open = { 0 };
     jc_bytes text = JC_BYTES(arena);
     jc_value *v = must(open_rows[_i].step, NULL);
@@ -838,7 +852,7 @@ START_TEST(left_open) {
     ck_assert_msg(jc_conditions_of(f, &open, &err) == JITC_OK, "%s", err.message);
     for (size_t i = 0; i < open.n; i++)
         jc_put_text(&text, "%s%s %s %s", i ? ", " : "", jc_ex_text(g->exprs, open.at[i].a, arena),
-                    open.at[i].rel == JC_REL_EQ ? "==" : "<=", jc_ex_text(g->exprs, open.at[i].b, arena));
+                    words[open.at[i].rel], jc_ex_text(g->exprs, open.at[i].b, arena));
     jc_put_u8(&text, 0);
     ck_assert_msg(strcmp((char *)text.at, open_rows[_i].open) == 0, "%s: \"%s\", expected \"%s\"", open_rows[_i].step, text.at,
                   open_rows[_i].open);

@@ -25,8 +25,8 @@ double graph_check_at(const graph_case *c, const char *device, const char *symbo
 /* Building or running at SYMBOLS is refused with JITC_E_INPUT and a sentence that has all of FRAGMENTS ("a|b"); what is refused
    at the run only, the reference refuses too. */
 void graph_fails_at(const graph_case *c, const char *device, const char *symbols, const char *fragments);
-/* The same with JITC_E_UNSUPPORTED, where the reference has an answer. */
-void graph_unsupported_at(const graph_case *c, const char *device, const char *symbols, const char *fragments);
+/* The same with JITC_E_UNSUPPORTED.  KNOWN: the reference has an answer. */
+void graph_unsupported_at(const graph_case *c, const char *device, const char *symbols, const char *fragments, bool known);
 /* Compiles alone; returns the status. ARTIFACT and N (may be NULL) get the first class's bytes, malloc'd. */
 jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artifact, size_t *n, char *message, size_t size);
 

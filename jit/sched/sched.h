@@ -151,6 +151,11 @@ jc_value *jc_sched_unkept(jc_sched *s, jc_value *v);
 /* Where V starts in its storage, in elements of its own dtype: its `offset` counts those of the owner, and a bitcast may lie between. */
 const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v);
 
+/* Has an operand's dim D one element for all of dim TO?  A dim that is 0 or 1 has, where it is not TO itself. */
+static inline bool jc_sched_spreads(const jc_sched *s, const jc_expr *d, const jc_expr *to) {
+    return jc_ex_is(d, 1) || (d != to && jc_ex_equal(s->ex, d, to) != JC_YES && jc_at_most_one(s->ex, d));
+}
+
 /* sched_values.c: fills s->items, grouping as it goes. */
 jitc_status jc_sched_values(jc_sched *s);
 

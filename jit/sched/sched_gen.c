@@ -140,16 +140,17 @@ static void at_slice(jc_gen *g, const jc_node *n, const at *out, at *in) {
                            jc_ex_mul(g->ex, out->i[dim], jc_gen_expr(g, n->args[4].expr)));
 }
 
-/* Operand index under broadcasting to a result of rank RANK. */
-static at broadcast(jc_gen *g, const jc_type *t, uint32_t rank, const at *out) {
+/* Operand index under broadcasting to DIMS. */
+static at broadcast(jc_gen *g, const jc_type *t, const jc_expr *const *dims, uint32_t rank, const at *out) {
     at in;
     for (uint32_t d = 0; d < t->rank; d++)
-        in.i[d] = jc_ex_is(t->dims[d], 1) ? jc_ex_int(g->ex, 0) : out->i[rank - t->rank + d];
+        in.i[d] = jc_sched_spreads(g->s, t->dims[d], dims[rank - t->rank + d]) ? jc_ex_int(g->ex, 0) : out->i[rank - t->rank + d];
     return in;
 }
 
 static void at_expand(jc_gen *g, const jc_node *n, const at *out, at *in) {
-    *in = broadcast(g, &n->args[0].value->type, n->results[0]->type.rank, out);
+    const jc_type *to = &n->results[0]->type;
+    *in = broadcast(g, &n->args[0].value->type, to->dims, to->rank, out);
 }
 
 static void at_same(jc_gen *g, const jc_node *n, const at *out, at *in) {
@@ -170,7 +171,8 @@ static uint32_t operand(jc_gen *g, const jc_node *n, uint32_t i, const at *out, 
     const jc_arg *a = &n->args[i];
     switch (a->kind) {
     case JC_ARG_VALUE: {
-        at in = broadcast(g, &a->value->type, n->results[0]->type.rank, out);
+        const jc_type *to = &n->results[0]->type;
+        at in = broadcast(g, &a->value->type, to->dims, to->rank, out);
         uint32_t x = generate(g, a->value, &in);
         return want == JC_CT_NONE || g->failed ? x : convert(g, x, want);
     }
@@ -561,7 +563,7 @@ static uint32_t kept(jc_gen *g, uint32_t x, jc_dtype d) {
 
 bool jc_gen_root(jc_gen *g, const jc_root *r) {
     at index = root_index(g, r);
-    at in = broadcast(g, &r->value->type, r->rank, &index);
+    at in = broadcast(g, &r->value->type, r->dims, r->rank, &index);
     g->stores = r->stores;
     uint32_t x = generate(g, r->value, &in);
     if (g->failed)

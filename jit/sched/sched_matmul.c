@@ -36,9 +36,11 @@ static const variant host_plain[] = {
 
 /* Rows of operand V: its leading dims against the loops of the result, right-aligned before the last LOOPS. */
 static const jc_expr *row_of(jc_gen *g, const jc_value *v, const jc_expr *const *strides, const int *loop_of) {
+    const jc_type *out = &g->item->matmul->results[0]->type;
     const jc_expr *row = jc_gen_expr(g, jc_sched_offset(g->s, v));
+    const int lead = (int)g->k->rank - out->rank;
     for (uint32_t d = 0; d < v->type.rank; d++)
-        if (loop_of[d] >= 0 && !jc_ex_is(v->type.dims[d], 1) && !jc_ex_is(strides[d], 0))
+        if (loop_of[d] >= lead && !jc_sched_spreads(g->s, v->type.dims[d], out->dims[loop_of[d] - lead]) && !jc_ex_is(strides[d], 0))
             row = jc_ex_add(g->ex, row, jc_ex_mul(g->ex, g->loop[loop_of[d]], jc_gen_size(g, strides[d])));
     return row;
 }
