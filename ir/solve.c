@@ -362,9 +362,14 @@ typedef struct range {
 
 static range range_of(const solving *g, uint32_t sym, int64_t least) {
     const jc_sym *s = jc_sym_at(g->s->graph->exprs, sym);
-    int64_t step = s->divisor > 1 ? s->divisor : 1, lo = s->lo > least ? s->lo : least;
+    const jc_solve_call *c = g->call;
+    int64_t step = s->divisor > 1 ? s->divisor : 1, lo = s->lo > least ? s->lo : least, hi = s->hi;
+    if (c->bounds && sym < c->nfallbacks) {
+        lo = c->bounds[2 * sym] > lo ? c->bounds[2 * sym] : lo;
+        hi = c->bounds[2 * sym + 1] < hi ? c->bounds[2 * sym + 1] : hi;
+    }
     lo = (lo + step - 1) / step * step;
-    return (range){ lo, step, lo > s->hi ? 0 : (s->hi - lo) / step };
+    return (range){ lo, step, lo > hi ? 0 : (hi - lo) / step };
 }
 
 /* Does the stride at hand come out with X for SYM? */
@@ -417,18 +422,24 @@ static bool settle_last(solving *g, uint32_t sym, bool picky) {
     return false;
 }
 
-/* Gives the unknown symbols of the stride at hand values, something small to all but the K-th.  False, and they stay unknown: that one
-   has none then. */
+/* Gives the unknown symbols of the stride at hand values: small ones to all but the K-th, of the first of these one after the other.
+   False, and they stay unknown: then that one has none. */
 static bool settle_all(solving *g, uint32_t k, bool picky) {
     const equation *q = g->fewest.q;
-    uint32_t *owner = g->call->owner, n = 0;
+    uint32_t *owner = g->call->owner, n = 0, other = k;
     for (uint32_t i = 0; i < q->nparts; i++)
         if (!owner[q->parts[i].sym]) {
             g->call->syms[q->parts[i].sym] = range_of(g, q->parts[i].sym, 1).first;
             owner[q->parts[i].sym] = TRIED;
+            other = other == k ? i : other;
             n++;
         }
-    bool found = g->origins || settle_last(g, q->parts[k].sym, picky);
+    range r = range_of(g, q->parts[other].sym, 1);
+    bool found = g->origins != NULL;
+    for (int64_t i = 0; !found && i <= (other == k ? 0 : r.last) && i < MOST_SOLUTIONS; i++) {
+        g->call->syms[q->parts[other].sym] = r.first + i * r.step;
+        found = settle_last(g, q->parts[k].sym, picky);
+    }
     if (g->origins)
         g->origins[q->parts[k].sym] = (jc_solve_origin){ true, g->fewest.param, q->dim, true };
     for (uint32_t i = 0; i < q->nparts; i++)

@@ -39,6 +39,7 @@ typedef struct jc_solve_call {
     const uint32_t *params; /* those to ask about; NULL: all */
     uint32_t nparams;
     const int64_t *fallbacks; /* for symbol s < NFALLBACKS, or NULL */
+    const int64_t *bounds;    /* likewise, two each: where a value is looked for that nothing gives; NULL: anywhere */
     uint32_t nfallbacks;
     int64_t fallback;         /* for the others */
     int64_t *syms;            /* out: one per symbol of the table */

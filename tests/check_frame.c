@@ -270,15 +270,23 @@ END_TEST
 /* A piece to which only the strides of what it is given tell of symbols, and not in a way that can be turned round: any sizes will do with
    which the strides come out. */
 START_TEST(stride_of_no_symbol) {
-    static const char *const columns[] = { "((s1 + 1)//2)", "s1*s2", "Max(8, s1 - s2)", "(s1 % 32) + 8", "(s1//3)*s2 + 1" };
-    for (size_t k = 0; k < COUNT(columns); k++) {
+    static const struct {
+        const char *columns;
+        jitc_range ranges[2];
+    } rows_of[] = {
+        { "((s1 + 1)//2)", { { 0 } } }, { "s1*s2", { { 0 } } }, { "Max(8, s1 - s2)", { { 0 } } }, { "(s1 % 32) + 8", { { 0 } } },
+        { "(s1//3)*s2 + 1", { { 0 } } }, { "s1*s2", { { "s1", 2, 9 }, { "s2", 2, 7 } } }, { "s1*s2", { { "s1", 3, 5 }, { "s2", 4, 9 } } },
+        { "((s1 + 1)//2)", { { "s1", 32, 40 }, { "s2", 1, 1 } } },
+    };
+    for (size_t k = 0; k < COUNT(rows_of); k++) {
+        const char *columns = rows_of[k].columns;
         char graph[1024];
         snprintf(graph, sizeof graph, HEAD "s0: \"Sym(s0)\", s1: \"Sym(s1)\", s2: \"Sym(s2)\", x: \"f32[s0, %s]\"):\n"
                  "        p: \"f32[s0, 8]\" = torch.narrow(x, 1, 0, 8)\n"
                  "        y: \"f32[s0, 8]\" = torch.ops.test.cut(p)\n"
                  "        z: \"f32[s0, 8]\" = p * 2.0\n"
-                 "        return (y, z)\n", columns[k]);
-        jitc_model *m = build(graph, NULL, 0);
+                 "        return (y, z)\n", columns);
+        jitc_model *m = build(graph, rows_of[k].ranges, rows_of[k].ranges[0].symbol ? 2 : 0);
         jitc_frame *f = frame_with(m, 0);
         for (int64_t rows = 0; rows < 4; rows++) {
             args *a = args_of(rows);
@@ -287,7 +295,7 @@ START_TEST(stride_of_no_symbol) {
             a->xt.shape = shape;
             a->xt.strides = strides;
             jitc_status status = jitc_frame_run_piece(f, 2, NULL, &in, 1, &out, 1);
-            ck_assert_msg(status == JITC_OK, "%s, %lld rows: %s", columns[k], (long long)rows, jitc_context_error(ctx));
+            ck_assert_msg(status == JITC_OK, "row %zu: %s, %lld rows: %s", k, columns, (long long)rows, jitc_context_error(ctx));
             for (int i = 0; i < rows * 8; i++)
                 ck_assert(data(out.tensor)[i] == 2 * a->x[i / 8 * COLS + i % 8]);
             free(a);

@@ -26,7 +26,8 @@ static void fact(void *user, uint32_t i, jc_solve_fact *out) {
 static jitc_status solve(jc_instance *n, const jitc_value *values, jc_error *err) {
     arguments a = { n, values };
     jc_solve_call call = { .fact = fact, .user = &a, .params = n->open, .nparams = n->nopen,
-                           .fallbacks = n->p->fallbacks, .nfallbacks = n->p->nsyms, .syms = n->syms, .owner = n->owner };
+                           .fallbacks = n->p->fallbacks, .bounds = n->p->bounds, .nfallbacks = n->p->nsyms,
+                           .syms = n->syms, .owner = n->owner };
     return jc_solver_run(n->p->solver, &call, err);
 }
 

@@ -152,17 +152,31 @@ static jitc_status build_graph(builder *b) {
     return JITC_OK;
 }
 
+static void bound(jc_program *p, uint32_t sym, const jc_intervals *ranges) {
+    int64_t lo = INT64_MAX, hi = 0, *at = &p->bounds[2 * sym];
+    for (uint32_t r = 0; r < ranges->n; r++) {
+        int64_t first = jc_range_first(ranges->at[r].lo, ranges->at[r].hi);
+        lo = first < lo ? first : lo;
+        hi = ranges->at[r].hi > hi ? ranges->at[r].hi : hi;
+    }
+    at[0] = lo > at[0] ? lo : at[0];
+    at[1] = hi < at[1] ? hi : at[1];
+    p->fallbacks[sym] = jc_range_first(ranges->at[0].lo, ranges->at[0].hi);
+}
+
 /* The first size that the symbol's first class was compiled for.  Nothing is read at what such a symbol says, so any size would do that
    a variant serves. */
 static void find_fallbacks(builder *b) {
     jc_program *p = b->p;
     p->fallbacks = JC_NEWN(b->m->arena, int64_t, p->nsyms);
+    p->bounds = JC_NEWN(b->m->arena, int64_t, 2 * (size_t)p->nsyms);
+    for (uint32_t s = 0; s < p->nsyms; s++)
+        p->bounds[2 * s + 1] = INT64_MAX;
     for (uint32_t g = p->ngroups; g-- > 0;)
         for (uint32_t i = 0; i < p->groups[g].piece->canon.nsyms; i++) {
             const jc_expr *e = p->groups[g].syms[i];
-            const jc_interval *first = b->m->classes[p->groups[g].cls].ranges[i].at;
             if (e->kind == JC_EX_SYM && e->sym < p->nsyms)
-                p->fallbacks[e->sym] = jc_range_first(first->lo, first->hi);
+                bound(p, e->sym, &b->m->classes[p->groups[g].cls].ranges[i]);
         }
 }
 

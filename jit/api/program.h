@@ -50,6 +50,7 @@ typedef struct jc_program {
     jc_group *groups;
     const jc_expr **exprs;
     int64_t *fallbacks;   /* by symbol: what it is where no argument tells, as the stride of a single row: a size that was compiled for */
+    int64_t *bounds;      /* likewise, two each: the least and the greatest size that all its classes were compiled for */
     uint32_t *out_site;   /* by output: the site that has it */
     jc_source *results;   /* func->noutputs */
 } jc_program;
