@@ -9,6 +9,7 @@ set -uo pipefail
 bindist=$(cd "$1" && pwd)
 base=${2:+$(cd "$2" && pwd)}
 out=${OUT:-$(mktemp -d)}
+mkdir -p "$out" || exit 1
 steps=" ${STEPS-tests engine memcheck soak call fuzz} "
 failed=0
 
