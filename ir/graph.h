@@ -201,6 +201,11 @@ jitc_status jc_verify(const jc_func *f, jc_error *err); /* our own invariants: d
 void jc_func_print(const jc_func *f, jc_bytes *out);    /* own text form, one node a line */
 void jc_graph_print(const jc_graph *g, jc_bytes *out);
 
+/* --- narrower ranges (ir/narrow.c) --- */
+/* F's expressions made again, after ranges of symbols have become narrower: what has one value only is a number. Only F's own
+   nodes change: arguments must not be another function's. */
+void jc_narrow(jc_func *f);
+
 /* --- composite operators (ir/decompose.c) --- */
 /* A copy of F in which JC_COMPOSITE nodes are written in simpler ones (definitions in the head of ir/ops.def). KEEP
    (may be NULL) says which nodes stay as they are. Lives in F's graph. */

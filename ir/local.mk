@@ -9,6 +9,7 @@ ir_libir_la_SOURCES = \
 	ir/graph.c ir/graph.h \
 	ir/infer.c ir/infer_copy.c ir/infer_priv.h ir/infer_pointwise.c ir/infer_shape.c ir/infer_view.c \
 	ir/layout.c \
+	ir/narrow.c \
 	ir/ops.c ir/ops.def \
 	ir/passes.h ir/passes_priv.h \
 	ir/print.c \

@@ -15,9 +15,10 @@ static const jc_expr *product(jc_emit *e, unsigned first, unsigned last) {
     return jc_ex_product(e->k->ex, e->k->extent + first, last - first);
 }
 
+/* From 0 to below LIMIT? A size like 40 - s0 is never negative in a call, but not by its range, so it is computed in 64 bits. */
 static bool below(jc_emit *e, const jc_expr *x, int64_t limit) {
     int64_t lo, hi;
-    return jc_ex_range(e->k->ex, x, &lo, &hi) && hi < limit;
+    return jc_ex_range(e->k->ex, x, &lo, &hi) && lo >= 0 && hi < limit;
 }
 
 /* ---- GPU ------------------------------------------------------------------------------------------------------ */

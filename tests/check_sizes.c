@@ -170,6 +170,20 @@ static const row rows[] = {
         "y = x[slice(None, 1, None)]\na = torch.matmul(y, w)\nb = torch._C._nn.linear(y, m, None)\nc = b + k\nd = torch.relu(torch.matmul(y, w[slice(None, 1, None)])) * k", "a, c, d", 0, NULL },
       { "s0=3 s1=5", "s0=1 s1=1", "s0=0 s1=0", "s0=4 s1=0" }, { "s0=0 s1=5" }, "0 and 5" },
     { { "words of bytes", "x: \"u8[2, s0]\"", "y = x.view(torch.float32)\nz = y.view(torch.int32)\nv = z + 1", "v", 0, NULL }, { "s0=8", "s0=4" }, { "s0=6" }, "s0" },
+    { { "what is left of 40", S0 "x: \"f32[40, 4]\", y: \"f32[s0, 4]\"",
+        "a = x[(slice(s0, None, None),)]\nb = a + 1.0\nc = torch.nn.functional.pad(y, (0, 0, 0, 40 - s0))\nd = b.sum(dim = -1)\ne = b.sum(dim = 0)\n"
+        "w = torch.nn.functional.softmax(b, dim = -1)\nm = torch.matmul(b, y.t())", "b, c, d, e, w, m", 0, NULL }, { "s0=0", "s0=1", "s0=39", "s0=40" }, { 0 }, NULL },
+    { { "a size that a range makes 1: a row's sum stored in a column", "x: \"f32[2, s0]\", y: \"f32[2, s0]\"",
+        "m = torch.amax(x + 1.0, dim = 1, keepdim = True)\ny[(slice(None, None, None), slice(2, 3, None))] = m\nz = y * 2.0", "y, z", 0, NULL }, { "s0=3", "s0=4", "s0=65" }, { 0 }, NULL },
+    { { "a vector's sum stored in an element", "x: \"f32[8]\", y: \"f32[s0]\"",
+        "m = torch.sum(x, 0, keepdim = True)\nz = y.zero_()\ny[(slice(1, 2, None),)] = m", "y", 0, NULL }, { "s0=2", "s0=3", "s0=65" }, { 0 }, NULL },
+    { { "in place, twice, in a last column", S0 "x: \"f32[s0, 4, s0]\"",
+        "v = x[(Ellipsis, slice(s0 - 1, None, None))]\na: \"f32[s0, 4, 1]\" = torch.clamp_(v, -1, 1)\nb: \"f32[s0, 4, 1]\" = torch.tanh_(a)", "x", 0, NULL }, { "s0=1", "s0=3", "s0=17" }, { 0 }, NULL },
+    { { "minima that a range settles", S0 "x: \"f32[2, s0]\"",
+        "a = x.to(torch.bfloat16)\nb = a[(Ellipsis, slice(s0 - 1, 1, None))]\nc = b.repeat(1, 3)", "c", 0, NULL }, { "s0=1", "s0=3", "s0=0" }, { 0 }, NULL },
+    { { "squeezed, as the annotation says", S0 "x: \"f64[s0, 2, s0]\"",
+        "a = x[(slice(s0 - 1, None, 3),)]\nb: \"f64[2, s0]\" = a.squeeze()\nc: \"f64[2, s0]\" = torch.squeeze(a, 0)\nd = b + c", "d", 0, NULL },
+      { "s0=1", "s0=2", "s0=5" }, { 0 }, NULL },
     { { "a negative size", S0 "x: \"f32[s0, 4]\"", "n = s0 - 4\ny = torch.full((n, 2), 1.0)\nz = x + 1.0", "y, z", 0, NULL }, { "s0=4", "s0=9" }, { "s0=3", "s0=0" }, "s0" },
 };
 
@@ -245,14 +259,14 @@ static const struct {
 
 static void all_of(const row *r, const char *device) {
     for (size_t i = 0; i < sizeof r->good / sizeof *r->good && r->good[i]; i++)
-        graph_check_at(&r->c, device, r->good[i], 5 + i);
+        graph_check_at(&r->c, device, r->good[i], 5 + i), graph_check_exact(&r->c, device, r->good[i], 6 + i);
     for (size_t i = 0; i < sizeof r->bad / sizeof *r->bad && r->bad[i]; i++)
         graph_fails_at(&r->c, device, r->bad[i], r->says);
 }
 
 static void copies_on(const row *r, const char *device) {
     for (size_t i = 0; i < sizeof r->good / sizeof *r->good && r->good[i]; i++)
-        graph_check_at(&r->c, device, r->good[i], 5 + i);
+        graph_check_at(&r->c, device, r->good[i], 5 + i), graph_check_exact(&r->c, device, r->good[i], 6 + i);
     for (size_t i = 0; i < sizeof r->bad / sizeof *r->bad && r->bad[i]; i++)
         graph_unsupported_at(&r->c, device, r->bad[i], r->says, true);
 }

@@ -184,17 +184,37 @@ typedef struct trial {
 } trial;
 
 /* Reads and builds; what fails is left in the context. */
-static jitc_status trial_build(trial *t, const graph_case *c, const char *device_name, uint64_t seed) {
+#define MAX_SYMBOLS 16
+
+/* "s0=3 s1=0" as ranges that hold just that; NAMES gets the names. */
+static uint32_t exact_ranges(const char *text, char names[][16], jitc_range *out) {
+    uint32_t n = 0;
+    for (const char *p = text; *p; n++) {
+        size_t name = strcspn(p, "=");
+        ck_assert_uint_lt(n, MAX_SYMBOLS);
+        snprintf(names[n], 16, "%.*s", (int)name, p);
+        const int64_t value = strtoll(p + name + 1, (char **)&p, 10);
+        out[n] = (jitc_range){ names[n], value, value };
+        p += strspn(p, " ");
+    }
+    return n;
+}
+
+/* EXACT: for these symbols alone; NULL: for all. */
+static jitc_status trial_build(trial *t, const graph_case *c, const char *device_name, const char *exact, uint64_t seed) {
     jc_error err = JC_ERROR_INIT;
+    char names[MAX_SYMBOLS][16];
+    jitc_range ranges[MAX_SYMBOLS];
     *t = (trial){ .c = c, .ctx = context(c, device_name, seed) };
     char *text = graph_text(c);
-    jitc_model_options o = { .struct_size = sizeof o, .strict = seed & 1 };
+    jitc_model_options o = { .struct_size = sizeof o, .strict = seed & 1, .ranges = ranges,
+                             .nranges = exact ? exact_ranges(exact, names, ranges) : 0 };
     jitc_status status = jitc_graph_read(t->ctx, c->name, text, strlen(text), &t->graph);
     if (status == JITC_OK) {
         ck_assert_int_eq(jitc_graph_read(t->ctx, c->name, text, strlen(text), &t->plain), JITC_OK);
         t->root = t->plain->g->root;
         t->nsyms = jc_sym_count(t->root->graph->exprs);
-        ck_assert_uint_le(t->nsyms, 16);
+        ck_assert_uint_le(t->nsyms, MAX_SYMBOLS);
         status = jitc_model_build(t->ctx, &t->graph, 1, &o, &t->model);
     }
     free(text);
@@ -286,7 +306,7 @@ static double trial_compare(trial *t, const char *device_name, const char *where
 double graph_check(const graph_case *c, const char *device_name, int64_t sym, uint64_t seed) {
     trial t;
     char where[40];
-    jitc_status status = trial_build(&t, c, device_name, seed);
+    jitc_status status = trial_build(&t, c, device_name, NULL, seed);
     ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(t.ctx));
     for (uint32_t i = 0; i < t.nsyms; i++)
         t.syms[i] = sym;
@@ -308,9 +328,9 @@ static void trial_symbols(trial *t, const char *text) {
     }
 }
 
-double graph_check_at(const graph_case *c, const char *device_name, const char *symbols, uint64_t seed) {
+static double check_built(const graph_case *c, const char *device_name, const char *symbols, const char *exact, uint64_t seed) {
     trial t;
-    jitc_status status = trial_build(&t, c, device_name, seed);
+    jitc_status status = trial_build(&t, c, device_name, exact, seed);
     ck_assert_msg(status == JITC_OK, "%s: %s", c->name, jitc_context_error(t.ctx));
     trial_symbols(&t, symbols);
     trial_inputs(&t, seed);
@@ -319,13 +339,21 @@ double graph_check_at(const graph_case *c, const char *device_name, const char *
     return worst;
 }
 
+double graph_check_at(const graph_case *c, const char *device_name, const char *symbols, uint64_t seed) {
+    return check_built(c, device_name, symbols, NULL, seed);
+}
+
+double graph_check_exact(const graph_case *c, const char *device_name, const char *symbols, uint64_t seed) {
+    return check_built(c, device_name, symbols, symbols, seed);
+}
+
 /* Refused with EXPECTED, also by the reference where it does not have an answer (KNOWN). */
 static void refused_at(const graph_case *c, const char *device_name, const char *symbols, const char *fragments, jitc_status expected,
                        bool known) {
     trial t;
     jc_error err = JC_ERROR_INIT;
     char want[80];
-    jitc_status status = trial_build(&t, c, device_name, 1);
+    jitc_status status = trial_build(&t, c, device_name, NULL, 1);
     if (status == JITC_OK) {
         trial_symbols(&t, symbols);
         trial_inputs(&t, 1);

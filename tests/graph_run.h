@@ -22,6 +22,8 @@ char *graph_text(const graph_case *c);
 double graph_check(const graph_case *c, const char *device, int64_t sym, uint64_t seed);
 /* As graph_check, with SYMBOLS "s0=3 s1=0"; those left out are 0. */
 double graph_check_at(const graph_case *c, const char *device, const char *symbols, uint64_t seed);
+/* The same, built for these symbols alone. */
+double graph_check_exact(const graph_case *c, const char *device, const char *symbols, uint64_t seed);
 /* Building or running at SYMBOLS is refused with JITC_E_INPUT and a sentence that has all of FRAGMENTS ("a|b"); what is refused
    at the run only, the reference refuses too. */
 void graph_fails_at(const graph_case *c, const char *device, const char *symbols, const char *fragments);

@@ -160,6 +160,25 @@ jc_arg fx_h_unflatten(fx_call *c) {
     return fx_v(reshape_to(c, x, dims, n));
 }
 
+/* Whether X's dims in CHOSEN can go so that the result is what the statement is annotated with: DIMS get the rest. */
+static bool squeeze_as_noted(fx_call *c, const jc_value *x, const bool *chosen, const jc_expr **dims, uint32_t *n) {
+    fx_name *name = c->r->stmt ? c->r->stmt->note : NULL;
+    const fx_note *note = name ? fx_note_of(c->r, name, c->at) : NULL;
+    if (!note || !note->known || note->type.kind != JC_TENSOR)
+        return false;
+    const jc_expr *one = jc_ex_int(fx_x(c->r), 1);
+    *n = 0;
+    for (int i = 0; i < x->type.rank; i++) {
+        const jc_expr *dim = x->type.dims[i];
+        const bool kept = *n < note->type.rank && jc_ex_equal(fx_x(c->r), dim, note->type.dims[*n]) == JC_YES;
+        if (kept || !chosen[i] || jc_ex_equal(fx_x(c->r), dim, one) == JC_NO)
+            dims[(*n)++] = dim;
+    }
+    return *n == note->type.rank;
+}
+
+/* A dim that is 1 by its text goes.  One that may be 1 goes where the result has an annotation that lacks it: PyTorch saw it go, so
+   it is 1 in every call (which the reshape leaves open). */
 jc_arg fx_h_squeeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *at[JC_MAX_RANK], *dims[JC_MAX_RANK];
@@ -176,8 +195,11 @@ jc_arg fx_h_squeeze(fx_call *c) {
             fx_refuse_arg(c, 1, "it has to be a constant");
     }
     for (int i = 0; i < fx_rank(x); i++)
-        if (!(jc_ex_is(x->type.dims[i], 1) && (chosen[i] || !fx_given(c, 1))))
-            dims[n++] = x->type.dims[i];
+        chosen[i] |= !fx_given(c, 1);
+    if (!squeeze_as_noted(c, x, chosen, dims, &n))
+        for (int i = n = 0; i < fx_rank(x); i++)
+            if (!chosen[i] || !jc_ex_is(x->type.dims[i], 1))
+                dims[n++] = x->type.dims[i];
     return fx_v(fx_reshape(c->r, x, dims, n));
 }
 

@@ -23,17 +23,30 @@ jitc_status jc_sched_refuse(jc_sched *s, int line, const char *node, const char 
     return JITC_OK;
 }
 
+/* Are they narrower than those that the class was read with? */
+static bool set_ranges(jc_sched *s) {
+    const jc_schedule_options *o = s->options;
+    bool narrower = false;
+    for (uint32_t i = 0; o->lo && i < jc_sym_count(s->ex); i++) {
+        jc_sym *sym = jc_sym_at(s->ex, i);
+        const int64_t lo = jc_range_first(o->lo[i], o->hi[i]);
+        narrower |= lo > sym->lo || o->hi[i] < sym->hi;
+        sym->lo = lo;
+        sym->hi = o->hi[i];
+    }
+    return narrower;
+}
+
 jitc_status jc_schedule_class(const jc_func *f, const jc_schedule_options *options, jc_arena *arena,
                               jc_schedule *out, jc_error *err) {
     jc_sched s = { .arena = arena, .options = options, .err = err };
     s.g = f->graph;
     s.ex = s.g->exprs;
-    for (uint32_t i = 0; options->lo && i < jc_sym_count(s.ex); i++) {
-        jc_sym_at(s.ex, i)->lo = jc_range_first(options->lo[i], options->hi[i]);
-        jc_sym_at(s.ex, i)->hi = options->hi[i];
-    }
+    const bool narrower = set_ranges(&s);
     JC_TRY(jc_conditions_of(f, &s.conditions, err));
     JC_TRY(jc_decompose(f, NULL, NULL, &s.f, err));
+    if (narrower)
+        jc_narrow(s.f);
     JC_TRY(jc_sched_values(&s));
     JC_TRY(jc_sched_plan(&s));
     out->decomposed = s.f;

@@ -198,7 +198,7 @@ static bool make_squeeze(fz_prog *p) {
     for (int d = 0; whole && d < v.rank; d++) /* a symbol that is 1 is no 1 in the text, but in PyTorch */
         if (!fz_is(p, &v.dims[d], 1) && fz_least(p, &v.dims[d]) <= 1 && fz_most(p, &v.dims[d]) >= 1)
             return false;
-    fz_begin(p);
+    fz_begin(p)->noted = true; /* a size that is 1 in all runs need not be so by its text */
     if (whole)
         fz_call(p, "squeeze", x, "");
     else
