@@ -5,7 +5,7 @@ JC_EXT_H = python/ext/ext.h python/ext/exchange.h
 JC_PY_FILES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/jitc/*.py $(srcdir)/python/jitc/*.pyi $(srcdir)/python/jitc/py.typed))
 JC_PY_TESTS = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/tests/*.py $(srcdir)/python/tests/*.sh $(srcdir)/python/bench/*.py))
 EXTRA_DIST += $(JC_EXT_C) $(JC_EXT_H) $(JC_PY_FILES) $(JC_PY_TESTS) \
-	python/README.md python/pyproject.toml python/pack_wheel.py python/wheel.sh
+	examples/torch_compile.py python/README.md python/pyproject.toml python/pack_wheel.py python/wheel.sh
 
 # Against CPython's limited API: one module for 3.10 and all later ones.
 python/_jitc.abi3.so: $(JC_EXT_C) $(JC_EXT_H) $(jitcinclude_HEADERS) libjitc.la

@@ -54,9 +54,8 @@ def _culprits(lowered: Lowered, piece: Piece, name: str, line: int) -> list[fx.N
     return list(piece.nodes)
 
 
-def _refusals(ctx: Context, cut: Plan, piece: Piece, strict: bool) -> dict[fx.Node, str]:
+def _refusals(ctx: Context, piece: Piece, lowered: Lowered, strict: bool) -> dict[fx.Node, str]:
     """The nodes of a piece that libjitc does not take, and why."""
-    lowered = lower(cut, piece)
     refused: dict[fx.Node, str] = {}
     try:
         told = ctx.refusals("graph", lowered.text, strict=strict, ranges=lowered.ranges)
@@ -67,31 +66,32 @@ def _refusals(ctx: Context, cut: Plan, piece: Piece, strict: bool) -> dict[fx.No
     return refused
 
 
-def _settle(ctx: Context, graph: fx.Graph, device: torch.device, strict: bool) -> Plan:
-    """A plan of which libjitc takes every piece."""
-    refused: dict[fx.Node, str] = {}
+def _settle(
+    ctx: Context, graph: fx.Graph, device: torch.device, strict: bool, refused: dict[fx.Node, str]
+) -> tuple[Plan, dict[Piece, Lowered]]:
+    """A plan of which libjitc takes every piece that is needed, and these as text."""
     while True:
         cut = plan(graph, device, refused.items())
+        text = {piece: lower(cut, piece) for piece in cut.pieces if piece.needed}
         more: dict[fx.Node, str] = {}
-        for piece in cut.pieces:
-            if piece.needed:
-                more.update(_refusals(ctx, cut, piece, strict))
-        refused = {**cut.refused, **more}
+        for piece, lowered in text.items():
+            more.update(_refusals(ctx, piece, lowered, strict))
         if not more:
-            return cut
+            return cut, text
+        refused = {**cut.refused, **more}
 
 
 # ---- building --------------------------------------------------------------------------------------------------------
 
 
-def _fallback(module: fx.GraphModule) -> Compiled:
+def _fallback(graph: fx.Graph) -> Compiled:
     """torch's way through a piece, for calls that do not fit what was built; says so once."""
-    said = False
+    module: fx.GraphModule | None = None
 
     def run(*args: Any) -> Any:
-        nonlocal said
-        if not said:
-            said = True
+        nonlocal module
+        if module is None:
+            module = fx.GraphModule(torch.nn.Module(), graph)
             warnings.warn(
                 "jitc: tensors of a call do not fit what was compiled (strides or overlaps); torch runs it", stacklevel=2
             )
@@ -100,17 +100,13 @@ def _fallback(module: fx.GraphModule) -> Compiled:
     return run
 
 
-def _build(ctx: Context, cut: Plan, strict: bool) -> dict[Piece, Program]:
-    """Builds the pieces that are needed.  Raises _BuildError."""
+def _build(ctx: Context, text: dict[Piece, Lowered], strict: bool) -> dict[Piece, Program]:
+    """Builds pieces.  Raises _BuildError."""
     programs: dict[Piece, Program] = {}
-    for piece in cut.pieces:
-        if not piece.needed:
-            continue
-        lowered = lower(cut, piece)
+    for piece, lowered in text.items():
+        instead = _fallback(lowered.graph)
         try:
-            programs[piece] = ctx.build(
-                "graph", lowered.text, strict=strict, ranges=lowered.ranges, fallback=_fallback(lowered.module)
-            )
+            programs[piece] = ctx.build("graph", lowered.text, strict=strict, ranges=lowered.ranges, fallback=instead)
         except Error as error:
             raise _BuildError(_culprits(lowered, piece, error.node, error.line), error) from error
     return programs
@@ -204,13 +200,14 @@ def compile_graph(module: fx.GraphModule, options: Options) -> Result:
     graph, strict = module.graph, options.mode == "strict"
     device = graph_device(graph)
     ctx = context(device, options)
-    cut = _settle(ctx, graph, device, strict)
+    refused: dict[fx.Node, str] = {}
     while True:
+        cut, text = _settle(ctx, graph, device, strict, refused)
         try:
-            programs = _build(ctx, cut, strict)
+            programs = _build(ctx, text, strict)
             break
         except _BuildError as failure:
-            cut = plan(graph, device, {**cut.refused, **dict.fromkeys(failure.nodes, str(failure))}.items())
+            refused = {**cut.refused, **dict.fromkeys(failure.nodes, str(failure))}
     call = _direct(cut, programs) or _Assembly(module, cut, programs).function()
     if any(is_grad_mode(node) for node in graph.nodes) and torch.is_grad_enabled():
         call = _without_grad(call)

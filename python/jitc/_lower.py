@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 
 import sympy
@@ -18,7 +19,7 @@ _LARGEST = 2**31 - 1
 class Lowered:
     """What libjitc builds from."""
 
-    module: fx.GraphModule
+    graph: fx.Graph
     text: str
     nodes: dict[str, fx.Node]  # by the names that the text has
     ranges: list[tuple[str, int, int]]
@@ -96,6 +97,10 @@ def lower(plan: Plan, piece: Piece) -> Lowered:
     names = {new.name: node for node, new in env.items()}
     for new in graph.nodes:
         new.meta = {"val": new.meta["val"] if "val" in new.meta else new.meta.get("example_value")}
-    module = fx.GraphModule(torch.nn.Module(), graph)
-    text = module.print_readable(print_output=False, include_stride=True)
-    return Lowered(module, text, names, _ranges([*piece.inputs, *piece.nodes]))
+    return Lowered(graph, _text(graph), names, _ranges([*piece.inputs, *piece.nodes]))
+
+
+def _text(graph: fx.Graph) -> str:
+    """What print_readable() would print of a module with this graph, without making the module."""
+    code = graph.python_code("self", verbose=True, include_stride=True)
+    return "class GraphModule(torch.nn.Module):\n" + textwrap.indent(code.src.lstrip("\n"), "    ")

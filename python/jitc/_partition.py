@@ -146,6 +146,9 @@ class Plan:
 
     @staticmethod
     def _is_what_it_wrote(node: fx.Node, source: fx.Node) -> bool:
+        """Whether a node hands SOURCE itself on.  A view that shows all of it is a tensor of its own."""
+        if not facts.is_in_place(node):
+            return False
         a, b = facts.value(node), facts.value(source)
         return isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor) and facts.same_layout(a, b)
 

@@ -89,7 +89,7 @@ def _shared(args: Any, results: list[Any]) -> tuple[list[tuple[int, int]], list[
     """Pairs of tensors among arguments and results that share memory; which results are arguments."""
     tensors = [item for item in [*leaves(args), *results] if isinstance(item, torch.Tensor)]
     pairs = itertools.combinations(range(len(tensors)), 2)
-    meet = [(i, j) for i, j in pairs if _spans_meet(tensors[i], tensors[j])]
+    meet = [(i, j) for i, j in pairs if spans_meet(tensors[i], tensors[j])]
     return meet, [isinstance(r, torch.Tensor) and any(r is arg for arg in leaves(args)) for r in results]
 
 
@@ -100,7 +100,8 @@ def _span(t: torch.Tensor) -> tuple[int, int]:
     return t.data_ptr(), t.data_ptr() + (reach + 1) * t.element_size()
 
 
-def _spans_meet(a: torch.Tensor, b: torch.Tensor) -> bool:
+def spans_meet(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether the memory from first to last element of two tensors overlaps."""
     (x, y), (u, v) = _span(a), _span(b)
     return x < v and u < y
 

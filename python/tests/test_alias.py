@@ -125,6 +125,14 @@ def test_view_written_in_another_graph():
     check(f, torch.randn(4, 3))
 
 
+def test_a_view_that_shows_all_is_a_tensor_of_its_own():
+    def f(x):
+        y = x * 2
+        return x.squeeze(0), y, y.squeeze(0), y.view(3, 4), y.detach(), x.add_(1)
+
+    check(f, torch.randn(3, 4))
+
+
 def test_two_results_that_are_one():
     def f(x):
         y = x * 2
