@@ -252,6 +252,26 @@ START_TEST(counted) {
 }
 END_TEST
 
+/* Sums over what is certainly empty, since its range says so: of a slice that starts behind the only column. */
+START_TEST(sums_of_nothing) {
+    static const char text[] = "class M(torch.nn.Module):\n    def forward(self, s0: \"Sym(s0)\", x: \"f32[2, 1]\"):\n"
+                               "        v = x[(Ellipsis, slice(s0, None, None))]\n        u = v * 2.0\n        y: \"f32[2]\" = u.sum(dim = 1)\n"
+                               "        z = v.sum(dim = [0, 1])\n        w = torch.reshape(u, (-1,)) + 1.0\n        return (y, z, w)\n";
+    const jitc_range one = { "s0", 1, 1 };
+    int64_t shape[] = { 2, 1 };
+    float data[2] = { 3, 4 };
+    DLTensor x = { .data = data, .device = { .device_type = kDLCPU }, .ndim = 2, .dtype = { kDLFloat, 32, 1 }, .shape = shape };
+    jitc_value values[] = { integer(1), { .tag = JITC_TENSOR, .tensor = &x } }, out[3] = { 0 };
+    jitc_context *ctx = context("", NULL);
+    jitc_model *m = build(ctx, text, &one, 1);
+    ck_assert_msg(jitc_model_run(m, 0, NULL, values, 2, out, 3) == JITC_OK, "%s", jitc_context_error(ctx));
+    const float *y = out[0].tensor->data, *z = out[1].tensor->data;
+    ck_assert(y[0] == 0 && y[1] == 0 && z[0] == 0);
+    ck_assert_int_eq(out[2].tensor->shape[0], 0);
+    jitc_context_free(ctx);
+}
+END_TEST
+
 /* Compiled for nothing at all: what has a value then is built. */
 START_TEST(only_nothing) {
     static const char text[] = "class M(torch.nn.Module):\n    def forward(self, s0: \"Sym(s0)\", x: \"f32[s0]\"):\n"
@@ -757,6 +777,7 @@ int main(void) {
     tcase_add_test(c, counted);
     tcase_add_test(c, which_ranges);
     tcase_add_test(c, only_nothing);
+    tcase_add_test(c, sums_of_nothing);
     tcase_add_test(c, product);
     tcase_add_test(c, too_many);
     tcase_add_test(c, members);

@@ -202,10 +202,10 @@ typedef struct jc_gen {
     bool failed;               /* an index that this kernel cannot serve: the caller must not group so */
 } jc_gen;
 
-/* A dim of them is 0, whatever the symbols are. */
-static inline bool jc_no_elements(const jc_expr *const *dims, uint32_t rank) {
+/* A dim of them is 0, whatever the symbols are; their ranges may say so. */
+static inline bool jc_no_elements(const jc_sched *s, const jc_expr *const *dims, uint32_t rank) {
     for (uint32_t d = 0; d < rank; d++)
-        if (jc_ex_is(dims[d], 0))
+        if (jc_ex_le(s->ex, jc_ex_int(s->ex, 1), dims[d]) == JC_NO)
             return true;
     return false;
 }

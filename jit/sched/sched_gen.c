@@ -416,7 +416,7 @@ static bool reduction_index(jc_gen *g, const jc_node *n, const at *out, at *in) 
 static uint32_t reduce_by(jc_gen *g, const jc_node *n, const at *out, jc_tape_op tape) {
     at in = { { NULL } };
     const jc_type *operand_type = &n->args[0].value->type;
-    if (!jc_no_elements(operand_type->dims, operand_type->rank) && !reduction_index(g, n, out, &in))
+    if (!jc_no_elements(g->s, operand_type->dims, operand_type->rank) && !reduction_index(g, n, out, &in))
         return fail(g);
     uint32_t x = op1(g, tape, convert(g, generate(g, n->args[0].value, &in), as_number(result_ct(n))));
     return convert(g, x, result_ct(n));
@@ -498,7 +498,7 @@ static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     } key;
     if (g->failed)
         return 0;
-    if (jc_no_elements(v->type.dims, v->type.rank)) /* none of its elements is ever asked for, and no index has a value */
+    if (jc_no_elements(g->s, v->type.dims, v->type.rank)) /* none of its elements is ever asked for, and no index has a value */
         return number(g, jc_compute_type((jc_dtype)v->type.dtype), 0);
     memset(&key, 0, sizeof key);
     uint32_t store = store_of(g, v);

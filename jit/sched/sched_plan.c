@@ -187,15 +187,15 @@ jitc_status jc_sched_launch(jc_sched *s, jc_gen *g, int line, const jc_expr *gua
     return JITC_OK;
 }
 
-static bool has_nothing(const jc_item *item) {
+static bool has_nothing(const jc_sched *s, const jc_item *item) {
     for (size_t i = 0; i < item->roots.n; i++)
-        if (!jc_no_elements(item->roots.at[i]->dims, item->roots.at[i]->rank))
+        if (!jc_no_elements(s, item->roots.at[i]->dims, item->roots.at[i]->rank))
             return false;
     return true;
 }
 
 static jitc_status group_step(jc_sched *s, jc_item *item) {
-    if (has_nothing(item))
+    if (has_nothing(s, item))
         return JITC_OK;
     if (item->matmul)
         return jc_sched_matmul_steps(s, item);
