@@ -107,6 +107,27 @@ START_TEST(every_operator_is_made) {
 }
 END_TEST
 
+/* What some seeds have a taste for. */
+START_TEST(tastes_are_met) {
+    int bits = 0, wild = 0, shared = 0, written = 0, sparse = 0;
+    for (uint64_t seed = 1; seed <= 2000; seed++) {
+        const fz_case *c = case_of(seed);
+        for (size_t i = 0; i < c->outputs.n; i++)
+            bits += c->outputs.at[i].bits;
+        for (size_t i = 0; i < c->inputs.n; i++) {
+            wild += c->inputs.at[i].wild;
+            shared += c->inputs.at[i].with && !c->inputs.at[i].written;
+            written += c->inputs.at[i].written;
+            sparse += c->inputs.at[i].pad > FZ_SPARSE;
+        }
+        teardown();
+        setup();
+    }
+    ck_assert_msg(bits >= 50 && wild >= 50 && shared >= 20 && written >= 20 && sparse >= 20,
+                  "%d results in bits, %d inputs with NaN, %d in others, %d of them written, %d far apart", bits, wild, shared, written, sparse);
+}
+END_TEST
+
 /* --- what is wrong is noticed --- */
 
 static const fz_case planted = {
@@ -147,8 +168,65 @@ START_TEST(wrong_numbers_are_noticed) {
 }
 END_TEST
 
+/* ONE runs and OTHER is the reference: both of p0 and p1, i16[4, 8], with a result of RANK 2 that is compared bit by bit. */
+static void plant_pair(const char *one, const char *other, const fz_input *p1, uint8_t rows, fz_report *r) {
+    static const char *const head = "def forward(self, p0: \"i16[4, 8]\", p1: \"i16[4, 8]\"):\n";
+    fz_case c = planted;
+    const fz_input in = { .name = "p0", .lo = 0x7f70, .hi = 0x7fff, .step = 1, .rank = 2, .order = { 0, 1 }, .pad = p1->pad };
+    const fz_output out = { .bits = true, .rank = 2, .dims = { { rows, 8 } } };
+    jc_push(arena, &c.inputs, in);
+    jc_push(arena, &c.inputs, *p1);
+    jc_push(arena, &c.outputs, out);
+    c.flat = jc_arena_printf(arena, "%s    %s\n    return (v,)\n", head, other);
+    c.cut = jc_arena_printf(arena, "class GraphModule(torch.nn.Module):\n    def forward(self, p0: \"i16[4, 8]\", p1: \"i16[4, 8]\"):\n"
+                            "        t = self.submod_0(p0, p1)\n        v: \"bf16[%d, 8]\" = t[0]\n        return (v,)\n    class submod_0(torch.nn.Module):\n"
+                            "        %s            %s\n            return (v,)\n", rows, head, one);
+    c.modes[0] = (fz_mode){ .way = FZ_CUT };
+    fz_check_apart(&c, r);
+}
+
+START_TEST(wrong_bits_are_noticed) {
+    static const char moved[] = "v = torch.cat((p0.view(torch.bfloat16), p1.view(torch.bfloat16)))";
+    const fz_input p1 = { .name = "p1", .lo = 0x7f70, .hi = 0x7fff, .step = 1, .rank = 2, .order = { 0, 1 } };
+    fz_report r;
+    plant_pair(moved, moved, &p1, 8, &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    plant_pair("v = torch.cat((p0.view(torch.bfloat16) * 1.0, p1.view(torch.bfloat16)))", moved, &p1, 8, &r);
+    ck_assert_int_eq(r.fate, FZ_WRONG);
+}
+END_TEST
+
+START_TEST(inputs_that_overlap) {
+    static const char reads[] = "v = torch.where(p0 > p1, p0, p1).view(torch.bfloat16)";
+    static const char writes[] = "p0 += 1\n            v = p1.view(torch.bfloat16).clone()", ref[] = "p0 += 1\n    v = p1.view(torch.bfloat16).clone()";
+    fz_input p1 = { .name = "p1", .lo = 0x7f70, .hi = 0x7fff, .step = 1, .rank = 2, .order = { 0, 1 }, .with = "p0", .offset = 5 };
+    fz_report r;
+    plant_pair(reads, reads, &p1, 4, &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    plant_pair(writes, ref, &p1, 4, &r); /* refused, and nobody said that it may be */
+    ck_assert_int_eq(r.fate, FZ_UNRUN);
+    p1.written = true;
+    plant_pair(writes, ref, &p1, 4, &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    p1.offset = 32; /* beside it */
+    plant_pair(writes, ref, &p1, 4, &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+}
+END_TEST
+
+START_TEST(rows_far_apart) {
+    static const char joined[] = "v = torch.cat((p0, p1)).view(torch.bfloat16)";
+    const fz_input p1 = { .name = "p1", .lo = 0x7f70, .hi = 0x7fff, .step = 1, .rank = 2, .order = { 0, 1 }, .pad = INT64_C(4294967296) };
+    fz_report r;
+    plant_pair(joined, joined, &p1, 8, &r);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    plant_pair("v = torch.cat((p1, p0)).view(torch.bfloat16)", joined, &p1, 8, &r);
+    ck_assert_int_eq(r.fate, FZ_WRONG);
+}
+END_TEST
+
 START_TEST(a_file_replays) {
-    for (uint64_t seed = 3; seed <= 30; seed++) {
+    for (uint64_t seed = 3; seed <= 60; seed++) {
         fz_case *c = case_of(seed);
         jc_bytes out = JC_BYTES(arena);
         char message[256];
@@ -165,8 +243,12 @@ START_TEST(a_file_replays) {
             while (strcmp(c->inputs.at[k].name, read->inputs.at[i].name) != 0)
                 k++;
             ck_assert(read->inputs.at[i].lo == c->inputs.at[k].lo && read->inputs.at[i].step == c->inputs.at[k].step &&
-                      read->inputs.at[i].pad == c->inputs.at[k].pad);
+                      read->inputs.at[i].pad == c->inputs.at[k].pad && read->inputs.at[i].wild == c->inputs.at[k].wild &&
+                      read->inputs.at[i].offset == c->inputs.at[k].offset && read->inputs.at[i].written == c->inputs.at[k].written);
+            ck_assert_pstr_eq(read->inputs.at[i].with, c->inputs.at[k].with);
         }
+        for (size_t i = 0; i < read->outputs.n; i++)
+            ck_assert(read->outputs.at[i].bits == c->outputs.at[i].bits);
     }
 }
 END_TEST
@@ -200,7 +282,11 @@ int main(void) {
     tcase_add_test(t, ranges_know_what_is_exact);
     tcase_add_test(t, a_seed_is_a_graph);
     tcase_add_test(t, every_operator_is_made);
+    tcase_add_test(t, tastes_are_met);
     tcase_add_test(t, wrong_numbers_are_noticed);
+    tcase_add_test(t, wrong_bits_are_noticed);
+    tcase_add_test(t, inputs_that_overlap);
+    tcase_add_test(t, rows_far_apart);
     tcase_add_test(t, a_file_replays);
     tcase_set_timeout(t, 20);
     suite_add_tcase(s, t);

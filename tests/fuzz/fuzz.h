@@ -45,16 +45,18 @@ typedef struct fz_var {
 /* --- what is known of elements (fuzz_range.c) --- */
 
 /* Every element is in [lo, hi]; a multiple of step and exact where step > 0; else off by at most err. Of a type wider than its
-   values may tell, or of arbitrary bits, nothing is known: opaque; such floats are only moved. */
+   values may tell, or of arbitrary bits, nothing is known: opaque; such floats are only moved.  Wild: NaN and infinities may be among
+   them; these are moved, chosen and compared, but not computed with. */
 typedef struct fz_range {
     double lo, hi, step, err;
-    bool opaque;
+    bool opaque, wild;
 } fz_range;
 
 typedef struct fz_storage {
     fz_range range; /* of all that was ever written into it */
     fz_range first; /* of an input: as it comes */
     bool input;
+    bool written;   /* by a statement, or by an operator of the host as far as anybody knows */
 } fz_storage;
 
 typedef struct fz_value {
@@ -70,6 +72,8 @@ typedef struct fz_value {
     /* Of a root parameter: its layout. Strides are those of the dims in this order, the last one with PAD elements between rows. */
     uint8_t order[JC_MAX_RANK];
     int pad;
+    int with;       /* another parameter, in whose memory it begins OFFSET elements on; -1: none */
+    int offset;
 } fz_value;
 
 /* Text of a statement: literal, the name of a value, a size. */
@@ -116,7 +120,10 @@ typedef struct fz_prog {
     int npieces;         /* of the cut text; 1: not cut */
     bool custom;         /* it calls operators of ours */
     int tuples;          /* names given to them */
-    bool floats_only;    /* a taste */
+    bool floats_only;    /* tastes: ... */
+    bool bits;           /* small floats made of integers, moved, and looked at as integers again */
+    bool wild;           /* NaN and infinities among the inputs */
+    bool shared;         /* inputs that lie in one another */
 } fz_prog;
 
 /* --- chance --- */
@@ -180,6 +187,8 @@ bool fz_gives(fz_prog *p, int value); /* the statement's one result; false where
 /* An operand: an existing tensor that WANT likes, or a fresh root parameter. */
 typedef bool fz_want(const fz_prog *p, int value, const void *user);
 int fz_choose(fz_prog *p, fz_want *want, const void *user);
+/* As the program's taste has it, NaN and infinities come with parameter VALUE, where WANT does not mind them. */
+void fz_make_wild(fz_prog *p, int value, fz_want *want);
 int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r);
 fz_size fz_some_size(fz_prog *p);
 fz_range fz_some_range(fz_prog *p, uint8_t dtype);
@@ -200,6 +209,7 @@ extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], f
 
 /* --- gen_view.c: shared --- */
 int fz_some_tensor(fz_prog *p); /* of one dim at least */
+bool fz_make_bits(fz_prog *p);  /* of the taste for bits: integers seen as floats, or such floats as integers */
 
 /* --- gen_pointwise.c: shared --- */
 /* Dims of A and B broadcast; false where they do not for certain. */
@@ -207,6 +217,7 @@ bool fz_broadcast(const fz_prog *p, const fz_value *a, const fz_value *b, int *r
 bool fz_computable(const fz_prog *p, int value, const void *user);  /* not fp8, not opaque */
 bool fz_is_float(const fz_prog *p, int value, const void *user);    /* and computable */
 bool fz_is_exact(const fz_prog *p, int value, const void *user);    /* and computable */
+bool fz_is_ordered(const fz_prog *p, int value, const void *user);  /* computable, or wild: what chooses and compares takes it */
 bool fz_is_number(const fz_prog *p, int value, const void *user);   /* computable and no bool */
 int fz_some(fz_prog *p, fz_want *want, uint8_t dtype); /* an existing tensor, or a parameter of DTYPE; JC_DTYPE_COUNT: any */
 int fz_some_float(fz_prog *p);

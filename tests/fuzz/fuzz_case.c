@@ -6,8 +6,9 @@
  *   # mode host fused whole
  *   # seed 12 runs 2
  *   # symbol s0 3 5
- *   # input p0 -4 4 0.5 order 1 0 pad 3
- *   # result 0.25            the bound of each result's error, in order
+ *   # input p0 -4 4 0.5 order 1 0 pad 3    wild: with NaN and infinities
+ *   # input p1 -4 4 0.5 order 0 pad 0 with p0 5 written
+ *   # result 0.25            the bound of each result's error, in order; bits: compared as they lie
  */
 #include "tests/fuzz/fuzz_run.h"
 
@@ -28,7 +29,46 @@ static void add_outputs(const fz_prog *p, fz_case *c, jc_arena *arena) {
                 o.dims[r][d] = fz_value_of(p, &v->dims[d], r);
         if (v->kind == JC_TENSOR && p->storages.at[v->storage].range.step == 0)
             o.err = 2 * p->storages.at[v->storage].range.err;
+        o.bits = v->kind == JC_TENSOR && p->storages.at[v->storage].range.opaque;
         jc_push(arena, &c->outputs, o);
+    }
+}
+
+/* Rows of V, in the worst run; 0: it has none in one. */
+static int64_t rows_of(const fz_prog *p, const fz_value *v) {
+    int64_t most = 0;
+    for (int r = 0; r < p->nruns; r++) {
+        int64_t rows = 1;
+        for (int k = 0; k < v->rank; k++) {
+            const int64_t n = fz_value_of(p, &v->dims[v->order[k]], r);
+            if (n == 0)
+                return 0;
+            rows *= k + 1 < v->rank ? n : 1;
+        }
+        most = rows > most ? rows : most;
+    }
+    return most;
+}
+
+/* Of one graph in six, an input that has rows apart has them some 2^31 or 2^32 elements apart. */
+static void spread_rows(const fz_prog *p, fz_case *c) {
+    static const int64_t pads[] = { INT64_C(2147483647), INT64_C(2147483648), INT64_C(2147483600), INT64_C(2500000000), INT64_C(4294967296), INT64_C(4294967295) };
+    uint64_t state = c->seed ^ 0x51DE;
+    if (fz_next(&state) % 6)
+        return;
+    for (size_t i = 0, k = 0; i < p->values.n; i++) {
+        const fz_value *v = &p->values.at[i];
+        if (v->def >= 0 || v->kind != JC_TENSOR)
+            continue;
+        fz_input *in = &c->inputs.at[k++];
+        const int64_t rows = v->rank < 2 || v->contiguous ? 0 : rows_of(p, v);
+        bool shared = in->with != NULL;
+        for (size_t q = 0; q < c->inputs.n; q++)
+            shared |= c->inputs.at[q].with && strcmp(c->inputs.at[q].with, in->name) == 0;
+        if (shared || rows < 2 || rows > 64)
+            continue;
+        in->pad = pads[fz_next(&state) % (sizeof pads / sizeof *pads)];
+        return;
     }
 }
 
@@ -46,12 +86,18 @@ fz_case *fz_case_of(const fz_prog *p, jc_arena *arena) {
             continue;
         const fz_storage *st = &p->storages.at[v->storage];
         const fz_range *r = st->input ? &st->first : &st->range;
-        fz_input in = { .name = v->name, .lo = r->lo, .hi = r->hi, .step = r->opaque ? 0 : r->step, .rank = v->rank, .pad = v->pad };
+        fz_input in = { .name = v->name, .lo = r->lo, .hi = r->hi, .step = r->opaque ? 0 : r->step, .wild = r->wild, .rank = v->rank, .pad = v->pad };
         memcpy(in.order, v->order, sizeof in.order);
+        if (v->with >= 0) {
+            in.with = fz_at(p, v->with)->name;
+            in.offset = v->offset;
+            in.written = st->written;
+        }
         if (!r->opaque && in.step == 0)
             in.step = (in.hi - in.lo) / 1024;
         jc_push(arena, &c->inputs, in);
     }
+    spread_rows(p, c);
     for (int i = 0; i < p->nvars; i++) {
         fz_symbol s = { .name = jc_arena_printf(arena, "s%d", i) };
         memcpy(s.value, p->vars[i].value, sizeof s.value);
@@ -108,10 +154,13 @@ void fz_case_print(const fz_case *c, fz_mode mode, const char *message, jc_bytes
         jc_put_text(out, "# input %s %.17g %.17g %.17g order", in->name, in->lo, in->hi, in->step);
         for (int d = 0; d < in->rank; d++)
             jc_put_text(out, " %d", in->order[d]);
-        jc_put_text(out, " pad %d\n", in->pad);
+        jc_put_text(out, " pad %" PRId64 "%s", in->pad, in->wild ? " wild" : "");
+        if (in->with)
+            jc_put_text(out, " with %s %" PRId64 "%s", in->with, in->offset, in->written ? " written" : "");
+        jc_put_text(out, "\n");
     }
     for (size_t i = 0; i < c->outputs.n; i++)
-        jc_put_text(out, "# result %.9g\n", c->outputs.at[i].err);
+        jc_put_text(out, c->outputs.at[i].bits ? "# result %.9g bits\n" : "# result %.9g\n", c->outputs.at[i].err);
     jc_put_text(out, "%s", cut ? c->cut : c->flat);
 }
 
@@ -143,7 +192,12 @@ static void parse_input(fz_case *c, const char *line, jc_arena *arena) {
         in.order[in.rank] = (uint8_t)d;
         line += n;
     }
-    sscanf(line, " pad %d", &in.pad);
+    sscanf(line, " pad %" SCNd64, &in.pad);
+    const char *with = strstr(line, " with ");
+    if (with && sscanf(with, " with %15s %" SCNd64, name, &in.offset) == 2)
+        in.with = jc_arena_strdup(arena, name);
+    in.written = strstr(line, " written") != NULL;
+    in.wild = strstr(line, " wild") != NULL;
     jc_push(arena, &c->inputs, in);
 }
 
@@ -182,7 +236,7 @@ fz_case *fz_case_parse(const char *text, jc_arena *arena, char *message, size_t 
         } else if (strncmp(line, "# input ", 8) == 0) {
             parse_input(c, line + 8, arena);
         } else if (strncmp(line, "# result ", 9) == 0) {
-            const fz_output o = { .err = strtod(line + 9, NULL), .rank = -1 };
+            const fz_output o = { .err = strtod(line + 9, NULL), .bits = strstr(line, " bits") != NULL, .rank = -1 };
             jc_push(arena, &c->outputs, o);
         }
         text += strcspn(text, "\n");

@@ -90,12 +90,34 @@ static int new_storage(fz_prog *p, fz_range r, bool input) {
 }
 
 static fz_value tensor(const fz_prog *p, uint8_t dtype, int rank, const fz_size *dims) {
-    fz_value v = { .kind = JC_TENSOR, .dtype = dtype, .rank = (uint8_t)rank, .contiguous = true, .def = (int)p->stmts.n - 1 };
+    fz_value v = { .kind = JC_TENSOR, .dtype = dtype, .rank = (uint8_t)rank, .contiguous = true, .def = (int)p->stmts.n - 1, .with = -1 };
     for (int d = 0; d < rank; d++) { /* rank 0 has no dims to copy */
         v.dims[d] = dims[d];
         v.order[d] = (uint8_t)d;
     }
     return v;
+}
+
+/* An earlier parameter whose memory may hold a new one of DTYPE and range R too, now and later; -1: none. */
+static int some_host(fz_prog *p, uint8_t dtype, fz_range r) {
+    int found[16], n = 0;
+    for (int i = 0; i < (int)p->values.n && n < 16; i++) {
+        const fz_value *v = fz_at(p, i);
+        if (v->kind != JC_TENSOR || v->def >= 0 || v->view || v->with >= 0 || v->dtype != dtype)
+            continue;
+        const fz_range *have = fz_range_of(p, i);
+        if (have->lo >= r.lo && have->hi <= r.hi && have->step >= r.step && have->step > 0 && have->err == 0)
+            found[n++] = i;
+    }
+    return n ? found[fz_below(p, n)] : -1;
+}
+
+/* One storage of two parameters: what is written into one changes the other. */
+static void lie_within(fz_prog *p, fz_value *v, int host) {
+    v->with = host;
+    v->offset = fz_chance(p, 30) ? 0 : fz_below(p, (int)fz_numel_most(p, fz_at(p, host)) + 1);
+    v->storage = fz_at(p, host)->storage;
+    v->overlaps = fz_at(p, host)->overlaps;
 }
 
 int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
@@ -105,7 +127,11 @@ int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range 
     }
     fz_value v = tensor(p, dtype, rank, dims);
     v.def = -1;
-    v.storage = new_storage(p, r, true);
+    const int host = p->shared && fz_chance(p, 75) ? some_host(p, dtype, r) : -1;
+    if (host >= 0)
+        lie_within(p, &v, host);
+    else
+        v.storage = new_storage(p, r, true);
     snprintf(v.name, sizeof v.name, "p%u", (unsigned)p->values.n);
     if (rank > 1 && fz_chance(p, 15)) { /* a layout of the caller's */
         const int a = fz_below(p, rank), b = fz_below(p, rank);
@@ -116,6 +142,16 @@ int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range 
         v.contiguous = a == b && v.pad == 0;
     }
     return new_value(p, v);
+}
+
+void fz_make_wild(fz_prog *p, int value, fz_want *want) {
+    if (!p->wild || value < 0 || fz_class(p, value) != 'f' || jc_dtypes[fz_at(p, value)->dtype].size < 2 || !fz_chance(p, 50))
+        return;
+    fz_storage *s = &p->storages.at[fz_at(p, value)->storage];
+    const fz_storage before = *s;
+    s->range.wild = s->first.wild = true;
+    if (want && !want(p, value, NULL))
+        *s = before;
 }
 
 int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
@@ -168,6 +204,7 @@ bool fz_wrote(fz_prog *p, int value, fz_range r) {
         return false;
     }
     *old = both;
+    p->storages.at[fz_at(p, value)->storage].written = true;
     return true;
 }
 
@@ -177,10 +214,14 @@ static const uint8_t dtypes[] = { JC_F32, JC_F32, JC_F32, JC_F32, JC_BF16, JC_BF
                                   JC_I64, JC_I32, JC_I64, JC_I32, JC_I8,   JC_I16,  JC_U8,   JC_B8 };
 
 uint8_t fz_some_dtype(fz_prog *p) {
+    if (p->shared && fz_chance(p, 70)) /* so that many are alike */
+        return fz_chance(p, 75) ? JC_F32 : JC_I32;
     return p->floats_only ? dtypes[fz_below(p, 10)] : FZ_PICK(p, dtypes);
 }
 
 fz_range fz_some_range(fz_prog *p, uint8_t dtype) {
+    if (p->shared && dtype != JC_B8)
+        return fz_interval(jc_dtypes[dtype].cls == 'u' ? 0 : -4, 4, 1);
     switch (jc_dtypes[dtype].cls) {
     case 'b': return fz_interval(0, 1, 1);
     case 'u': return fz_interval(0, 1 + fz_below(p, 9), 1);
@@ -341,14 +382,16 @@ static bool one_statement(fz_prog *p) {
         int weight;
     } groups[] = { { fz_pointwise_kinds, 32 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 19 }, { fz_join_kinds, 8 },
                    { fz_make_kinds, 11 },      { fz_product_kinds, 6 }, { fz_write_kinds, 18 } };
+    if (p->bits && fz_chance(p, 25))
+        return fz_make_bits(p);
     int roll = fz_below(p, 106), g = 0, total = 0;
     while (roll >= groups[g].weight)
         roll -= groups[g++].weight;
-    const fz_kind *k = groups[g].kinds;
-    for (; k->name; k++)
+    const fz_kind *k = groups[g].kinds, *const first = p->bits && fz_chance(p, 40) ? fz_chance(p, 60) ? fz_join_kinds : fz_view_kinds : k;
+    for (k = first; k->name; k++)
         total += k->weight;
     roll = fz_below(p, total);
-    for (k = groups[g].kinds; roll >= k->weight; k++)
+    for (k = first; roll >= k->weight; k++)
         roll -= k->weight;
     return k->make(p);
 }
@@ -417,6 +460,11 @@ fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
     p->nruns = 1 + fz_below(p, FZ_RUNS);
     p->limit = fz_chance(p, 92) ? 4000 : 60000;
     p->floats_only = fz_chance(p, 40);
+    uint64_t taste = seed ^ 0x7A57E;
+    const uint64_t roll = fz_next(&taste) % 10;
+    p->bits = roll == 0;
+    p->wild = roll == 1;
+    p->shared = roll == 2;
     make_vars(p);
     const int want = fz_chance(p, 90) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
     for (int tries = 0; tries < 40 * want && (int)p->stmts.n < want; tries++)

@@ -39,7 +39,8 @@ fz_range fz_join(fz_range a, fz_range b) {
                        .hi = fmax(a.hi, b.hi),
                        .step = a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
                        .err = fmax(a.err, b.err),
-                       .opaque = a.opaque || b.opaque };
+                       .opaque = a.opaque || b.opaque,
+                       .wild = a.wild || b.wild };
 }
 
 bool fz_full(uint8_t dtype, fz_range *r) {

@@ -13,9 +13,16 @@
 typedef struct fz_input {
     const char *name;
     double lo, hi, step; /* multiples of step; 0: any bits */
-    int rank, pad;
+    bool wild;           /* with NaN and infinities */
+    int rank;
+    int64_t pad;                /* above FZ_SPARSE: memory of which little is touched, on devices that share ours; elsewhere none */
     uint8_t order[JC_MAX_RANK]; /* strides are those of the dims in this order, rows PAD elements apart */
+    const char *with;           /* it begins OFFSET elements on in the memory of this one; NULL: in its own */
+    int64_t offset;
+    bool written;               /* WITH, and one of the two is written: a call may be refused for it */
 } fz_input;
+
+#define FZ_SPARSE (1 << 24)
 
 typedef struct fz_symbol {
     const char *name;
@@ -24,6 +31,7 @@ typedef struct fz_symbol {
 
 typedef struct fz_output {
     double err;                         /* 0: exact */
+    bool bits;                          /* those of a NaN too */
     int rank;                           /* -1: the reference's opinion alone */
     int64_t dims[FZ_RUNS][JC_MAX_RANK]; /* of a symint: rank 0 and its value in dims[..][0] */
 } fz_output;

@@ -14,7 +14,19 @@ static bool fp8(uint8_t dtype) {
 
 bool fz_computable(const fz_prog *p, int value, const void *user) {
     (void)user;
-    return !fp8(fz_at(p, value)->dtype) && !fz_range_of(p, value)->opaque;
+    return !fp8(fz_at(p, value)->dtype) && !fz_range_of(p, value)->opaque && !fz_range_of(p, value)->wild;
+}
+
+bool fz_is_ordered(const fz_prog *p, int value, const void *user) {
+    return fz_is_exact(p, value, user) || (fz_range_of(p, value)->wild && fz_range_of(p, value)->step > 0);
+}
+
+static bool is_chosen(const fz_prog *p, int value, const void *user) {
+    return fz_computable(p, value, user) || fz_range_of(p, value)->wild || (p->bits && fz_range_of(p, value)->opaque);
+}
+
+static bool is_clamped(const fz_prog *p, int value, const void *user) {
+    return fz_is_number(p, value, user) || fz_range_of(p, value)->wild;
 }
 
 bool fz_is_float(const fz_prog *p, int value, const void *user) {
@@ -56,15 +68,21 @@ int fz_some(fz_prog *p, fz_want *want, uint8_t dtype) {
         dims[d] = fz_some_size(p);
     if (dtype == JC_DTYPE_COUNT)
         dtype = fz_some_dtype(p);
-    return fz_param(p, dtype, rank, dims, fz_some_range(p, dtype));
+    x = fz_param(p, dtype, rank, dims, fz_some_range(p, dtype));
+    fz_make_wild(p, x, want);
+    return x;
 }
 
-int fz_some_number(fz_prog *p) {
+static int some_that_is(fz_prog *p, fz_want *want) {
     uint8_t d;
     do
         d = fz_some_dtype(p);
     while (d == JC_B8);
-    return fz_some(p, fz_is_number, d);
+    return fz_some(p, want, d);
+}
+
+int fz_some_number(fz_prog *p) {
+    return some_that_is(p, fz_is_number);
 }
 
 int fz_some_float(fz_prog *p) {
@@ -112,6 +130,7 @@ int fz_partner(fz_prog *p, int value, fz_want *want) {
     for (int tries = 0; tries < 8; tries++, dtype = fz_some_dtype(p)) {
         const size_t values = p->values.n, storages = p->storages.n;
         b = fz_param(p, dtype, v.rank - skip, dims, fz_some_range(p, dtype));
+        fz_make_wild(p, b, want);
         if (b < 0 || want(p, b, NULL))
             return b;
         p->values.n = values;
@@ -208,7 +227,7 @@ static bool make_function(fz_prog *p) {
 /* Those that keep what is exact exact. */
 static bool make_simple(fz_prog *p) {
     static const char *const names[] = { "neg", "negative", "abs", "absolute", "relu", "floor", "ceil" };
-    const int k = fz_below(p, 7), x = fz_some_number(p);
+    const int k = fz_below(p, 7), x = some_that_is(p, k < 5 ? is_clamped : fz_is_number);
     if (x < 0 || (k >= 5 && fz_range_of(p, x)->step == 0))
         return false;
     const fz_value v = *fz_at(p, x);
@@ -234,12 +253,12 @@ static bool make_simple(fz_prog *p) {
 /* --- arithmetic --- */
 
 static bool r_add(fz_range a, fz_range b, fz_range *r) {
-    *r = (fz_range){ a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false };
+    *r = (fz_range){ a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false };
     return true;
 }
 
 static bool r_sub(fz_range a, fz_range b, fz_range *r) {
-    *r = (fz_range){ a.lo - b.hi, a.hi - b.lo, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false };
+    *r = (fz_range){ a.lo - b.hi, a.hi - b.lo, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false };
     return true;
 }
 
@@ -290,13 +309,13 @@ static bool r_remainder(fz_range a, fz_range b, fz_range *r) {
 
 static bool r_min(fz_range a, fz_range b, fz_range *r) {
     *r = (fz_range){ fmin(a.lo, b.lo), fmin(a.hi, b.hi), a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
-                     fmax(a.err, b.err), false };
+                     fmax(a.err, b.err), false, a.wild || b.wild };
     return true;
 }
 
 static bool r_max(fz_range a, fz_range b, fz_range *r) {
     *r = (fz_range){ fmax(a.lo, b.lo), fmax(a.hi, b.hi), a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
-                     fmax(a.err, b.err), false };
+                     fmax(a.err, b.err), false, a.wild || b.wild };
     return true;
 }
 
@@ -346,6 +365,8 @@ const struct fz_binary fz_binaries[] = {
 #define NBINARIES ((int)(sizeof fz_binaries / sizeof *fz_binaries) - 1)
 
 static int binary_operand(fz_prog *p, const struct fz_binary *b) {
+    if (p->wild && (b->arith == r_min || b->arith == r_max))
+        return some_that_is(p, fz_is_ordered);
     if (b->ints_only)
         return fz_some(p, b->bools ? is_whole : is_integer, fz_chance(p, 30) && b->bools ? JC_B8 : JC_I32);
     return b->bools && fz_chance(p, 20) ? fz_some(p, fz_computable, JC_DTYPE_COUNT) : fz_some_number(p);
@@ -354,7 +375,8 @@ static int binary_operand(fz_prog *p, const struct fz_binary *b) {
 static bool make_binary(fz_prog *p) {
     const struct fz_binary *op = &fz_binaries[fz_below(p, NBINARIES)];
     const int a = binary_operand(p, op);
-    const int b = a < 0 ? -1 : fz_chance(p, 10) ? a : fz_partner(p, a, op->ints_only ? (op->bools ? is_whole : is_integer) : fz_computable);
+    fz_want *want = op->ints_only ? (op->bools ? is_whole : is_integer) : p->wild && (op->arith == r_min || op->arith == r_max) ? fz_is_ordered : fz_computable;
+    const int b = a < 0 ? -1 : fz_chance(p, 10) ? a : fz_partner(p, a, want);
     fz_size dims[JC_MAX_RANK];
     fz_range r = { 0 };
     int rank;
@@ -471,7 +493,7 @@ static bool make_compare(fz_prog *p) {
     } ops[] = { { "eq", "==" },          { "ne", "!=" }, { "lt", "<" },    { "le", "<=" },        { "gt", ">" },
                 { "ge", ">=" },          { "not_equal", NULL }, { "less", NULL }, { "less_equal", NULL }, { "greater", NULL },
                 { "greater_equal", NULL } };
-    const int k = fz_below(p, 11), a = fz_some(p, fz_is_exact, JC_DTYPE_COUNT);
+    const int k = fz_below(p, 11), a = fz_some(p, fz_is_ordered, JC_DTYPE_COUNT);
     if (a < 0)
         return false;
     const fz_value v = *fz_at(p, a);
@@ -480,7 +502,7 @@ static bool make_compare(fz_prog *p) {
     memcpy(dims, v.dims, sizeof dims);
     const bool number = jc_dtypes[v.dtype].cls != 'b' && fz_chance(p, 40);
     if (!number) {
-        b = fz_partner(p, a, fz_is_exact);
+        b = fz_partner(p, a, fz_is_ordered);
         if (b < 0 || !fz_broadcast(p, &v, fz_at(p, b), &rank, dims))
             return false;
         const uint8_t common = promoted(fz_at(p, a), fz_at(p, b));
@@ -505,11 +527,11 @@ static bool make_compare(fz_prog *p) {
 
 static bool make_logical(fz_prog *p) {
     static const char *const names[] = { "logical_and", "logical_or", "logical_xor" };
-    const int a = fz_some(p, fz_is_exact, JC_DTYPE_COUNT), k = fz_below(p, 5);
+    const int a = fz_some(p, fz_is_ordered, JC_DTYPE_COUNT), k = fz_below(p, 5);
     if (a < 0)
         return false;
     const fz_value v = *fz_at(p, a);
-    const int b = k < 3 ? fz_partner(p, a, fz_is_exact) : a;
+    const int b = k < 3 ? fz_partner(p, a, fz_is_ordered) : a;
     fz_size dims[JC_MAX_RANK];
     int rank;
     if (b < 0 || !fz_broadcast(p, &v, fz_at(p, b), &rank, dims))
@@ -544,7 +566,7 @@ static bool make_not(fz_prog *p) {
 /* --- choices --- */
 
 static bool make_clamp(fz_prog *p) {
-    const int x = fz_some_number(p), k = fz_below(p, 6);
+    const int x = some_that_is(p, is_clamped), k = fz_below(p, 6);
     if (x < 0)
         return false;
     const fz_value v = *fz_at(p, x);
@@ -575,14 +597,16 @@ static bool make_clamp(fz_prog *p) {
 }
 
 static bool make_where(fz_prog *p) {
-    const int a = fz_some(p, fz_computable, JC_DTYPE_COUNT);
-    const int c = a < 0 ? -1 : fz_partner(p, a, is_bool), b = c < 0 ? -1 : fz_partner(p, a, fz_computable);
+    const int a = fz_some(p, is_chosen, JC_DTYPE_COUNT);
+    const int c = a < 0 ? -1 : fz_partner(p, a, is_bool), b = c < 0 ? -1 : fz_partner(p, a, is_chosen);
     fz_size dims[JC_MAX_RANK];
     int rank;
     if (b < 0)
         return false;
     fz_value v = *fz_at(p, a);
     if (!fz_broadcast(p, &v, fz_at(p, b), &rank, dims))
+        return false;
+    if ((fz_range_of(p, a)->opaque || fz_range_of(p, b)->opaque || fp8(v.dtype)) && v.dtype != fz_at(p, b)->dtype)
         return false;
     const uint8_t dtype = promoted(&v, fz_at(p, b));
     if (!survives(p, a, dtype) || !survives(p, b, dtype))
@@ -601,7 +625,7 @@ static bool make_where(fz_prog *p) {
 }
 
 static bool make_masked_fill(fz_prog *p) {
-    const int x = fz_some_number(p), m = x < 0 ? -1 : fz_partner(p, x, is_bool);
+    const int x = some_that_is(p, is_clamped), m = x < 0 ? -1 : fz_partner(p, x, is_bool);
     fz_size dims[JC_MAX_RANK];
     int rank;
     if (m < 0)
@@ -646,7 +670,7 @@ bool fz_cast_range(fz_range *r, uint8_t from, uint8_t to) {
 
 static bool is_castable(const fz_prog *p, int value, const void *user) {
     (void)user;
-    return !fz_range_of(p, value)->opaque;
+    return !fz_range_of(p, value)->opaque && !fz_range_of(p, value)->wild;
 }
 
 static bool make_cast(fz_prog *p) {

@@ -24,7 +24,9 @@ int fz_some_tensor(fz_prog *p) {
     for (int d = 0; d < rank; d++)
         dims[d] = fz_some_size(p);
     const uint8_t dtype = fz_some_dtype(p);
-    return fz_param(p, dtype, rank, dims, fz_some_range(p, dtype));
+    x = fz_param(p, dtype, rank, dims, fz_some_range(p, dtype));
+    fz_make_wild(p, x, NULL);
+    return x;
 }
 
 static void put_sizes(fz_prog *p, const fz_size *dims, int rank, int hole) {
@@ -498,21 +500,16 @@ static bool make_expand(fz_prog *p) {
 
 /* --- other bits --- */
 
-static bool make_bitcast(fz_prog *p) {
-    const int x = fz_some_tensor(p);
-    if (x < 0)
-        return false;
+/* Are its bits certain? Not those of a NaN that was chosen or compared. */
+static bool has_bits(const fz_prog *p, int value, const void *user) {
+    const fz_range *r = fz_range_of(p, value);
+    return has_dims(p, value, user) && fz_at(p, value)->dtype != JC_B8 && !r->wild && ((r->opaque && p->bits) || (r->step > 0 && r->err == 0));
+}
+
+static bool bitcast(fz_prog *p, int x, uint8_t to) {
     const fz_value v = *fz_at(p, x);
-    const fz_range *r = fz_range_of(p, x);
-    const int size = jc_dtypes[v.dtype].size, last = v.rank - 1;
-    uint8_t to;
+    const int size = jc_dtypes[v.dtype].size, size_to = jc_dtypes[to].size, last = v.rank - 1;
     fz_size dims[JC_MAX_RANK], q;
-    if (v.dtype == JC_B8 || r->opaque || (r->step == 0) || p->storages.at[v.storage].range.err > 0)
-        return false;
-    do
-        to = fz_some_dtype(p);
-    while (to == JC_B8 || to == v.dtype);
-    const int size_to = jc_dtypes[to].size;
     memcpy(dims, v.dims, sizeof dims);
     if (size_to > size) {
         if (!v.contiguous || fz_least(p, &dims[last]) < 1 || !fz_divides(p, &dims[last], size_to / size, &q))
@@ -541,6 +538,45 @@ static bool make_bitcast(fz_prog *p) {
         if (p->values.at[i].kind == JC_TENSOR && p->values.at[i].storage == v.storage)
             p->values.at[i].overlaps = true;
     return fz_gives(p, y);
+}
+
+static bool make_bitcast(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    uint8_t to;
+    if (x < 0 || !has_bits(p, x, NULL))
+        return false;
+    do
+        to = fz_some_dtype(p);
+    while (to == JC_B8 || to == fz_at(p, x)->dtype);
+    return bitcast(p, x, to);
+}
+
+static bool is_opaque(const fz_prog *p, int value, const void *user) {
+    return has_dims(p, value, user) && fz_range_of(p, value)->opaque && fz_class(p, value) == 'f';
+}
+
+/* Integers with the bits of a dtype's NaNs, infinities and what is beside them. */
+static bool floats_of_bits(fz_prog *p) {
+    static const struct {
+        uint8_t dtype, of;
+        double from, to; /* with the sign: -1 and below */
+        double below;
+    } kinds[] = { { JC_BF16, JC_I16, 0x7f70, 0x7fff, -0x90 },      { JC_F16, JC_I16, 0x7be0, 0x7fff, -0x420 },
+                  { JC_F8E5M2, JC_U8, 0, 255, 0 },                 { JC_F8E4M3FN, JC_U8, 0, 255, 0 },
+                  { JC_F32, JC_I32, 0x7f7ffff0, 0x7fffffff, -0x800010 }, { JC_F64, JC_I64, 0, 0, -0x1p52 } };
+    const int k = fz_below(p, 6), rank = 1 + fz_below(p, 3);
+    const bool negative = kinds[k].to == 0 || (kinds[k].below < 0 && fz_chance(p, 40));
+    fz_size dims[3];
+    for (int d = 0; d < rank; d++)
+        dims[d] = fz_some_size(p);
+    const int x = fz_param(p, kinds[k].of, rank, dims, negative ? fz_interval(kinds[k].below, -1, 1) : fz_interval(kinds[k].from, kinds[k].to, 1));
+    return x >= 0 && bitcast(p, x, kinds[k].dtype);
+}
+
+bool fz_make_bits(fz_prog *p) {
+    static const uint8_t ints[] = { [1] = JC_U8, [2] = JC_I16, [4] = JC_I32, [8] = JC_I64 };
+    const int x = fz_chance(p, 65) ? fz_choose(p, is_opaque, NULL) : -1;
+    return x < 0 ? floats_of_bits(p) : bitcast(p, x, ints[jc_dtypes[fz_at(p, x)->dtype].size]);
 }
 
 static bool make_contiguous(fz_prog *p) {

@@ -210,6 +210,7 @@ static bool make_touch(fz_prog *p) {
     if (x < 0)
         return false;
     p->custom = true;
+    p->storages.at[fz_at(p, x)->storage].written = true;
     fz_begin(p)->form = FZ_EFFECT;
     fz_put(p, "torch.ops.fuzz.touch(%v)", x);
     return true;
@@ -239,6 +240,7 @@ static bool make_mix(fz_prog *p) {
     const int y = fz_choose(p, is_like, &l);
     const fz_range r = fz_join(*fz_range_of(p, x), *fz_range_of(p, y));
     p->custom = true;
+    p->storages.at[fz_at(p, x)->storage].written = p->storages.at[fz_at(p, y)->storage].written = true;
     fz_begin(p)->noted = true;
     fz_put(p, "torch.ops.fuzz.mix(%v, %v)", x, y);
     p->stmts.at[p->stmts.n - 1].noted = true;
