@@ -207,6 +207,10 @@ typedef struct fz_kind {
 extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], fz_join_kinds[], fz_make_kinds[], fz_product_kinds[],
     fz_write_kinds[]; /* ends with name NULL */
 
+/* --- gen_cast.c --- */
+bool fz_make_cast(fz_prog *p);
+bool fz_cast_range(fz_range *r, uint8_t from, uint8_t to); /* false: no good */
+
 /* --- gen_view.c: shared --- */
 int fz_some_tensor(fz_prog *p); /* of one dim at least */
 bool fz_make_bits(fz_prog *p);  /* of the taste for bits: integers seen as floats, or such floats as integers */
@@ -222,7 +226,6 @@ bool fz_is_number(const fz_prog *p, int value, const void *user);   /* computabl
 int fz_some(fz_prog *p, fz_want *want, uint8_t dtype); /* an existing tensor, or a parameter of DTYPE; JC_DTYPE_COUNT: any */
 int fz_some_float(fz_prog *p);
 int fz_some_number(fz_prog *p);
-bool fz_cast_range(fz_range *r, uint8_t from, uint8_t to);
 /* A fresh parameter that broadcasts to V's dims; or an existing tensor that does so. */
 int fz_partner(fz_prog *p, int value, fz_want *want);
 /* What f makes of R, error and all; false outside of its domain. */

@@ -5,7 +5,7 @@
  * one again, with all of the library's device memory poisoned before each run, and compares: dims with what the generator says, integers
  * and exact floats exactly, other floats within the bound that the generator worked out.
  */
-#include "tests/fuzz/fuzz_run.h"
+#include "tests/fuzz/fuzz_lab.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -13,143 +13,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "ir/eval/eval.h"
 #include "jitc/frame.h"
 
 uint64_t fz_generated[JC_OP_COUNT];
 
-/* --- devices that poison --- */
-
-typedef struct block {
-    void *at;
-    size_t size;
-} block;
-
-typedef struct lab_device {
-    jitc_context *ctx;
-    jc_device *device;
-    const jc_device_ops *plain;
-    jc_device_ops poisoning;
-    block *blocks; /* of the library */
-    size_t nblocks, room;
-    int poison;
-    bool tried;
-} lab_device;
-
-struct fz_lab {
-    lab_device devices[3];
-};
-
-static fz_lab *the_lab; /* a device knows nothing of its user */
-
-static lab_device *lab_of(const jc_device *d) {
-    for (int i = 0; i < 3; i++)
-        if (the_lab->devices[i].device == d)
-            return &the_lab->devices[i];
-    abort();
-}
-
-static void poison(lab_device *l, const block *b) {
-    jc_error err = JC_ERROR_INIT;
-    if (b->size)
-        l->plain->fill(l->device, b->at, l->poison, b->size, NULL, &err);
-}
-
-static jitc_status poisoning_alloc(jc_device *d, size_t size, void **out, jc_error *err) {
-    lab_device *l = lab_of(d);
-    JC_TRY(l->plain->alloc(d, size, out, err));
-    if (l->nblocks == l->room) {
-        l->room = l->room ? 2 * l->room : 64;
-        l->blocks = realloc(l->blocks, l->room * sizeof *l->blocks);
-        if (!l->blocks)
-            abort();
-    }
-    l->blocks[l->nblocks++] = (block){ *out, size };
-    poison(l, &l->blocks[l->nblocks - 1]);
-    return JITC_OK;
-}
-
-static void poisoning_free(jc_device *d, void *at) {
-    lab_device *l = lab_of(d);
-    for (size_t i = 0; i < l->nblocks; i++)
-        if (l->blocks[i].at == at) {
-            l->blocks[i] = l->blocks[--l->nblocks];
-            break;
-        }
-    l->plain->free(d, at);
-}
-
-static void open_device(fz_lab *lab, int i) {
-    lab_device *l = &lab->devices[i];
-    jc_error err = JC_ERROR_INIT;
-    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = fz_devices[i], .threads = 1, .seed = 1 };
-    l->tried = true;
-    if (jitc_context_new(&o, &l->ctx) != JITC_OK || !fz_register_ops(l->ctx, &l->device) ||
-        jc_context_device(l->ctx, &l->device, &err) != JITC_OK) {
-        if (l->ctx)
-            jitc_context_free(l->ctx);
-        l->ctx = NULL;
-        l->device = NULL;
-        return;
-    }
-    l->plain = l->device->ops;
-    l->poisoning = *l->plain;
-    l->poisoning.alloc = poisoning_alloc;
-    l->poisoning.free = poisoning_free;
-    l->device->ops = &l->poisoning;
-}
-
-fz_lab *fz_lab_new(void) {
-    fz_lab *lab = calloc(1, sizeof *lab);
-    if (!lab)
-        abort();
-    the_lab = lab;
-    return lab;
-}
-
-void fz_lab_free(fz_lab *lab) {
-    for (int i = 0; i < 3; i++) {
-        lab_device *l = &lab->devices[i];
-        if (l->ctx) {
-            jitc_context_free(l->ctx);
-            free(l->blocks);
-        }
-    }
-    free(lab);
-    the_lab = NULL;
-}
-
-bool fz_lab_has(fz_lab *lab, int device) {
-    if (!lab->devices[device].tried)
-        open_device(lab, device);
-    return lab->devices[device].ctx != NULL;
-}
-
-/* --- one case being run --- */
-
-typedef struct tensor {
-    DLTensor dl;
-    int64_t dims[2 * JC_MAX_RANK];
-    size_t bytes; /* of its memory */
-    int with;     /* the parameter in whose memory it lies, from byte AT on; -1: in its own */
-    size_t at;
-} tensor;
-
-typedef struct run {
-    const fz_case *c;
-    jc_arena *arena;
-    fz_report *report;
-    const jc_func *root; /* of the flat text */
-    uint32_t nparams, noutputs;
-    jc_eval_out *want[FZ_RUNS];
-    tensor *host[FZ_RUNS]; /* by parameter */
-    int64_t syms[FZ_RUNS][64];
-} run;
-
-static bool fail(run *r, fz_fate fate, const char *format, ...) JC_PRINTF(3, 4);
-static bool fail(run *r, fz_fate fate, const char *format, ...) {
+bool fz_fail(fz_run *r, fz_fate fate, const char *format, ...) {
     va_list ap;
     va_start(ap, format);
     r->report->fate = (uint8_t)fate;
@@ -159,7 +28,7 @@ static bool fail(run *r, fz_fate fate, const char *format, ...) {
 }
 
 /* Did a run with rows far apart end since a tensor of that size was to be copied, as one is that is not aligned?  There is no such memory. */
-static bool too_large(const run *r, jitc_status status) {
+static bool too_large(const fz_run *r, jitc_status status) {
     bool far = false;
     for (size_t i = 0; i < r->c->inputs.n; i++)
         far |= r->c->inputs.at[i].pad > FZ_SPARSE;
@@ -167,115 +36,11 @@ static bool too_large(const run *r, jitc_status status) {
 }
 
 /* What the library says of its last failure; NOT where it is no refusal. */
-static bool library_fails(run *r, jitc_context *ctx, fz_fate not) {
+static bool library_fails(fz_run *r, jitc_context *ctx, fz_fate not) {
     jitc_error_info info = { .struct_size = sizeof info };
     jitc_context_error_info(ctx, &info);
     const bool refused = info.status == JITC_E_UNSUPPORTED || too_large(r, info.status);
-    return fail(r, refused ? FZ_REFUSED : not, "%s", jitc_context_error(ctx));
-}
-
-static const fz_input *input_of(const run *r, const char *name) {
-    for (size_t i = 0; i < r->c->inputs.n; i++)
-        if (strcmp(r->c->inputs.at[i].name, name) == 0)
-            return &r->c->inputs.at[i];
-    return NULL;
-}
-
-/* One element of eight. */
-static double some_wild(uint64_t bits, double x) {
-    static const double wild[] = { NAN, INFINITY, -INFINITY, -0.0 };
-    return bits % 8 ? x : wild[bits / 8 % 4];
-}
-
-static void fill(jc_dtype d, uint8_t *at, int64_t n, const fz_input *in, uint64_t *state) {
-    const double steps = in && in->step > 0 ? floor((in->hi - in->lo) / in->step + 1e-9) : 0;
-    for (int64_t i = 0; i < n; i++, at += jc_dtypes[d].size) {
-        const uint64_t bits = fz_next(state);
-        const double k = steps > 0 ? (double)(bits >> 11) * 0x1p-53 * (steps + 1) : 0, x = in ? in->lo + floor(k) * in->step : 0;
-        if (in && in->step == 0 && jc_dtypes[d].cls != 'b')
-            memcpy(at, &bits, jc_dtypes[d].size);
-        else if (jc_dtypes[d].cls == 'f')
-            jc_store_float(d, at, in && in->wild ? some_wild(bits, x) : x);
-        else
-            jc_store_int(d, at, (int64_t)x);
-    }
-}
-
-static bool is_sparse(const fz_input *in, const lab_device *l) {
-    return in && in->pad > FZ_SPARSE && l && l->device->dl.device_type == kDLCPU;
-}
-
-/* Elements between rows, on L; for the reference (NULL) they are apart too, but not far. */
-static int64_t pad_of(const fz_input *in, const lab_device *l) {
-    return !in ? 0 : in->pad > FZ_SPARSE && !is_sparse(in, l) ? 3 : in->pad;
-}
-
-static void lay_out(tensor *t, const fz_input *in, const lab_device *l) {
-    int64_t at = 1;
-    for (int k = t->dl.ndim; k-- > 0;) {
-        const int d = in && in->rank == t->dl.ndim ? in->order[k] : k;
-        t->dims[JC_MAX_RANK + d] = at;
-        at *= t->dims[d];
-        if (k == t->dl.ndim - 1)
-            at += pad_of(in, l);
-    }
-}
-
-/* Bytes from the first to the last of T's elements. */
-static size_t bytes_of(const DLTensor *t) {
-    int64_t last = 1;
-    for (int d = 0; d < t->ndim; d++)
-        last = t->shape[d] == 0 || last == 0 ? 0 : last + (t->shape[d] - 1) * t->strides[d];
-    return (size_t)last * (t->dtype.bits / 8);
-}
-
-static bool make_input(run *r, const jc_value *v, int which, uint32_t nsyms, tensor *t) {
-    const fz_input *in = input_of(r, v->name);
-    const jc_dtype dtype = (jc_dtype)v->type.dtype;
-    uint64_t state = r->c->seed + 977 * (uint64_t)which;
-    for (const char *p = v->name; *p; p++)
-        state = state * 131 + (uint8_t)*p;
-    t->dl = (DLTensor){ .device = { kDLCPU, 0 }, .ndim = v->type.rank, .shape = t->dims, .strides = t->dims + JC_MAX_RANK,
-                        .dtype = { jc_dtypes[dtype].dl_code, jc_dtypes[dtype].dl_bits, 1 } };
-    for (uint32_t d = 0; d < v->type.rank; d++)
-        if (!jc_ex_eval(v->type.dims[d], r->syms[which], nsyms, &t->dims[d]))
-            return fail(r, FZ_UNREADABLE, "dim %u of %s has no value", d, v->name);
-    lay_out(t, in, NULL);
-    t->with = -1;
-    t->bytes = bytes_of(&t->dl);
-    t->dl.data = jc_arena_alloc(r->arena, t->bytes + 16);
-    fill(dtype, t->dl.data, (int64_t)(t->bytes / jc_dtypes[dtype].size), in, &state);
-    return true;
-}
-
-/* Inputs that lie in another's memory move there, which grows where they reach beyond it. */
-static void share_inputs(run *r, int which) {
-    tensor *all = r->host[which];
-    for (uint32_t i = 0; i < r->nparams; i++) {
-        const fz_input *in = all[i].dl.data ? input_of(r, r->root->params[i]->name) : NULL;
-        for (uint32_t k = 0; in && in->with && k < r->nparams; k++) {
-            if (strcmp(r->root->params[k]->name, in->with) != 0 || !all[k].dl.data)
-                continue;
-            all[i].with = (int)k;
-            all[i].at = (size_t)in->offset * jc_dtypes[r->root->params[i]->type.dtype].size;
-            if (all[i].at + all[i].bytes > all[k].bytes)
-                all[k].bytes = all[i].at + all[i].bytes;
-        }
-    }
-    for (uint32_t k = 0; k < r->nparams; k++) {
-        uint8_t *memory = NULL;
-        for (uint32_t i = 0; i < r->nparams; i++) {
-            if (all[i].with != (int)k || !all[i].dl.data)
-                continue;
-            if (!memory) {
-                memory = JC_NEWN(r->arena, uint8_t, all[k].bytes + 16);
-                memcpy(memory, all[k].dl.data, bytes_of(&all[k].dl));
-                all[k].dl.data = memory;
-            }
-            memcpy(memory + all[i].at, all[i].dl.data, all[i].bytes);
-            all[i].dl.data = memory + all[i].at;
-        }
-    }
+    return fz_fail(r, refused ? FZ_REFUSED : not, "%s", jitc_context_error(ctx));
 }
 
 /* --- the reference --- */
@@ -295,20 +60,20 @@ static const jitc_layer_name *name_of(void *user, const char *text) {
     return jitc_layer_name_intern(user, text, NULL);
 }
 
-static bool symbols_of(run *r, const jc_exprs *exprs, int which, int64_t *syms) {
+static bool symbols_of(fz_run *r, const jc_exprs *exprs, int which, int64_t *syms) {
     for (uint32_t i = 0; i < jc_sym_count(exprs) && i < 64; i++) {
         const char *name = jc_sym_at((jc_exprs *)exprs, i)->name;
         size_t k = 0;
         while (k < r->c->symbols.n && strcmp(r->c->symbols.at[k].name, name) != 0)
             k++;
         if (k == r->c->symbols.n)
-            return fail(r, FZ_UNREADABLE, "the graph has a symbol %s, which the case does not know", name);
+            return fz_fail(r, FZ_UNREADABLE, "the graph has a symbol %s, which the case does not know", name);
         syms[i] = r->c->symbols.at[k].value[which];
     }
     return true;
 }
 
-static bool shapes_agree(run *r, int which) {
+static bool shapes_agree(fz_run *r, int which) {
     for (uint32_t i = 0; i < r->noutputs; i++) {
         const jc_eval_out *w = &r->want[which][i];
         const fz_output *o = &r->c->outputs.at[i];
@@ -316,28 +81,25 @@ static bool shapes_agree(run *r, int which) {
             continue;
         if (w->kind == JC_SYMINT) {
             if (w->integer != o->dims[which][0])
-                return fail(r, FZ_SHAPE, "reference: size %u is %" PRId64 ", the generator says %" PRId64, i, w->integer, o->dims[which][0]);
+                return fz_fail(r, FZ_SHAPE, "reference: size %u is %" PRId64 ", the generator says %" PRId64, i, w->integer, o->dims[which][0]);
             continue;
         }
         for (int d = 0; d < w->rank; d++)
             if (w->rank != o->rank || w->dims[d] != o->dims[which][d])
-                return fail(r, FZ_SHAPE, "reference: result %u, dim %d is %" PRId64 ", the generator says %" PRId64, i, d, w->dims[d],
+                return fz_fail(r, FZ_SHAPE, "reference: result %u, dim %d is %" PRId64 ", the generator says %" PRId64, i, d, w->dims[d],
                             o->dims[which][d]);
     }
     return true;
 }
 
-static bool evaluate(run *r, jitc_context *ctx, int which) {
+static bool evaluate(fz_run *r, jitc_context *ctx, int which) {
     const uint32_t nsyms = jc_sym_count(r->root->graph->exprs);
     jc_error err = JC_ERROR_INIT;
     jitc_value *in = JC_NEWN(r->arena, jitc_value, r->nparams + 1);
     if (!symbols_of(r, r->root->graph->exprs, which, r->syms[which]))
         return false;
-    r->host[which] = JC_NEWN(r->arena, tensor, r->nparams + 1);
-    for (uint32_t i = 0; i < r->nparams; i++)
-        if (r->root->params[i]->type.kind == JC_TENSOR && !make_input(r, r->root->params[i], which, nsyms, &r->host[which][i]))
-            return false;
-    share_inputs(r, which);
+    if (!fz_make_inputs(r, which, nsyms))
+        return false;
     for (uint32_t i = 0; i < r->nparams; i++) {
         const jc_value *v = r->root->params[i];
         if (v->type.kind == JC_TENSOR) {
@@ -350,13 +112,13 @@ static bool evaluate(run *r, jitc_context *ctx, int which) {
     const jc_eval_host host = { .call = call_op, .user = ctx, .name = name_of };
     r->want[which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
     if (jc_eval(r->root, r->syms[which], nsyms, in, &host, r->arena, r->want[which], &err) != JITC_OK)
-        return fail(r, FZ_UNREADABLE, "reference: %s", err.message);
+        return fz_fail(r, FZ_UNREADABLE, "reference: %s", err.message);
     return shapes_agree(r, which);
 }
 
 /* --- comparing --- */
 
-static const char *sizes_text(const run *r, int which, char *at, size_t size) {
+static const char *sizes_text(const fz_run *r, int which, char *at, size_t size) {
     size_t n = 0;
     at[0] = 0;
     for (size_t i = 0; i < r->c->symbols.n && n < size; i++)
@@ -368,7 +130,7 @@ static bool close_enough(double x, double y, double err) {
     return x == y || (isnan(x) && isnan(y)) || fabs(x - y) <= err;
 }
 
-static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_value *got) {
+static bool compare(fz_run *r, fz_device *l, int which, uint32_t i, const jitc_value *got) {
     const jc_eval_out *w = &r->want[which][i];
     char sizes[128];
     jc_error err = JC_ERROR_INIT;
@@ -376,15 +138,15 @@ static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_val
     sizes_text(r, which, sizes, sizeof sizes);
     if (w->kind == JC_SYMINT)
         return (got->tag == JITC_INT && got->i == w->integer) ||
-               fail(r, FZ_WRONG, "size %u is %" PRId64 ", expected %" PRId64 ";%s", i, got->i, w->integer, sizes);
+               fz_fail(r, FZ_WRONG, "size %u is %" PRId64 ", expected %" PRId64 ";%s", i, got->i, w->integer, sizes);
     if (w->undefined)
         return true;
     if (got->tag != JITC_TENSOR || got->tensor->ndim != w->rank)
-        return fail(r, FZ_SHAPE, "result %u has another rank;%s", i, sizes);
+        return fz_fail(r, FZ_SHAPE, "result %u has another rank;%s", i, sizes);
     const DLTensor *t = got->tensor;
     for (int d = 0; d < w->rank; d++) {
         if (t->shape[d] != w->dims[d])
-            return fail(r, FZ_SHAPE, "result %u, dim %d is %" PRId64 ", expected %" PRId64 ";%s", i, d, t->shape[d], w->dims[d], sizes);
+            return fz_fail(r, FZ_SHAPE, "result %u, dim %d is %" PRId64 ", expected %" PRId64 ";%s", i, d, t->shape[d], w->dims[d], sizes);
         n *= w->dims[d];
         span += (w->dims[d] - 1) * t->strides[d];
     }
@@ -396,7 +158,7 @@ static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_val
         raw = jc_arena_alloc(r->arena, (size_t)span * size);
     if (raw != (uint8_t *)t->data + t->byte_offset && (l->plain->copy_out(l->device, raw, (uint8_t *)t->data + t->byte_offset, (size_t)span * size, NULL, &err) ||
         l->plain->sync(l->device, NULL, &err)))
-        return fail(r, FZ_UNRUN, "result %u cannot be read: %s", i, err.message);
+        return fz_fail(r, FZ_UNRUN, "result %u cannot be read: %s", i, err.message);
     for (int64_t k = 0; k < n; k++) {
         int64_t rest = k, at = 0;
         for (int d = w->rank; d-- > 0; rest /= w->dims[d])
@@ -406,16 +168,16 @@ static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_val
             memcpy(&have, raw + (size_t)at * size, size);
             jc_store_float((jc_dtype)w->dtype, &want, w->f[k]);
             if (have != want)
-                return fail(r, FZ_WRONG, "result %u, element %" PRId64 " has the bits 0x%" PRIx64 ", expected 0x%" PRIx64 ";%s", i, k, have, want, sizes);
+                return fz_fail(r, FZ_WRONG, "result %u, element %" PRId64 " has the bits 0x%" PRIx64 ", expected 0x%" PRIx64 ";%s", i, k, have, want, sizes);
         } else if (w->f) {
             const double x = jc_load_float((jc_dtype)w->dtype, raw + (size_t)at * size);
             if (!close_enough(x, w->f[k], r->c->outputs.at[i].err))
-                return fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %.9g, expected %.9g within %.3g;%s", i, k, x, w->f[k],
+                return fz_fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %.9g, expected %.9g within %.3g;%s", i, k, x, w->f[k],
                             r->c->outputs.at[i].err, sizes);
         } else {
             const int64_t x = jc_load_int((jc_dtype)w->dtype, raw + (size_t)at * size);
             if (x != w->i[k])
-                return fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %" PRId64 ", expected %" PRId64 ";%s", i, k, x, w->i[k], sizes);
+                return fz_fail(r, FZ_WRONG, "result %u, element %" PRId64 " is %" PRId64 ", expected %" PRId64 ";%s", i, k, x, w->i[k], sizes);
         }
     }
     return true;
@@ -423,105 +185,20 @@ static bool compare(run *r, lab_device *l, int which, uint32_t i, const jitc_val
 
 /* --- building and running --- */
 
-/* Strides of root parameters that are not contiguous, as expressions of their dims. */
-static void strides_of(run *r, const lab_device *l, jitc_model_options *o) {
-    jitc_strides *all = JC_NEWN(r->arena, jitc_strides, r->nparams + 1);
-    jc_exprs *t = r->root->graph->exprs;
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < r->nparams; i++) {
-        const jc_value *v = r->root->params[i];
-        const fz_input *in = v->type.kind == JC_TENSOR ? input_of(r, v->name) : NULL;
-        bool plain = true;
-        for (int d = 0; in && d < in->rank; d++)
-            plain &= in->order[d] == d;
-        if (!in || in->rank != v->type.rank || (plain && pad_of(in, l) == 0))
-            continue;
-        const char **text = JC_NEWN(r->arena, const char *, v->type.rank);
-        const jc_expr *at = jc_ex_int(t, 1);
-        for (int k = in->rank; k-- > 0;) {
-            text[in->order[k]] = jc_ex_text(t, at, r->arena);
-            at = jc_ex_mul(t, at, v->type.dims[in->order[k]]);
-            if (k == in->rank - 1)
-                at = jc_ex_add(t, at, jc_ex_int(t, pad_of(in, l)));
-        }
-        all[n++] = (jitc_strides){ .param = v->name, .n = v->type.rank, .strides = text };
-    }
-    o->strides = all;
-    o->nstrides = n;
-}
-
-/* T, laid out with its rows far apart, gets the elements of H. */
-static bool copy_sparse(run *r, lab_device *l, const fz_input *in, const tensor *h, tensor *t) {
-    const size_t size = h->dl.dtype.bits / 8;
-    const int64_t *dims = t->dims, *to = t->dims + JC_MAX_RANK, *from = h->dims + JC_MAX_RANK;
-    int64_t n = 1;
-    lay_out(t, in, l);
-    t->bytes = bytes_of(&t->dl);
-    for (int d = 0; d < t->dl.ndim; d++)
-        n *= dims[d];
-    t->dl.data = mmap(NULL, t->bytes + 16, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (t->dl.data == MAP_FAILED) {
-        t->dl.data = NULL;
-        return fail(r, FZ_UNRUN, "inputs: %zu bytes of address space are not to be had", t->bytes);
-    }
-    for (int64_t k = 0; k < n; k++) {
-        int64_t rest = k, at = 0, have = 0;
-        for (int d = t->dl.ndim; d-- > 0; rest /= dims[d]) {
-            at += rest % dims[d] * to[d];
-            have += rest % dims[d] * from[d];
-        }
-        memcpy((uint8_t *)t->dl.data + (size_t)at * size, (const uint8_t *)h->dl.data + (size_t)have * size, size);
-    }
-    return true;
-}
-
-static bool copy_inputs(run *r, lab_device *l, int which, tensor *on_device) {
-    jc_error err = JC_ERROR_INIT;
-    for (uint32_t i = 0; i < r->nparams; i++) {
-        const tensor *h = &r->host[which][i];
-        if (r->root->params[i]->type.kind != JC_TENSOR)
-            continue;
-        on_device[i] = *h;
-        on_device[i].dl.device = l->device->dl;
-        on_device[i].dl.shape = on_device[i].dims;
-        on_device[i].dl.strides = on_device[i].dims + JC_MAX_RANK;
-        on_device[i].dl.data = NULL;
-        const fz_input *in = input_of(r, r->root->params[i]->name);
-        if (is_sparse(in, l)) {
-            if (!copy_sparse(r, l, in, h, &on_device[i]))
-                return false;
-        } else if (h->with < 0 && (l->plain->alloc(l->device, h->bytes, &on_device[i].dl.data, &err) ||
-                                   l->plain->copy_in(l->device, on_device[i].dl.data, h->dl.data, h->bytes, NULL, &err)))
-            return fail(r, FZ_UNRUN, "inputs: %s", err.message);
-    }
-    for (uint32_t i = 0; i < r->nparams; i++)
-        if (r->root->params[i]->type.kind == JC_TENSOR && on_device[i].with >= 0)
-            on_device[i].dl.data = (uint8_t *)on_device[on_device[i].with].dl.data + on_device[i].at;
-    return true;
-}
-
-static void free_inputs(run *r, lab_device *l, tensor *on_device) {
-    for (uint32_t i = 0; i < r->nparams; i++)
-        if (on_device[i].dl.data && is_sparse(input_of(r, r->root->params[i]->name), l))
-            munmap(on_device[i].dl.data, on_device[i].bytes + 16);
-        else if (on_device[i].dl.data && on_device[i].with < 0)
-            l->plain->free(l->device, on_device[i].dl.data);
-}
-
-static bool values_for(run *r, const jc_func *root, int which, const int64_t *syms, uint32_t nsyms, tensor *on_device, jitc_value *in) {
+static bool values_for(fz_run *r, const jc_func *root, int which, const int64_t *syms, uint32_t nsyms, fz_tensor *on_device, jitc_value *in) {
     for (uint32_t i = 0; i < root->nparams; i++) {
         const jc_value *v = root->params[i];
         in[i] = (jitc_value){ .tag = JITC_INT };
         if (v->type.kind != JC_TENSOR) {
             if (!jc_ex_eval(v->type.expr, syms, nsyms, &in[i].i))
-                return fail(r, FZ_UNREADABLE, "%s has no value", v->name);
+                return fz_fail(r, FZ_UNREADABLE, "%s has no value", v->name);
             continue;
         }
         for (uint32_t k = 0; k < r->nparams; k++)
             if (strcmp(r->root->params[k]->name, v->name) == 0)
                 in[i] = (jitc_value){ .tag = JITC_TENSOR, .tensor = &on_device[k].dl };
         if (in[i].tag != JITC_TENSOR)
-            return fail(r, FZ_UNREADABLE, "%s is a parameter of one text alone", v->name);
+            return fz_fail(r, FZ_UNREADABLE, "%s is a parameter of one text alone", v->name);
     }
     (void)which;
     return true;
@@ -536,7 +213,7 @@ static bool left_out(const jc_value *v, bool sizes_are) {
 
 /* Blocks that a run was given, poisoned. */
 typedef struct giver {
-    lab_device *l;
+    fz_device *l;
     jc_arena *arena;
     JC_VEC(void *) blocks;
 } giver;
@@ -544,10 +221,10 @@ typedef struct giver {
 static void *give(giver *g, const DLTensor *t) {
     jc_error err = JC_ERROR_INIT;
     void *at;
-    const block b = { NULL, bytes_of(t) };
+    const fz_block b = { NULL, fz_bytes_of(t) };
     if (g->l->plain->alloc(g->l->device, b.size, &at, &err))
         return NULL;
-    poison(g->l, &(block){ at, b.size });
+    fz_poison(g->l, &(fz_block){ at, b.size });
     jc_push(g->arena, &g->blocks, at);
     return at;
 }
@@ -568,7 +245,7 @@ static void take_back(giver *g) {
 static void give_like(giver *g, const jitc_value *before, jitc_value *out, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         out[i] = (jitc_value){ .tag = JITC_NONE };
-        if (before[i].tag != JITC_TENSOR || bytes_of(before[i].tensor) > FZ_SPARSE)
+        if (before[i].tag != JITC_TENSOR || fz_bytes_of(before[i].tensor) > FZ_SPARSE)
             continue;
         DLTensor *t = jc_arena_memdup(g->arena, before[i].tensor, sizeof *t);
         t->data = give(g, t);
@@ -596,7 +273,7 @@ static jitc_value *remember(jc_arena *arena, const jitc_value *results, uint32_t
 
 /* A built model and how it is run: in FRAME, or in its own where that is NULL. */
 typedef struct built {
-    lab_device *l;
+    fz_device *l;
     jitc_model *m;
     jitc_frame *frame;
     const jc_func *root;
@@ -606,7 +283,7 @@ typedef struct built {
 } built;
 
 /* The root's calls by hand, through the public call of a piece. */
-static bool run_pieces(run *r, const built *b, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+static bool run_pieces(fz_run *r, const built *b, const jc_func *root, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                        jitc_value *out) {
     jitc_value *at = JC_NEWN(r->arena, jitc_value, root->nvalues + 1);
     for (uint32_t i = 0; i < root->nparams; i++)
@@ -624,13 +301,13 @@ static bool run_pieces(run *r, const built *b, const jc_func *root, const int64_
         for (uint32_t i = 0; i < n->nresults; i++)
             given += !left_out(n->results[i], fewer);
         if (n->nargs > 128 || n->nresults > 128 || info.noutputs != given)
-            return fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, given);
+            return fz_fail(r, FZ_UNRUN, "%s: the model has %u results, the text %u", n->callee->name, info.noutputs, given);
         for (uint32_t i = 0; i < n->nargs; i++) {
             args[i] = (jitc_value){ .tag = JITC_INT };
             if (n->args[i].kind == JC_ARG_VALUE)
                 args[i] = at[n->args[i].value->id];
             else if (!jc_ex_eval(n->args[i].expr, syms, nsyms, &args[i].i))
-                return fail(r, FZ_UNRUN, "%s: argument %u has no value", n->callee->name, i);
+                return fz_fail(r, FZ_UNRUN, "%s: argument %u has no value", n->callee->name, i);
         }
         const jitc_status status = b->frame ? jitc_frame_run_piece(b->frame, piece, NULL, args, n->nargs, results, given)
                                             : jitc_piece_run(b->m, piece, NULL, args, n->nargs, results, given);
@@ -650,17 +327,17 @@ static bool run_pieces(run *r, const built *b, const jc_func *root, const int64_
     return true;
 }
 
-static bool run_model(run *r, const built *b, int which, const jitc_value *in, jitc_value *out) {
+static bool run_model(fz_run *r, const built *b, int which, const jitc_value *in, jitc_value *out) {
     char sizes[128];
     const jitc_status status = b->frame ? jitc_frame_run(b->frame, 0, NULL, in, b->root->nparams, out, r->noutputs)
                                         : jitc_model_run(b->m, 0, NULL, in, b->root->nparams, out, r->noutputs);
     const fz_fate fate = status == JITC_E_UNSUPPORTED || too_large(r, status) ? FZ_REFUSED : FZ_UNRUN;
     return status == JITC_OK ||
-           fail(r, fate, "%s;%s", jitc_context_error(b->l->ctx), sizes_text(r, which, sizes, sizeof sizes));
+           fz_fail(r, fate, "%s;%s", jitc_context_error(b->l->ctx), sizes_text(r, which, sizes, sizeof sizes));
 }
 
 /* Was the run refused since inputs lie in one another of which one is written?  Then all is well. */
-static bool shares_memory(run *r) {
+static bool shares_memory(fz_run *r) {
     bool may = false;
     for (size_t i = 0; i < r->c->inputs.n; i++)
         may |= r->c->inputs.at[i].with && r->c->inputs.at[i].written;
@@ -671,20 +348,20 @@ static bool shares_memory(run *r) {
     return true;
 }
 
-static bool run_once(run *r, built *b, int which, bool again) {
-    lab_device *l = b->l;
+static bool run_once(fz_run *r, built *b, int which, bool again) {
+    fz_device *l = b->l;
     const jc_func *root = b->root;
     const uint32_t nsyms = jc_sym_count(root->graph->exprs);
-    tensor *on_device = JC_NEWN(r->arena, tensor, r->nparams + 1);
+    fz_tensor *on_device = JC_NEWN(r->arena, fz_tensor, r->nparams + 1);
     jitc_value *in = JC_NEWN(r->arena, jitc_value, root->nparams + 1), *out = JC_NEWN(r->arena, jitc_value, r->noutputs + 1);
     int64_t syms[64];
-    bool ok = root->noutputs == r->noutputs || fail(r, FZ_UNREADABLE, "the two texts have different results");
+    bool ok = root->noutputs == r->noutputs || fz_fail(r, FZ_UNREADABLE, "the two texts have different results");
     memset(on_device, 0, (r->nparams + 1) * sizeof *on_device);
     memset(out, 0, (r->noutputs + 1) * sizeof *out);
-    ok = ok && symbols_of(r, root->graph->exprs, which, syms) && copy_inputs(r, l, which, on_device) &&
+    ok = ok && symbols_of(r, root->graph->exprs, which, syms) && fz_copy_inputs(r, l, which, on_device) &&
          values_for(r, root, which, syms, nsyms, on_device, in);
     for (size_t i = 0; i < l->nblocks; i++)
-        poison(l, &l->blocks[i]);
+        fz_poison(l, &l->blocks[i]);
     if (again && b->first && b->frame && b->mode.way != FZ_PIECES)
         give_like(&b->giver, b->first, out, r->noutputs);
     bool refused = false;
@@ -697,12 +374,12 @@ static bool run_once(run *r, built *b, int which, bool again) {
         ok = compare(r, l, which, i, &out[i]);
     b->first = !ok || refused ? NULL : which == 0 ? remember(r->arena, out, r->noutputs) : b->first;
     take_back(&b->giver);
-    free_inputs(r, l, on_device);
+    fz_free_inputs(r, l, on_device);
     return ok;
 }
 
 /* Some models are built for a range that holds the case's sizes, or for the first set of sizes exactly and that range. */
-static void ranges_of(run *r, jitc_model_options *o) {
+static void ranges_of(fz_run *r, jitc_model_options *o) {
     jitc_range *ranges = JC_NEWN(r->arena, jitc_range, 2 * r->c->symbols.n + 1);
     uint32_t n = 0;
     const int kind = (int)(r->c->seed % 7);
@@ -724,28 +401,28 @@ static void ranges_of(run *r, jitc_model_options *o) {
 }
 
 /* Results that share a storage get memory apart from us, which pieces that write it would notice: they keep the frame's. */
-static bool make_frame(run *r, built *b) {
+static bool make_frame(fz_run *r, built *b) {
     const jitc_frame_options o = { .struct_size = sizeof o, .result = b->mode.way == FZ_PIECES ? NULL : give_result, .user = &b->giver };
     if (r->c->seed % 5 >= 2)
         return true;
     return jitc_frame_new(b->m, &o, &b->frame) == JITC_OK || library_fails(r, b->l->ctx, FZ_UNBUILT);
 }
 
-static bool check_mode(run *r, fz_lab *lab, fz_mode mode) {
+static bool check_mode(fz_run *r, fz_lab *lab, fz_mode mode) {
     static const char *const ours[] = { "touch", "mix", "all_reduce" };
     const char *text = (mode.way == FZ_CUT || mode.way == FZ_PIECES) && r->c->cut ? r->c->cut : r->c->flat;
     jitc_model_options o = { .struct_size = sizeof o, .strict = mode.strict };
     jitc_graph *graph = NULL, *plain = NULL;
     if (!fz_lab_has(lab, mode.device))
-        return fail(r, FZ_UNRUN, "there is no device %s", fz_devices[mode.device]);
-    lab_device *l = &lab->devices[mode.device];
+        return fz_fail(r, FZ_UNRUN, "there is no device %s", fz_devices[mode.device]);
+    fz_device *l = &lab->devices[mode.device];
     built b = { .l = l, .mode = mode, .giver = { .l = l, .arena = r->arena } };
     l->poison = r->c->seed & 1 ? 0xFF : 0x4B;
     if (mode.way == FZ_SPLIT) {
         o.split_ops = ours;
         o.nsplit_ops = 3;
     }
-    strides_of(r, l, &o);
+    fz_strides_of(r, l, &o);
     ranges_of(r, &o);
     bool ok = (jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &graph) == JITC_OK &&
                jitc_graph_read(l->ctx, "fuzz", text, strlen(text), &plain) == JITC_OK) ||
@@ -773,7 +450,7 @@ static void count_ops(const jc_func *f) {
 }
 
 void fz_check(fz_lab *lab, const fz_case *c, fz_report *report) {
-    run r = { .c = c, .report = report };
+    fz_run r = { .c = c, .report = report };
     jitc_graph *flat = NULL;
     *report = (fz_report){ .fate = FZ_OK, .mode = c->modes[0] };
     fz_lab_has(lab, 0);
