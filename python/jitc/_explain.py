@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -69,14 +71,11 @@ class Explanation:
 
 
 def _where(node: fx.Node) -> str:
-    """The line of the model that a node comes from."""
-    trace = node.meta.get("stack_trace") or ""
-    files = [line for line in trace.splitlines() if line.strip().startswith('File "')]
-    if not files:
-        return ""
-    parts = files[-1].strip().split('"')
-    line = parts[2].split("line ")[-1].split(",")[0]
-    return f"{parts[1].rsplit('/', 1)[-1]}:{line}"
+    """The line of the model that a node comes from: the innermost that is not torch's own."""
+    frames = re.findall(r'File "(.*)", line (\d+)', node.meta.get("stack_trace") or "")
+    inside = str(Path(torch.__file__).parent)
+    frames = [frame for frame in frames if not frame[0].startswith(inside)] or frames
+    return f"{Path(frames[-1][0]).name}:{frames[-1][1]}" if frames else ""
 
 
 def _report(module: fx.GraphModule, outcome: Result | str) -> GraphReport:

@@ -53,6 +53,8 @@ def expression(number: int | torch.SymInt) -> sympy.Expr:
 
 def sample(number: int | torch.SymInt) -> int:
     """The number that a size is when each symbol is a prime of its own: for telling layouts apart, without a guard."""
+    if not isinstance(number, torch.SymInt):
+        return number
     expr = expression(number)
     symbols = sorted(expr.free_symbols, key=str)
     return int(expr.subs(dict(zip(symbols, _PRIMES, strict=False))))
@@ -62,11 +64,15 @@ def symbols(node: fx.Node) -> set[sympy.Symbol]:
     """The symbols that sizes and strides of a node's values are made of."""
     found: set[sympy.Symbol] = set()
     for leaf in leaves(value(node)):
-        numbers = [*leaf.shape, *leaf.stride()] if isinstance(leaf, torch.Tensor) else [leaf]
-        for number in numbers:
+        for number in numbers(leaf):
             if isinstance(number, torch.SymInt):
                 found |= expression(number).free_symbols
     return found
+
+
+def numbers(leaf: Any) -> list[Any]:
+    """The sizes and strides of a tensor; a number itself."""
+    return [*leaf.shape, *leaf.stride()] if isinstance(leaf, torch.Tensor) else [leaf]
 
 
 def unfit(tensor: torch.Tensor, device: torch.device) -> str | None:

@@ -44,8 +44,7 @@ def _ranges(nodes: list[fx.Node]) -> list[tuple[str, int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for node in nodes:
         for leaf in facts.leaves(facts.value(node)):
-            numbers = [*leaf.shape, *leaf.stride()] if isinstance(leaf, torch.Tensor) else [leaf]
-            for number in numbers:
+            for number in facts.numbers(leaf):
                 if isinstance(number, torch.SymInt):
                     env = number.node.shape_env
                     for symbol in facts.expression(number).free_symbols:
@@ -63,15 +62,9 @@ def _placeholders(plan: Plan, piece: Piece) -> list[fx.Node]:
     """The piece's inputs, and the graph's parameters that tell its symbols."""
     wanted = set().union(*(facts.symbols(node) for node in [*piece.inputs, *piece.nodes]))
     tellers = [
-        node
-        for node in plan.graph.nodes
-        if node.op == "placeholder"
-        and node not in piece.inputs
-        and isinstance(facts.value(node), torch.SymInt)
-        and facts.expression(facts.value(node)) in wanted
+        node for node in plan.symbol_parameters if node not in piece.inputs and facts.expression(facts.value(node)) in wanted
     ]
-    order = {node: i for i, node in enumerate(plan.graph.nodes)}
-    return sorted([*piece.inputs, *tellers], key=order.__getitem__)
+    return sorted([*piece.inputs, *tellers], key=plan.order.__getitem__)
 
 
 def lower(plan: Plan, piece: Piece) -> Lowered:

@@ -48,6 +48,10 @@ class Plan:
         self.refused = refused
         self.pieces: list[Piece] = []
         self.home: dict[fx.Node, Piece] = {}
+        self.order = {node: i for i, node in enumerate(graph.nodes)}
+        self.symbol_parameters = [
+            node for node in graph.nodes if node.op == "placeholder" and isinstance(facts.value(node), torch.SymInt)
+        ]
         self._cut()
         self._connect()
 
@@ -78,7 +82,6 @@ class Plan:
     def _connect(self) -> None:
         """Finds inputs and results.  Raises _Refused for a value that cannot leave its piece."""
         needed: set[fx.Node] = set()
-        order = {node: i for i, node in enumerate(self.graph.nodes)}
         for node in self.graph.nodes:
             home = self.home.get(node)
             for arg in node.all_input_nodes:
@@ -88,7 +91,7 @@ class Plan:
                     if home is not None:
                         self._take(home, node, bases)
         for piece in self.pieces:
-            piece.inputs.sort(key=order.__getitem__)
+            piece.inputs.sort(key=self.order.__getitem__)
             piece.results = [node for node in piece.nodes if node in needed]
             if not piece.needed:
                 continue

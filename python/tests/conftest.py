@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 from jitc import _backend
+
+# Where tensors of the tests lie: JITC_TEST_DEVICE=cuda runs all but those of the extension module on the GPU.
+DEVICE = os.environ.get("JITC_TEST_DEVICE", "cpu")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -19,10 +24,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def fresh() -> None:
+def fresh(request: pytest.FixtureRequest) -> Iterator[None]:
     torch._dynamo.reset()
     torch.manual_seed(0)
     _backend._warned.clear()
+    elsewhere = DEVICE != "cpu" and request.module.__name__ != "test_native"
+    with torch.device(DEVICE) if elsewhere else contextlib.nullcontext():
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -45,5 +45,5 @@ if [ -x "$venv/bin/ruff" ] && [ -x "$venv/bin/mypy" ]; then
 fi
 "$venv/bin/python" bench/call.py
 cd tests # not where jitc/ lies: what was installed is what is tested
-"$venv/bin/python" -B -m pytest -q -p no:cacheprovider . || status=1
+"$venv/bin/python" -B -m pytest -q -rs -p no:cacheprovider . || status=1
 exit $status
