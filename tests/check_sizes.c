@@ -23,7 +23,23 @@ typedef struct row {
     const char *says;    /* ... with a sentence that has these */
 } row;
 
+/* What a piece was given, expanded to s0 columns, in the next one: of no columns there is no element to load. */
+#define EXPANDED(what)                                                                             \
+    "class GraphModule(torch.nn.Module):\n"                                                        \
+    "    def forward(self, s0: \"Sym(s0)\", x: \"f32[3, 1]\"):\n"                                  \
+    "        submod_0 = self.submod_0(s0, x)\n        y = submod_0[0]\n"                            \
+    "        submod_1 = self.submod_1(y, s0)\n        z = submod_1[0]\n        return (z,)\n"        \
+    "    class submod_0(torch.nn.Module):\n"                                                       \
+    "        def forward(self, s0: \"Sym(s0)\", x: \"f32[3, 1]\"):\n"                              \
+    "            y = x.expand(-1, s0)\n            return (y,)\n"                                   \
+    "    class submod_1(torch.nn.Module):\n"                                                       \
+    "        def forward(self, y: \"f32[3, s0]\", s0: \"Sym(s0)\"):\n"                             \
+    "            z = " what "\n            return (z,)\n"
+
 static const row rows[] = {
+    { { "the sum of an expanded input", NULL, EXPANDED("y.sum(dim = 1)"), NULL, 0, NULL }, { "s0=0", "s0=1", "s0=5", "s0=700" }, { 0 }, NULL },
+    { { "the softmax of an expanded input", NULL, EXPANDED("torch.softmax(y, dim = 1)"), NULL, 0, NULL }, { "s0=0", "s0=1", "s0=33" }, { 0 }, NULL },
+    { { "the sum of all of an expanded input", NULL, EXPANDED("y.sum()"), NULL, 0, NULL }, { "s0=0", "s0=1", "s0=33" }, { 0 }, NULL },
     /* expressions without a value */
     { { "quotient in the root", NULL,
         MODULE FORWARD S0 S1 "x: \"f32[s0, 4]\"):\n        a = self.submod_0(x)\n        y = a[0]\n"

@@ -69,11 +69,23 @@ static int64_t last_index(jc_exprs *ex, const jc_expr *extent) {
 
 /* --- memory --- */
 
+/* A row without columns is there all the same, and its kernel loads first what no column tells apart.  Of a tensor that is empty
+   with the columns, an expanded one, there is nothing to load: so its elements go by the column, although all are one. */
+static const jc_expr *kept_column(jc_gen *g, const jc_expr *index, const jc_expr *dim) {
+    const jc_expr *column = g->loop[g->k->rank - 1], *zero = jc_ex_int(g->ex, 0);
+    if (!g->item->rows || column->kind != JC_EX_SYM || !jc_ex_uses(index, column->sym) ||
+        jc_ex_le(g->s->ex, jc_ex_int(g->s->ex, 1), dim) == JC_YES)
+        return zero;
+    return jc_ex_fdiv(g->ex, index, jc_gen_expr(g, dim));
+}
+
 static const jc_expr *element(jc_gen *g, const jc_value *v, uint32_t store, const at *index) {
     const jc_expr *const *strides = jc_type_strides(g->s->ex, g->s->arena, &v->type);
     const jc_expr *e = jc_gen_expr(g, jc_sched_offset(g->s, v));
     for (uint32_t d = 0; d < v->type.rank; d++)
-        if (!jc_ex_is(index->i[d], 0) && !jc_ex_is(strides[d], 0))
+        if (jc_ex_is(strides[d], 0))
+            e = jc_ex_add(g->ex, e, kept_column(g, index->i[d], v->type.dims[d]));
+        else if (!jc_ex_is(index->i[d], 0))
             e = jc_ex_add(g->ex, e, jc_ex_mul(g->ex, index->i[d], jc_gen_stride_of(g, store, strides[d])));
     return e;
 }
