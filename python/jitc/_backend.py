@@ -69,6 +69,10 @@ def _declined(graph: fx.Graph) -> tuple[str, str] | None:
             "subclass " + subclass,
             f"jitc: a graph has tensors of the subclass {subclass}, which jitc does not know; torch runs it",
         )
+    reshaping = next((node for node in graph.nodes if facts.reshapes_in_place(node)), None)
+    if reshaping is not None:  # views that are made again would be made of something else
+        title = facts.title_of(reshaping)
+        return "reshaping " + title, f"jitc: a graph changes a tensor's shape or strides in place ({title}); torch runs it"
     device = graph_device(graph)
     if device.type not in DEVICES:
         return "device " + device.type, f"jitc: a graph runs on {device.type}, jitc on {' and '.join(DEVICES)}; torch runs it"

@@ -203,6 +203,16 @@ def is_in_place(node: fx.Node) -> bool:
     return name.endswith("_") and not name.endswith("__")
 
 
+_RESHAPERS = frozenset(
+    ["t_", "transpose_", "swapaxes_", "swapdims_", "squeeze_", "unsqueeze_", "resize_", "resize_as_", "set_", "as_strided_"]
+)
+
+
+def reshapes_in_place(node: fx.Node) -> bool:
+    """Whether a node changes what view of its memory a tensor is."""
+    return node.op in ("call_function", "call_method") and name_of(node) in _RESHAPERS
+
+
 def is_view(node: fx.Node) -> bool:
     """Whether a node can be computed again at no cost, where its result shares its argument's memory."""
     return node.op in ("call_function", "call_method") and name_of(node) in _VIEWS and not is_in_place(node)

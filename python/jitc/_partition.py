@@ -193,6 +193,8 @@ def foreign(node: fx.Node, device: torch.device) -> str | None:
         )
         if namespace not in ("aten", "prims"):
             return "it is a custom operator"
+    if facts.name_of(node) in ("_assert_async", "_assert_scalar"):
+        return "it may fail, which libjitc's code does not"
     if facts.value(node) is None and not facts.is_in_place(node) and node.users:
         return "nothing is known of its result"
     for what, item in (("its result", facts.value(node)), *((f"{arg.name}", facts.value(arg)) for arg in node.all_input_nodes)):

@@ -75,6 +75,29 @@ def test_random_numbers_stay_in_order():
         assert torch.allclose(Compiled(f)(torch.ones(3)), want)
 
 
+def test_shapes_changed_in_place():
+    def f(x):
+        y = x * 2
+        head = y[0]
+        y.t_()
+        return head, y, y[0] + 1
+
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert not check(f, torch.randn(3, 4)).programs
+
+
+def test_assertions_are_kept():
+    def f(x):
+        torch._assert_async(x.sum() > 0)
+        return x * 2
+
+    with torch.no_grad():
+        done = check(f, torch.ones(3))
+        with pytest.raises(RuntimeError, match="nonzero"):
+            done(-torch.ones(3))
+
+
 def test_custom_operator():
     @torch.library.custom_op("jitc_tests::twice", mutates_args=())
     def twice(x: torch.Tensor) -> torch.Tensor:
