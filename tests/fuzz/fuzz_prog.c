@@ -98,12 +98,12 @@ static fz_value tensor(const fz_prog *p, uint8_t dtype, int rank, const fz_size 
     return v;
 }
 
-/* An earlier parameter whose memory may hold a new one of DTYPE and range R too, now and later; -1: none. */
+/* An earlier parameter, written or to be, whose memory may hold a new one of DTYPE and range R too, now and later; -1: none. */
 static int some_host(fz_prog *p, uint8_t dtype, fz_range r) {
     int found[16], n = 0;
     for (int i = 0; i < (int)p->values.n && n < 16; i++) {
         const fz_value *v = fz_at(p, i);
-        if (v->kind != JC_TENSOR || v->def >= 0 || v->view || v->with >= 0 || v->dtype != dtype)
+        if (v->kind != JC_TENSOR || v->def >= 0 || v->view || v->overlaps || v->with >= 0 || v->dtype != dtype)
             continue;
         const fz_range *have = fz_range_of(p, i);
         if (have->lo >= r.lo && have->hi <= r.hi && have->step >= r.step && have->step > 0 && have->err == 0)
