@@ -512,6 +512,8 @@ static bool bitcast(fz_prog *p, int x, uint8_t to) {
     fz_size dims[JC_MAX_RANK], q;
     memcpy(dims, v.dims, sizeof dims);
     if (size_to > size) {
+        if (p->shared) /* an input may begin at any element of another */
+            return false;
         if (!v.contiguous || fz_least(p, &dims[last]) < 1 || !fz_divides(p, &dims[last], size_to / size, &q))
             return false;
         dims[last] = q;
