@@ -45,11 +45,11 @@ typedef struct fz_var {
 /* --- what is known of elements (fuzz_range.c) --- */
 
 /* Every element is in [lo, hi]; a multiple of step and exact where step > 0; else off by at most err. Of a type wider than its
-   values may tell, or of arbitrary bits, nothing is known: opaque; such floats are only moved.  Wild: NaN and infinities may be among
-   them; these are moved, chosen and compared, but not computed with. */
+   values may tell, or of arbitrary bits, nothing is known: opaque; such floats are only moved.  Mixed: with such that are off by some.
+   Wild: NaN and infinities may be among them; these are moved, chosen and compared, but not computed with. */
 typedef struct fz_range {
     double lo, hi, step, err;
-    bool opaque, wild;
+    bool opaque, mixed, wild;
 } fz_range;
 
 typedef struct fz_storage {

@@ -29,7 +29,7 @@ static void add_outputs(const fz_prog *p, fz_case *c, jc_arena *arena) {
                 o.dims[r][d] = fz_value_of(p, &v->dims[d], r);
         if (v->kind == JC_TENSOR && p->storages.at[v->storage].range.step == 0)
             o.err = 2 * p->storages.at[v->storage].range.err;
-        o.bits = v->kind == JC_TENSOR && p->storages.at[v->storage].range.opaque;
+        o.bits = v->kind == JC_TENSOR && p->storages.at[v->storage].range.opaque && !p->storages.at[v->storage].range.mixed;
         jc_push(arena, &c->outputs, o);
     }
 }

@@ -34,12 +34,17 @@ fz_range fz_interval(double lo, double hi, double step) {
     return (fz_range){ .lo = lo, .hi = hi, .step = step };
 }
 
+static bool inexact(fz_range r) {
+    return !r.opaque && (r.step == 0 || r.err > 0);
+}
+
 fz_range fz_join(fz_range a, fz_range b) {
     return (fz_range){ .lo = fmin(a.lo, b.lo),
                        .hi = fmax(a.hi, b.hi),
                        .step = a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
                        .err = fmax(a.err, b.err),
                        .opaque = a.opaque || b.opaque,
+                       .mixed = a.mixed || b.mixed || (a.opaque && inexact(b)) || (b.opaque && inexact(a)),
                        .wild = a.wild || b.wild };
 }
 

@@ -253,12 +253,12 @@ static bool make_simple(fz_prog *p) {
 /* --- arithmetic --- */
 
 static bool r_add(fz_range a, fz_range b, fz_range *r) {
-    *r = (fz_range){ a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false };
+    *r = (fz_range){ a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false, false };
     return true;
 }
 
 static bool r_sub(fz_range a, fz_range b, fz_range *r) {
-    *r = (fz_range){ a.lo - b.hi, a.hi - b.lo, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false };
+    *r = (fz_range){ a.lo - b.hi, a.hi - b.lo, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false, false };
     return true;
 }
 
@@ -309,13 +309,13 @@ static bool r_remainder(fz_range a, fz_range b, fz_range *r) {
 
 static bool r_min(fz_range a, fz_range b, fz_range *r) {
     *r = (fz_range){ fmin(a.lo, b.lo), fmin(a.hi, b.hi), a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
-                     fmax(a.err, b.err), false, a.wild || b.wild };
+                     fmax(a.err, b.err), false, false, a.wild || b.wild };
     return true;
 }
 
 static bool r_max(fz_range a, fz_range b, fz_range *r) {
     *r = (fz_range){ fmax(a.lo, b.lo), fmax(a.hi, b.hi), a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
-                     fmax(a.err, b.err), false, a.wild || b.wild };
+                     fmax(a.err, b.err), false, false, a.wild || b.wild };
     return true;
 }
 

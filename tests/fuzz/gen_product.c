@@ -53,7 +53,7 @@ static int shaped(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims) {
 static fz_range summed(const fz_prog *p, int a, int b, const fz_size *k) {
     const fz_range x = *fz_range_of(p, a), y = *fz_range_of(p, b);
     const double n = (double)fz_most(p, k), m = n * fz_magnitude(x) * fz_magnitude(y);
-    fz_range r = { -m, m, x.step * y.step, n * (fz_magnitude(x) * y.err + fz_magnitude(y) * x.err + x.err * y.err), false, false };
+    fz_range r = { -m, m, x.step * y.step, n * (fz_magnitude(x) * y.err + fz_magnitude(y) * x.err + x.err * y.err), false, false, false };
     if (r.step == 0 || (r.step > 0 && m / r.step > 0x1p24)) {
         r.step = 0;
         r.err += m * 0x1p-19;
@@ -76,7 +76,7 @@ static bool make_linear(fz_prog *p) {
     fz_begin(p);
     if (bv >= 0) {
         const fz_range b = *fz_range_of(p, bv);
-        r = (fz_range){ r.lo + b.lo, r.hi + b.hi, r.step > 0 && b.step > 0 ? fmin(r.step, b.step) : 0, r.err + b.err, false, false };
+        r = (fz_range){ r.lo + b.lo, r.hi + b.hi, r.step > 0 && b.step > 0 ? fmin(r.step, b.step) : 0, r.err + b.err, false, false, false };
         fz_call(p, "linear", x, "%v, %v", wv, bv);
     } else {
         fz_call(p, "linear", x, fz_chance(p, 50) ? "%v, None" : "%v", wv);
@@ -132,7 +132,7 @@ static bool make_bmm(fz_prog *p) {
         const fz_range c = *fz_range_of(p, add);
         if (!fz_settle(&r, v.dtype)) /* strict rounds the product too */
             return false;
-        r = (fz_range){ r.lo + c.lo, r.hi + c.hi, r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + c.err, false, false };
+        r = (fz_range){ r.lo + c.lo, r.hi + c.hi, r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + c.err, false, false, false };
     }
     fz_begin(p);
     if (add >= 0)
@@ -155,7 +155,7 @@ static bool make_addmm(fz_prog *p) {
     if (!fz_settle(&r, v.dtype))
         return false;
     const bool scaled = fz_chance(p, 30);
-    r = (fz_range){ r.lo + 2 * fmin(c.lo, 0), r.hi + 2 * fmax(c.hi, 0), r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + 2 * c.err, false, false };
+    r = (fz_range){ r.lo + 2 * fmin(c.lo, 0), r.hi + 2 * fmax(c.hi, 0), r.step > 0 && c.step > 0 ? fmin(r.step, c.step) : 0, r.err + 2 * c.err, false, false, false };
     fz_begin(p);
     fz_call(p, "addmm", add, scaled ? "%v, %v, beta = 2" : "%v, %v", a, bv);
     return fz_gives(p, fz_result(p, v.dtype, 2, dims, r));

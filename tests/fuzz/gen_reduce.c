@@ -82,7 +82,7 @@ static bool make_sum(fz_prog *p) {
         r.err += fz_magnitude(r) * 0x1p-20;
         r.step = 0;
     } else {
-        r = (fz_range){ fmin(r.lo * n, 0), fmax(r.hi * n, 0), r.step, r.err * n + (r.step > 0 ? 0 : fz_magnitude(r) * n * 0x1p-19), false, false };
+        r = (fz_range){ fmin(r.lo * n, 0), fmax(r.hi * n, 0), r.step, r.err * n + (r.step > 0 ? 0 : fz_magnitude(r) * n * 0x1p-19), false, false, false };
         if (n > 1 && r.step > 0 && floating && fz_magnitude(r) / r.step > 0x1p24) /* f32 adds them up */
             r.step = 0, r.err += fz_magnitude(r) * 0x1p-19;
     }
@@ -141,7 +141,7 @@ static bool make_var(fz_prog *p) {
     const int rank = reduced(&v, 1u << d, keep, dims);
     const fz_range a = *fz_range_of(p, x);
     const double m = fz_magnitude(a);
-    fz_range r = { 0, m * m, 0, 4 * m * a.err + m * m * 0x1p-18, false, false };
+    fz_range r = { 0, m * m, 0, 4 * m * a.err + m * m * 0x1p-18, false, false, false };
     fz_begin(p);
     fz_call(p, "var", x, keep ? "%d, correction = 0, keepdim = True" : "%d, correction = 0", d - v.rank);
     return fz_gives(p, fz_result(p, v.dtype, rank, dims, r));
@@ -158,7 +158,7 @@ static bool make_softmax(fz_prog *p) {
         return false;
     const bool wide = form == 1 && (v.dtype == JC_BF16 || v.dtype == JC_F16) && fz_chance(p, 50);
     /* p (1 - p) of the exponent's error */
-    fz_range r = { 0, 1, 0, 0.5 * a.err + 0x1p-17, false, false };
+    fz_range r = { 0, 1, 0, 0.5 * a.err + 0x1p-17, false, false, false };
     fz_begin(p);
     if (form == 0)
         fz_put(p, "torch.ops.aten._softmax.default(%v, %d, False)", x, d);
@@ -179,7 +179,7 @@ static int weight(fz_prog *p, const fz_value *v, int ndims) {
 
 static fz_range normed(const fz_range *a, double n, double eps, double w, double bias) {
     const double m = fz_magnitude(*a), top = fmin(sqrt(n), 2 * m / sqrt(eps)) * w + bias;
-    return (fz_range){ -top, top, 0, 4 * w * a->err / sqrt(eps) + top * 0x1p-16, false, false };
+    return (fz_range){ -top, top, 0, 4 * w * a->err / sqrt(eps) + top * 0x1p-16, false, false, false };
 }
 
 static bool make_layer_norm(fz_prog *p) {
@@ -241,7 +241,7 @@ static bool make_fused_norm(fz_prog *p) {
     if (r < 0)
         return false;
     fz_range a = *fz_range_of(p, x), b = *fz_range_of(p, r);
-    fz_range sum = { a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false };
+    fz_range sum = { a.lo + b.lo, a.hi + b.hi, a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0, a.err + b.err, false, false, false };
     fz_begin(p)->form = FZ_TUPLE;
     fz_put(p, "torch.ops.vllm_ir.fused_add_rms_norm.%s(%v, %v, ", fz_chance(p, 50) ? "default" : "maybe_inplace", x, r);
     if (w >= 0)
@@ -270,7 +270,7 @@ static bool make_silu_and_mul(fz_prog *p) {
     const double m = fz_magnitude(a);
     if (m > 30)
         return false;
-    fz_range r = { -m * m, m * m, 0, 2.2 * m * a.err + m * m * (0x1p-17 + 2 * fz_unit(v.dtype)), false, false };
+    fz_range r = { -m * m, m * m, 0, 2.2 * m * a.err + m * m * (0x1p-17 + 2 * fz_unit(v.dtype)), false, false, false };
     fz_size dims[JC_MAX_RANK];
     memcpy(dims, v.dims, sizeof dims);
     dims[v.rank - 1] = half;

@@ -503,7 +503,7 @@ static bool make_expand(fz_prog *p) {
 /* Are its bits certain? Not those of a NaN that was chosen or compared. */
 static bool has_bits(const fz_prog *p, int value, const void *user) {
     const fz_range *r = fz_range_of(p, value);
-    return has_dims(p, value, user) && fz_at(p, value)->dtype != JC_B8 && !r->wild && ((r->opaque && p->bits) || (r->step > 0 && r->err == 0));
+    return has_dims(p, value, user) && fz_at(p, value)->dtype != JC_B8 && !r->wild && ((r->opaque && !r->mixed && p->bits) || (r->step > 0 && r->err == 0));
 }
 
 static bool bitcast(fz_prog *p, int x, uint8_t to) {
