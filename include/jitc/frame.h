@@ -32,8 +32,9 @@
  * Integers and None come back as such; a tensor given for one is JITC_E_USAGE.
  *
  * Failures.  JITC_E_INPUT: a value that does not fit (named, with what was given and expected); JITC_E_USAGE: counts, indices, calls
- * that make no sense; JITC_E_UNSUPPORTED, JITC_E_OP: custom operators; JITC_E_NOMEM; JITC_E_DEVICE, JITC_E_DEVICE_LOST.  After any failure but
- * the last the frame can be used again; results and written inputs then hold anything.  The sentence is in jitc_context_error().
+ * that make no sense; JITC_E_UNSUPPORTED: sizes at which PyTorch would do something else than what was compiled (docs/api.md), custom operators;
+ * JITC_E_OP: custom operators; JITC_E_NOMEM; JITC_E_DEVICE, JITC_E_DEVICE_LOST.  After any failure but the last the frame can be used
+ * again; results and written inputs then hold anything.  The sentence is in jitc_context_error().
  */
 #ifndef JITC_FRAME_H
 #define JITC_FRAME_H
