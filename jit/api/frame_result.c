@@ -211,7 +211,8 @@ jitc_status jc_results_take(jitc_frame *f, jc_instance *n, const jc_planned *s, 
         return JITC_OK;
     for (uint32_t i = 0; i < n->p->func->noutputs; i++)
         JC_TRY(take(f, n, s, stream, values, given ? &results[i] : NULL, i, err));
-    memset(n->elsewhere, 0, n->nelsewhere * sizeof *n->elsewhere);
+    if (n->nelsewhere)
+        memset(n->elsewhere, 0, n->nelsewhere * sizeof *n->elsewhere);
     for (uint32_t i = 0; i < n->p->func->noutputs; i++)
         place(n, s, i);
     return JITC_OK;
