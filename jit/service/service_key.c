@@ -7,7 +7,7 @@
  * version that this library was built for, until something is missing and the code generator is opened: if that says another
  * version, all keys are made with it from then on, and the call that found out starts over (service.c).
  */
-#include <stdio.h>
+#include <string.h>
 
 #include "base/codegen_id.h"
 #include "jit/service/service_priv.h"
@@ -36,10 +36,14 @@ static jitc_status assembler(jc_service *s, jc_hash *id) {
 }
 
 static jitc_status key_tail(jc_service *s, const jc_target *target, jc_bytes *b) {
-    char compiler[sizeof JC_CODEGEN_ID + 64];
+    static const char generator[] = JC_CODEGEN_ID " LLVM "; /* put together by hand: each lookup of a kernel does it */
+    const char *version = jc_service_llvm(s);
+    char compiler[sizeof generator + 32];
+    const size_t n = strnlen(version, 32);
     jc_hash id;
-    int n = snprintf(compiler, sizeof compiler, JC_CODEGEN_ID " LLVM %.32s", jc_service_llvm(s));
-    jc_key_add(b, JC_KEY_COMPILER, compiler, (size_t)n);
+    memcpy(compiler, generator, sizeof generator - 1);
+    memcpy(compiler + sizeof generator - 1, version, n);
+    jc_key_add(b, JC_KEY_COMPILER, compiler, sizeof generator - 1 + n);
     if (jc_target_is_gpu(target)) {
         JC_TRY(assembler(s, &id));
         jc_key_add(b, JC_KEY_ASSEMBLER, id.b, sizeof id.b);
