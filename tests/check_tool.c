@@ -240,6 +240,17 @@ START_TEST(test_split_text) {
 }
 END_TEST
 
+/* README shows what this prints: a key that changes changes there as well. */
+START_TEST(test_split_readme) {
+    result r = jitc("split " SEED10 " " SEED13);
+    expect(&r, 0);
+    const char *line = strstr(r.out, "class 0 ");
+    ck_assert_ptr_nonnull(line);
+    const char *shown = jc_arena_printf(arena, "%.*s\n", (int)strcspn(line, "\n"), line);
+    ck_assert_msg(strstr(whole(TEST_SRCDIR "/README.md", NULL), shown) != NULL, "README.md does not show %s", shown);
+}
+END_TEST
+
 START_TEST(test_split_stdin) {
     write_text("stdin.txt", graph_mul);
     result r = jitc("split --json -");
@@ -673,6 +684,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_error_json);
     tcase_add_test(t, test_full_disk);
     tcase_add_test(t, test_split_seed);
+    tcase_add_test(t, test_split_readme);
     tcase_add_test(t, test_split_text);
     tcase_add_test(t, test_split_stdin);
     tcase_add_test(t, test_explain);
