@@ -35,15 +35,11 @@ static bool may_be_view(const jc_node *n) {
 
 typedef struct marking {
     copies *c;
-    const jc_node *node;
-    size_t number;
-    uint32_t operand;
+    size_t number; /* 1 + that of the node */
 } marking;
 
 static void mark_written(void *user, jc_value *v) {
     marking *m = user;
-    if (v->type.kind != JC_TENSOR || !jc_node_writes(m->node, m->operand++))
-        return;
     const uint32_t id = jc_storage(v)->id;
     m->c->written[id] = true;
     if (m->c->last[id] < m->number)
@@ -55,11 +51,6 @@ static void mark_given_out(void *user, jc_value *v) {
     c->given_out[jc_storage(v)->id] = true;
 }
 
-static void see_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), void *user) {
-    const jc_node out = { .op = JC_OP_call, .nargs = f->noutputs, .args = f->outputs };
-    jc_node_operands(&out, see, user);
-}
-
 static void collect(copies *c) {
     const jc_func *f = c->f;
     jc_arena *arena = f->graph->arena;
@@ -68,12 +59,11 @@ static void collect(copies *c) {
     c->given_out = JC_NEWN(arena, bool, f->nvalues);
     for (uint32_t i = 0; i < f->nvalues; i++)
         c->written[i] = c->outside->written[i];
-    see_outputs(f, mark_given_out, c);
+    jc_func_outputs(f, mark_given_out, c);
     for (size_t i = f->nodes.n; i-- > 0;) {
         const jc_node *n = f->nodes.at[i];
-        marking m = { .c = c, .node = n, .number = i + 1 };
-        if (jc_ops[n->op].traits & JC_EFFECT)
-            jc_node_operands(n, mark_written, &m);
+        marking m = { c, i + 1 };
+        jc_node_written(n, mark_written, &m);
         if (!may_be_view(n))
             continue;
         const uint32_t from = jc_storage(n->args[0].value)->id, to = n->results[0]->id;
@@ -109,16 +99,13 @@ static bool columns_apart(jc_exprs *t, const jc_value *a, const jc_value *b) {
 
 typedef struct search {
     const copies *c;
-    const jc_node *node;
     const jc_value *storage, *apart; /* readers of columns beside those of APART do not count */
-    uint32_t operand;
     bool found;
 } search;
 
 static void see_write(void *user, jc_value *v) {
     search *s = user;
-    s->found |= v->type.kind == JC_TENSOR && jc_node_writes(s->node, s->operand++) &&
-                same_storage(s->c, jc_storage(v), s->storage);
+    s->found |= same_storage(s->c, jc_storage(v), s->storage);
 }
 
 static void see_read(void *user, jc_value *v) {
@@ -128,9 +115,8 @@ static void see_read(void *user, jc_value *v) {
 }
 
 static bool writes(const copies *c, const jc_node *n, const jc_value *storage) {
-    search s = { .c = c, .node = n, .storage = storage };
-    if (jc_ops[n->op].traits & JC_EFFECT)
-        jc_node_operands(n, see_write, &s);
+    search s = { .c = c, .storage = storage };
+    jc_node_written(n, see_write, &s);
     return s.found;
 }
 
@@ -145,7 +131,7 @@ static bool read_elsewhere(const copies *c, size_t at, const jc_value *v) {
         if (i != at && (!view || n->op == JC_OP_copy_) && !(i < at && writes(c, n, s.storage)))
             jc_node_operands(n, see_read, &s);
     }
-    see_outputs(c->f, see_read, &s);
+    jc_func_outputs(c->f, see_read, &s);
     return s.found;
 }
 

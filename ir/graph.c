@@ -143,33 +143,48 @@ void jc_node_operands(const jc_node *n, void (*see)(void *user, jc_value *v), vo
         see_arg(&n->args[i], see, user);
 }
 
+void jc_func_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), void *user) {
+    for (uint32_t i = 0; i < f->noutputs; i++)
+        see_arg(&f->outputs[i], see, user);
+}
+
 /* ---- writes ---- */
 
-typedef struct writes_to {
+typedef struct written {
     const jc_node *node;
-    const jc_value *storage;
     uint32_t operand;
+    void (*see)(void *user, jc_value *v);
+    void *user;
+} written;
+
+static void see_operand(void *user, jc_value *v) {
+    written *w = user;
+    if (v->type.kind == JC_TENSOR && jc_node_writes(w->node, w->operand++))
+        w->see(w->user, v);
+}
+
+void jc_node_written(const jc_node *n, void (*see)(void *user, jc_value *v), void *user) {
+    written w = { .node = n, .see = see, .user = user };
+    if (jc_ops[n->op].traits & JC_EFFECT)
+        jc_node_operands(n, see_operand, &w);
+}
+
+typedef struct sought {
+    const jc_value *storage;
     bool found;
-} writes_to;
+} sought;
 
 static void see_written(void *user, jc_value *v) {
-    writes_to *w = user;
-    if (v->type.kind == JC_TENSOR && jc_node_writes(w->node, w->operand++) && jc_storage(v) == w->storage)
-        w->found = true;
+    sought *s = user;
+    s->found |= jc_storage(v) == s->storage;
 }
 
 /* Does F write the storage of its parameter? */
 static bool writes_param(const jc_func *f, const jc_value *param) {
-    for (size_t i = 0; i < f->nodes.n; i++) {
-        const jc_node *n = f->nodes.at[i];
-        if (!(jc_ops[n->op].traits & JC_EFFECT))
-            continue;
-        writes_to w = { .node = n, .storage = param };
-        jc_node_operands(n, see_written, &w);
-        if (w.found)
-            return true;
-    }
-    return false;
+    sought s = { .storage = param };
+    for (size_t i = 0; i < f->nodes.n && !s.found; i++)
+        jc_node_written(f->nodes.at[i], see_written, &s);
+    return s.found;
 }
 
 bool jc_node_writes(const jc_node *n, uint32_t operand) {

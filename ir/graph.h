@@ -175,6 +175,10 @@ jc_arg jc_arg_exprs(jc_graph *g, const jc_expr *const *at, uint32_t n);
 void jc_node_operands(const jc_node *n, void (*see)(void *user, jc_value *v), void *user);
 /* Is the I-th tensor operand written? For copy_ operand 0 is. */
 bool jc_node_writes(const jc_node *n, uint32_t operand);
+/* Calls SEE for every tensor operand of N that it writes, in order. */
+void jc_node_written(const jc_node *n, void (*see)(void *user, jc_value *v), void *user);
+/* Calls SEE for every value among F's outputs, nested ones included, in order. */
+void jc_func_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), void *user);
 /* The value that owns the storage: base, or v itself. */
 static inline jc_value *jc_storage(jc_value *v) { return v->base ? v->base : v; }
 

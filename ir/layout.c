@@ -169,19 +169,11 @@ static jitc_status pass_strides(lay *l, const jc_node *call, bool again) {
     return again ? JITC_OK : jc_reinfer(f, l->err);
 }
 
-typedef struct written {
-    const jc_node *node;
-    uint32_t operand;
-    bool *params; /* by index: written */
-} written;
-
 static void see_write(void *user, jc_value *v) {
-    written *w = user;
-    if (!is_tensor(v))
-        return;
+    bool *params = user;
     const jc_value *owner = jc_storage(v);
-    if (jc_node_writes(w->node, w->operand++) && !owner->def)
-        w->params[owner->index] = true;
+    if (!owner->def)
+        params[owner->index] = true;
 }
 
 static uint32_t arg_token(const lay *l, const jc_node *call, uint32_t i) {
@@ -193,10 +185,7 @@ static uint32_t arg_token(const lay *l, const jc_node *call, uint32_t i) {
 static bool written_params(const jc_func *f, bool *params) {
     bool any = false;
     for (size_t i = 0; i < f->nodes.n; i++)
-        if (jc_ops[f->nodes.at[i]->op].traits & JC_EFFECT) {
-            written w = { .node = f->nodes.at[i], .params = params };
-            jc_node_operands(f->nodes.at[i], see_write, &w);
-        }
+        jc_node_written(f->nodes.at[i], see_write, params);
     for (uint32_t i = 0; i < f->nparams; i++)
         any |= params[i];
     return any;
@@ -345,8 +334,7 @@ jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, j
                               "%s computes; split the graph before laying it out.", root->name);
         JC_TRY(lay_call(&l, call));
     }
-    const jc_node out = { .op = JC_OP_call, .nargs = root->noutputs, .args = root->outputs };
-    jc_node_operands(&out, see_root_output, &l);
+    jc_func_outputs(root, see_root_output, &l);
     for (size_t i = 0; i < root->nodes.n; i++)
         mark_copies(&l, i);
     return JITC_OK;

@@ -104,15 +104,11 @@ static void fill_param(const jitc_executable *x, uint32_t i, jitc_executable_par
 
 typedef struct write_scan {
     const jitc_executable *x;
-    const jc_node *n;
-    uint32_t operand;
     bool *filled; /* by value id: something writes its storage */
 } write_scan;
 
-static void see_operand(void *user, jc_value *v) {
+static void see_written(void *user, jc_value *v) {
     write_scan *w = user;
-    if (v->type.kind != JC_TENSOR || !jc_node_writes(w->n, w->operand++))
-        return;
     const jc_value *owner = jc_storage(v);
     w->filled[owner->id] = true;
     if (!owner->def)
@@ -122,11 +118,9 @@ static void see_operand(void *user, jc_value *v) {
 /* Marks written parameters; FILLED gets what else is written. */
 static void scan_writes(const jitc_executable *x, bool *filled) {
     const jc_func *f = x->g->root;
-    for (size_t i = 0; i < f->nodes.n; i++) {
-        write_scan w = { x, f->nodes.at[i], 0, filled };
-        if (jc_ops[w.n->op].traits & JC_EFFECT)
-            jc_node_operands(w.n, see_operand, &w);
-    }
+    write_scan w = { x, filled };
+    for (size_t i = 0; i < f->nodes.n; i++)
+        jc_node_written(f->nodes.at[i], see_written, &w);
 }
 
 /* --- results --- */

@@ -36,9 +36,7 @@ static void count_output(jc_sched *s, const jc_arg *a) {
 
 typedef struct write_scan {
     jc_sched *s;
-    const jc_node *n;
     int at;
-    uint32_t operand;
 } write_scan;
 
 static void note_write(jc_sched *s, jc_value *owner, int at) {
@@ -50,12 +48,9 @@ static void note_write(jc_sched *s, jc_value *owner, int at) {
             s->last_write[s->f->params[p]->id] = at;
 }
 
-static void scan_operand(void *user, jc_value *v) {
+static void scan_written(void *user, jc_value *v) {
     write_scan *w = user;
-    if (v->type.kind != JC_TENSOR)
-        return;
-    if (jc_node_writes(w->n, w->operand++))
-        note_write(w->s, jc_storage(v), w->at);
+    note_write(w->s, jc_storage(v), w->at);
 }
 
 static void scan(jc_sched *s) {
@@ -66,10 +61,9 @@ static void scan(jc_sched *s) {
         s->lazy[i].reads = jc_set_new(s);
     }
     for (size_t i = 0; i < f->nodes.n; i++) {
-        write_scan w = { s, f->nodes.at[i], (int)i, 0 };
-        jc_node_operands(w.n, count_use, s);
-        if (jc_ops[w.n->op].traits & JC_EFFECT)
-            jc_node_operands(w.n, scan_operand, &w);
+        write_scan w = { s, (int)i };
+        jc_node_operands(f->nodes.at[i], count_use, s);
+        jc_node_written(f->nodes.at[i], scan_written, &w);
     }
     for (uint32_t i = 0; i < f->noutputs; i++)
         count_output(s, &f->outputs[i]);
