@@ -146,15 +146,19 @@ static bool written_after(const copies *c, size_t at, jc_value *v, const jc_valu
 
 /* ---- all ---- */
 
-bool jc_clear_copies(jc_func *f) {
-    bool any = false;
+void jc_clear_copies(jc_func *f) {
     for (size_t i = 0; i < f->nodes.n; i++) {
         const jc_node *n = f->nodes.at[i];
         if (n->op == JC_OP_reshape || n->op == JC_OP_contiguous)
             n->args[n->nargs - 1] = jc_arg_none();
-        any |= may_be_view(n);
     }
-    return any;
+}
+
+bool jc_may_copy(const jc_func *f) {
+    for (size_t i = 0; i < f->nodes.n; i++)
+        if (may_be_view(f->nodes.at[i]))
+            return true;
+    return false;
 }
 
 void jc_mark_copies(jc_func *f, const jc_outside *outside) {

@@ -275,8 +275,10 @@ static void take_results(results *r, const jc_arg *at, uint32_t n) {
 
 static jitc_status lay_call(lay *l, jc_node *call) {
     const bool again = jc_map_get(l->seen, &call->callee, sizeof call->callee) != NULL;
-    if (!again)
+    if (!again) {
         jc_map_set(l->seen, &call->callee, sizeof call->callee, call->callee);
+        jc_clear_copies(call->callee);
+    }
     JC_TRY(pass_strides(l, call, again));
     JC_TRY(set_aliases(l, call, again));
     JC_TRY(jc_infer(l->g->root, call, l->err));
@@ -296,7 +298,7 @@ static jitc_status lay_call(lay *l, jc_node *call) {
 
 static void mark_copies(lay *l, size_t number) {
     jc_func *f = l->g->root->nodes.at[number]->callee;
-    if (!jc_clear_copies(f))
+    if (!jc_may_copy(f))
         return;
     jc_outside o = { l->places[number], JC_NEWN(l->g->arena, bool, f->nvalues), JC_NEWN(l->g->arena, bool, f->nvalues) };
     for (uint32_t i = 0; i < f->nvalues; i++)

@@ -13,8 +13,10 @@ typedef struct jc_outside {
     bool *read;            /* of parameters: a later call, or the caller, may read it */
 } jc_outside;
 
-/* Nothing is marked. Is there anything that could be? */
-bool jc_clear_copies(jc_func *f);
+/* Nothing of F is marked any more. */
+void jc_clear_copies(jc_func *f);
+/* Has F reshapes or contiguouses that copy? */
+bool jc_may_copy(const jc_func *f);
 /* Sets `apart` of F's reshapes and contiguouses that have to be copies (ir/copies.c). */
 void jc_mark_copies(jc_func *f, const jc_outside *outside);
 

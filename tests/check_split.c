@@ -416,6 +416,27 @@ START_TEST(copies) {
 }
 END_TEST
 
+/* What one call of a piece needs, the piece has, whatever another call of it needs. */
+START_TEST(copies_of_two_calls) {
+    jc_arena *arena = jc_arena_new(NULL);
+    static const char *const calls[] = { "a", "b" };
+    for (int i = 0; i < 2; i++) {
+        char text[2000];
+        snprintf(text, sizeof text, "%s        submod_1 = self.submod_1(%s)\n%s",
+                 HEAD "    def forward(self, w: \"bf16[8, 8]\"):\n" S("submod_0 = self.submod_0(w)") S("a = submod_0[0]")
+                          S("submod_2 = self.submod_0(w)") S("b = submod_2[0]"),
+                 calls[i],
+                 S("return (w, a, b)") "    class submod_0(torch.nn.Module):\n        def forward(self, w: \"bf16[8, 8]\"):\n"
+                     T("y = w.t().reshape(64)") T("return (y,)") "    class submod_1(torch.nn.Module):\n"
+                                                                "        def forward(self, y: \"bf16[64]\"):\n"
+                         T("z = y.add_(1)") T("return ()"));
+        const jc_graph *g = cut_text(arena, "two calls", text);
+        ck_assert_msg(*marked_lines(arena, g), "nothing is marked where %s is written", calls[i]);
+    }
+    jc_arena_free(arena);
+}
+END_TEST
+
 /* Marks go with the layout that they were made for. */
 START_TEST(copies_follow_layout) {
     jc_arena *arena = jc_arena_new(NULL);
@@ -667,6 +688,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(layout, layouts, 0, sizeof layout_rows / sizeof *layout_rows);
     tcase_add_loop_test(layout, aliases, 0, sizeof alias_rows / sizeof *alias_rows);
     tcase_add_loop_test(layout, copies, 0, sizeof copy_rows / sizeof *copy_rows);
+    tcase_add_test(layout, copies_of_two_calls);
     tcase_add_test(layout, copies_follow_layout);
     tcase_add_test(layout, root_strides);
     tcase_add_test(layout, root_strides_of_one);
