@@ -127,6 +127,7 @@ typedef enum jc_trait {
     JC_ALLOCATES = 32, /* a fresh buffer with an identity of its own: never merged with another */
     JC_COMPOSITE = 64, /* jc_decompose() knows how to write it in simpler ones */
     JC_OVERFLOWS = 128, /* of integers: what it computes may lie outside the result's dtype, and wraps */
+    JC_WIDE_NUMBER = 256, /* a number beside narrow floats is not rounded to their dtype: PyTorch's kernel takes it in f32 */
 } jc_trait;
 
 #define JC_MAX_RESULTS 2 /* of a compiled operator */
@@ -183,6 +184,9 @@ void jc_func_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), voi
 static inline jc_value *jc_storage(jc_value *v) { return v->base ? v->base : v; }
 
 /* --- inference (ir/infer.c) --- */
+/* What the operands of pointwise N are cast to before it computes, tensors of every rank and numbers alike (but see
+   JC_WIDE_NUMBER): the result's dtype, or what a comparison compares. */
+jc_dtype jc_operand_dtype(const jc_node *n);
 /* Fills results' types and places for a node whose op and args are set; used by jc_func_add and by passes that change
    parameter strides (jc_reinfer). */
 jitc_status jc_infer(jc_func *f, jc_node *n, jc_error *err);

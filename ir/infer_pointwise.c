@@ -165,6 +165,15 @@ static jitc_status operands(jc_in *in, uint32_t first, uint32_t last, const jc_e
     return JITC_OK;
 }
 
+jc_dtype jc_operand_dtype(const jc_node *n) {
+    promotion p = { { -1, -1, -1 } };
+    if (!(takes[n->op] & COMPARES))
+        return (jc_dtype)n->results[0]->type.dtype;
+    promote_arg(&p, &n->args[0]);
+    promote_arg(&p, &n->args[1]);
+    return (jc_dtype)promoted(&p);
+}
+
 jitc_status jc_infer_pointwise(jc_in *in) {
     const jc_expr *const *dims = NULL;
     uint32_t rank = 0;

@@ -55,7 +55,7 @@ static void put(jc_dtype dtype, void *data, int64_t k, double x) {
         jc_store_int(dtype, at, (int64_t)x);
 }
 
-static jitc_value inputs[8];
+static jitc_value inputs[16];
 
 /* A parameter with its argument. */
 static jc_arg param(jc_dtype dtype, const double *at, int rank, const int64_t *dims) {
@@ -289,6 +289,35 @@ START_TEST(binary) {
     eval(&y, 1, NULL, &out);
     ck_assert_msg(out.dtype == r->out, "%s: dtype %s", r->name, jc_dtypes[out.dtype].name);
     same(r->name, &out, r->expected, r->n);
+}
+END_TEST
+
+/* Operands are cast to the dtype that they have in common first; values are PyTorch 2.11's, on the CPU. */
+START_TEST(common_dtype) {
+    jc_arg u = param(JC_U8, (double[]){ 249, 44, 255 }, DIMS(3)), h = param(JC_F16, (double[]){ 2048 }, DIMS(1));
+    jc_arg b = param(JC_BF16, (double[]){ 3.140625 }, DIMS(1)), w = param(JC_I32, (double[]){ 5 }, DIMS(1));
+    jc_arg k = param(JC_I64, (double[]){ 300 }, 0, NULL), minus = param(JC_I32, (double[]){ -7 }, 0, NULL);
+    jc_arg odd = param(JC_I64, (double[]){ 2049 }, DIMS(1)), large = param(JC_I64, (double[]){ 1099511627782 }, 0, NULL);
+    jc_arg pi = param(JC_F32, (double[]){ 3.14f }, 0, NULL), wide = param(JC_F32, (double[]){ 3.14f }, DIMS(1));
+    GIVES("u8 == 300 in a tensor", ADD(JC_OP_eq, u, k), 0, 1, 0);
+    GIVES("u8 == 300", ADD(JC_OP_eq, u, number(300)), 0, 1, 0);
+    GIVES("u8 < -1", ADD(JC_OP_lt, u, number(-1)), 1, 1, 0);
+    GIVES("maximum of u8", ADD(JC_OP_maximum, u, k), 249, 44, 255);
+    GIVES("u8 // 300", ADD(JC_OP_floordiv, u, k), 5, 1, 5);
+    GIVES("u8 % -7", ADD(JC_OP_remainder, u, number(-7)), 0, 44, 6);
+    GIVES("u8 >> 257", ADD(JC_OP_shr, u, number(257)), 124, 22, 127);
+    GIVES("u8 ^ -7", ADD(JC_OP_bitxor, minus, u), 0, 213, 6);
+    GIVES("clamp of u8", ADD(JC_OP_clamp, u, number(-5), jc_arg_none()), 251, 251, 255);
+    GIVES("maximum of i32", ADD(JC_OP_maximum, w, large), 6);
+    GIVES("i32 < 2^40", ADD(JC_OP_lt, w, large), 1);
+    GIVES("f16 - 2049", ADD(JC_OP_sub, h, odd), 0);
+    GIVES("bf16 == 3.14", ADD(JC_OP_eq, b, jc_arg_float(3.14)), 1);
+    GIVES("bf16 == 3.14 in a tensor", ADD(JC_OP_eq, b, pi), 1);
+    GIVES("bf16 == 3.14 in f32", ADD(JC_OP_eq, b, wide), 0);
+    GIVES("bf16 > 3.1415", ADD(JC_OP_gt, b, jc_arg_float(3.1415)), 0);
+    GIVES("bf16 % 1.7", ADD(JC_OP_remainder, b, jc_arg_float(1.7)), 1.4375);
+    GIVES("clamp of bf16", ADD(JC_OP_clamp, b, jc_arg_none(), jc_arg_float(3.15)), 3.140625);
+    GIVES("a factor is as wide as it is", ADD(JC_OP_mul, b, jc_arg_float(0.333)), 3.140625 * 0.333f);
 }
 END_TEST
 
@@ -803,6 +832,7 @@ int main(void) {
     tcase_add_loop_test(t, cast, 0, ROWS(casts));
     tcase_add_test(t, rounding_waits_for_casts);
     tcase_add_loop_test(t, binary, 0, ROWS(binary_rows));
+    tcase_add_test(t, common_dtype);
     tcase_add_test(t, broadcast_and_numbers);
     tcase_add_test(t, reductions);
     tcase_add_test(t, reductions_of_nothing);

@@ -97,6 +97,9 @@ static const graph_case cases[] = {
     { "floats divided down", "x: \"f32[s0, 9]\", y: \"f32[s0, 9]\", i: \"i64[s0, 9]\"",
       "a = x // y\nb = i.to(torch.float64)\nc: \"f64[s0, 9]\" = (b / 10.0) // 0.1\nd: \"f64[s0, 9]\" = (b - 4) // -0.3\ne: \"i64[s0, 9]\" = d.view(torch.int64)\nf = (b - 4.0) * 0.0\n"
       "g: \"f64[s0, 9]\" = f // 3.0\nh: \"i64[s0, 9]\" = g.view(torch.int64)\nu = torch.exp(x + 1000.0)\nv = x // u", "a, c, e, h, v", 0, NULL },
+    { "operands of other dtypes", "x: \"u8[s0, 9]\", y: \"f16[s0, 9]\", z: \"bf16[s0, 9]\", i: \"i32[s0, 9]\", k: \"i64[]\", f: \"f32[]\"",
+      "m = (k + 1) * 77\na = torch.bitwise_xor(m * -1, x)\nb = x == m\nc = x < -1\nd = torch.maximum(x, m)\ne: \"u8[s0, 9]\" = x >> 257\ng = (i + 2049) - y\nh: \"f16[s0, 9]\" = (i * 11 + 2049) * y\n"
+      "o = z == 3.14\np = z % 1.7\nq = z + f * 1.001\nr: \"b8[s0, 9]\" = (i * 16777217) == (y * 0 + m)\nt = torch.where(b, x, m)", "a, b, c, d, e, g, h, o, p, q, r, t", 0, NULL },
     { "powers of integers", "x: \"i64[s0, 9]\", y: \"i8[s0, 9]\"",
       "a = x ** 3\nb: \"i8[s0, 9]\" = y ** 5\nc: \"i64[s0, 9]\" = torch.pow(x, 0)\nd = x - 4\ne: \"i64[s0, 9]\" = torch.pow(d, y)\nf = y - 3\ng: \"i64[s0, 9]\" = torch.pow(d, f)", "a, b, c, e, g", 0, NULL },
     { "bools as numbers", "x: \"b8[s0, 9]\", y: \"b8[s0, 9]\"",

@@ -1,8 +1,8 @@
 /*
  * ir/eval/eval_pointwise.c - the reference's pointwise operators.
  *
- * The result's dtype decides the arithmetic: doubles, never rounded, or 64-bit integers, wrapped to the dtype.
- * Comparisons look at their operands' dtypes instead.
+ * Operands are cast to the dtype that they have in common, as PyTorch does; a number beside narrow floats only where the operator
+ * says so.  That dtype decides the arithmetic: doubles, never rounded, or 64-bit integers, wrapped to the result's dtype.
  */
 #include <math.h>
 #include "ir/eval/eval_priv.h"
@@ -33,11 +33,12 @@ typedef struct pointwise {
 } pointwise;
 
 static jitc_status begin(jc_ev *ev, const jc_node *n, uint32_t count, pointwise *p) {
+    const uint8_t common = (uint8_t)jc_operand_dtype(n);
     jc_ev_tensor out;
     JC_TRY(jc_ev_new(ev, n, n->results[0], &out));
     p->it = jc_ev_begin(out.rank, out.dims);
     for (uint32_t k = 0; k < count; k++) {
-        JC_TRY(jc_ev_operand_arg(ev, n, &n->args[k], out.rank, out.dims, &p->in[k]));
+        JC_TRY(jc_ev_operand_arg(ev, n, &n->args[k], common, out.rank, out.dims, &p->in[k]));
         jc_ev_with(&p->it, p->in[k].strides, p->in[k].offset);
     }
     jc_ev_with(&p->it, out.strides, 0);
@@ -280,8 +281,12 @@ static jitc_status bound(jc_ev *ev, const jc_node *n, uint32_t arg, double f, in
     bool floating;
     *f_out = f;
     *i_out = i;
-    return n->args[arg].kind == JC_ARG_NONE ? JITC_OK
-                                            : jc_ev_number_arg(ev, n, &n->args[arg], f_out, i_out, &floating);
+    if (n->args[arg].kind == JC_ARG_NONE)
+        return JITC_OK;
+    JC_TRY(jc_ev_number_arg(ev, n, &n->args[arg], f_out, i_out, &floating));
+    *f_out = jc_round_to((jc_dtype)n->results[0]->type.dtype, *f_out);
+    *i_out = jc_ev_wrap(n->results[0]->type.dtype, *i_out);
+    return JITC_OK;
 }
 
 jitc_status jc_ev_clamp(jc_ev *ev, const jc_node *n) {

@@ -113,8 +113,8 @@ jitc_status jc_ev_int_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int64_t 
 jitc_status jc_ev_ints_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int *count, int64_t *out);
 /* A number: I where it is an integer or bool, F always; FLOATING says which. */
 jitc_status jc_ev_number_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, double *f, int64_t *i, bool *floating);
-/* A tensor or number, for iterating over DIMS. */
-jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int rank, const int64_t *dims,
+/* A tensor or number, cast to DTYPE, for iterating over DIMS. */
+jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint8_t dtype, int rank, const int64_t *dims,
                               jc_ev_operand *out);
 jc_ev_tensor *jc_ev_result(jc_ev *ev, const jc_node *n, uint32_t i);
 

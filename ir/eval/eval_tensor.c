@@ -294,13 +294,33 @@ jitc_status jc_ev_ints_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int *co
     return JITC_OK;
 }
 
-jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int rank, const int64_t *dims,
+/* Would a cast of FROM to the dtype TO, which it was promoted to, change nothing of what doubles and 64-bit integers hold? */
+static bool same_values(uint8_t from, uint8_t to) {
+    return from == to || from == JC_B8 || (jc_is_float(from) && !jc_is_float(to));
+}
+
+/* A number as one of dtype TO, as a kernel of N takes it. */
+static void number_as(const jc_node *n, uint8_t to, jc_ev_operand *o) {
+    if (!jc_is_float(to)) {
+        o->own_i = jc_ev_wrap(to, o->own_i);
+        return;
+    }
+    o->f = &o->own_f;
+    o->i = NULL;
+    o->own_f = jc_round_to(jc_ops[n->op].traits & JC_WIDE_NUMBER && to != JC_F64 ? JC_F32 : (jc_dtype)to, o->own_f);
+}
+
+jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint8_t dtype, int rank, const int64_t *dims,
                               jc_ev_operand *out) {
     memset(out, 0, sizeof *out);
     jc_ev_slot *s = slot_of(ev, a);
     if (s && s->v.tag == JITC_TENSOR) {
-        jc_ev_tensor t;
-        if (!jc_ev_broadcast(&s->t, rank, dims, &t))
+        jc_ev_tensor t = s->t;
+        if (!same_values(t.dtype, dtype)) {
+            t = jc_ev_like(ev, &s->t, dtype);
+            jc_ev_copy(ev, &s->t, &t);
+        }
+        if (!jc_ev_broadcast(&t, rank, dims, &t))
             return jc_ev_fail(ev, n, JITC_E_INPUT, "The dims of operand '%s' do not broadcast to the result's.",
                               a->value->name ? a->value->name : "?");
         out->dtype = t.dtype;
@@ -320,6 +340,8 @@ jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, int 
         out->f = &out->own_f;
     else
         out->i = &out->own_i;
+    if (!floating || jc_is_float(dtype))
+        number_as(n, dtype, out);
     return JITC_OK;
 }
 

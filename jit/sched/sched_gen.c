@@ -179,7 +179,30 @@ static uint32_t view(jc_gen *g, const jc_node *n, const at *out) {
 
 /* --- pointwise operators --- */
 
-static uint32_t operand(jc_gen *g, const jc_node *n, uint32_t i, const at *out, jc_ct want) {
+/* Is a cast of A to TO, after the one to what TO is computed in, none? */
+static bool fits(const jc_arg *a, jc_dtype to) {
+    const jc_dtype_info *t = &jc_dtypes[to];
+    int64_t known;
+    if (to == JC_B8 || to == JC_F64 || to == JC_F32 || to == JC_I64 || a->kind == JC_ARG_BOOL)
+        return true;
+    if (a->kind == JC_ARG_VALUE) {
+        const jc_dtype_info *from = &jc_dtypes[a->value->type.dtype];
+        if (t->cls == 'f' && from->cls != 'f')
+            return from->cls == 'b' || (from->size == 1 && t->size == 2);
+        return jc_dtype_promote((jc_dtype)a->value->type.dtype, to) == to;
+    }
+    return a->kind == JC_ARG_EXPR && jc_ex_is_const(a->expr, &known) && known >= 0 && known < (t->cls == 'f' ? 256 : 128);
+}
+
+/* Operand I of N, which is X, as an element of the dtype that N's operands have in common. */
+static uint32_t as_common(jc_gen *g, const jc_node *n, uint32_t i, uint32_t x) {
+    const unsigned traits = jc_ops[n->op].traits;
+    const jc_dtype to = jc_operand_dtype(n);
+    const bool wide = n->args[i].kind != JC_ARG_VALUE && traits & JC_WIDE_NUMBER && jc_dtypes[to].cls == 'f';
+    return g->failed || !(traits & JC_POINTWISE) || n->op == JC_OP_cast || wide || fits(&n->args[i], to) ? x : round_to(g, x, to);
+}
+
+static uint32_t operand_of(jc_gen *g, const jc_node *n, uint32_t i, const at *out, jc_ct want) {
     const jc_arg *a = &n->args[i];
     switch (a->kind) {
     case JC_ARG_VALUE: {
@@ -204,21 +227,13 @@ static uint32_t operand(jc_gen *g, const jc_node *n, uint32_t i, const at *out, 
     }
 }
 
-/* Comparisons happen in the wider of both operands' types. */
+static uint32_t operand(jc_gen *g, const jc_node *n, uint32_t i, const at *out, jc_ct want) {
+    return as_common(g, n, i, operand_of(g, n, i, out, want));
+}
+
+/* What N's operands are compared in. */
 static jc_ct common(const jc_node *n) {
-    jc_ct best = JC_CT_B1;
-    bool tensor_float = false;
-    for (uint32_t i = 0; i < 2; i++) {
-        const jc_arg *a = &n->args[i];
-        jc_ct c = a->kind == JC_ARG_VALUE ? jc_compute_type((jc_dtype)a->value->type.dtype)
-                  : a->kind == JC_ARG_FLOAT ? JC_CT_F32
-                  : a->kind == JC_ARG_BOOL ? JC_CT_B1 : JC_CT_I64;
-        tensor_float |= c == JC_CT_F64;
-        static const uint8_t rank[] = { [JC_CT_B1] = 0, [JC_CT_I64] = 1, [JC_CT_F32] = 2, [JC_CT_F64] = 3 };
-        if (rank[c] > rank[best])
-            best = c;
-    }
-    return tensor_float ? JC_CT_F64 : best;
+    return jc_compute_type(jc_operand_dtype(n));
 }
 
 /* What N is computed in. */
