@@ -6,7 +6,8 @@
  * that row-major would give it beside the dim to its right.
  *
  * Reshaping a strided tensor: neighbouring dims whose strides chain are one run of memory; the new dims have to fill each run
- * exactly.  With symbols every comparison is a proof, and what cannot be proved is a copy.
+ * exactly.  With symbols every comparison is a proof, and what cannot be proved is a copy.  The outermost run needs none: both sides
+ * have as many elements.
  */
 #include "ir/infer_priv.h"
 
@@ -103,11 +104,11 @@ static const jc_expr **reshaped_strides(jc_in *in, const jc_type *x, const jc_ex
                                  jc_ex_equal(in->t, x->strides[d - 1], jc_ex_mul(in->t, run, step)) == JC_YES);
         if (chained)
             continue;
-        while (next > 0 && (jc_ex_equal(in->t, filled, run) != JC_YES || jc_ex_is(dims[next - 1], 1))) {
+        while (next > 0 && (d == 0 || jc_ex_equal(in->t, filled, run) != JC_YES || jc_ex_is(dims[next - 1], 1))) {
             strides[--next] = jc_ex_mul(in->t, filled, step);
             filled = jc_ex_mul(in->t, filled, dims[next]);
         }
-        if (jc_ex_equal(in->t, filled, run) != JC_YES)
+        if (d > 0 && jc_ex_equal(in->t, filled, run) != JC_YES)
             return NULL;
         run = filled = one;
     }

@@ -85,7 +85,7 @@ static jitc_status check_expr(const jc_kernel *k, const jc_expr *e, uint32_t loo
     if (!e)
         return BAD("The %s %u of a kernel has no expression.", what, where);
     if (e->kind == JC_EX_POISON)
-        return BAD("The %s %u of a kernel overflows 64 bits.", what, where);
+        return BAD("The %s %u of a kernel overflows 64 bits or has too many terms.", what, where);
     jc_ex_symbols(e, see_symbol, &s);
     if (s.bad != UINT32_MAX)
         return BAD("The %s %u of a kernel uses symbol %u, which has no value there.", what, where, s.bad);

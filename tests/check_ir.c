@@ -457,6 +457,8 @@ static const struct {
     { { "slice bf16[s0, 512]; 1; 0; 64; 1", "reshape _; {1, s0, 64}" }, "bf16[1, s0, 64][512*s0, 512, 1] @ %0" },
     { { "slice bf16[2*s0, 512]; 1; 0; 64; 1", "reshape _; {s0, 2, 64}" }, "bf16[s0, 2, 64][1024, 512, 1] @ %0" },
     { { "slice bf16[s0, 512]; 1; 0; 64; 2", "reshape _; {s0, 4, 16}" }, "bf16[s0, 4, 16][512, 32, 2] @ %0" },
+    { { "slice bf16[Max(s0, s1), 512]; 1; 0; 64; 1", "reshape _; {s2, 4, 16}" }, "bf16[s2, 4, 16][512, 16, 1] @ %0" },
+    { { "slice bf16[Max(s0, s1), 512]; 1; 0; 64; 1", "reshape _; {s2, 2, 4, 16}" }, "bf16[s2, 2, 4, 16][1024, 512, 16, 1] @ %0" },
     /* reshape: merging what chains, and a copy of what does not */
     { { "slice bf16[s0, 512]; 1; 0; 64; 1", "reshape _; {s0, 4, 16}", "reshape _; {s0, 64}" },
       "bf16[s0, 64][512, 1] @ %0" },

@@ -140,6 +140,7 @@ static const graph_case cases[] = {
     { "pass through", S "x: \"f32[s0, 12]\"", "y: \"f32[s0, 12]\" = x + 1.0\nn: \"Sym(s0)\" = torch.ops.aten.sym_size.int(y, 0)", "x, y, n", 0, NULL },
     { "permute reshape", S "x: \"f32[s0, 4, 8]\"", "y: \"f32[4, s0, 8]\" = x.permute(1, 0, 2)\nz = y.reshape(4, -1)\nw = z + 0.5", "w", 0, NULL },
     { "expand", "x: \"f32[s0, 1, 8]\"", "y: \"f32[s0, 3, 8]\" = x.expand(-1, 3, -1)\nz = y * 2.0", "z", 0, NULL },
+    { "repeat of a sum", "x: \"f32[8, 2, 5, s0 + 5]\", k: \"f32[]\"", "y = x / 0.25\nz = y.repeat(1, 1, 1, 2)\nw: \"f32[8, 2, 5, 2*s0 + 10]\" = z * k", "w", 0, NULL },
     { "repeat interleave", "x: \"f32[s0, 4]\"", "y: \"f32[s0, 12]\" = x.repeat_interleave(3, dim = -1)", "y", 0, NULL },
     { "contiguous", "x: \"bf16[s0, 16]\"", "c = x.chunk(2, dim = -1)\na: \"bf16[s0, 8]\" = c[0]\nb: \"bf16[s0, 8]\" = a.contiguous()", "b", 0, NULL },
     /* join */

@@ -115,22 +115,28 @@ static uint32_t load(jc_gen *g, const jc_value *v, uint32_t store, const at *ind
 
 /* --- views: where an element of the result lies in the operand --- */
 
+/* Dims that both have on the outside, or then on the inside, keep their index; those between are counted through. */
 static void at_reshape(jc_gen *g, const jc_node *n, const at *out, at *in) {
     const jc_type *to = &n->results[0]->type, *from = &n->args[0].value->type;
     jc_exprs *ex = g->ex;
     const jc_expr *linear = jc_ex_int(ex, 0), *size = jc_ex_int(ex, 1);
-    for (uint32_t d = to->rank; d-- > 0;) {
+    uint32_t t = to->rank, f = from->rank, first = 0;
+    for (; first < t && first < f && to->dims[first] == from->dims[first]; first++)
+        in->i[first] = out->i[first];
+    for (; t > first && f > first && to->dims[t - 1] == from->dims[f - 1]; t--, f--)
+        in->i[f - 1] = out->i[t - 1];
+    for (uint32_t d = t; d-- > first;) {
         linear = jc_ex_add(ex, linear, jc_ex_mul(ex, out->i[d], size));
         size = jc_ex_mul(ex, size, jc_gen_expr(g, to->dims[d]));
     }
-    uint32_t first = 0; /* the outermost dim that is not 1 needs no remainder */
-    while (first < from->rank && jc_ex_is(from->dims[first], 1))
-        first++;
+    uint32_t outermost = first; /* that is not 1: needs no remainder */
+    while (outermost < f && jc_ex_is(from->dims[outermost], 1))
+        outermost++;
     size = jc_ex_int(ex, 1);
-    for (uint32_t d = from->rank; d-- > 0;) {
+    for (uint32_t d = f; d-- > first;) {
         const jc_expr *extent = jc_gen_expr(g, from->dims[d]);
         const jc_expr *q = jc_ex_is(size, 1) ? linear : jc_ex_fdiv(ex, linear, size);
-        in->i[d] = jc_ex_is(extent, 1) ? jc_ex_int(ex, 0) : d == first ? q : jc_ex_mod(ex, q, extent);
+        in->i[d] = jc_ex_is(extent, 1) ? jc_ex_int(ex, 0) : d == outermost ? q : jc_ex_mod(ex, q, extent);
         size = jc_ex_mul(ex, size, extent);
     }
 }

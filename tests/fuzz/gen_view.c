@@ -554,7 +554,7 @@ static bool make_bitcast(fz_prog *p) {
 }
 
 static bool is_opaque(const fz_prog *p, int value, const void *user) {
-    return has_dims(p, value, user) && fz_range_of(p, value)->opaque && fz_class(p, value) == 'f';
+    return has_dims(p, value, user) && fz_range_of(p, value)->opaque && !fz_range_of(p, value)->mixed && fz_class(p, value) == 'f';
 }
 
 /* Integers with the bits of a dtype's NaNs, infinities and what is beside them. */
