@@ -56,7 +56,14 @@ static bool is_order(const jc_condition *c) {
     return c->rel == JC_REL_LE || c->rel == JC_REL_COPY;
 }
 
+static bool differ(jc_exprs *t, const jc_expr *a, const jc_expr *b) {
+    const jc_expr *up = jc_ex_sub(t, jc_ex_sub(t, b, a), jc_ex_int(t, 1)), *down = jc_ex_sub(t, jc_ex_sub(t, a, b), jc_ex_int(t, 1));
+    return jc_ex_equal(t, a, b) == JC_NO || never_negative(t, up, MAX_SPLITS) || never_negative(t, down, MAX_SPLITS);
+}
+
 bool jc_condition_proved(jc_exprs *t, const jc_condition *c) {
+    if (c->rel == JC_REL_NE)
+        return differ(t, c->a, c->b);
     if (c->a == c->b && c->a->kind != JC_EX_POISON)
         return true;
     if (!is_order(c) && jc_ex_equal(t, c->a, c->b) == JC_YES)
@@ -75,6 +82,8 @@ bool jc_condition_holds(const jc_condition *c, const int64_t *syms, uint32_t nsy
     *a = *b = 0;
     if (!jc_ex_eval(c->a, syms, nsyms, a) || !jc_ex_eval(c->b, syms, nsyms, b))
         return false;
+    if (c->rel == JC_REL_NE)
+        return *a != *b;
     return is_order(c) ? *a <= *b : *a == *b || (c->rel == JC_REL_SPREAD && *a == 1);
 }
 
@@ -89,7 +98,7 @@ char *jc_condition_text(const jc_exprs *t, const jc_condition *c, jc_arena *aren
     const char *a = jc_ex_text(t, c->a, arena), *b = jc_ex_text(t, c->b, arena);
     if (c->rel == JC_REL_SPREAD)
         return jc_arena_printf(arena, "%s == 1 or %s == %s", a, a, b);
-    return jc_arena_printf(arena, "%s %s %s", a, is_order(c) ? "<=" : "==", b);
+    return jc_arena_printf(arena, "%s %s %s", a, is_order(c) ? "<=" : c->rel == JC_REL_NE ? "!=" : "==", b);
 }
 
 /* ---- collecting ---- */

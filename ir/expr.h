@@ -132,15 +132,16 @@ const jc_expr *jc_ex_decode(jc_exprs *t, jc_reader *r, uint32_t limit); /* sets 
 /* ---- conditions (ir/conditions.c) ---- */
 
 /*
- * What has to hold of the symbols' values.  The last three are of dims that meet, where PyTorch broadcasts one that is 1:
+ * What has to hold of the symbols' values.  MEET, ONTO and SPREAD are of dims that meet, where PyTorch broadcasts one that is 1:
  *   EQ      a == b
  *   LE      a <= b
  *   COPY    a <= b; where it does not hold a copy of the graph's is a view in PyTorch, and a write tells (ir/infer_copy.c)
  *   MEET    a == b: of two operands
  *   ONTO    a == b: a source's and that of what it goes to
  *   SPREAD  a == 1 or a == b: A is 0 or 1, and the code takes it for a 1
+ *   NE      a != b: what a program was exported for
  */
-typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_MEET, JC_REL_ONTO, JC_REL_SPREAD, JC_REL_COUNT } jc_rel;
+typedef enum jc_rel { JC_REL_EQ, JC_REL_LE, JC_REL_COPY, JC_REL_MEET, JC_REL_ONTO, JC_REL_SPREAD, JC_REL_NE, JC_REL_COUNT } jc_rel;
 
 typedef struct jc_condition {
     uint8_t rel; /* jc_rel */

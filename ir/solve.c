@@ -481,10 +481,14 @@ static jitc_status check_guard(const solving *g, const jc_condition *c) {
     given k = { g->call->owner, true };
     jc_ex_symbols(c->a, see_given, &k);
     jc_ex_symbols(c->b, see_given, &k);
-    if (!k.all && (c->a->kind == JC_EX_CONST || c->b->kind == JC_EX_CONST))
+    if (!k.all && (c->a->kind == JC_EX_CONST || c->b->kind == JC_EX_CONST || g->call->fallback < 0))
         return JITC_OK;
     texts_of(g->s->graph, c->a, g->call->syms, &left);
     texts_of(g->s->graph, c->b, g->call->syms, &right);
+    if (c->rel != JC_REL_EQ)
+        return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, c->line, 0, NULL,
+                          "The graph was made for calls where %s %s %s, but they are %lld (%s) and %lld (%s).", left.e,
+                          c->rel == JC_REL_NE ? "!=" : "<=", right.e, (long long)a, left.syms, (long long)b, right.syms);
     return jc_fail_at(g->err, JITC_E_INPUT, g->s->graph->file, c->line, 0, NULL,
                       "The text says that %s is %s, but they are %lld (%s) and %lld (%s).", left.e, right.e, (long long)a, left.syms,
                       (long long)b, right.syms);

@@ -41,7 +41,7 @@ typedef struct jc_solve_call {
     const int64_t *fallbacks; /* for symbol s < NFALLBACKS, or NULL */
     const int64_t *bounds;    /* likewise, two each: where a value is looked for that nothing gives; NULL: anywhere */
     uint32_t nfallbacks;
-    int64_t fallback;         /* for the others */
+    int64_t fallback;         /* for the others; below 0: they are not known, and guards that have them are not looked at */
     int64_t *syms;            /* out: one per symbol of the table */
     uint32_t *owner;          /* scratch: likewise */
 } jc_solve_call;

@@ -188,7 +188,10 @@ static void print_checks(printer *pr) {
             jc_put_text(pr->out, " == 1 or ");
             print_expr(pr, c->a);
         }
-        jc_put_text(pr->out, c->rel == JC_REL_LE ? " <= " : c->rel == JC_REL_COPY ? " <= (to copy) " : " == ");
+        jc_put_text(pr->out, c->rel == JC_REL_LE     ? " <= "
+                             : c->rel == JC_REL_COPY ? " <= (to copy) "
+                             : c->rel == JC_REL_NE   ? " != "
+                                                     : " == ");
         print_expr(pr, c->b);
         jc_put_text(pr->out, c->line ? "  # line %d\n" : "\n", c->line);
     }

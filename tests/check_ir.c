@@ -842,7 +842,7 @@ static const struct {
 };
 
 START_TEST(left_open) {
-    static const char *const words[JC_REL_COUNT] = { "==", "<=", "<= (to copy)", "meets", "onto", "spreads over" };
+    static const char *const words[JC_REL_COUNT] = { "==", "<=", "<= (to copy)", "meets", "onto", "spreads over", "!=" };
     jc_conditions open = { 0 };
     jc_bytes text = JC_BYTES(arena);
     jc_value *v = must(open_rows[_i].step, NULL);

@@ -816,7 +816,7 @@ static const struct {
     const char *word;
 } plan_breakages[] = {
     { no_syms, "lists 2 symbols" },
-    { check_kind, "Check 1 of a plan is of unknown kind 6" },
+    { check_kind, "Check 1 of a plan is of unknown kind 7" },
     { check_side, "check 1" },
     { type_rank, "rank 9" },
     { type_dtype, "dtype number" },

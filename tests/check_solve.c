@@ -105,13 +105,17 @@ START_TEST(solving) {
 }
 END_TEST
 
-/* Guards: equal, or refused with both sides; of a symbol that nothing gives, a certain value says what it is. */
+/* Guards: as they say, or refused with both sides; of a symbol that nothing gives, a certain value says what it is. */
 static const struct guard_row {
     const char *a, *b;
     const char *says; /* NULL: fine */
+    jc_rel rel;
 } guard_rows[] = {
-    { "a", "3", NULL }, { "a", "4", "a is 4, but they are 3 (a=3) and 4" }, { "2*a + 1", "7", NULL }, { "a", "8//(a - 3)", "8//(a - 3)" },
-    { "b", "5", NULL }, { "b", "a", "b is a, but they are 8 (b=8) and 3 (a=3)" },
+    { "a", "3", NULL, JC_REL_EQ }, { "a", "4", "a is 4, but they are 3 (a=3) and 4", JC_REL_EQ },
+    { "2*a + 1", "7", NULL, JC_REL_EQ }, { "a", "8//(a - 3)", "8//(a - 3)", JC_REL_EQ },
+    { "b", "5", NULL, JC_REL_EQ }, { "b", "a", "b is a, but they are 8 (b=8) and 3 (a=3)", JC_REL_EQ },
+    { "a", "4", NULL, JC_REL_LE }, { "a", "2", "where a <= 2, but they are 3 (a=3) and 2", JC_REL_LE },
+    { "a", "4", NULL, JC_REL_NE }, { "a + 1", "4", "where a + 1 != 4, but they are 4 (a=3) and 4", JC_REL_NE },
 };
 
 START_TEST(guards) {
@@ -122,7 +126,7 @@ START_TEST(guards) {
     jc_type type = { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = dims };
     jc_func_param(func, "p", &type);
     parsed("b");
-    jc_push(arena, &func->guards, ((jc_condition){ JC_REL_EQ, 12, parsed(r->a), parsed(r->b) }));
+    jc_push(arena, &func->guards, ((jc_condition){ (uint8_t)r->rel, 12, parsed(r->a), parsed(r->b) }));
     DLTensor t = { .ndim = 1, .shape = &dim };
     jitc_status status = jc_solve(func, &(jitc_value){ .tag = JITC_TENSOR, .tensor = &t }, 8, syms, &err);
     ck_assert_msg(status == (r->says ? JITC_E_INPUT : JITC_OK), "%s, %s: %s", r->a, r->b, err.message);

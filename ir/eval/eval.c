@@ -35,8 +35,9 @@ static jitc_status check_guards(jc_ev *ev) {
         int64_t a, b;
         JC_TRY(jc_ev_expr(ev, NULL, c->a, &a));
         JC_TRY(jc_ev_expr(ev, NULL, c->b, &b));
-        if (a != b)
-            return jc_fail_at(ev->err, JITC_E_INPUT, ev->f->graph->file, c->line, 0, NULL, "%s is %lld and %s is %lld, where the "
+        if (c->rel == JC_REL_EQ ? a != b : c->rel == JC_REL_NE ? a == b : a > b)
+            return jc_fail_at(ev->err, JITC_E_INPUT, ev->f->graph->file, c->line, 0, NULL,
+                              c->rel != JC_REL_EQ ? "%s is %lld and %s is %lld, which the graph was not made for." : "%s is %lld and %s is %lld, where the "
                               "text says that they are one.", jc_ex_text(ev->f->graph->exprs, c->a, ev->arena), (long long)a,
                               jc_ex_text(ev->f->graph->exprs, c->b, ev->arena), (long long)b);
     }

@@ -3,7 +3,7 @@
  *
  * File, all integers little-endian:
  *     0   8  magic "JITCBND\n"
- *     8   4  format version (2)
+ *     8   4  format version (4)
  *    12   4  flags: none are known; a reader refuses a file with any
  *    16   8  length of the whole file
  *    24   8  number of sections
@@ -26,8 +26,8 @@
  *                      below the one before
  *       root           function; var outputs; var calls, each: var piece, svar line, per parameter of the piece an argument,
  *                      var results, each: var type, var 1 + number of the value it is a view of, or 0; then the outputs as
- *                      arguments; var guards, each: svar line, two var expressions that have to be equal.  Values are
- *                      numbered as they are defined, parameters first.
+ *                      arguments; var guards, each: byte relation (jc_rel), svar line, two var expressions.  Values
+ *                      are numbered as they are defined, parameters first.
  *       function       str name, svar line, byte tuple, var parameters, each: str name, svar line, var type
  *       argument       byte kind, then var value, var expression, f64, byte, or var count and so many arguments
  *   5 programs         per target, per class: per symbol var ranges, each svar lo, hi; then per variant, which is a choice of

@@ -9,7 +9,7 @@
 #include "jitc/bundle.h"
 
 #define JC_BUNDLE_MAGIC "JITCBND\n"
-#define JC_BUNDLE_VERSION 3
+#define JC_BUNDLE_VERSION 4
 #define JC_BUNDLE_HEADER 32
 #define JC_BUNDLE_ENTRY 24       /* of the section table */
 #define JC_BUNDLE_ALIGN 16

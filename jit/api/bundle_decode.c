@@ -439,9 +439,11 @@ static void get_root(decoder *d) {
         get_call(d, root);
     for (uint32_t i = 0; i < root->noutputs && !d->r.bad; i++)
         get_arg(d, &root->outputs[i], 0);
-    uint32_t nguards = count(d, 3);
+    uint32_t nguards = count(d, 4);
     for (uint32_t i = 0; i < nguards && !d->r.bad; i++) {
-        jc_condition c = { .rel = JC_REL_EQ, .line = (int)jc_get_svar(&d->r) };
+        jc_condition c = { .rel = jc_get_u8(&d->r) };
+        d->r.bad |= c.rel >= JC_REL_COUNT;
+        c.line = (int)jc_get_svar(&d->r);
         c.a = get_expr(d);
         c.b = get_expr(d);
         jc_push(d->arena, &root->guards, c);

@@ -211,6 +211,7 @@ static jitc_status put_root(encoder *e, jc_bytes *b, const jc_graph *g) {
     jc_put_var(b, root->guards.n);
     for (size_t i = 0; i < root->guards.n; i++) {
         const jc_condition *c = &root->guards.at[i];
+        jc_put_u8(b, c->rel);
         jc_put_svar(b, c->line);
         jc_put_var(b, expr(e, c->a));
         jc_put_var(b, expr(e, c->b));
