@@ -75,6 +75,7 @@ static const struct {
     bool many; /* takes more than two arguments */
 } functions[] = {
     { "Min", jc_ex_min, true },        { "Max", jc_ex_max, true },
+    { "min", jc_ex_min, true },        { "max", jc_ex_max, true },
     { "Mod", jc_ex_mod, false },       { "PythonMod", jc_ex_mod, false },
     { "FloorDiv", jc_ex_fdiv, false }, { "CleanDiv", jc_ex_fdiv, false },
     { "CeilDiv", jc_ex_cdiv, false },

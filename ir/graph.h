@@ -107,6 +107,16 @@ typedef struct jc_refusal {
     const char *reason;
 } jc_refusal;
 
+/* The value of a parameter of the root that the file itself holds, raw. */
+typedef struct jc_weight {
+    uint32_t param;
+    const char *name;       /* as the module calls it: "layers.0.weight" */
+    jc_dtype dtype;
+    uint8_t rank;
+    int64_t dims[JC_MAX_RANK], strides[JC_MAX_RANK]; /* strides in elements */
+    uint64_t offset, bytes; /* in the file: of its first element; from there to the end of its last */
+} jc_weight;
+
 struct jc_graph {
     jc_arena *arena;
     jc_exprs *exprs;
@@ -114,6 +124,8 @@ struct jc_graph {
     jc_func *root;            /* not whole where something was refused: fit to be explained, not to be cut or compiled */
     JC_VEC(jc_func *) pieces; /* in order of the text; empty for a flat graph */
     JC_VEC(jc_refusal) refused;
+    jc_weight *weights;       /* of an archive (ir/pt2) */
+    uint32_t nweights;
 };
 
 /* --- operators (ir/ops.c) --- */

@@ -34,6 +34,7 @@ tests_check_split_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_split_LDADD = ir/libir.la base/libbase.la $(CHECK_LIBS)
 EXTRA_DIST += tests/golden/decompose.txt
 
+include $(top_srcdir)/ir/pt2/local.mk
 include $(top_srcdir)/ir/fx/local.mk
 include $(top_srcdir)/ir/canon/local.mk
 include $(top_srcdir)/ir/eval/local.mk

@@ -96,6 +96,7 @@ static void told(void *user, const jitc_refusal *what) {
 
 static void graphs_and_models(void) {
     jitc_graph *g = NULL, *none = NULL;
+    jitc_weight w = { .struct_size = sizeof w };
     jitc_model *m = NULL;
     USAGE(jitc_graph_read, NULL, "x", text, sizeof text - 1, &g);
     FILES("text", jitc_graph_read, ctx, "x", NULL, 4, &g);
@@ -104,9 +105,16 @@ static void graphs_and_models(void) {
     FILES("path", jitc_graph_read_file, ctx, NULL, &g);
     FILES("out", jitc_graph_read_file, ctx, "x.py", NULL);
     QUIET(jitc_graph_free, NULL);
+    GIVES(0, jitc_graph_weights, NULL);
+    USAGE(jitc_graph_weight, NULL, 0, &w);
+    USAGE(jitc_graph_weight, graph, 0, NULL);
+    FILES("no weight 0", jitc_graph_weight, graph, 0, &w);
     USAGE(jitc_graph_read_tolerant, NULL, "x", text, sizeof text - 1, &g);
     FILES("text", jitc_graph_read_tolerant, ctx, "x", NULL, 4, &g);
     FILES("out", jitc_graph_read_tolerant, ctx, "x", text, sizeof text - 1, NULL);
+    USAGE(jitc_graph_read_file_tolerant, NULL, "x.py", &g);
+    FILES("path", jitc_graph_read_file_tolerant, ctx, NULL, &g);
+    FILES("out", jitc_graph_read_file_tolerant, ctx, "x.py", NULL);
     USAGE(jitc_model_explain, NULL, &graph, 1, NULL, told, NULL);
     FILES("graphs", jitc_model_explain, ctx, NULL, 1, NULL, told, NULL);
     FILES("graph 0 is NULL", jitc_model_explain, ctx, &none, 1, NULL, told, NULL);

@@ -9,6 +9,7 @@ BEGIN {
     # A folder, and those that it may include besides itself.
     may["base"] = ""
     may["ir"] = "base"
+    may["ir/pt2"] = "base ir ir/fx"
     may["ir/fx"] = may["ir/canon"] = may["ir/eval"] = "base ir"
     may["plan"] = "base ir"
     may["cache"] = "base"
@@ -18,8 +19,8 @@ BEGIN {
     may["jit/asm"] = "base plan"
     may["jit/sched"] = "base ir plan"
     may["jit/service"] = "base ir ir/canon plan cache jit/asm jit/llvm jit/sched"
-    may["jit/api"] = "base ir ir/fx ir/canon ir/eval plan cache runtime jit/asm jit/sched jit/service"
-    may["tools"] = "base ir ir/fx ir/canon ir/eval plan cache runtime jit/api jit/asm jit/llvm jit/sched jit/service"
+    may["jit/api"] = "base ir ir/fx ir/pt2 ir/canon ir/eval plan cache runtime jit/asm jit/sched jit/service"
+    may["tools"] = "base ir ir/fx ir/pt2 ir/canon ir/eval plan cache runtime jit/api jit/asm jit/llvm jit/sched jit/service"
 }
 function folder(path, part, n) {
     n = split(path, part, "/")

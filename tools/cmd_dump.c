@@ -12,6 +12,7 @@
 
 #include "jit/asm/assemble.h"
 #include "jit/sched/schedule.h"
+#include "ir/pt2/pt2.h"
 #include "tools/tool.h"
 
 /* id, name, printer */
@@ -188,6 +189,10 @@ static int finish(dump *d) {
 
 /* --- the stages --- */
 
+static jitc_status no_text(const char *path, jc_error *err) {
+    return jc_fail_at(err, JITC_E_USAGE, path, 0, 0, NULL, "an archive holds no text; --stage=graph shows what is read of it");
+}
+
 static jitc_status put_text(dump *d, jc_error *err) {
     tool *t = d->t;
     for (size_t i = 0; i < t->o.files.n; i++) {
@@ -195,15 +200,21 @@ static jitc_status put_text(dump *d, jc_error *err) {
         char block[65536];
         size_t n;
         if (strcmp(path, "-") == 0) {
+            if (jc_pt2_is(t->texts[i], t->lengths[i]))
+                return no_text(path, err);
             jc_put(&d->out, t->texts[i], t->lengths[i]);
             continue;
         }
         FILE *f = fopen(path, "rbe");
         if (!f)
             return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
-        while ((n = fread(block, 1, sizeof block, f)) > 0)
+        n = fread(block, 1, sizeof block, f);
+        const bool archive = jc_pt2_is(block, n);
+        for (; n > 0 && !archive; n = fread(block, 1, sizeof block, f))
             jc_put(&d->out, block, n);
         fclose(f);
+        if (archive)
+            return no_text(path, err);
     }
     return JITC_OK;
 }

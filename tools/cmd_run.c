@@ -72,6 +72,8 @@ static int do_run(run_session *s, run *r) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
     jc_eval_out *reference = NULL;
+    if (r->piece == UINT32_MAX)
+        TOOL_TRY(t, &err, run_weights(t, r->graph, s->model->graphs[r->graph]->g, r->arena, &r->weights, &err));
     TOOL_TRY(t, &err, run_inputs(r, s->have_inputs ? &s->inputs : NULL, s->names, &err));
     if (r->made && !t->o.json && !t->o.quiet)
         fprintf(stderr, "jitc: %s: %u input%s made up (seed %lld)\n", r->file, r->made, r->made == 1 ? "" : "s",

@@ -13,7 +13,7 @@ jitc_SOURCES = \
 	tools/cmd_dump.c \
 	tools/cmd_explain.c \
 	tools/cmd_run.c tools/run.h tools/run_bounds.c tools/run_bundle.c tools/run_inputs.c tools/run_outputs.c tools/run_print.c tools/run_rounding.c \
-	tools/run_verify.c \
+	tools/run_verify.c tools/weights.c \
 	tools/cmd_split.c \
 	tools/cmd_version.c \
 	tools/safetensors.c tools/safetensors.h

@@ -36,6 +36,7 @@ typedef struct run {
     uint32_t nsyms;
     jitc_value *host, *values; /* in host memory; on the device */
     JC_VEC(void *) blocks;     /* device memory to give back */
+    jc_st_file weights;        /* that the graph's file holds, by parameter */
     uint32_t made;             /* how many were made up */
     /* results */
     uint32_t noutputs;
@@ -69,6 +70,9 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
 /* Copies r->host to the device: r->values. */
 jitc_status run_to_device(run *r, jc_error *err);
 void run_free_device(run *r);
+
+/* weights.c: what file FILE holds of the values of its graph's parameters; as long as ARENA. */
+jitc_status run_weights(const tool *t, uint32_t file, const jc_graph *g, jc_arena *arena, jc_st_file *out, jc_error *err);
 
 /* run_bundle.c: is the file a bundle, and do the options fit one? */
 jitc_status run_bundle_check(const tool *t, bool *is, jc_error *err);

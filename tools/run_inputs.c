@@ -285,8 +285,10 @@ static const char *name_of(const run *r, const jc_value *p, const json_t *names)
 
 /* --- all of them --- */
 
-static const jc_st_tensor *given_for(const jc_value *p, const jc_st_file *file) {
-    return file && p->type.kind == JC_TENSOR ? jc_st_find(file, p->name) : NULL;
+/* What --inputs says goes before what the graph's own file holds. */
+static const jc_st_tensor *given_for(const run *r, const jc_value *p, const jc_st_file *file) {
+    const jc_st_tensor *given = file && p->type.kind == JC_TENSOR ? jc_st_find(file, p->name) : NULL;
+    return !given && r->weights.n && p->type.kind == JC_TENSOR ? jc_st_find(&r->weights, p->name) : given;
 }
 
 typedef struct files {
@@ -297,7 +299,7 @@ typedef struct files {
 /* A file's tensors are dense; how they will lie here is still open. */
 static void file_fact(void *user, uint32_t i, jc_solve_fact *out) {
     const files *f = user;
-    const jc_st_tensor *given = given_for(f->r->f->params[i], f->file);
+    const jc_st_tensor *given = given_for(f->r, f->r->f->params[i], f->file);
     if (given)
         *out = (jc_solve_fact){ .known = true, .rank = given->rank, .dims = given->dims, .dims_alone = true };
 }
@@ -329,7 +331,7 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
         const jc_value *p = f->params[i];
         switch ((jc_kind)p->type.kind) {
         case JC_TENSOR:
-            JC_TRY(make_tensor(r, p, given_for(p, file), bounds[i], &r->host[i], err));
+            JC_TRY(make_tensor(r, p, given_for(r, p, file), bounds[i], &r->host[i], err));
             break;
         case JC_SYMINT:
             r->host[i].tag = JITC_INT;

@@ -1,6 +1,7 @@
 /*
  * tools/source.c - lines of the text that was read, to show beside what is said about them.
  */
+#include "ir/pt2/pt2.h"
 #include "tools/tool.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@ static void load(tool *t, size_t i) {
     FILE *f;
     if (t->texts[i] || strcmp(t->o.files.at[i], "-") == 0 || !(f = fopen(t->o.files.at[i], "rbe")))
         return;
-    while ((n = fread(block, 1, sizeof block, f)) > 0)
+    while ((n = fread(block, 1, sizeof block, f)) > 0 && !(b.n == 0 && jc_pt2_is(block, n)))
         jc_put(&b, block, n);
     fclose(f);
     t->texts[i] = (const char *)b.at;
@@ -28,6 +29,8 @@ const char *tool_source_line(tool *t, uint32_t file, int line) {
         return NULL;
     load(t, file);
     const char *at = t->texts[file], *end = at ? at + t->lengths[file] : NULL;
+    if (at && jc_pt2_is(at, t->lengths[file])) /* an archive has no lines */
+        return NULL;
     for (int i = 1; at && i < line; i++) {
         at = memchr(at, '\n', (size_t)(end - at));
         at = at && at + 1 < end ? at + 1 : NULL;

@@ -40,10 +40,11 @@ typedef void (*jitc_refusal_function)(void *user, const jitc_refusal *what);
 JITC_API jitc_status jitc_model_explain(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n,
                                         const jitc_model_options *options, jitc_refusal_function told, void *user);
 
-/* As jitc_graph_read(), but what is not supported does not end the reading: it is kept for jitc_model_explain(), and
+/* As jitc_graph_read(), archives included, but what is not supported does not end the reading: it is kept for jitc_model_explain(), and
    jitc_model_build() of such a graph fails with the first, as jitc_graph_read() would have. */
 JITC_API jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const char *text, size_t length,
                                               jitc_graph **out);
+JITC_API jitc_status jitc_graph_read_file_tolerant(jitc_context *ctx, const char *path, jitc_graph **out); /* a file likewise */
 
 #ifdef __cplusplus
 }

@@ -15,10 +15,32 @@ extern "C" {
 typedef struct jitc_graph jitc_graph;
 typedef struct jitc_model jitc_model;
 
-/* Reads PyTorch's text. NAME stands in messages. The graph belongs to CTX; TEXT is not needed afterwards. */
+/*
+ * Reads PyTorch's text, or what torch.export.save() wrote (a .pt2 archive, schema 8; known by its first bytes).  NAME stands in messages,
+ * whose lines are numbers of nodes for an archive.  The graph belongs to CTX; TEXT is not needed afterwards.
+ * JITC_E_INPUT: it is wrong or damaged; JITC_E_UNSUPPORTED: a dtype or an argument that there is no code for, or an archive with
+ * pickled weights, which are never opened, compressed entries, or of another schema; JITC_E_IO: PATH cannot be read.
+ */
 JITC_API jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length,
                                      jitc_graph **out);
+/* Of an archive only what describes it is read, not its weights. */
 JITC_API jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out);
+
+/* A parameter of the root whose value the archive holds, as raw bytes that may be mapped or read by whoever runs the graph: they have
+   not been looked at.  Texts and arrays are valid as long as the graph. */
+typedef struct jitc_weight {
+    size_t struct_size;
+    uint32_t param;       /* the root's, as jitc_model_param_info() counts */
+    const char *name;     /* as the module calls it: "layers.0.weight" */
+    DLDataType dtype;
+    uint32_t rank;
+    const int64_t *dims, *strides; /* strides in elements */
+    uint64_t offset;      /* of its first element in the file or text; several may share bytes */
+    uint64_t bytes;       /* from there to the end of its last element */
+} jitc_weight;
+JITC_API uint32_t jitc_graph_weights(const jitc_graph *graph); /* how many; 0 for text */
+/* JITC_E_USAGE: there is none of that number. */
+JITC_API jitc_status jitc_graph_weight(const jitc_graph *graph, uint32_t weight, jitc_weight *out);
 JITC_API void jitc_graph_free(jitc_graph *graph);
 
 /* Several for one symbol: code for each.  A run takes that for the exact size (lo == hi), else the first that holds it. */

@@ -99,6 +99,7 @@ typedef enum fx_ast_kind {
     FX_A_ATTR,  /* first: the base; its name is key */
     FX_A_UNARY, /* op, first */
     FX_A_BINARY, /* op, first: two */
+    FX_A_REFUSED, /* name: a sentence, why it is not supported; not in text, but in what other readers make */
 } fx_ast_kind;
 
 struct fx_ast {
@@ -202,6 +203,7 @@ struct fx_reader {
     void *c_locale;             /* for numbers that need strtod_l */
     bool tolerant;              /* statements that are not supported are passed over */
     bool tainted;               /* the statement at hand uses what one of them was to give */
+    bool numbered;              /* there is no text: places are numbers, given as lines */
 };
 
 /* --- fx_lex.c --- */

@@ -328,12 +328,11 @@ static void read_file(fx_reader *r) {
     while (!r->status && r->token.kind != FX_T_END)
         read_piece(r, root);
     r->pool = &r->root_pool;
-    if (!r->status)
-        r->graph->root = build_class(r, root);
+    fx_build_root(r, root);
 }
 
-static jitc_status read_text(jc_arena *arena, const char *file, const char *text, size_t length, bool tolerant,
-                             jc_graph **out, jc_error *err) {
+jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*read)(fx_reader *r, void *user), void *user,
+                    jc_graph **out, jc_error *err) {
     jc_error local = JC_ERROR_INIT;
     jc_arena *volatile scratch = jc_arena_new(jc_arena_allocator(arena));
     volatile jitc_status status = JITC_E_NOMEM;
@@ -350,8 +349,8 @@ static jitc_status read_text(jc_arena *arena, const char *file, const char *text
         r->file = file ? file : "";
         r->tolerant = tolerant;
         r->graph = jc_graph_new(arena, r->file);
-        fx_lex_start(r, text, length);
-        read_file(r);
+        r->pool = &r->root_pool;
+        read(r, user);
         status = r->status;
         *out = r->graph;
     }
@@ -364,12 +363,33 @@ out:
     return status;
 }
 
+void fx_without_text(fx_reader *r) {
+    r->numbered = true;
+    fx_lex_start(r, "", 0);
+}
+
+void fx_build_root(fx_reader *r, fx_class *root) {
+    if (!r->status)
+        r->graph->root = build_class(r, root);
+}
+
+typedef struct fx_text {
+    const char *at;
+    size_t length;
+} fx_text;
+
+static void read_text(fx_reader *r, void *user) {
+    const fx_text *t = user;
+    fx_lex_start(r, t->at, t->length);
+    read_file(r);
+}
+
 jitc_status jc_fx_read(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
                        jc_error *err) {
-    return read_text(arena, file, text, length, false, out, err);
+    return fx_read(arena, file, false, read_text, &(fx_text){ text, length }, out, err);
 }
 
 jitc_status jc_fx_read_tolerant(jc_arena *arena, const char *file, const char *text, size_t length, jc_graph **out,
                                 jc_error *err) {
-    return read_text(arena, file, text, length, true, out, err);
+    return fx_read(arena, file, true, read_text, &(fx_text){ text, length }, out, err);
 }

@@ -102,6 +102,14 @@ const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uin
 const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
 
+/* --- fx_build.c --- */
+/* What reads text, for other readers: READ starts with fx_lex_start() or fx_without_text(), makes statements in the reader's pool, and ends with
+   fx_build_root(). FILE names it in messages. */
+jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*read)(fx_reader *r, void *user), void *user,
+                    jc_graph **out, jc_error *err);
+void fx_without_text(fx_reader *r); /* there is no text: places in statements are numbers, which messages give as lines */
+void fx_build_root(fx_reader *r, fx_class *root);
+
 /* --- fx_build_call.c --- */
 jc_arg fx_call_ast(fx_reader *r, const fx_ast *a);
 /* The known operator NAME of a method on a tensor, without arguments: for attributes. */

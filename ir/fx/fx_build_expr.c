@@ -377,6 +377,9 @@ jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
     case FX_A_DICT:
     case FX_A_SLICE: return eval_list(r, a);
     case FX_A_CALL: return fx_call_ast(r, a);
+    case FX_A_REFUSED:
+        fx_fail(r, JITC_E_UNSUPPORTED, a->at, "%.*s", (int)a->name->length, a->name->text);
+        return fx_nothing();
     case FX_A_ATTR: return eval_attribute(r, a);
     case FX_A_UNARY: return eval_unary(r, a);
     case FX_A_INDEX:

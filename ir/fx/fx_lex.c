@@ -66,12 +66,16 @@ static uint8_t keyword_of(const char *text, size_t length) {
 
 int fx_line_of(const fx_reader *r, uint32_t at) {
     int line = 1;
+    if (r->numbered)
+        return (int)at;
     for (const char *p = r->text, *end = r->text + at; (p = memchr(p, '\n', (size_t)(end - p))); p++)
         line++;
     return line;
 }
 
 int fx_column_of(const fx_reader *r, uint32_t at) {
+    if (r->numbered)
+        return 0;
     const char *line = at ? memrchr(r->text, '\n', at) : NULL;
     return (int)(r->text + at - (line ? line + 1 : r->text)) + 1;
 }

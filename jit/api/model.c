@@ -9,8 +9,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "ir/fx/fx.h"
+#include "ir/pt2/pt2.h"
 #include "ir/solve.h"
 #include "jit/api/executable.h"
 
@@ -51,25 +53,42 @@ void jitc_graph_free(jitc_graph *g) {
     ctx->alloc.free(ctx->alloc.user, g, sizeof *g);
 }
 
-static jitc_status read_into(jitc_graph *g, const char *name, const char *text, size_t length, bool tolerant, jc_error *err) {
+/* What a graph is read from: text, or an archive. */
+typedef struct material {
+    const char *text;
+    size_t length;
+    const jc_source *archive; /* NULL: text */
+} material;
+
+static bool read_memory(void *user, uint64_t at, void *to, size_t n) {
+    memcpy(to, (const char *)user + at, n);
+    return true;
+}
+
+static jitc_status read_material(jitc_graph *g, const char *name, const material *m, bool tolerant, jc_error *err) {
+    const char *file = jc_arena_strdup(g->arena, name);
+    const jc_source memory = { read_memory, (void *)(uintptr_t)m->text, m->length };
+    if (m->archive || jc_pt2_is(m->text, m->length))
+        return jc_pt2_read(g->arena, file, m->archive ? m->archive : &memory, tolerant, &g->g, err);
+    return (tolerant ? jc_fx_read_tolerant : jc_fx_read)(g->arena, file, m->text, m->length, &g->g, err);
+}
+
+static jitc_status read_into(jitc_graph *g, const char *name, const material *m, bool tolerant, jc_error *err) {
     jc_guard guard;
     double start = jc_now_ms();
-    jitc_status status = JC_GUARD(g->arena, &guard)
-                             ? jc_fail(err, JITC_E_NOMEM, "out of memory while reading %s", name)
-                             : (tolerant ? jc_fx_read_tolerant : jc_fx_read)(g->arena, jc_arena_strdup(g->arena, name), text,
-                                                                             length, &g->g, err);
+    jitc_status status = JC_GUARD(g->arena, &guard) ? jc_fail(err, JITC_E_NOMEM, "out of memory while reading %s", name)
+                                                    : read_material(g, name, m, tolerant, err);
     jc_guard_end(g->arena, &guard);
     g->ms_read = jc_now_ms() - start;
     jc_trace_span(g->ctx->spans, "read", name, start);
     return status;
 }
 
-static jitc_status read_graph(jitc_context *ctx, const char *name, const char *text, size_t length, bool tolerant,
-                              jitc_graph **out) {
+static jitc_status read_graph(jitc_context *ctx, const char *name, const material *m, bool tolerant, jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
     *out = NULL;
     jitc_status status = graph_new(ctx, out, &err);
-    if (status == JITC_OK && (status = read_into(*out, name ? name : "", text, length, tolerant, &err)) != JITC_OK) {
+    if (status == JITC_OK && (status = read_into(*out, name ? name : "", m, tolerant, &err)) != JITC_OK) {
         jitc_graph_free(*out);
         *out = NULL;
     }
@@ -80,7 +99,7 @@ jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *tex
     JC_NEED(ctx, ctx, out);
     if (length)
         JC_NEED(ctx, text);
-    return read_graph(ctx, name, text, length, false, out);
+    return read_graph(ctx, name, &(material){ text, length, NULL }, false, out);
 }
 
 jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const char *text, size_t length,
@@ -88,7 +107,7 @@ jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const 
     JC_NEED(ctx, ctx, out);
     if (length)
         JC_NEED(ctx, text);
-    return read_graph(ctx, name, text, length, true, out);
+    return read_graph(ctx, name, &(material){ text, length, NULL }, true, out);
 }
 
 static void close_file(void *file) {
@@ -108,8 +127,28 @@ static void slurp_known(jc_bytes *b, FILE *f) {
     b->n = fread(b->at, 1, size, f);
 }
 
+static bool read_at(void *user, uint64_t at, void *to, size_t n) {
+    for (size_t done = 0; done < n;) {
+        const ssize_t got = pread(fileno(user), (char *)to + done, n - done, (off_t)(at + done));
+        if (got == 0 || (got < 0 && errno != EINTR))
+            return false;
+        done += got > 0 ? (size_t)got : 0;
+    }
+    return true;
+}
+
+/* Of an archive only what describes it is read: the weights may be larger than memory. */
+static bool is_archive(FILE *f, jc_source *out) {
+    struct stat st;
+    char head[4];
+    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof head)
+        return false;
+    *out = (jc_source){ read_at, f, (uint64_t)st.st_size };
+    return read_at(f, 0, head, sizeof head) && jc_pt2_is(head, sizeof head);
+}
+
 /* The whole file, or standard input for "-". */
-static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t *length, jc_error *err) {
+static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_error *err) {
     FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
     jc_bytes b = JC_BYTES(arena);
     char block[65536];
@@ -118,6 +157,11 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
     if (f != stdin)
         jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
+    jc_source *archive = JC_NEW(arena, jc_source);
+    if (f != stdin && is_archive(f, archive)) {
+        out->archive = archive;
+        return JITC_OK;
+    }
     if (f != stdin)
         slurp_known(&b, f);
     while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
@@ -128,8 +172,8 @@ static jitc_status slurp(jc_arena *arena, const char *path, char **text, size_t 
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot read the file: %s", strerror(why));
     if (b.n >= TEXT_MAX)
         return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "the file is larger than 2 GiB");
-    *text = (char *)b.at;
-    *length = b.n;
+    if (b.n)
+        *out = (material){ (char *)b.at, b.n, NULL };
     return JITC_OK;
 }
 
@@ -137,15 +181,13 @@ jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool toleran
     jc_error err = JC_ERROR_INIT;
     jc_arena *scratch = jc_arena_new(&ctx->alloc);
     jc_guard guard;
-    char *text = NULL;
-    size_t length = 0;
+    material m = { "", 0, NULL };
     *out = NULL;
     if (!scratch)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
-    jitc_status status = JC_GUARD(scratch, &guard) ? JITC_E_NOMEM : slurp(scratch, path, &text, &length, &err);
+    jitc_status status = JC_GUARD(scratch, &guard) ? JITC_E_NOMEM : slurp(scratch, path, &m, &err);
     jc_guard_end(scratch, &guard);
-    status = status == JITC_OK ? read_graph(ctx, path, text ? text : "", length, tolerant, out)
-                               : jc_context_done(ctx, status, &err);
+    status = status == JITC_OK ? read_graph(ctx, path, &m, tolerant, out) : jc_context_done(ctx, status, &err);
     jc_arena_free(scratch);
     return status;
 }
@@ -153,6 +195,36 @@ jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool toleran
 jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
     JC_NEED(ctx, ctx, path, out);
     return jc_graph_read_file(ctx, path, false, out);
+}
+
+jitc_status jitc_graph_read_file_tolerant(jitc_context *ctx, const char *path, jitc_graph **out) {
+    JC_NEED(ctx, ctx, path, out);
+    return jc_graph_read_file(ctx, path, true, out);
+}
+
+uint32_t jitc_graph_weights(const jitc_graph *g) {
+    return g ? g->g->nweights : 0;
+}
+
+jitc_status jitc_graph_weight(const jitc_graph *g, uint32_t weight, jitc_weight *out) {
+    jc_error err = JC_ERROR_INIT;
+    JC_NEED(NULL, g, out);
+    if (weight >= g->g->nweights)
+        return jc_context_done(g->ctx, jc_fail(&err, JITC_E_USAGE, "jitc_graph_weight: there is no weight %u; there are %u", weight,
+                                               g->g->nweights), &err);
+    const jc_weight *w = &g->g->weights[weight];
+    jitc_weight info = {
+        .param = w->param,
+        .name = w->name,
+        .dtype = { jc_dtypes[w->dtype].dl_code, jc_dtypes[w->dtype].dl_bits, 1 },
+        .rank = w->rank,
+        .dims = w->dims,
+        .strides = w->strides,
+        .offset = w->offset,
+        .bytes = w->bytes,
+    };
+    jc_give_struct(out, &info, sizeof info);
+    return JITC_OK;
 }
 
 /* --- pieces --- */

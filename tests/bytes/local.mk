@@ -1,6 +1,6 @@
 # tests/bytes/local.mk - targets for hostile bytes; see README.md beside this.
 JC_BYTES_TARGETS = tests/bytes/fuzz_artifact tests/bytes/fuzz_bundle tests/bytes/fuzz_canon tests/bytes/fuzz_entry \
-	tests/bytes/fuzz_header tests/bytes/fuzz_kernel tests/bytes/fuzz_plan tests/bytes/fuzz_schema
+	tests/bytes/fuzz_header tests/bytes/fuzz_kernel tests/bytes/fuzz_plan tests/bytes/fuzz_pt2 tests/bytes/fuzz_schema
 check_PROGRAMS += $(JC_BYTES_TARGETS) tests/bytes/make_corpus
 TESTS += $(JC_BYTES_TARGETS)
 JC_BYTES_DRIVER = tests/bytes/driver.c tests/bytes/fuzz_bytes.h
@@ -19,6 +19,8 @@ tests_bytes_fuzz_kernel_SOURCES = tests/bytes/fuzz_kernel.c $(JC_BYTES_DRIVER)
 tests_bytes_fuzz_kernel_LDADD = plan/libplan.la ir/libir.la base/libbase.la
 tests_bytes_fuzz_plan_SOURCES = tests/bytes/fuzz_plan.c $(JC_BYTES_DRIVER)
 tests_bytes_fuzz_plan_LDADD = plan/libplan.la ir/libir.la base/libbase.la
+tests_bytes_fuzz_pt2_SOURCES = tests/bytes/fuzz_pt2.c tests/pt2_seal.h $(JC_BYTES_DRIVER)
+tests_bytes_fuzz_pt2_LDADD = ir/pt2/libpt2.la ir/libir.la base/libbase.la -lm
 tests_bytes_fuzz_schema_SOURCES = tests/bytes/fuzz_schema.c $(JC_BYTES_DRIVER)
 tests_bytes_fuzz_schema_LDADD = runtime/libruntime.la plan/libplan.la ir/libir.la base/libbase.la
 tests_bytes_make_corpus_SOURCES = tests/bytes/make_corpus.c tools/safetensors.c tools/safetensors.h
@@ -48,6 +50,7 @@ JC_BYTES_CORPUS = \
 	tests/data/fuzz/plan/good_custom_sm_90a tests/data/fuzz/plan/good_norm_host tests/data/fuzz/plan/good_norm_sm_90a \
 	tests/data/fuzz/plan/good_product_host tests/data/fuzz/plan/good_product_sm_90a tests/data/fuzz/plan/good_views_host \
 	tests/data/fuzz/plan/good_views_sm_90a tests/data/fuzz/plan/good_written_host tests/data/fuzz/plan/good_written_sm_90a \
+	tests/data/fuzz/pt2/good_tiny \
 	tests/data/fuzz/schema/good_0 tests/data/fuzz/schema/good_1 tests/data/fuzz/schema/good_2 tests/data/fuzz/schema/good_3
 EXTRA_DIST += tests/bytes/README.md $(JC_BYTES_CORPUS)
 
