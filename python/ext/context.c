@@ -15,7 +15,7 @@ typedef struct arguments {
     Py_ssize_t length;
     jitc_range *ranges;
     jitc_model_options options;
-    PyObject *fallback;
+    PyObject *fallback, *weights;
 } arguments;
 
 /* [(symbol, lo, hi)] */
@@ -41,14 +41,14 @@ static int read_ranges(PyObject *list, arguments *a) {
 }
 
 static int read_arguments(PyObject *args, PyObject *kwargs, arguments *a) {
-    static char *names[] = { "name", "text", "strict", "ranges", "fallback", NULL };
+    static char *names[] = { "name", "text", "strict", "ranges", "fallback", "weights", NULL };
     static const char *const no_split[] = { "" }; /* the framework has cut the graph already */
     PyObject *ranges = NULL;
     int strict = 0;
     memset(a, 0, sizeof *a);
     a->fallback = Py_None;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss#|$pO!O", names, &a->name, &a->text, &a->length, &strict, &PyList_Type, &ranges,
-                                     &a->fallback))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "ss#|$pO!OO!", names, &a->name, &a->text, &a->length, &strict, &PyList_Type, &ranges,
+                                     &a->fallback, &PyList_Type, &a->weights))
         return -1;
     a->options.struct_size = sizeof a->options;
     a->options.strict = strict;
@@ -76,7 +76,7 @@ static PyObject *context_build(PyObject *self, PyObject *args, PyObject *kwargs)
         jx_raise(context->state, context->ctx, status);
         jitc_graph_free(graph);
     } else {
-        program = jx_program_new(context, graph, model, a.fallback);
+        program = jx_program_new(context, graph, model, a.fallback, a.weights);
     }
 out:
     free(a.ranges);
@@ -197,10 +197,11 @@ static PyObject *context_device(PyObject *self, void *closure) {
 
 static PyMethodDef methods[] = {
     { "build", (PyCFunction)(void (*)(void))context_build, METH_VARARGS | METH_KEYWORDS,
-      "build(name, text, *, strict=False, ranges=[], fallback=None) -> Program\n\n"
-      "Builds the graph that TEXT prints.  FALLBACK(*args) answers calls whose arguments do not fit what was built." },
+      "build(name, text, *, strict=False, ranges=[], fallback=None, weights=[]) -> Program\n\n"
+      "Builds the graph that TEXT prints.  FALLBACK(*args) answers calls whose arguments do not fit what was built; WEIGHTS are the numbers of\n"
+      "parameters that will be the same tensors in most calls, which costs less." },
     { "refusals", (PyCFunction)(void (*)(void))context_refusals, METH_VARARGS | METH_KEYWORDS,
-      "refusals(name, text, *, strict=False, ranges=[], fallback=None) -> list\n\n"
+      "refusals(name, text, *, strict=False, ranges=[]) -> list\n\n"
       "All that build() would refuse, without building: tuples of operator, node, line and reason." },
     { 0 },
 };

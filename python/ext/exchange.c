@@ -3,7 +3,10 @@
  */
 #include "exchange.h"
 
+#include <stdlib.h>
 #include <string.h>
+
+#include "abi.h"
 
 static PyObject *kept(PyObject *object) {
     Py_XINCREF(object);
@@ -30,28 +33,53 @@ static const jx_exchange_api *table_of(PyObject *type) {
     return api;
 }
 
-int jx_adopt(jx_state *state, PyObject *tensor_type, PyObject *const functions[JX_FUNCTIONS], bool exchange) {
-    if (!PyType_Check(tensor_type)) {
+/* torch's C functions; *OUT NULL without an exception: there are none. */
+static int abi_of(PyObject *samples, jx_abi **out) {
+    *out = malloc(sizeof **out);
+    if (!*out) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    int found = jx_abi_find(*out, samples);
+    if (found <= 0) {
+        free(*out);
+        *out = NULL;
+    }
+    return found < 0 ? -1 : 0;
+}
+
+int jx_adopt(jx_state *state, const jx_side *side) {
+    const jx_exchange_api *api = side->exchange ? table_of(side->tensor_type) : NULL;
+    jx_abi *abi = NULL;
+    if (!PyType_Check(side->tensor_type)) {
         PyErr_SetString(PyExc_TypeError, "adopt: the first argument must be the type of tensors");
         return -1;
     }
+    if (api && abi_of(side->samples, &abi))
+        return -1;
     jx_adopt_clear(state);
-    state->tensor_type = kept(tensor_type);
+    state->tensor_type = kept(side->tensor_type);
+    state->parameter_type = kept(side->parameter_type);
     for (int i = 0; i < JX_FUNCTIONS; i++)
-        state->functions[i] = kept(functions[i]);
-    state->api = exchange ? table_of(tensor_type) : NULL;
+        state->functions[i] = kept(side->functions[i]);
+    state->api = api;
+    state->abi = abi;
     return 0;
 }
 
 void jx_adopt_clear(jx_state *state) {
     state->api = NULL;
+    free((jx_abi *)state->abi);
+    state->abi = NULL;
     Py_CLEAR(state->tensor_type);
+    Py_CLEAR(state->parameter_type);
     for (int i = 0; i < JX_FUNCTIONS; i++)
         Py_CLEAR(state->functions[i]);
 }
 
 int jx_adopt_traverse(jx_state *state, visitproc visit, void *arg) {
     Py_VISIT(state->tensor_type);
+    Py_VISIT(state->parameter_type);
     for (int i = 0; i < JX_FUNCTIONS; i++)
         Py_VISIT(state->functions[i]);
     return 0;
@@ -99,11 +127,18 @@ out:
     return status;
 }
 
+bool jx_is_plain_tensor(jx_state *state, PyObject *object) {
+    PyObject *type = (PyObject *)Py_TYPE(object);
+    return state->abi && (type == state->tensor_type || type == state->parameter_type);
+}
+
 int jx_borrow(jx_state *state, PyObject *object, DLTensor *out, jx_room *room) {
     if (!state->tensor_type || !PyObject_TypeCheck(object, (PyTypeObject *)state->tensor_type)) {
         PyErr_SetString(PyExc_TypeError, "an argument is not a tensor, though the program was built for one");
         return -1;
     }
+    if (jx_is_plain_tensor(state, object) && jx_abi_describe(state->abi, object, out))
+        return 0;
     return state->api ? state->api->borrow(object, out) : borrow_plain(state, object, out, room);
 }
 

@@ -1,7 +1,8 @@
 /*
  * exchange.h - how tensors cross between Python and libjitc.
  *
- * Two ways, chosen once per process by what the tensor type offers:
+ * Three ways, chosen once per process by what torch offers:
+ *   abi       torch's C functions (abi.h) say what a tensor is; memory comes by the table.
  *   exchange  the table of C functions that a tensor type carries as `__dlpack_c_exchange_api__` (DLPack 1.2 and later): a tensor is
  *             described without allocating or copying anything, memory comes from the framework's own allocator.
  *   plain     two Python functions: one describes a tensor, one makes an empty one.  Some ten times slower.
@@ -28,8 +29,13 @@ typedef struct jx_exchange_api {
 
 /* ---- the two ways behind one face ------------------------------------------------------------------------------- */
 
-/* Takes the framework's side: TENSOR_TYPE, and its functions. EXCHANGE false: the plain way, whatever the type offers. */
-int jx_adopt(jx_state *state, PyObject *tensor_type, PyObject *const functions[JX_FUNCTIONS], bool exchange);
+/* The framework's side. */
+typedef struct jx_side {
+    PyObject *tensor_type, *parameter_type, *functions[JX_FUNCTIONS];
+    PyObject *samples; /* for jx_abi_find() */
+    int exchange;      /* false: the plain way, whatever there is */
+} jx_side;
+int jx_adopt(jx_state *state, const jx_side *side);
 void jx_adopt_clear(jx_state *state);
 int jx_adopt_traverse(jx_state *state, visitproc visit, void *arg);
 
@@ -40,6 +46,9 @@ typedef struct jx_room {
 
 /* Describes OBJECT in OUT, valid as long as OBJECT is.  -1 with an exception set: TypeError for what is no tensor. */
 int jx_borrow(jx_state *state, PyObject *object, DLTensor *out, jx_room *room);
+
+/* Whether torch's C functions take OBJECT: there are any, and it is of no subclass. */
+bool jx_is_plain_tensor(jx_state *state, PyObject *object);
 
 /* Memory for one result: either a managed tensor or a Python object that owns it. */
 typedef struct jx_owned {

@@ -18,6 +18,7 @@
 #define JX_MAX_DIMS 8 /* as libjitc's */
 
 struct jx_exchange_api;
+struct jx_abi;
 
 /* Functions of the framework, in Python; what each takes and gives stands in jitc/_torch.py. */
 typedef enum jx_function {
@@ -33,7 +34,8 @@ typedef struct jx_state {
     PyTypeObject *context_type, *program_type;
     /* What adopt() took. */
     const struct jx_exchange_api *api; /* NULL: the plain way */
-    PyObject *tensor_type, *functions[JX_FUNCTIONS];
+    const struct jx_abi *abi;          /* NULL: torch's C functions are not used */
+    PyObject *tensor_type, *parameter_type, *functions[JX_FUNCTIONS];
 } jx_state;
 
 typedef struct jx_context {
@@ -48,8 +50,8 @@ typedef struct jx_context {
 /* Raises jitc.Error for what CTX says of STATUS; answers NULL. */
 PyObject *jx_raise(jx_state *state, jitc_context *ctx, jitc_status status);
 
-/* Takes MODEL and GRAPH over, also on failure. */
-PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback);
+/* Takes MODEL and GRAPH over, also on failure. WEIGHTS: a list of numbers of parameters; NULL: none. */
+PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback, PyObject *weights);
 
 #define JX_TRY(call)                         \
     do {                                     \

@@ -32,14 +32,19 @@ PyObject *jx_raise(jx_state *state, jitc_context *ctx, jitc_status status) {
 }
 
 static PyObject *adopt(PyObject *module, PyObject *args, PyObject *kwargs) {
-    static char *names[] = { "tensor_type", "describe", "empty", "stream", "bump", "exchange", NULL };
-    PyObject *tensor_type, *functions[JX_FUNCTIONS];
-    int exchange = 1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO|p", names, &tensor_type, &functions[JX_DESCRIBE], &functions[JX_EMPTY],
-                                     &functions[JX_STREAM], &functions[JX_BUMP], &exchange) ||
-        jx_adopt(state_of(module), tensor_type, functions, exchange))
+    static char *names[] = { "tensor_type", "parameter_type", "describe", "empty", "stream", "bump", "samples", "exchange", NULL };
+    jx_side side = { .exchange = 1 };
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOO!|p", names, &side.tensor_type, &side.parameter_type,
+                                     &side.functions[JX_DESCRIBE], &side.functions[JX_EMPTY], &side.functions[JX_STREAM],
+                                     &side.functions[JX_BUMP], &PyList_Type, &side.samples, &side.exchange) ||
+        jx_adopt(state_of(module), &side))
         return NULL;
     return PyBool_FromLong(state_of(module)->api != NULL);
+}
+
+static PyObject *has_abi(PyObject *module, PyObject *unused) {
+    (void)unused;
+    return PyBool_FromLong(state_of(module)->abi != NULL);
 }
 
 static PyObject *version(PyObject *module, PyObject *unused) {
@@ -49,8 +54,9 @@ static PyObject *version(PyObject *module, PyObject *unused) {
 
 static PyMethodDef functions[] = {
     { "adopt", (PyCFunction)(void (*)(void))adopt, METH_VARARGS | METH_KEYWORDS,
-      "adopt(tensor_type, describe, empty, stream, bump, exchange=True) -> bool\n\n"
+      "adopt(tensor_type, parameter_type, describe, empty, stream, bump, samples, exchange=True) -> bool\n\n"
       "Takes the framework's side.  Answers whether tensors cross by the DLPack exchange table." },
+    { "has_abi", has_abi, METH_NOARGS, "has_abi() -> bool\n\nWhether tensors are looked at by torch's C functions." },
     { "version", version, METH_NOARGS, "version() -> str\n\nThe version of libjitc." },
     { 0 },
 };
@@ -102,6 +108,7 @@ static PyModuleDef definition = {
     module_traverse, module_clear, module_free,
 };
 
+PyMODINIT_FUNC PyInit__jitc(void); /* Python.h declares none */
 PyMODINIT_FUNC PyInit__jitc(void) {
     return PyModuleDef_Init(&definition);
 }

@@ -8,42 +8,10 @@
  * Inputs are borrowed: their objects are the caller's arguments, which live until the call returns.  Results are made by the framework's
  * allocator when the frame asks for them and handed over afterwards: nothing is copied.
  */
-#include "exchange.h"
+#include "program.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Scratch memory of a frame that came from the framework. */
-typedef struct block {
-    struct block *next;
-    jx_owned owned;
-    void *data;
-} block;
-
-typedef struct run {
-    struct run *next;
-    struct program *program;
-    jitc_frame *frame;
-    block *blocks;
-    jitc_value *values, *results;
-    DLTensor *tensors;
-    jx_room *rooms;
-    jx_owned *owned;
-} run;
-
-typedef struct program {
-    PyObject_HEAD
-    jx_context *context;
-    jitc_graph *graph;
-    jitc_model *model;
-    PyObject *fallback; /* called instead where a call does not fit what was built; None: it fails */
-    run *idle;
-    uint32_t nparams, nresults;
-    uint32_t *tags;     /* of parameters: JITC_TENSOR, JITC_INT */
-    bool *written;
-    uint32_t nwritten;
-    unsigned long long calls, fallbacks;
-} program;
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
@@ -103,6 +71,7 @@ static void run_free(run *r) {
     free(r->tensors);
     free(r->rooms);
     free(r->owned);
+    free(r->weights);
     free(r);
 }
 
@@ -118,7 +87,8 @@ static run *run_new(program *p) {
     r->rooms = calloc(context->state->api ? 1 : nparams, sizeof *r->rooms);
     r->results = calloc(nresults, sizeof *r->results);
     r->owned = calloc(nresults, sizeof *r->owned);
-    if (!r->values || !r->tensors || !r->rooms || !r->results || !r->owned) {
+    r->weights = calloc(p->nweights + 1, sizeof *r->weights);
+    if (!r->values || !r->tensors || !r->rooms || !r->results || !r->owned || !r->weights) {
         run_free(r);
         return (run *)PyErr_NoMemory();
     }
@@ -154,15 +124,13 @@ static void run_give_back(program *p, run *r) {
 /* ---- a call ----------------------------------------------------------------------------------------------------- */
 
 static int fill(program *p, run *r, PyObject *const *args) {
-    jx_state *state = p->context->state;
     for (uint32_t i = 0; i < p->nparams; i++) {
         jitc_value *v = &r->values[i];
-        v->tag = p->tags[i];
-        if (v->tag == JITC_TENSOR) {
-            v->tensor = &r->tensors[i];
-            if (jx_borrow(state, args[i], v->tensor, state->api ? r->rooms : &r->rooms[i]))
+        if (p->tags[i] == JITC_TENSOR) {
+            if (jx_weights_fill(p, r, i, args[i]))
                 return -1;
         } else {
+            v->tag = p->tags[i];
             v->i = PyLong_AsLongLong(args[i]);
             if (v->i == -1 && PyErr_Occurred())
                 return -1;
@@ -282,8 +250,8 @@ static PyObject *program_stats(PyObject *self, void *closure) {
     for (uint32_t c = 0; c < jitc_model_classes(p->model); c++)
         kernels += kernels_of(p, c);
     jitc_model_get_stats(p->model, &s);
-    return Py_BuildValue("{s:K,s:K,s:k,s:K,s:K,s:k,s:d}", "calls", p->calls, "fallbacks", p->fallbacks, "frames", frames, "compiled",
-                         (unsigned long long)s.compiled, "hits", (unsigned long long)s.hits, "kernels", kernels,
+    return Py_BuildValue("{s:K,s:K,s:K,s:k,s:K,s:K,s:k,s:d}", "calls", p->calls, "fallbacks", p->fallbacks, "bound", p->bound, "frames",
+                         frames, "compiled", (unsigned long long)s.compiled, "hits", (unsigned long long)s.hits, "kernels", kernels,
                          "ms", s.ms_total);
 }
 
@@ -318,7 +286,7 @@ static jitc_status learn(program *p) {
     return JITC_OK;
 }
 
-PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback) {
+PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback, PyObject *weights) {
     program *p = (program *)PyType_GenericAlloc(context->state->program_type, 0);
     if (!p) {
         jitc_model_free(model);
@@ -335,9 +303,11 @@ PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *mod
     p->nresults = jitc_model_outputs(model, 0);
     p->tags = calloc(p->nparams + 1, sizeof *p->tags);
     p->written = calloc(p->nparams + 1, sizeof *p->written);
-    jitc_status status = p->tags && p->written ? learn(p) : JITC_E_NOMEM;
-    if (status) {
-        jx_raise(context->state, context->ctx, status);
+    p->weight_of = calloc(p->nparams + 1, sizeof *p->weight_of);
+    jitc_status status = p->tags && p->written && p->weight_of ? learn(p) : JITC_E_NOMEM;
+    if (status || (weights && jx_weights_mark(p, weights))) {
+        if (status)
+            jx_raise(context->state, context->ctx, status);
         Py_DECREF(p);
         return NULL;
     }
@@ -370,6 +340,7 @@ static void program_dealloc(PyObject *self) {
     jitc_graph_free(p->graph);
     free(p->tags);
     free(p->written);
+    free(p->weight_of);
     Py_CLEAR(p->fallback);
     Py_CLEAR(p->context);
     PyObject_GC_Del(self);
@@ -384,7 +355,7 @@ static PyMethodDef methods[] = {
 
 static PyGetSetDef attributes[] = {
     { "params", program_params, NULL, "Parameters: tuples of name, type and whether the tensor is written.", NULL },
-    { "stats", program_stats, NULL, "Counts of calls and fallbacks, frames, and of what was built.", NULL },
+    { "stats", program_stats, NULL, "Counts of calls, fallbacks, weights bound and frames, and of what was built.", NULL },
     { 0 },
 };
 

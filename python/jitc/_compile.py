@@ -106,7 +106,9 @@ def _build(ctx: Context, text: dict[Piece, Lowered], strict: bool) -> dict[Piece
     for piece, lowered in text.items():
         instead = _fallback(lowered.graph)
         try:
-            programs[piece] = ctx.build("graph", lowered.text, strict=strict, ranges=lowered.ranges, fallback=instead)
+            programs[piece] = ctx.build(
+                "graph", lowered.text, strict=strict, ranges=lowered.ranges, fallback=instead, weights=lowered.weights
+            )
         except Error as error:
             raise _BuildError(_culprits(lowered, piece, error.node, error.line), error) from error
     return programs

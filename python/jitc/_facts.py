@@ -224,6 +224,13 @@ def is_numbers(node: fx.Node) -> bool:
     return isinstance(val, (tuple, list)) and all(isinstance(leaf, (int, torch.SymInt)) for leaf in leaves(val))
 
 
+def is_weight(node: fx.Node) -> bool:
+    """Whether a node is a parameter or a buffer of a module, or a constant."""
+    if node.op == "get_attr" or isinstance(value(node), torch.nn.Parameter):
+        return True
+    return node.op == "placeholder" and "_dynamo_static_input_type" in node.meta.get("tensor_dict", {})
+
+
 def is_number(node: fx.Node) -> bool:
     """Whether a node is an integer known at run time."""
     return isinstance(value(node), (torch.SymInt, int)) and not isinstance(value(node), bool)

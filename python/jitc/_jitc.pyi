@@ -33,6 +33,7 @@ class Context:
         strict: bool = False,
         ranges: list[tuple[str, int, int]] = ...,
         fallback: Callable[..., Any] | None = None,
+        weights: list[int] = ...,
     ) -> Program: ...
     def refusals(
         self,
@@ -41,15 +42,17 @@ class Context:
         *,
         strict: bool = False,
         ranges: list[tuple[str, int, int]] = ...,
-        fallback: Callable[..., Any] | None = None,
     ) -> list[tuple[str, str, int, str]]: ...
 
 def adopt(
     tensor_type: type,
+    parameter_type: type,
     describe: Callable[..., Any],
     empty: Callable[..., Any],
     stream: Callable[..., Any],
     bump: Callable[..., Any],
+    samples: list[tuple[Any, int, int, int]],
     exchange: bool = True,
 ) -> bool: ...
+def has_abi() -> bool: ...
 def version() -> str: ...

@@ -23,6 +23,7 @@ class Lowered:
     text: str
     nodes: dict[str, fx.Node]  # by the names that the text has
     ranges: list[tuple[str, int, int]]
+    weights: list[int]  # the parameters, by number, that are the same tensors in every call
 
 
 def order_of(node: fx.Node) -> tuple[int, ...] | None:
@@ -90,7 +91,8 @@ def lower(plan: Plan, piece: Piece) -> Lowered:
     names = {new.name: node for node, new in env.items()}
     for new in graph.nodes:
         new.meta = {"val": new.meta["val"] if "val" in new.meta else new.meta.get("example_value")}
-    return Lowered(graph, _text(graph), names, _ranges([*piece.inputs, *piece.nodes]))
+    weights = [i for i, node in enumerate(piece.inputs) if facts.is_weight(node)]
+    return Lowered(graph, _text(graph), names, _ranges([*piece.inputs, *piece.nodes]), weights)
 
 
 def _text(graph: fx.Graph) -> str:

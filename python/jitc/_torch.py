@@ -62,10 +62,19 @@ def stream(index: int) -> int:
 
 def adopt(exchange: bool = True) -> bool:
     """Hands torch's side over; answers whether tensors cross by the exchange table."""
-    return _jitc.adopt(torch.Tensor, describe, empty, stream, torch.autograd.graph.increment_version, exchange)
+    bump = torch.autograd.graph.increment_version
+    tensors = [torch.empty(1, dtype=dtype) for dtype in DTYPES]
+    samples = [(tensor, tensor._cdata, *DTYPES[tensor.dtype]) for tensor in tensors]
+    return _jitc.adopt(torch.Tensor, torch.nn.Parameter, describe, empty, stream, bump, samples, exchange)
 
 
 adopt()
+
+
+def has_abi() -> bool:
+    """Whether tensors are looked at by torch's C functions."""
+    return _jitc.has_abi()
+
 
 _contexts: dict[tuple[str, str | None, int], _jitc.Context] = {}
 _contexts_lock = threading.Lock()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
-from jitc import _backend
+from jitc import _backend, _torch
 
 # Where tensors of the tests lie: JITC_TEST_DEVICE=cuda runs all but those of the extension module on the GPU.
 DEVICE = os.environ.get("JITC_TEST_DEVICE", "cpu")
@@ -31,6 +31,25 @@ def fresh(request: pytest.FixtureRequest) -> Iterator[None]:
     elsewhere = DEVICE != "cpu" and request.module.__name__ != "test_native"
     with torch.device(DEVICE) if elsewhere else contextlib.nullcontext():
         yield
+
+
+@pytest.fixture
+def plain() -> Iterator[None]:
+    """Tensors cross by Python's functions, as before torch 2.10."""
+    assert not _torch.adopt(exchange=False)
+    yield
+    _torch.adopt()
+
+
+@pytest.fixture
+def resident() -> Callable[[], int]:
+    """Bytes of memory that the process has."""
+
+    def read() -> int:
+        with open("/proc/self/statm") as statm:
+            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    return read
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import os
 import subprocess
 import sys
 import threading
@@ -29,14 +28,6 @@ NO_GRAPH = "this is no graph\n"
 @pytest.fixture
 def context():
     return _jitc.Context("host", 1, 0, "")
-
-
-@pytest.fixture
-def plain():
-    """Tensors cross by Python's functions, as before torch 2.10."""
-    assert not _torch.adopt(exchange=False)
-    yield
-    _torch.adopt()
 
 
 def test_exchange_table_is_used():
@@ -77,6 +68,97 @@ def test_fallback_of_a_program(context):
     assert program.run(x, 3) == ("instead", (x, 3)) and program.stats["fallbacks"] == 1
     with pytest.raises(TypeError):
         program.run(None, 3)
+
+
+WEIGHT = """class GraphModule(torch.nn.Module):
+    def forward(self, x: "f32[s0, 4]", s0: "Sym(s0)", w: "f32[4, 4]"):
+        y: "f32[s0, 4]" = x @ w
+        return (y,)
+"""
+needs_abi = pytest.mark.skipif(not _torch.has_abi(), reason="this torch has no C functions for tensors")
+
+
+@needs_abi
+def test_weights_are_bound_once(context):
+    program = context.build("g", WEIGHT, weights=[2])
+    weight = nn.Parameter(torch.randn(4, 4))
+
+    def check(bound: int) -> None:
+        for n in (3, 5, 3):
+            x = torch.randn(n, 4)
+            torch.testing.assert_close(program.run(x, n, weight)[0], x @ weight.detach())
+        assert program.stats["bound"] == bound
+
+    check(1)
+    with torch.no_grad():
+        weight.mul_(2)
+    check(1)
+    weight.data = torch.randn(4, 4)
+    check(2)
+    weight = nn.Parameter(torch.randn(4, 4))
+    check(3)
+    old, weight.data = weight.data, weight.data.clone()  # the old memory stays where it was
+    check(4)
+    weight = weight.detach()  # another object of the same memory
+    check(5)
+    del old
+
+
+@needs_abi
+def test_weights_that_do_not_fit(context):
+    program = context.build("g", WEIGHT, weights=[2])
+    x, weight = torch.randn(3, 4), nn.Parameter(torch.eye(4))
+    for _ in range(3):
+        assert torch.equal(program.run(x, 3, weight)[0], x)
+    weight.data = torch.eye(5)
+    with pytest.raises(jitc.Error, match=r"dim 0 of .w. is 5 where 4 is needed"):
+        program.run(x, 3, weight)
+    weight.data = torch.eye(4, dtype=torch.float64)
+    with pytest.raises(jitc.Error, match="f64"):
+        program.run(x, 3, weight)
+    square = torch.arange(16.0).view(4, 4)
+    weight.data = square
+    program.run(x, 3, weight)
+    weight.data = square.t()  # the same memory and sizes, other strides
+    with pytest.raises(jitc.Error, match="strides"):
+        program.run(x, 3, weight)
+    weight.data = torch.eye(4) * 2
+    assert torch.equal(program.run(x, 3, weight)[0], x * 2)
+    with pytest.raises(TypeError, match="not a tensor"):
+        program.run(x, 3, None)
+    with pytest.raises(ValueError, match="number 1"):
+        context.build("g", WEIGHT, weights=[1])
+
+
+@needs_abi
+def test_weights_of_many_layers_are_passed_on(context):
+    """Binding anew in each call would not pay: the program stops after a while, and stays right."""
+    program = context.build("g", WEIGHT, weights=[2])
+    weights = [torch.randn(4, 4) for _ in range(8)]
+    for i in range(200):
+        x = torch.randn(3, 4)
+        torch.testing.assert_close(program.run(x, 3, weights[i % 8])[0], x @ weights[i % 8])
+    assert program.stats["bound"] < 20
+
+
+@needs_abi
+def test_weights_by_threads(context):
+    program = context.build("g", WEIGHT, weights=[2])
+    weights = [torch.randn(4, 4) for _ in range(2)]
+    wrong: list[int] = []
+
+    def work(seed: int) -> None:
+        for i in range(500):
+            x, w = torch.full((3, 4), float(i)), weights[(seed + i // 50) % 2]
+            if not torch.allclose(program.run(x, 3, w)[0], x @ w):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
 
 
 def test_failures_have_places(context):
@@ -196,12 +278,7 @@ def test_the_gil_is_given_up():
     assert len(during) >= (end - start) / 0.001 / 10 or end - start < 0.01
 
 
-def _resident() -> int:
-    with open("/proc/self/statm") as statm:
-        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-
-
-def test_memory_is_flat_over_calls():
+def test_memory_is_flat_over_calls(resident):
     def f(x, y):
         y.add_(1)
         return x * y, (x + 1).t(), x.sum()
@@ -212,24 +289,24 @@ def test_memory_is_flat_over_calls():
         for _ in range(5000):
             compiled(x, y)
         gc.collect()
-        before = _resident()
+        before = resident()
         for _ in range(100_000):
             compiled(x, y)
         gc.collect()
-        assert _resident() - before < 1 << 20
+        assert resident() - before < 1 << 20
 
 
-def test_programs_are_freed(context):
+def test_programs_are_freed(context, resident):
     def build() -> None:
         for _ in range(50):
             context.build("g", TEXT).run(torch.ones(3, 4), 3)
         gc.collect()
 
     build()
-    before = _resident()
+    before = resident()
     for _ in range(10):
         build()
-    assert _resident() - before < 4 << 20
+    assert resident() - before < 4 << 20
 
 
 def test_import_needs_no_torch():
