@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import nn
 
 import jitc
-from jitc import _torch
+from jitc import _region, _torch
 from jitc._backend import backend
 
 
@@ -63,6 +64,42 @@ def measure(name: str, function: Callable[..., Any], *args: torch.Tensor) -> Non
     )
 
 
+class Layer(nn.Module):
+    """Small layers of twelve tensors, of which ten are weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList(nn.LayerNorm(8) for _ in range(2))
+        self.up, self.gate, self.down = nn.Linear(8, 16), nn.Linear(8, 16), nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor, residual: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Two results."""
+        residual = self.norms[0](x) + residual
+        y = self.norms[1](residual)
+        return self.down(self.up(y) * torch.relu(self.gate(y))), residual
+
+
+def measure_region() -> None:
+    """What jitc.compile puts around a program."""
+    layer = Layer()
+    args = torch.randn(2, 8), torch.randn(2, 8)
+    dynamo = torch.compile(layer.forward, backend="jitc")
+    dynamo(*args)
+    eager = microseconds(layer, *args)
+    jitc.compile(layer)
+    _region._seen.calls = calls = []
+    layer.forward.jitc_region.compiled(layer, *args)
+    _region._seen.calls = None
+    (target, _, inputs, _), *_ = calls
+    for _ in range(2):
+        layer(*args)
+    inner, region, outer = (microseconds(*call) for call in ((target, *inputs), (layer.forward, *args), (dynamo, *args)))
+    print(
+        f"layer of {len(inputs)} tensors: {inner:.2f} us, by jitc.compile {region:.2f}, "
+        f"by torch.compile {outer:.2f}; eager {eager:.2f}"
+    )
+
+
 def measure_weights() -> None:
     """What weights cost that are the same in each call."""
     names = [f"x{i}" for i in range(100)]
@@ -85,6 +122,7 @@ def main() -> None:
         measure("100 tensors, 1 result", total, *xs)
         measure("10 tensors, 10 results", each, *xs[:10])
         measure_weights()
+        measure_region()
 
 
 if __name__ == "__main__":

@@ -31,11 +31,12 @@ typedef enum jx_function {
 
 typedef struct jx_state {
     PyObject *error;        /* jitc.Error */
-    PyTypeObject *context_type, *program_type;
+    PyTypeObject *context_type, *program_type, *region_type;
     /* What adopt() took. */
     const struct jx_exchange_api *api; /* NULL: the plain way */
     const struct jx_abi *abi;          /* NULL: torch's C functions are not used */
     PyObject *tensor_type, *parameter_type, *functions[JX_FUNCTIONS];
+    PyObject *is_neg; /* str */
 } jx_state;
 
 typedef struct jx_context {
@@ -60,6 +61,6 @@ PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *mod
             return jx_status;                \
     } while (0)
 
-extern PyType_Spec jx_context_spec, jx_program_spec;
+extern PyType_Spec jx_context_spec, jx_program_spec, jx_region_spec;
 
 #endif

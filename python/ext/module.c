@@ -72,9 +72,13 @@ static int module_exec(PyObject *module) {
                                              "What libjitc says of a failure.  `status` is jitc_status's number; `line` and `node` say "
                                              "where in the text, 0 and \"\" where that is not known.",
                                              PyExc_RuntimeError, NULL);
-    if (!state->error || PyModule_AddObjectRef(module, "Error", state->error))
+    state->is_neg = PyUnicode_InternFromString("is_neg");
+    if (!state->error || !state->is_neg || PyModule_AddObjectRef(module, "Error", state->error))
         return -1;
-    return add_type(module, &jx_context_spec, &state->context_type) || add_type(module, &jx_program_spec, &state->program_type) ? -1 : 0;
+    return add_type(module, &jx_context_spec, &state->context_type) || add_type(module, &jx_program_spec, &state->program_type) ||
+                   add_type(module, &jx_region_spec, &state->region_type)
+               ? -1
+               : 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg) {
@@ -82,6 +86,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->error);
     Py_VISIT(state->context_type);
     Py_VISIT(state->program_type);
+    Py_VISIT(state->region_type);
     return jx_adopt_traverse(state, visit, arg);
 }
 
@@ -90,6 +95,8 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->error);
     Py_CLEAR(state->context_type);
     Py_CLEAR(state->program_type);
+    Py_CLEAR(state->region_type);
+    Py_CLEAR(state->is_neg);
     jx_adopt_clear(state);
     return 0;
 }

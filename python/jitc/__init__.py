@@ -1,7 +1,8 @@
 """libjitc for Python: a back end for ``torch.compile``.
 
 ``torch.compile(model, backend="jitc")`` compiles a model's graphs with libjitc, for inference.  The back end is found
-by its entry point: nothing has to be imported.  ``explain(model, *args)`` tells what of a model libjitc compiles, and
+by its entry point: nothing has to be imported.  ``compile(fn)`` compiles one function or layer, for engines that have no
+graph of the whole.  ``explain(model, *args)`` tells what of a model libjitc compiles, and
 which operators torch runs.
 
 Options, as ``torch.compile(model, backend="jitc", options={...})``: see ``jitc.Options``.
@@ -17,13 +18,15 @@ from jitc._options import Options
 if TYPE_CHECKING:
     from jitc._backend import backend
     from jitc._explain import Explanation, Fallback, GraphReport, explain
+    from jitc._region import compile
 
 __version__ = version()
-__all__ = ["Error", "Explanation", "Fallback", "GraphReport", "Options", "backend", "explain"]
+__all__ = ["Error", "Explanation", "Fallback", "GraphReport", "Options", "backend", "compile", "explain"]
 
 # What needs torch is imported when it is asked for: the tool and the version do without.
 _LAZY = {
     "backend": "jitc._backend",
+    "compile": "jitc._region",
     "explain": "jitc._explain",
     "Explanation": "jitc._explain",
     "Fallback": "jitc._explain",

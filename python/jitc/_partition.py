@@ -90,9 +90,12 @@ class Plan:
                     needed.update(bases)
                     if home is not None:
                         self._take(home, node, bases)
+        returned = [node for item in self.graph.find_nodes(op="output") for node in item.all_input_nodes]
         for piece in self.pieces:
             piece.inputs.sort(key=self.order.__getitem__)
-            piece.results = [node for node in piece.nodes if node in needed]
+            # In the order in which the graph returns them: where it returns nothing else, the program's tuple is the graph's.
+            piece.results = [node for node in returned if self.home.get(node) is piece and node in needed]
+            piece.results += [node for node in piece.nodes if node in needed and node not in piece.results]
             if not piece.needed:
                 continue
             if all(facts.is_number(node) for node in piece.results) and not any(facts.is_in_place(n) for n in piece.nodes):
