@@ -153,14 +153,32 @@ out:
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
+#define JX_READ_CACHES 16 /* as many as libjitc takes */
+static int read_paths(PyObject *list, const char **out, uint32_t *n) {
+    for (Py_ssize_t i = 0; list && i < PyList_Size(list); i++) {
+        if (i == JX_READ_CACHES) {
+            PyErr_Format(PyExc_ValueError, "read_caches: %d are the most", JX_READ_CACHES);
+            return -1;
+        }
+        out[i] = PyUnicode_AsUTF8AndSize(PyList_GetItem(list, i), NULL);
+        if (!out[i])
+            return -1;
+        *n = (uint32_t)i + 1;
+    }
+    return 0;
+}
+
 static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = { "device", "device_type", "device_id", "cache_dir", "threads", "framework_memory", NULL };
-    const char *device, *cache_dir = NULL;
+    static char *names[] = { "device", "device_type", "device_id", "cache_dir", "threads", "framework_memory", "read_caches", NULL };
+    const char *device, *cache_dir = NULL, *caches[JX_READ_CACHES] = { NULL };
+    PyObject *read_caches = NULL;
+    uint32_t ncaches = 0;
     int device_type, device_id, framework_memory = 0;
     unsigned threads = 0;
     jx_state *state = PyType_GetModuleState(type);
-    if (!state || !PyArg_ParseTupleAndKeywords(args, kwargs, "sii|z$Ip", names, &device, &device_type, &device_id, &cache_dir, &threads,
-                                               &framework_memory))
+    if (!state || !PyArg_ParseTupleAndKeywords(args, kwargs, "sii|z$IpO!", names, &device, &device_type, &device_id, &cache_dir, &threads,
+                                               &framework_memory, &PyList_Type, &read_caches) ||
+        read_paths(read_caches, caches, &ncaches))
         return NULL;
     jx_context *context = (jx_context *)PyType_GenericAlloc(type, 0);
     if (!context)
@@ -169,7 +187,8 @@ static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     context->place = (DLDevice){ (DLDeviceType)device_type, device_id };
     context->framework_memory = framework_memory || device_type == kDLCUDA;
     context->device = PyUnicode_FromString(device);
-    jitc_context_options options = { .struct_size = sizeof options, .device = device, .cache_dir = cache_dir, .threads = threads };
+    jitc_context_options options = { .struct_size = sizeof options, .device = device, .cache_dir = cache_dir, .threads = threads,
+                                     .read_caches = caches, .nread_caches = ncaches };
     jitc_status status = context->device ? jitc_context_new(&options, &context->ctx) : JITC_E_NOMEM;
     if (status) {
         jx_raise(state, context->ctx, status);
@@ -212,8 +231,8 @@ static PyGetSetDef attributes[] = {
 };
 
 static PyType_Slot slots[] = {
-    { Py_tp_doc, "Context(device, device_type, device_id, cache_dir=None, *, threads=0, framework_memory=False)\n\n"
-                 "A device, by its name and by DLPack's numbers, and a cache." },
+    { Py_tp_doc, "Context(device, device_type, device_id, cache_dir=None, *, threads=0, framework_memory=False, read_caches=[])\n\n"
+                 "A device, by its name and by DLPack's numbers, and caches." },
     { Py_tp_new, context_new },
     { Py_tp_methods, methods },
     { Py_tp_getset, attributes },

@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import fx
@@ -62,7 +62,11 @@ def _subclass(graph: fx.Graph) -> str | None:
 def _declined(graph: fx.Graph) -> tuple[str, str] | None:
     """Why torch runs all of a graph: a kind to warn once about, and a sentence."""
     if _trains(graph):
-        return "training", "jitc: a graph needs gradients; jitc is for inference (torch.no_grad()), so torch runs such graphs"
+        return (
+            "training",
+            "jitc: a graph needs gradients; jitc is for inference (torch.no_grad()), "
+            "so torch runs such graphs, in eager or by Inductor (option training)",
+        )
     subclass = _subclass(graph)
     if subclass:
         return (
@@ -110,15 +114,25 @@ def _inference(module: fx.GraphModule, options: Options, observe: Observer | Non
 def compile_with(module: fx.GraphModule, inputs: Sequence[Any], options: Options, observe: Observer | None = None) -> Compiled:
     """Compiles one graph; OBSERVE is told what became of it."""
     declined = _declined(module.graph)
+    _check_device(module, options)
     if declined:
         warn_once(*declined)
         if observe:
             observe(module, declined[1])
+        if declined[0] == "training" and options.training == "inductor":
+            from torch._inductor.compile_fx import compile_fx
+
+            return cast(Compiled, compile_fx(module, list(inputs)))
         forward: Compiled = module.forward
         return forward
     if _needs_aot(module.graph):
         return _through_aot(module, inputs, options, observe)
     return _inference(module, options, observe)
+
+
+def _check_device(module: fx.GraphModule, options: Options) -> None:
+    if options.cuda_graphs and graph_device(module.graph).type == "cpu":
+        warn_once("cuda_graphs", "jitc: cuda_graphs is for GPUs; it does nothing for graphs on the CPU")
 
 
 def backend(module: fx.GraphModule, inputs: Sequence[Any], *, options: Mapping[str, Any] | None = None) -> Compiled:

@@ -6,6 +6,7 @@ calls them and what torch runs.
 
 from __future__ import annotations
 
+import functools
 import operator
 import re
 import warnings
@@ -21,6 +22,7 @@ from jitc._jitc import Context, Error, Program
 from jitc._lower import Lowered, inverse, lower, order_of
 from jitc._options import Options
 from jitc._partition import Piece, Plan, is_grad_mode, plan, whole
+from jitc._replay import Replay, static_arguments
 from jitc._torch import context
 
 Compiled = Callable[..., Any]
@@ -29,8 +31,10 @@ Compiled = Callable[..., Any]
 class Result:
     """A compiled graph and what became of its nodes."""
 
-    def __init__(self, call: Compiled, cut: Plan, programs: dict[Piece, Program]) -> None:
-        self.call, self.plan, self.programs = call, cut, programs
+    def __init__(self, call: Compiled, cut: Plan, programs: dict[Piece, Program], assembly: Assembly | None) -> None:
+        self.call = self.run = call  # CALL is what Dynamo gets: an observer may replace it
+        self.plan, self.programs = cut, programs
+        self.assembly = assembly  # None: the graph is its program
 
 
 def graph_device(graph: fx.Graph) -> torch.device:
@@ -64,6 +68,38 @@ def _refusals(ctx: Context, piece: Piece, lowered: Lowered, strict: bool) -> dic
     for _, name, line, reason in told:
         refused.update(dict.fromkeys(_culprits(lowered, piece, name, line), reason))
     return refused
+
+
+def _names(node: fx.Node) -> set[str]:
+    """The names that `split_ops` may have for a node's operator."""
+    title = facts.title_of(node)  # "torch.cumsum", "x.cumsum", "aten.cumsum.dim", "mylib.op"
+    qualified = title.replace(".", "::", 1)
+    return {facts.name_of(node), title, qualified, qualified.split(".")[0]}
+
+
+@functools.cache
+def _operators() -> set[str]:
+    """Names of all operators that torch knows, with and without namespace."""
+    full = [name.split(".")[0] for name in torch._C._dispatch_get_all_op_names()]
+    return {*full, *(name.split("::")[1] for name in full)}
+
+
+def _splits(graph: fx.Graph, split_ops: tuple[str, ...]) -> dict[fx.Node, str]:
+    """Where a graph is to be cut.  Raises ValueError for a name that is no operator's."""
+    found: dict[fx.Node, str] = {}
+    seen: set[str] = set()
+    for node in graph.nodes:
+        if node.op in ("call_function", "call_method"):
+            matching = _names(node).intersection(split_ops)
+            seen |= matching
+            if matching:
+                found[whole(node)] = f"graphs are cut at {min(matching)} (split_ops)"
+    for name in split_ops:
+        bare = re.split(r"::|\.", name)[-1]
+        python = name in (bare, f"torch.{bare}", f"x.{bare}") and (bare in _operators() or hasattr(torch.Tensor, bare))
+        if not (bare and python) and name not in seen and name not in _operators():
+            raise ValueError(f"jitc: split_ops has {name!r}, but no operator is called that")
+    return found
 
 
 def _settle(
@@ -123,13 +159,14 @@ class _BuildError(Exception):
 # ---- putting together --------------------------------------------------------------------------------------------------
 
 
-class _Assembly:
+class Assembly:
     """The graph that calls programs, and runs the rest as it is."""
 
     def __init__(self, module: fx.GraphModule, cut: Plan, programs: dict[Piece, Program]) -> None:
         self.module, self.plan, self.programs = module, cut, programs
         self.graph = fx.Graph()
         self.env: dict[fx.Node, fx.Node] = {}
+        self.emitted: dict[fx.Node, fx.Node] = {}  # what torch runs: the node that does, and the one that it is a copy of
         self.held = SimpleNamespace()
 
     def _hold(self, thing: Any) -> str:
@@ -156,6 +193,7 @@ class _Assembly:
             self.graph.output(fx.map_arg(node.args[0], known))
         else:
             self.env[node] = self.graph.node_copy(node, known)
+            self.emitted[self.env[node]] = node
             if node.op == "call_module":
                 self.env[node].target = self._hold(self.module.get_submodule(str(node.target)))
 
@@ -202,7 +240,7 @@ def compile_graph(module: fx.GraphModule, options: Options) -> Result:
     graph, strict = module.graph, options.mode == "strict"
     device = graph_device(graph)
     ctx = context(device, options)
-    refused: dict[fx.Node, str] = {}
+    refused = _splits(graph, options.split_ops) if options.split_ops else {}
     while True:
         cut, text = _settle(ctx, graph, device, strict, refused)
         try:
@@ -210,7 +248,12 @@ def compile_graph(module: fx.GraphModule, options: Options) -> Result:
             break
         except _BuildError as failure:
             refused = {**cut.refused, **dict.fromkeys(failure.nodes, str(failure))}
-    call = _direct(cut, programs) or _Assembly(module, cut, programs).function()
+    direct = _direct(cut, programs)
+    assembly = None if direct else Assembly(module, cut, programs)
+    call = assembly.function() if assembly else direct
+    assert call is not None
     if any(is_grad_mode(node) for node in graph.nodes) and torch.is_grad_enabled():
         call = _without_grad(call)
-    return Result(call, cut, programs)
+    if options.cuda_graphs and device.type == "cuda":
+        call = Replay(call, static_arguments(graph))
+    return Result(call, cut, programs, assembly)

@@ -32,6 +32,7 @@ class Context:
         *,
         threads: int = 0,
         framework_memory: bool = False,
+        read_caches: list[str] = ...,
     ) -> None: ...
     def build(
         self,

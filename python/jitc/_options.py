@@ -2,33 +2,78 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 MODES = ("fused", "strict")
+TRAINING = ("eager", "inductor")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What ``torch.compile(..., backend="jitc", options={...})`` takes.
+    """What ``torch.compile(..., backend="jitc", options={...})`` and ``jitc.compile(..., options={...})`` take.
 
     mode: "fused" rounds what stays within a kernel once, as Inductor does; "strict" rounds after every operator, as eager does.
     cache_dir: where compiled classes are kept; None: $JITC_CACHE_DIR, else ~/.cache/jitc; "": in this process alone.
+    bundle: what was compiled elsewhere and is taken from there: a bundle's file, or a folder that another run wrote.
+        It is only read, and trusted: what is in it runs in this process.
+    bundle_write: write the folder ``bundle`` instead, to be shipped: all that graphs need is in it afterwards.  The folder
+        takes the place of ``cache_dir``.
+    split_ops: operators at which graphs are cut and which torch runs, as "cumsum", "torch.cumsum", "aten::cumsum" or
+        "mylib::op".  A name that no operator of torch has is refused.
+    cuda_graphs: on a GPU, each graph of the model is captured per shape and replayed.  Weights, buffers and what is written
+        are used where they lie, and captured anew where that changes; other tensors are copied in, and results out.
+        Graphs that cannot be captured run as without.  On the CPU it does nothing, with one warning.
+    training: who runs graphs that need gradients: "eager" or "inductor".
     threads: for compiling and for kernels on the CPU; 0: one per core.
     """
 
     mode: str = "fused"
     cache_dir: str | None = None
+    bundle: str | None = None
+    bundle_write: bool = False
+    split_ops: tuple[str, ...] = ()
+    cuda_graphs: bool = False
+    training: str = "eager"
     threads: int = 0
 
     def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise ValueError(f"jitc: mode is {self.mode!r}, but must be one of {', '.join(map(repr, MODES))}")
-        if self.cache_dir is not None and not isinstance(self.cache_dir, str):
-            raise TypeError(f"jitc: cache_dir is {self.cache_dir!r}, but must be a string or None")
+        _one_of("mode", self.mode, MODES)
+        _one_of("training", self.training, TRAINING)
+        _is("cache_dir", self.cache_dir, (str, type(None)), "a string or None")
+        _is("bundle_write", self.bundle_write, bool, "True or False")
+        _is("cuda_graphs", self.cuda_graphs, bool, "True or False")
         if not isinstance(self.threads, int) or self.threads < 0:
             raise ValueError(f"jitc: threads is {self.threads!r}, but must be an integer, 0 or more")
+        if isinstance(self.split_ops, str) or not all(isinstance(name, str) for name in self.split_ops):
+            raise TypeError(f"jitc: split_ops is {self.split_ops!r}, but must be names of operators")
+        object.__setattr__(self, "split_ops", tuple(self.split_ops))  # lists come as well; options are keys of dicts
+        self._check_bundle()
+
+    def _check_bundle(self) -> None:
+        _is("bundle", self.bundle, (str, os.PathLike, type(None)), "a path or None")
+        if self.bundle is None:
+            if self.bundle_write:
+                raise ValueError("jitc: bundle_write needs bundle, the folder to write")
+            return
+        object.__setattr__(self, "bundle", os.path.abspath(os.fspath(self.bundle)))
+        if self.bundle_write and (self.cache_dir is not None or os.path.isfile(self.bundle)):
+            why = "cache_dir is given as well" if self.cache_dir is not None else f"{self.bundle} is a file"
+            raise ValueError(f"jitc: bundle_write writes the folder bundle instead of cache_dir, but {why}")
+        if not self.bundle_write and not os.path.exists(self.bundle):
+            raise ValueError(f"jitc: there is no bundle {self.bundle}")
+
+
+def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ValueError(f"jitc: {name} is {value!r}, but must be one of {', '.join(map(repr, choices))}")
+
+
+def _is(name: str, value: Any, types: Any, what: str) -> None:
+    if not isinstance(value, types):
+        raise TypeError(f"jitc: {name} is {value!r}, but must be {what}")
 
 
 def read(options: Mapping[str, Any] | None) -> Options:

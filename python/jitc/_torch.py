@@ -76,7 +76,7 @@ def has_abi() -> bool:
     return _jitc.has_abi()
 
 
-_contexts: dict[tuple[str, str | None, int], _jitc.Context] = {}
+_contexts: dict[tuple[Any, ...], _jitc.Context] = {}
 _contexts_lock = threading.Lock()
 
 
@@ -84,12 +84,12 @@ def context(device: torch.device, options: Options) -> _jitc.Context:
     """The context for a device and a cache: one for all graphs of this process, so that equal ones are compiled once."""
     index = (device.index or 0) if device.type == "cuda" else 0
     name = f"cuda:{index}" if device.type == "cuda" else "host"
-    cache = (
-        options.cache_dir if options.cache_dir is None else (os.path.abspath(options.cache_dir) if options.cache_dir else "")
-    )
-    key = (name, cache, options.threads)
+    cache = options.bundle if options.bundle_write else options.cache_dir
+    cache = os.path.abspath(cache) if cache else cache
+    read = [options.bundle] if options.bundle and not options.bundle_write else []
+    key = (name, cache, options.threads, *read)
     with _contexts_lock:
         if key not in _contexts:
             kind = _CUDA if device.type == "cuda" else _CPU
-            _contexts[key] = _jitc.Context(name, kind, index, cache, threads=options.threads)
+            _contexts[key] = _jitc.Context(name, kind, index, cache, threads=options.threads, read_caches=read)
         return _contexts[key]

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import warnings
+
 import pytest
 import torch
 from compare import Compiled, check
 from torch import nn
+
+import jitc
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -98,3 +103,148 @@ def test_memory_is_flat():
     for _ in range(10_000):
         compiled(x, y)
     assert torch.cuda.memory_allocated() == before
+
+
+class Layer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.up, self.down = nn.LayerNorm(64), nn.Linear(64, 128), nn.Linear(128, 64)
+
+    def forward(self, x, residual):
+        residual = x + residual
+        return self.down(torch.relu(self.up(self.norm(residual)))), residual
+
+
+def close(got, want, tolerance=2e-3):
+    for a, b in zip(got, want, strict=True):
+        torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance)
+
+
+def test_region_by_gates():
+    layer = Layer()
+    eager = copy.deepcopy(layer)
+    jitc.compile(layer)
+    for n in (3, 5, 5, 7, 64):
+        args = torch.randn(n, 64), torch.randn(n, 64)
+        close(layer(*args), eager(*args))
+    region = layer.forward.jitc_region
+    assert region.gates.stats["hits"] >= 3, region.reason
+    weight = torch.randn(128, 64)
+    for module in (layer, eager):
+        module.up.weight.data = weight.clone()
+    close(layer(*args), eager(*args))
+    for module in (layer, eager):
+        module.half()
+    halves = [arg.half() for arg in args]
+    for _ in range(3):
+        close(layer(*halves), eager(*halves), 2e-2)
+
+
+def test_region_in_a_capture():
+    """Calls by gates are captured: they allocate by torch's allocator alone, and wait for nothing."""
+    layers = [jitc.compile(Layer()) for _ in range(3)]
+    x, residual = torch.randn(4, 64), torch.randn(4, 64)
+
+    def run():
+        y, r = x, residual
+        for layer in layers:
+            y, r = layer(y, r)
+        return y, r
+
+    for _ in range(4):
+        run()
+    gates = layers[0].forward.jitc_region.gates
+    hits = gates.stats["hits"]
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        got = run()
+    assert gates.stats["hits"] == hits + 3
+    for _ in range(3):
+        x.copy_(torch.randn(4, 64))
+        graph.replay()
+        close(got, run())
+
+
+def test_weights_are_bound_on_the_gpu():
+    model = mlp()
+    compiled = Compiled(model)
+    x = torch.randn(8, 256)
+    for _ in range(3):
+        compiled(x)
+    bound = sum(program.stats["bound"] for program in compiled.programs)
+    for _ in range(10):
+        compiled(x)
+    assert bound and bound == sum(program.stats["bound"] for program in compiled.programs)
+    model[0].weight.data = torch.randn_like(model[0].weight)
+    close([compiled(x)], [model(x)])
+    model.cpu()
+    model.cuda()
+    close([compiled(x)], [model(x)])
+
+
+def replays(compiled):
+    return sum(result.run.replays for result in compiled.results)
+
+
+def test_cuda_graphs_are_replayed():
+    model = mlp()
+    compiled = Compiled(model, cuda_graphs=True)
+    kept = []
+    for i in range(12):
+        x = torch.randn((8, 33)[i % 2], 256)
+        kept.append((compiled(x), model(x)))
+    assert replays(compiled) >= 6
+    for got, want in kept:  # a result that was kept is not the next call's
+        close([got], [want])
+    model[0].weight.mul_(2)
+    x = torch.randn(8, 256)
+    close([compiled(x)], [model(x)])
+    model[0].weight.data = torch.randn_like(model[0].weight)
+    for _ in range(3):
+        close([compiled(x)], [model(x)])
+
+
+def test_cuda_graphs_write_where_the_argument_lies():
+    def f(cache, x):
+        cache.add_(x)
+        return cache[:2], (x * 2).view(-1), x + cache
+
+    compiled = Compiled(f, cuda_graphs=True)
+    ours, theirs = (torch.zeros(4, 8) for _ in range(2))
+    for i in range(8):
+        x = torch.randn(4, 8)
+        if i == 4:
+            ours, theirs = ours.clone(), theirs.clone()
+        got, want = compiled(ours, x), f(theirs, x)
+        close(got, want)
+        torch.testing.assert_close(ours, theirs)
+        assert got[0].untyped_storage().data_ptr() == ours.untyped_storage().data_ptr()
+    assert replays(compiled) >= 4
+
+
+def test_cuda_graphs_with_fallbacks():
+    def f(q, k, v):
+        return torch.nn.functional.scaled_dot_product_attention(q * 2, k + 1, v, is_causal=True).cumsum(-1) - 1
+
+    compiled = Compiled(f, cuda_graphs=True)
+    for _ in range(6):
+        args = [torch.randn(2, 4, 16, 32) for _ in range(3)]
+        close([compiled(*args)], [f(*args)])
+    assert replays(compiled) >= 3
+
+
+def test_cuda_graphs_of_what_cannot_be_captured():
+    def f(x):
+        return x[torch.nonzero(x * 2 > 0).flatten()] + 1
+
+    compiled = Compiled(f, cuda_graphs=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            x = torch.randn(16)
+            close([compiled(x)], [f(x)])
+    model = mlp()
+    compiled = Compiled(model)
+    x = torch.randn(8, 256)
+    close([compiled(x)], [model(x)])
