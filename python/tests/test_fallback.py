@@ -264,11 +264,31 @@ def test_explain():
     assert all(fallback.reason and fallback.where.startswith("test_fallback.py:") for fallback in told.fallbacks)
     assert told.graphs[0].kernels > 0
     assert "x.cumsum" in str(told)
+    assert all(fallback.us > 0 for fallback in told.fallbacks) and 0 < told.graphs[0].share < 1
+    assert set(told.costs()) == {"torch.sort", "x.cumsum"} and sum(told.costs().values()) < told.graphs[0].us
+
+
+def test_explain_finds_what_is_expensive():
+    def f(x):
+        return torch.linalg.svd(x + 1).S + (x * 2).cumsum(0)[0]
+
+    told = jitc.explain(f, torch.randn(200, 200))
+    assert next(iter(told.costs())).endswith("linalg_svd") and told.graphs[0].share > 0.5
+
+
+def test_explain_writes_arguments_once():
+    def f(x):
+        return x.add_(1).cumsum(0) * 2
+
+    x = torch.zeros(3)
+    told = jitc.explain(f, x)
+    assert torch.equal(x, torch.ones(3)) and told.fallbacks[0].us > 0
 
 
 def test_explain_of_what_is_supported():
     told = jitc.explain(nn.Linear(4, 4), torch.randn(2, 4))
     assert told.graphs and not told.fallbacks and told.graphs[0].pieces == 1
+    assert told.graphs[0].us > 0 and told.graphs[0].share == 0
 
 
 def test_explain_of_training():
