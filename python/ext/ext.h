@@ -61,6 +61,10 @@ PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *mod
             return jx_status;                \
     } while (0)
 
-extern PyType_Spec jx_context_spec, jx_program_spec, jx_region_spec;
+/* ahead.c: functions of the module. */
+PyObject *jx_archive_refusals(PyObject *module, PyObject *args, PyObject *kwargs);
+PyObject *jx_archive_compile(PyObject *module, PyObject *args, PyObject *kwargs);
+
+extern PyType_Spec jx_context_spec, jx_program_spec, jx_region_spec, jx_loaded_spec;
 
 #endif

@@ -57,6 +57,11 @@ static PyMethodDef functions[] = {
       "adopt(tensor_type, parameter_type, describe, empty, stream, bump, samples, exchange=True) -> bool\n\n"
       "Takes the framework's side.  Answers whether tensors cross by the DLPack exchange table." },
     { "has_abi", has_abi, METH_NOARGS, "has_abi() -> bool\n\nWhether tensors are looked at by torch's C functions." },
+    { "archive_refusals", (PyCFunction)(void (*)(void))jx_archive_refusals, METH_VARARGS | METH_KEYWORDS,
+      "archive_refusals(context, path, archs, ranges, *, strict=False) -> list\n\n"
+      "All in an archive of torch.export that cannot be compiled for the first of ARCHS: tuples of operator, node, line and reason." },
+    { "archive_compile", (PyCFunction)(void (*)(void))jx_archive_compile, METH_VARARGS | METH_KEYWORDS,
+      "archive_compile(context, path, archs, ranges, *, strict=False) -> bytes\n\nA bundle of an archive of torch.export, for each of ARCHS." },
     { "version", version, METH_NOARGS, "version() -> str\n\nThe version of libjitc." },
     { 0 },
 };
@@ -68,12 +73,17 @@ static int add_type(PyObject *module, PyType_Spec *spec, PyTypeObject **out) {
 
 static int module_exec(PyObject *module) {
     jx_state *state = state_of(module);
+    PyTypeObject *loaded_type = NULL;
     state->error = PyErr_NewExceptionWithDoc("jitc.Error",
                                              "What libjitc says of a failure.  `status` is jitc_status's number; `line` and `node` say "
                                              "where in the text, 0 and \"\" where that is not known.",
                                              PyExc_RuntimeError, NULL);
     state->is_neg = PyUnicode_InternFromString("is_neg");
     if (!state->error || !state->is_neg || PyModule_AddObjectRef(module, "Error", state->error))
+        return -1;
+    const int loaded = add_type(module, &jx_loaded_spec, &loaded_type); /* nobody here makes one */
+    Py_XDECREF(loaded_type);
+    if (loaded)
         return -1;
     return add_type(module, &jx_context_spec, &state->context_type) || add_type(module, &jx_program_spec, &state->program_type) ||
                    add_type(module, &jx_region_spec, &state->region_type)
