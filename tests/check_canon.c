@@ -970,7 +970,7 @@ static const jc_eval_out *computed(jc_arena *arena, const char *name, const jc_f
     }
     jc_eval_out *out = JC_NEWN(arena, jc_eval_out, f->noutputs);
     char why[1600];
-    ck_assert_msg(jc_eval(f, NULL, 0, in, NULL, arena, out, &err) == JITC_OK, "%s: %s", name,
+    ck_assert_msg(jc_eval(f, 0, NULL, 0, in, NULL, arena, out, &err) == JITC_OK, "%s: %s", name,
                   jc_error_text(&err, why, sizeof why));
     return out;
 }

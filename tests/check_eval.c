@@ -95,7 +95,7 @@ static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n) {
 static jitc_status eval_status(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out, jc_error *err) {
     func->outputs = jc_arena_memdup(arena, outputs, n * sizeof *outputs);
     func->noutputs = n;
-    return jc_eval(func, NULL, 0, inputs, host, arena, out, err);
+    return jc_eval(func, 0, NULL, 0, inputs, host, arena, out, err);
 }
 
 static void eval(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out) {
@@ -202,8 +202,10 @@ static const struct { const char *name; jc_dtype from, to; int n; double x[UP_TO
     { "f16 to bf16 rounds", JC_F16, JC_BF16, 1, { 1.0009765625 }, { 1 } },
     { "bf16 to f16 overflows", JC_BF16, JC_F16, 1, { 131072 }, { INFINITY } },
     { "f32 to e4m3", JC_F32, JC_F8E4M3FN, 3, { 17, 448, 500 }, { 16, 448, NAN } },
-    { "to integers, towards zero", JC_F32, JC_I32, 4, { 1.9, -1.9, NAN, 3e9 }, { 1, -1, 0, -1294967296 } },
-    { "to i64 saturates", JC_F32, JC_I64, 2, { 0x1p70, -0x1p70 }, { 0x1p63, -0x1p63 } },
+    { "to integers, towards zero", JC_F32, JC_I32, 4, { 1.9, -1.9, NAN, 3e9 }, { 1, -1, INT32_MIN, INT32_MIN } },
+    { "to i64, too large", JC_F32, JC_I64, 3, { 0x1p70, -0x1p70, NAN }, { -0x1p63, -0x1p63, -0x1p63 } },
+    { "to i16 by way of i32", JC_F32, JC_I16, 3, { 70000, 3e9, NAN }, { 4464, 0, 0 } },
+    { "to u8 by way of i64", JC_F32, JC_U8, 3, { 70000, 3e9, NAN }, { 112, 0, 0 } },
     { "to u8 wraps", JC_F32, JC_U8, 2, { 257, -1 }, { 1, 255 } },
     { "to bool", JC_F32, JC_B8, 4, { 0, -0.0, 0.25, NAN }, { 0, 0, 1, 1 } },
     { "i32 to i8 wraps", JC_I32, JC_I8, 2, { 200, -129 }, { -56, 127 } },
@@ -762,7 +764,7 @@ START_TEST(calls) {
     jc_error err = JC_ERROR_INIT;
     ck_assert_msg(jc_solve(root, inputs, 8, syms, &err) == JITC_OK, "%s", err.message);
     ck_assert_int_eq(syms[0], 3);
-    ck_assert_msg(jc_eval(root, syms, 1, inputs, NULL, arena, out, &err) == JITC_OK, "%s", err.message);
+    ck_assert_msg(jc_eval(root, 0, syms, 1, inputs, NULL, arena, out, &err) == JITC_OK, "%s", err.message);
     same("written by way of the piece", &out[0], (double[]){ 8, 8, 8 }, 3);
     ck_assert(out[1].kind == JC_SYMINT && out[1].integer == 3);
     same("the input", &out[2], (double[]){ 0, 1, 2 }, 3);

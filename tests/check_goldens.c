@@ -137,7 +137,7 @@ static jc_eval_out *run(const jc_func *f, const jitc_value *in) {
     jc_eval_out *out = JC_NEWN(arena, jc_eval_out, f->noutputs);
     jc_eval_host call = { .call = tiny_host_call, .user = &host };
     ck_assert_msg(jc_solve(f, in, 8, syms, &err) == JITC_OK, "solving: %s", err.message);
-    ck_assert_msg(jc_eval(f, syms, nsyms, in, &call, arena, out, &err) == JITC_OK, "line %d: %s", err.line, err.message);
+    ck_assert_msg(jc_eval(f, 0, syms, nsyms, in, &call, arena, out, &err) == JITC_OK, "line %d: %s", err.line, err.message);
     return out;
 }
 

@@ -68,9 +68,11 @@ golden_out *golden_run_piece(golden_host *h, const golden_model *m, uint32_t pie
 /* The reference on the same inputs (in host memory), as the text was read; custom operators are the context's. */
 jc_eval_out *golden_reference(golden_host *h, const char *path, const jitc_value *values);
 /* The same for a function at hand; WHAT is for messages. */
-jc_eval_out *golden_evaluate(golden_host *h, const char *what, const jc_func *f, const jitc_value *values);
+jc_eval_out *golden_evaluate(golden_host *h, const char *what, const jc_func *f, unsigned how, const jitc_value *values);
 /* A floating result of the reference as a tensor of f64. */
 jc_st_tensor golden_exact(const jc_eval_out *o);
+/* Of each element the one of both results that GOT, of a floating dtype, is nearer to. */
+jc_st_tensor golden_nearer(golden_host *h, const jc_st_tensor *got, const jc_eval_out *exact, const jc_eval_out *eager);
 
 /* ||a - b|| / ||b||; 0 where both are zero; NaN anywhere gives NaN.  The shapes must be equal. */
 double golden_distance(const char *what, const jc_st_tensor *a, const jc_st_tensor *b);

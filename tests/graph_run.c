@@ -263,7 +263,7 @@ static void trial_refill(trial *t) {
 static jitc_status trial_reference(trial *t, jc_error *err) {
     jc_eval_host host = { .call = call_op, .user = t->ctx };
     t->want = JC_NEWN(t->plain->arena, jc_eval_out, t->root->noutputs);
-    return jc_eval(t->root, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
+    return jc_eval(t->root, 0, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
 }
 
 static jitc_status trial_run(trial *t) {

@@ -30,7 +30,7 @@ static const jitc_layer_name *name_of(void *user, const char *text) {
 jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err) {
     jc_eval_host host = { .call = call_host, .user = r, .name = name_of };
     *out = JC_NEWN(r->arena, jc_eval_out, r->f->noutputs);
-    return jc_eval(r->f, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
+    return jc_eval(r->f, 0, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
 }
 
 /* --- the comparison --- */

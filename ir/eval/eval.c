@@ -44,11 +44,44 @@ static jitc_status check_guards(jc_ev *ev) {
     return JITC_OK;
 }
 
-static jitc_status run_nodes(jc_ev *ev) {
+/* Eager: N's results as their dtypes hold them.  What only moves elements has nothing to round. */
+static void round_results(jc_ev *ev, const jc_node *n) {
+    const bool computes = jc_ops[n->op].traits & (JC_POINTWISE | JC_REDUCTION) || n->op == JC_OP_linear || n->op == JC_OP_matmul ||
+                          n->op == JC_OP_full || n->op == JC_OP_arange || n->op == JC_OP_pad;
+    for (uint32_t i = 0; computes && i < n->nresults; i++) {
+        const jc_ev_tensor *t = &ev->slots[n->results[i]->id].t;
+        if (!jc_is_float(t->dtype) || t->dtype == JC_F64)
+            continue;
+        double *f = jc_ev_floats_out(ev, t);
+        for (int64_t k = 0; k < t->st->bytes / jc_dtypes[t->dtype].size; k++)
+            f[k] = jc_ev_rounded(t->dtype, f[k]);
+    }
+}
+
+/* F as it is run: eager in the parts of composite operators.  The copy lies with the graph. */
+static jitc_status choose(jc_ev *ev, const jc_func *f) {
+    jc_func *parts = NULL;
+    jc_guard guard;
+    ev->f = f;
     JC_TRY(check_guards(ev));
+    if (!(ev->how & JC_EVAL_EAGER))
+        return JITC_OK;
+    volatile jitc_status status = JITC_E_NOMEM;
+    if (JC_GUARD(f->graph->arena, &guard))
+        jc_fail(ev->err, JITC_E_NOMEM, "There is no memory for a function's composite operators.");
+    else
+        status = jc_decompose(f, NULL, NULL, &parts, ev->err);
+    jc_guard_end(f->graph->arena, &guard);
+    ev->f = parts;
+    return status;
+}
+
+static jitc_status run_nodes(jc_ev *ev) {
     for (size_t k = 0; k < ev->f->nodes.n; k++) {
         const jc_node *n = ev->f->nodes.at[k];
         JC_TRY(operators[n->op](ev, n));
+        if (ev->how & JC_EVAL_EAGER)
+            round_results(ev, n);
         for (uint32_t i = 0; i < n->nresults; i++)
             JC_TRY(check_result(ev, n, n->results[i]));
     }
@@ -108,7 +141,7 @@ jitc_status jc_ev_call(jc_ev *ev, const jc_node *n) {
     const jc_func *f = n->callee;
     uint32_t next = 0, nsyms = jc_sym_count(f->graph->exprs);
     int64_t *syms = JC_NEWN(ev->arena, int64_t, nsyms);
-    jc_ev callee = { .arena = ev->arena, .host = ev->host, .err = ev->err, .f = f, .syms = syms, .nsyms = nsyms,
+    jc_ev callee = { .arena = ev->arena, .host = ev->host, .err = ev->err, .f = f, .how = ev->how, .syms = syms, .nsyms = nsyms,
                      .slots = JC_NEWN(ev->arena, jc_ev_slot, f->nvalues), .depth = ev->depth + 1 };
     if (n->nargs != f->nparams || callee.depth > MAX_DEPTH)
         return jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' takes %u arguments and is given %u, or it calls itself.", f->name,
@@ -119,8 +152,15 @@ jitc_status jc_ev_call(jc_ev *ev, const jc_node *n) {
     bool same = f->graph == ev->f->graph;
     bound_args args = { f, callee.slots };
     JC_TRY(jc_solve_facts(f, slot_fact, &args, same ? ev->syms : NULL, same ? ev->nsyms : 0, 0, syms, ev->err));
+    JC_TRY(choose(&callee, f));
+    if (callee.f != f) { /* its values have other numbers */
+        jc_ev_slot *given = callee.slots;
+        callee.slots = JC_NEWN(ev->arena, jc_ev_slot, callee.f->nvalues);
+        for (uint32_t k = 0; k < f->nparams; k++)
+            callee.slots[callee.f->params[k]->id] = given[f->params[k]->id];
+    }
     JC_TRY(run_nodes(&callee));
-    JC_TRY(take_outputs(&callee, ev, n, f->outputs, f->noutputs, &next));
+    JC_TRY(take_outputs(&callee, ev, n, callee.f->outputs, f->noutputs, &next));
     return next == n->nresults ? JITC_OK
                                : jc_ev_fail(ev, n, JITC_E_INPUT, "'%s' returns %u values, and %u are taken from it.",
                                             f->name, next, n->nresults);
@@ -258,13 +298,14 @@ static jitc_status give_output(jc_ev *ev, const jc_arg *a, jc_eval_out *out) {
     return JITC_OK;
 }
 
-jitc_status jc_eval(const jc_func *f, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+jitc_status jc_eval(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                     const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_error *err) {
-    jc_ev ev = { .arena = arena, .host = host, .err = err, .f = f, .syms = syms, .nsyms = nsyms,
-                 .slots = JC_NEWN(arena, jc_ev_slot, f->nvalues) };
+    jc_ev ev = { .arena = arena, .host = host, .err = err, .how = how, .syms = syms, .nsyms = nsyms };
+    JC_TRY(choose(&ev, f));
+    ev.slots = JC_NEWN(arena, jc_ev_slot, ev.f->nvalues);
     JC_TRY(take_inputs(&ev, in));
     JC_TRY(run_nodes(&ev));
     for (uint32_t k = 0; k < f->noutputs; k++)
-        JC_TRY(give_output(&ev, &f->outputs[k], &out[k]));
+        JC_TRY(give_output(&ev, &ev.f->outputs[k], &out[k]));
     return JITC_OK;
 }

@@ -2,8 +2,11 @@
  * ir/eval/eval.h - the reference: slow, plain, in double precision, and sharing no code with the generator.
  *
  * Floating tensors hold doubles, all others 64-bit integers, in real strided storage, so views and writes behave as in
- * PyTorch.  Values are rounded to their dtype only at explicit casts (`cast` to a narrower float) and at what
- * enters and leaves a custom operator, which is called with the graph's own dtypes.  Integers wrap at their width.
+ * PyTorch.  It judges in two ways.  The exact one rounds values to their dtype only at explicit casts (`cast` to a narrower float) and
+ * at what enters and leaves a custom operator, which is called with the graph's own dtypes: what the graph means.  The eager one
+ * rounds after every operator, composite ones in their parts, and overflows there, as PyTorch does without a compiler: what strict code
+ * gives, but for the order of sums and the last place of functions.  What a graph gives is right near either.  Integers wrap at
+ * their width in both.
  * Inputs come as raw tensors of the graph's dtypes and are converted exactly.
  */
 #ifndef JC_EVAL_H
@@ -34,13 +37,19 @@ typedef struct jc_eval_out {
     int64_t *i;          /* row-major elements of an integer or bool tensor, else NULL */
 } jc_eval_out;
 
+/* Ways to run: any of them, or 0 for the exact one. */
+enum {
+    JC_EVAL_EAGER = 1, /* rounds after every operator */
+    JC_EVAL_GPU = 2,   /* what processors do differently goes as on CUDA: floats that no integer of the dtype holds (jc_ev_trunc) */
+};
+
 /*
- * Runs F, which may call pieces.  SYMS holds one value per symbol of the graph's table (see ir/solve.h).  IN has one value
+ * Runs F, which may call pieces, in way HOW.  SYMS holds one value per symbol of the graph's table (see ir/solve.h).  IN has one value
  * per parameter: JITC_TENSOR in host memory (shape as the annotation says under SYMS, any strides), JITC_NAME,
  * JITC_INT (symints and lifted integers), ...  OUT has one entry per output.  All results live in ARENA.  Tensors in IN are
  * never written: a graph that writes its inputs writes to copies.
  */
-jitc_status jc_eval(const jc_func *f, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+jitc_status jc_eval(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                     const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_error *err);
 
 /* Rounding and conversion, by plain bit arithmetic: to the nearest even value of the dtype; f8e4m3fn saturates to NaN

@@ -153,8 +153,8 @@ static double f_add(double a, double b) { return a + b; }
 static double f_sub(double a, double b) { return a - b; }
 static double f_mul(double a, double b) { return a * b; }
 static double f_div(double a, double b) { return a / b; }
-static double f_minimum(double a, double b) { return a != a || b != b ? a + b : a < b ? a : b; }
-static double f_maximum(double a, double b) { return a != a || b != b ? a + b : a > b ? a : b; }
+static double f_minimum(double a, double b) { return a != a || b != b ? a + b : b < a ? b : a; } /* of zeros the first */
+static double f_maximum(double a, double b) { return a != a || b != b ? a + b : b > a ? b : a; }
 
 /* The sign of the divisor, as in Python. */
 static double f_remainder(double a, double b) {

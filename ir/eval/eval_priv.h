@@ -44,6 +44,7 @@ typedef struct jc_ev {
     const jc_eval_host *host;
     jc_error *err;
     const jc_func *f;
+    unsigned how;      /* JC_EVAL_... */
     const int64_t *syms;
     uint32_t nsyms;
     jc_ev_slot *slots; /* by value id */
@@ -59,6 +60,7 @@ typedef struct jc_ev_operand {
     int64_t own_i;
     uint8_t dtype;
     bool number;
+    bool in_f32;      /* eager: an integer becomes an f32 before it is computed with */
 } jc_ev_operand;
 
 #define JC_EV_MAX_OPERANDS 4
@@ -73,7 +75,9 @@ typedef struct jc_ev_iter {
 } jc_ev_iter;
 
 static inline bool jc_is_float(uint8_t dtype) { return jc_dtypes[dtype].cls == 'f'; }
-static inline double jc_ev_f(const jc_ev_operand *o, int64_t at) { return o->f ? o->f[at] : (double)o->i[at]; }
+static inline double jc_ev_f(const jc_ev_operand *o, int64_t at) {
+    return o->f ? o->f[at] : o->in_f32 ? (double)(float)o->i[at] : (double)o->i[at];
+}
 
 /* --- ir/eval/eval_tensor.c --- */
 jc_ev_storage *jc_ev_storage_new(jc_ev *ev, int64_t bytes);
@@ -122,8 +126,13 @@ jc_ev_tensor *jc_ev_result(jc_ev *ev, const jc_node *n, uint32_t i);
 int64_t jc_ev_wrap(uint8_t dtype, int64_t x);
 /* Rounds X, a value of dtype FROM, as `cast` to TO does: not at all where TO holds all of FROM's values. */
 double jc_ev_cast(uint8_t from, uint8_t to, double x);
-/* A floating value as an integer of dtype TO. */
-int64_t jc_ev_trunc(uint8_t to, double x);
+/* A floating value as an integer of dtype TO, towards zero.  What 32 bits (u8, i64: 64) do not hold is their least value, as x86 has
+   it, or with GPU the nearest, NaN 0; then it wraps at the width. */
+int64_t jc_ev_trunc(uint8_t to, double x, bool gpu);
+/* X as eager PyTorch would keep it: by way of f32. */
+double jc_ev_rounded(uint8_t dtype, double x);
+/* Eager: does N compute in f32, whatever narrower floats its operands are? */
+bool jc_ev_in_f32(const jc_ev *ev, const jc_node *n);
 
 /* --- the operators: what ops.def names --- */
 typedef jitc_status jc_ev_op(jc_ev *ev, const jc_node *n);

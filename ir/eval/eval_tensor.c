@@ -178,7 +178,7 @@ void jc_ev_copy(jc_ev *ev, const jc_ev_tensor *from, const jc_ev_tensor *to) {
         if (to_float)
             ((double *)out)[it.at[1]] = jc_ev_cast(from->dtype, to->dtype, from_float ? f : (double)i);
         else
-            ((int64_t *)out)[it.at[1]] = from_float ? jc_ev_trunc(to->dtype, f) : jc_ev_wrap(to->dtype, i);
+            ((int64_t *)out)[it.at[1]] = from_float ? jc_ev_trunc(to->dtype, f, ev->how & JC_EVAL_GPU) : jc_ev_wrap(to->dtype, i);
     }
 }
 
@@ -243,6 +243,13 @@ jitc_status jc_ev_expr(jc_ev *ev, const jc_node *n, const jc_expr *e, int64_t *o
         return JITC_OK;
     return jc_ev_fail(ev, n, JITC_E_INPUT, "The expression %s has no value for these inputs: it divides by zero or "
                       "leaves 64 bits.", jc_ex_text(ev->f->graph->exprs, e, ev->arena));
+}
+
+bool jc_ev_in_f32(const jc_ev *ev, const jc_node *n) {
+    bool wide = !(ev->how & JC_EVAL_EAGER) || n->results[0]->type.dtype == JC_F64;
+    for (uint32_t k = 0; k < n->nargs; k++)
+        wide |= n->args[k].kind == JC_ARG_VALUE && n->args[k].value->type.kind == JC_TENSOR && n->args[k].value->type.dtype == JC_F64;
+    return !wide;
 }
 
 static jc_ev_slot *slot_of(jc_ev *ev, const jc_arg *a) {
@@ -314,6 +321,7 @@ jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint
                               jc_ev_operand *out) {
     memset(out, 0, sizeof *out);
     jc_ev_slot *s = slot_of(ev, a);
+    out->in_f32 = jc_ev_in_f32(ev, n);
     if (s && s->v.tag == JITC_TENSOR) {
         jc_ev_tensor t = s->t;
         if (!same_values(t.dtype, dtype)) {
@@ -334,6 +342,7 @@ jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint
     }
     bool floating;
     JC_TRY(jc_ev_number_arg(ev, n, a, &out->own_f, &out->own_i, &floating));
+    out->own_f = out->in_f32 ? jc_ev_rounded(JC_F32, out->own_f) : out->own_f;
     out->number = true;
     out->dtype = floating ? JC_F64 : JC_I64;
     if (floating)

@@ -111,7 +111,7 @@ static bool evaluate(fz_run *r, jitc_context *ctx, int which) {
     }
     const jc_eval_host host = { .call = call_op, .user = ctx, .name = name_of };
     r->want[which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
-    if (jc_eval(r->root, r->syms[which], nsyms, in, &host, r->arena, r->want[which], &err) != JITC_OK)
+    if (jc_eval(r->root, 0, r->syms[which], nsyms, in, &host, r->arena, r->want[which], &err) != JITC_OK)
         return fz_fail(r, FZ_UNREADABLE, "reference: %s", err.message);
     return shapes_agree(r, which);
 }
