@@ -93,8 +93,7 @@ static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, 
     bool is_int = ct == JC_CT_I64;
     switch (op) {
     case JC_T_RED_SUM:
-        return is_int ? LLVMBuildAdd(e->b, a, b, "")
-                      : jc_fast(LLVMBuildFAdd(e->b, a, b, ""), LLVMFastMathAllowContract); /* squares: one fma */
+        return is_int ? LLVMBuildAdd(e->b, a, b, "") : LLVMBuildFAdd(e->b, a, b, "");
     case JC_T_RED_MAX:
         return is_int ? jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b) : jc_math_max(e, a, b);
     default:
@@ -121,6 +120,14 @@ static LLVMValueRef neutral_of(row *r, uint32_t i, unsigned w) {
 
 static LLVMValueRef combine_of(row *r, uint32_t i, LLVMValueRef a, LLVMValueRef b) {
     return combine(r->e, r->k->tape[i].op, r->k->tape[i].ct, a, b);
+}
+
+/* SO_FAR and the points of ENV. */
+static LLVMValueRef take_in(row *r, uint32_t i, jc_env *env, LLVMValueRef so_far) {
+    const jc_instr *in = &r->k->tape[i];
+    if (in->op == JC_T_RED_SUM && in->ct != JC_CT_I64)
+        return jc_env_add_to(env, in->a, so_far);
+    return combine_of(r, i, so_far, jc_env_value(env, in->a, true));
 }
 
 static LLVMValueRef across_vector(row *r, uint32_t i, LLVMValueRef v) {
@@ -248,10 +255,10 @@ static void register_pass(row *r, unsigned p) {
         for (uint32_t i = 0; i < r->k->ninstrs; i++) {
             if (!is_reduced_in(r, i, p))
                 continue;
-            LLVMValueRef x = jc_env_value(&r->chunk[s], r->k->tape[i].a, true);
+            LLVMValueRef before = v[i];
+            v[i] = before ? take_in(r, i, &r->chunk[s], before) : jc_env_value(&r->chunk[s], r->k->tape[i].a, true);
             if (r->valid[s])
-                x = jc_select(e, r->valid[s], x, neutral_of(r, i, r->w));
-            v[i] = v[i] ? combine_of(r, i, v[i], x) : x;
+                v[i] = jc_select(e, r->valid[s], v[i], before ? before : neutral_of(r, i, r->w));
         }
     }
     finish_reductions(r, p, v);
@@ -280,9 +287,9 @@ static void accumulate(row *r, unsigned p, jc_env *env, LLVMValueRef *slots, uns
     for (uint32_t i = 0; i < r->k->ninstrs; i++) {
         if (!is_reduced_in(r, i, p))
             continue;
-        LLVMValueRef slot = slots[i * stride], x = jc_env_value(env, r->k->tape[i].a, true);
+        LLVMValueRef slot = slots[i * stride];
         LLVMValueRef old = LLVMBuildLoad2(r->e->b, acc_type(r, i, env->tape->w), slot, "");
-        LLVMBuildStore(r->e->b, combine_of(r, i, old, x), slot);
+        LLVMBuildStore(r->e->b, take_in(r, i, env, old), slot);
     }
 }
 

@@ -4,8 +4,8 @@
  * What a kernel must fulfil is in kernel_verify.c, its text in kernel_print.c.
  *
  * The bytes:
- *   "JCK1"
- *   family, rank                     a byte each
+ *   "JCK2"
+ *   family, rank, exact              a byte each
  *   nsyms, then per symbol           kind (byte), index, lo, hi, divisor
  *   extents                          rank expressions
  *   nargs, then per argument         kind, dtype, flags (1 written, 2 weight, 4 loose) (bytes); an I64's symbol
@@ -19,7 +19,7 @@
 
 #include <string.h>
 
-static const uint8_t magic[4] = { 'J', 'C', 'K', '1' };
+static const uint8_t magic[4] = { 'J', 'C', 'K', '2' };
 
 const jc_family_info jc_families[JC_FAMILY_COUNT] = {
 #define INFO(id, name, product) { #name, product },
@@ -177,6 +177,7 @@ void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     jc_put_u8(out, k->family);
     jc_put_u8(out, k->rank);
+    jc_put_u8(out, k->exact);
     jc_put_var(out, k->nsyms);
     for (uint32_t s = 0; s < k->nsyms; s++)
         put_sym(k, s, out);
@@ -291,6 +292,7 @@ static void get_operand(jc_reader *r, jc_kernel *k, jc_operand *o) {
 static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->family = get_byte_below(r, JC_FAMILY_COUNT);
     k->rank = get_byte_below(r, JC_KERNEL_MAX_RANK + 1);
+    k->exact = get_byte_below(r, 2);
     get_syms(r, k, arena);
     for (unsigned d = 0; d < k->rank; d++)
         k->extent[d] = jc_ex_decode(k->ex, r, k->nsyms);

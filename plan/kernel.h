@@ -101,6 +101,7 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(ADD, 2, "")                                                                                 \
     X(SUB, 2, "")                                                                                 \
     X(MUL, 2, "")                                                                                 \
+    X(PRODUCT, 2, "floats: a*b, which ADD, SUB (of b too) and RED_SUM take unrounded; to all others MUL") \
     X(DIV, 2, "floats: a/b; I64: towards minus infinity, 0 where b is 0")                         \
     X(REM, 2, "a - floor(a/b)*b, 0 where integers are divided by 0")                              \
     X(POW, 2, "floats")                                                                           \
@@ -116,7 +117,8 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(LT, 2, "B1")                                                                                \
     X(LE, 2, "B1")                                                                                \
     X(SELECT, 3, "a (B1) ? b : c; type of b")                                                     \
-    X(CONVERT, 1, "a to ct: floats to I64 towards zero; to B1: a != 0; B1 to numbers: 0 or 1")   \
+    X(CONVERT, 1, "a to ct: floats to I64 towards zero (none fits: the host has the least I64, others the nearest, of NaN 0); to B1: a != 0; B1 to numbers: 0 or 1") \
+    X(WHOLE, 1, "a float to I64 as CONVERT does, but by way of 32 bits, which it has to fit")     \
     X(ROUND, 1, "a float rounded to `dtype` and back; an integer wrapped to `dtype`")             \
     X(RED_SUM, 1, "ROW: over the columns; the same in every column")                              \
     X(RED_MAX, 1, "")                                                                             \
@@ -181,6 +183,7 @@ jc_ct jc_compute_type(jc_dtype dtype);
 typedef struct jc_kernel {
     uint8_t family;
     uint8_t rank;
+    bool exact;       /* strict mode: no quotient, root or function is an approximation that is quicker */
     jc_exprs *ex;     /* symbols: see `syms` */
     jc_ksym *syms;    /* one per symbol of ex; the loop variables come first, symbol d is loop variable d */
     uint32_t nsyms;

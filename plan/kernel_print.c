@@ -125,7 +125,7 @@ void jc_kernel_print(const jc_kernel *k, jc_bytes *out) {
     }
     jc_put_text(out, "]");
     print_schedule(k, out);
-    jc_put_text(out, "\n");
+    jc_put_text(out, k->exact ? " exact\n" : "\n");
     print_args(k, out);
     if (jc_families[k->family].product) {
         print_operand(names, &k->a, "a", out);

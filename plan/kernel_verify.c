@@ -110,6 +110,7 @@ static const struct rule {
     [JC_T_ERF] = { FL, R_SAME },     [JC_T_FLOOR] = { FL, R_SAME },           [JC_T_CEIL] = { FL, R_SAME },
     [JC_T_NOT] = { I64 | B1, R_SAME },     [JC_T_ADD] = { FL | I64, R_SAME },
     [JC_T_SUB] = { FL | I64, R_SAME },     [JC_T_MUL] = { FL | I64, R_SAME },
+    [JC_T_PRODUCT] = { FL, R_SAME },
     [JC_T_DIV] = { FL | I64, R_SAME },     [JC_T_REM] = { FL | I64, R_SAME },
     [JC_T_POW] = { FL, R_SAME },           [JC_T_MINIMUM] = { FL | I64, R_SAME },
     [JC_T_MAXIMUM] = { FL | I64, R_SAME }, [JC_T_AND] = { I64 | B1, R_SAME },
@@ -118,6 +119,7 @@ static const struct rule {
     [JC_T_EQ] = { FL | I64 | B1, R_B1 },   [JC_T_NE] = { FL | I64 | B1, R_B1 },
     [JC_T_LT] = { FL | I64, R_B1 },        [JC_T_LE] = { FL | I64, R_B1 },
     [JC_T_SELECT] = { B1, R_OWN },         [JC_T_CONVERT] = { FL | I64 | B1, R_OWN },
+    [JC_T_WHOLE] = { FL, R_OWN },
     [JC_T_ROUND] = { FL | I64, R_SAME },   [JC_T_RED_SUM] = { FL | I64, R_SAME },
     [JC_T_RED_MAX] = { FL | I64, R_SAME }, [JC_T_RED_MIN] = { FL | I64, R_SAME },
 };
@@ -172,6 +174,9 @@ static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err) 
         break;
     case JC_T_CONVERT:
         good = in->ct <= JC_CT_B1;
+        break;
+    case JC_T_WHOLE:
+        good = in->ct == JC_CT_I64;
         break;
     default:
         break;

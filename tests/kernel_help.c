@@ -133,6 +133,10 @@ uint32_t kb_convert(kb *b, jc_ct to, uint32_t a) {
     return add_instr(b, (jc_instr){ .op = JC_T_CONVERT, .ct = (uint8_t)to, .a = a });
 }
 
+uint32_t kb_whole(kb *b, uint32_t a) {
+    return add_instr(b, (jc_instr){ .op = JC_T_WHOLE, .ct = JC_CT_I64, .a = a });
+}
+
 uint32_t kb_round(kb *b, jc_dtype dtype, uint32_t a) {
     return add_instr(b, (jc_instr){ .op = JC_T_ROUND, .ct = b->tape.at[a].ct, .dtype = (uint8_t)dtype, .a = a });
 }

@@ -50,6 +50,7 @@ uint32_t kb_f(kb *b, double f);
 uint32_t kb_i(kb *b, int64_t i);
 uint32_t kb_op(kb *b, jc_tape_op op, uint32_t a, uint32_t b2, uint32_t c); /* the result's type follows from a */
 uint32_t kb_convert(kb *b, jc_ct to, uint32_t a);
+uint32_t kb_whole(kb *b, uint32_t a);
 uint32_t kb_round(kb *b, jc_dtype dtype, uint32_t a);
 uint32_t kb_acc(kb *b, jc_ct ct);
 

@@ -1,6 +1,7 @@
 /*
  * ir/fx/fx_build_math.c - spellings that compute: pointwise, reductions, normalisations, products.
  */
+#include <math.h>
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
@@ -109,10 +110,19 @@ static jc_arg clamped(fx_call *c, jc_arg lo, jc_arg hi) {
     return fx_v(FX_OP(c->r, JC_OP_clamp, x, lo, hi));
 }
 
+/* clamp() heeds a NaN only where it has both bounds; clamp_min() and clamp_max() do. */
+static jc_arg lone_bound(jc_arg bound, double none) {
+    return bound.kind == JC_ARG_FLOAT && bound.f != bound.f ? number_of(none) : bound;
+}
+
 jc_arg fx_h_clamp(fx_call *c) {
     jc_arg lo = fx_given(c, 1) ? fx_operand(c, 1) : fx_nothing(), hi = fx_given(c, 2) ? fx_operand(c, 2) : fx_nothing();
     if (!fx_given(c, 1) && !fx_given(c, 2))
         fx_bad_arg(c, 1, "a bound, unless max is given");
+    if (!fx_given(c, 2))
+        lo = lone_bound(lo, -INFINITY);
+    else if (!fx_given(c, 1))
+        hi = lone_bound(hi, INFINITY);
     return clamped(c, lo, hi);
 }
 

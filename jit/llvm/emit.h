@@ -71,7 +71,6 @@ LLVMValueRef jc_call_intrinsic(jc_emit *e, const char *name, LLVMTypeRef *overlo
 LLVMValueRef jc_unary_intrinsic(jc_emit *e, const char *name, LLVMValueRef a); /* overloaded on a's type */
 LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* a*b + c */
 LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueRef b);
-LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags); /* sets flags where V can have them; returns V */
 LLVMValueRef jc_widen_int(jc_emit *e, LLVMValueRef v, LLVMTypeRef to, bool is_signed); /* or truncates */
 
 /* ---- names (emit_name.c): each gives V ---- */
@@ -172,6 +171,8 @@ void jc_tape_close(const jc_tape *t, bool *need);
 void jc_env_init(jc_env *env, jc_emit *e, jc_tape *t, jc_env *up);
 /* Value of instruction I, as a vector of W when it is wide; with WIDE always (if W > 1). */
 LLVMValueRef jc_env_value(jc_env *env, uint32_t i, bool wide);
+/* SUM + the value of I, of floats, with all its points; a PRODUCT is not rounded before. */
+LLVMValueRef jc_env_add_to(jc_env *env, uint32_t i, LLVMValueRef sum);
 /* Emits instruction I unless it has a value; its operands must have theirs. */
 void jc_emit_instr(jc_env *env, uint32_t i);
 /* Loads and what they need first, then the rest: all instructions I with take[I] (NULL: all). */
@@ -193,6 +194,8 @@ LLVMTypeRef jc_memory_type(jc_emit *e, jc_dtype dtype);
 LLVMValueRef jc_from_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
 LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
 LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v);
+/* V, floats, to I64 by way of BITS (32, 64). */
+LLVMValueRef jc_emit_whole(jc_emit *e, LLVMValueRef v, unsigned bits);
 LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef v);
 
 /* ---- moves (emit_move.c) ---- */

@@ -140,12 +140,6 @@ LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueR
     return LLVMBuildSelect(e->b, cond, a, b, "");
 }
 
-LLVMValueRef jc_fast(LLVMValueRef v, LLVMFastMathFlags flags) {
-    if (LLVMIsAInstruction(v) && LLVMCanValueUseFastMathFlags(v))
-        LLVMSetFastMathFlags(v, flags);
-    return v;
-}
-
 /* ---- control flow --------------------------------------------------------------------------------------------- */
 
 static LLVMBasicBlockRef block_of(jc_emit *e, const char *name, const char *part) {

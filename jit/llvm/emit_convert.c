@@ -188,9 +188,18 @@ LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     return jc_from_memory(e, dtype, jc_to_memory(e, dtype, v));
 }
 
-static LLVMValueRef to_i64(jc_emit *e, LLVMValueRef v) {
-    LLVMTypeRef overload[2] = { like(e->t.i64, v), LLVMTypeOf(v) };
-    return jc_call_intrinsic(e, "llvm.fptosi.sat", overload, 2, &v, 1);
+/* What does not fit is what PyTorch makes of it there: CUDA's instruction has the nearest, and 0 for NaN; x86's the least integer,
+   which LLVM has no word for. */
+LLVMValueRef jc_emit_whole(jc_emit *e, LLVMValueRef v, unsigned bits) {
+    LLVMTypeRef type = LLVMTypeOf(v), whole = like(bits == 32 ? e->t.i32 : e->t.i64, v), overload[2] = { whole, type };
+    if (!jc_on_host(e))
+        return jc_widen_int(e, jc_call_intrinsic(e, "llvm.fptosi.sat", overload, 2, &v, 1), e->t.i64, true);
+    const double beyond = bits == 32 ? 0x1p31 : 0x1p63;
+    LLVMValueRef magnitude = jc_unary_intrinsic(e, "llvm.fabs", v);
+    LLVMValueRef fits = LLVMBuildFCmp(e->b, LLVMRealOLT, magnitude, jc_real_of(type, beyond), "");
+    LLVMValueRef i = LLVMBuildFPToSI(e->b, jc_select(e, fits, v, LLVMConstNull(type)), whole, "");
+    i = jc_select(e, fits, i, jc_int_of(whole, bits == 32 ? INT32_MIN : INT64_MIN));
+    return jc_widen_int(e, i, e->t.i64, true);
 }
 
 LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef v) {
@@ -205,5 +214,5 @@ LLVMValueRef jc_emit_convert(jc_emit *e, uint8_t to, uint8_t from, LLVMValueRef 
         return to_float ? LLVMBuildUIToFP(e->b, v, want, "") : LLVMBuildZExt(e->b, v, want, "");
     if (from_float && to_float)
         return LLVMBuildFPCast(e->b, v, want, "");
-    return to_float ? LLVMBuildSIToFP(e->b, v, want, "") : to_i64(e, v);
+    return to_float ? LLVMBuildSIToFP(e->b, v, want, "") : jc_emit_whole(e, v, 64);
 }

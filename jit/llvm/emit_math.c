@@ -1,16 +1,16 @@
 /*
  * jit/llvm/emit_math.c - exp, log, sin ... of f32 and f64 as straight-line code, for scalars and vectors.
  *
- * One code for all dialects, written so that no element goes a way of its own: a vector of any width goes through it at once.  Errors are
+ * One code for all dialects, written so that hardly any element goes a way of its own: a vector of any width goes through it at once.  Errors are
  * about 2 ulp (pow of f64: about 1e-13).  Polynomials are interpolations at Chebyshev points, computed with 60 digits; the
  * error beside each is that of the polynomial alone.  Reductions:
  *   exp x   n = round(x/ln 2), e^r 2^n with r = x - n ln 2 in two parts; 2^n in two factors, so that subnormal results and
  *           overflow come out by themselves
  *   log x   x = m 2^n with m in [sqrt(1/2), sqrt 2), log m = 2 artanh s, s = (m-1)/(m+1)
- *   sin x   r = x - n pi/2, in f64 also for f32: good up to |x| = 2^51
+ *   sin x   r = x - n pi/2, in f64 also for f32: good up to |x| = 2^51; beyond, x times so many bits of 2/pi as it needs (Payne, Hanek)
  *   erf x   near 0 a polynomial; else 1 - e^(-x*x) erfcx(x), erfcx a polynomial in (x-2)/(x+2)
  *   pow     2^(y log2 x) in f64 also for f32
- * What is exact is the remainder, in f64 also for f32, by long division of the significands: the one loop here.
+ * What is exact is the remainder, in f64 also for f32, by long division of the significands, in a loop.
  */
 #include "jit/llvm/emit.h"
 
@@ -189,7 +189,7 @@ static LLVMValueRef extended(jc_emit *e, LLVMValueRef x) {
 LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     if (!m.wide && e->d->exp2)
-        return e->d->exp2(e, jc_fast(mul(&m, x, real(&m, M_LOG2E)), LLVMFastMathAllowContract));
+        return e->d->exp2(e, mul(&m, x, real(&m, M_LOG2E)));
     /* ln 2 in two parts, the first short enough that n times it is exact */
     double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
     LLVMValueRef n, k, r;
@@ -261,6 +261,123 @@ static LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVM
     return jc_call_intrinsic(m->e, "llvm.fma", &type, 1, args, 3);
 }
 
+/* 2/pi: 64 zeros, then its bits from 1/2 down. */
+static const uint64_t two_over_pi[] = {
+    0,
+    0xa2f9836e4e441529u, 0xfc2757d1f534ddc0u, 0xdb6295993c439041u, 0xfe5163abdebbc561u,
+    0xb7246e3a424dd2e0u, 0x06492eea09d1921cu, 0xfe1deb1cb129a73eu, 0xe88235f52ebb4484u,
+    0xe99c7026b45f7e41u, 0x3991d639835339f4u, 0x9c845f8bbdf9283bu, 0x1ff897ffde05980fu,
+    0xef2f118b5a0a6d1fu, 0x6d367ecf27cb09b7u, 0x4f463f669e5fea2du, 0x7527bac7ebe5f17bu,
+    0x3d0739f78a5292eau, 0x6bfb5fb11f8d5d08u, 0x56033046fc7b6babu, 0xf0cfbc209af4361du,
+};
+enum { PI_WORDS = sizeof two_over_pi / sizeof *two_over_pi };
+
+static LLVMValueRef pi_table(jc_emit *e) {
+    static const char name[] = "two_over_pi";
+    LLVMValueRef words[PI_WORDS], g = LLVMGetNamedGlobal(e->m, name);
+    if (g)
+        return g;
+    for (unsigned i = 0; i < PI_WORDS; i++)
+        words[i] = LLVMConstInt(e->t.i64, two_over_pi[i], false);
+    g = LLVMAddGlobalInAddressSpace(e->m, LLVMArrayType2(e->t.i64, PI_WORDS), name, e->d->global_space);
+    LLVMSetInitializer(g, LLVMConstArray2(e->t.i64, words, PI_WORDS));
+    LLVMSetGlobalConstant(g, true);
+    LLVMSetLinkage(g, LLVMPrivateLinkage);
+    return g;
+}
+
+/* Words I and I + 1 of the table, from bit SHIFT of the first on. */
+static LLVMValueRef pi_bits(jc_emit *e, LLVMValueRef i, unsigned more, LLVMValueRef shift) {
+    LLVMValueRef at = jc_gep(e, e->t.i64, pi_table(e), LLVMBuildAdd(e->b, i, jc_i64(e, more), ""));
+    LLVMTypeRef type = e->t.i64;
+    LLVMValueRef args[3] = { LLVMBuildLoad2(e->b, type, at, ""), LLVMBuildLoad2(e->b, type, jc_gep(e, type, at, jc_i64(e, 1)), ""), shift };
+    return jc_call_intrinsic(e, "llvm.fshl", &type, 1, args, 3);
+}
+
+/*
+ * For one finite X of f64, |X| >= 2^51: the nearest N, modulo 4, and R = X - N pi/2.  X is an integer of 53 bits times 2^E.  Of 2/pi times that,
+ * bits of 4 and more are of no interest, so 192 bits of 2/pi from 2^(1-E) down give the rest: 2 bits before the point, and 126 after it.
+ */
+static void reduce_far(jc_emit *e, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef *r) {
+    LLVMBuilderRef b = e->b;
+    fmt d = fmt_of(e, x);
+    LLVMTypeRef i128 = LLVMIntTypeInContext(e->c, 128);
+    LLVMValueRef bits = bits_of(&d, absolute(&d, x)), w[3];
+    LLVMValueRef m = LLVMBuildOr(b, LLVMBuildAnd(b, bits, whole(&d, ((int64_t)1 << 52) - 1), ""), whole(&d, (int64_t)1 << 52), "");
+    LLVMValueRef first = LLVMBuildSub(b, LLVMBuildLShr(b, bits, whole(&d, 52), ""), whole(&d, 1075 - 62), "");
+    LLVMValueRef word = LLVMBuildLShr(b, first, whole(&d, 6), ""), shift = LLVMBuildAnd(b, first, whole(&d, 63), "");
+    for (unsigned i = 0; i < 3; i++)
+        w[i] = LLVMBuildZExt(b, pi_bits(e, word, i, shift), i128, "");
+    LLVMValueRef wide = LLVMBuildZExt(b, m, i128, ""), half = LLVMConstInt(i128, 64, false);
+    LLVMValueRef p = LLVMBuildAdd(b, LLVMBuildShl(b, LLVMBuildMul(b, wide, w[0], ""), half, ""), LLVMBuildMul(b, wide, w[1], ""), "");
+    p = LLVMBuildAdd(b, p, LLVMBuildLShr(b, LLVMBuildMul(b, wide, w[2], ""), half, ""), "");
+    LLVMValueRef high = LLVMBuildTrunc(b, LLVMBuildLShr(b, p, half, ""), e->t.i64, ""), low = LLVMBuildTrunc(b, p, e->t.i64, "");
+    LLVMValueRef q = LLVMBuildLShr(b, LLVMBuildAdd(b, high, whole(&d, (int64_t)1 << 61), ""), whole(&d, 62), "");
+    high = LLVMBuildSub(b, high, LLVMBuildShl(b, q, whole(&d, 62), ""), "");
+    LLVMValueRef f = mul(&d, LLVMBuildSIToFP(b, high, d.f, ""), real(&d, 0x1p-62));
+    f = add(&d, f, mul(&d, LLVMBuildUIToFP(b, low, d.f, ""), real(&d, 0x1p-126)));
+    LLVMValueRef negative = less(&d, x, real(&d, 0));
+    *r = copy_sign(&d, mul(&d, f, real(&d, PIO2_1)), f);
+    *r = jc_select(e, negative, LLVMBuildFNeg(b, *r, ""), *r);
+    *n = jc_select(e, negative, LLVMBuildNeg(b, q, ""), q);
+}
+
+/* Any of the truth values V? */
+static LLVMValueRef any_lane(jc_emit *e, LLVMValueRef v) {
+    for (unsigned w = jc_width_of(LLVMTypeOf(v)); w > 1; w /= 2)
+        v = LLVMBuildOr(e->b, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2), "");
+    return v;
+}
+
+/* Finite, and too large for the reduction in f64. */
+static LLVMValueRef is_far(const fmt *d, LLVMValueRef x) {
+    LLVMValueRef size = absolute(d, x);
+    return LLVMBuildAnd(d->b, LLVMBuildFCmp(d->b, LLVMRealOGE, size, real(d, 0x1p51), ""), less(d, size, real(d, INFINITY)), "");
+}
+
+static LLVMValueRef either(jc_emit *e, LLVMValueRef a, LLVMBasicBlockRef from_a, LLVMValueRef b, LLVMBasicBlockRef from_b) {
+    LLVMValueRef phi = LLVMBuildPhi(e->b, LLVMTypeOf(a), "");
+    LLVMAddIncoming(phi, &a, &from_a, 1);
+    LLVMAddIncoming(phi, &b, &from_b, 1);
+    return phi;
+}
+
+/* N and R of the points of X that are far, one after the other: hardly any ever is. */
+static void reduce_each(jc_emit *e, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef *r) {
+    unsigned w = jc_width_of(LLVMTypeOf(x));
+    LLVMTypeRef f64 = e->t.f64, i64 = e->t.i64;
+    LLVMValueRef xs = jc_alloca(e, f64, w + 1, 64, "far.x"), ns = jc_alloca(e, i64, w + 1, 64, "far.n"), rs = jc_alloca(e, f64, w + 1, 64, "far.r");
+    LLVMSetAlignment(LLVMBuildStore(e->b, x, xs), 8);
+    LLVMSetAlignment(LLVMBuildStore(e->b, *n, ns), 8);
+    LLVMSetAlignment(LLVMBuildStore(e->b, *r, rs), 8);
+    jc_for loop = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, w), jc_i64(e, 1), "far");
+    LLVMValueRef one = LLVMBuildLoad2(e->b, f64, jc_gep(e, f64, xs, loop.i), "");
+    fmt d = fmt_of(e, one);
+    jc_if far = jc_if_begin(e, is_far(&d, one), "far");
+    LLVMValueRef one_n, one_r;
+    reduce_far(e, one, &one_n, &one_r);
+    LLVMBuildStore(e->b, one_n, jc_gep(e, i64, ns, loop.i));
+    LLVMBuildStore(e->b, one_r, jc_gep(e, f64, rs, loop.i));
+    jc_if_end(e, &far);
+    jc_for_end(e, &loop);
+    *n = LLVMBuildLoad2(e->b, LLVMTypeOf(*n), ns, "");
+    *r = LLVMBuildLoad2(e->b, LLVMTypeOf(*r), rs, "");
+    LLVMSetAlignment(*n, 8);
+    LLVMSetAlignment(*r, 8);
+}
+
+static void look_far(const fmt *d, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef *r) {
+    jc_emit *e = d->e;
+    LLVMValueRef far_n = *n, far_r = *r, any = any_lane(e, is_far(d, x));
+    LLVMBasicBlockRef before = LLVMGetInsertBlock(e->b);
+    jc_if far = jc_if_begin(e, any, "any_far");
+    reduce_each(e, x, &far_n, &far_r);
+    LLVMBasicBlockRef inside = LLVMGetInsertBlock(e->b);
+    jc_if_end(e, &far);
+    *n = either(e, *n, before, far_n, inside);
+    *r = either(e, *r, before, far_r, inside);
+}
+
 /* sin(x + SHIFT*pi/2) */
 static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     fmt m = fmt_of(e, x);
@@ -271,7 +388,8 @@ static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     r = exact_fma(&d, k, real(&d, -PIO2_2), r);
     if (m.wide)
         r = exact_fma(&d, k, real(&d, -PIO2_3), r);
-    else
+    look_far(&d, wide, &n, &r);
+    if (!m.wide)
         r = LLVMBuildFPTrunc(e->b, r, m.f, "");
     LLVMValueRef z = mul(&m, r, r);
     LLVMValueRef sine = jc_fused(e, mul(&m, r, z), POLY(&m, z, sin_p), r);
@@ -282,11 +400,7 @@ static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     LLVMValueRef odd = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, one, ""), zero, "");
     LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, two, ""), zero, "");
     LLVMValueRef v = jc_select(e, odd, cosine, sine);
-    v = jc_select(e, minus, LLVMBuildFNeg(e->b, v, ""), v);
-    /* Infinity is NaN by itself (inf - inf); what is too large to be reduced counts as 0. */
-    LLVMValueRef large = LLVMBuildFCmp(e->b, LLVMRealOGT, absolute(&m, x), real(&m, 0x1p51), "");
-    LLVMValueRef finite = less(&m, absolute(&m, x), real(&m, INFINITY));
-    return jc_select(e, LLVMBuildAnd(e->b, large, finite, ""), real(&m, shift), v);
+    return jc_select(e, minus, LLVMBuildFNeg(e->b, v, ""), v); /* of infinity NaN by itself (inf - inf) */
 }
 
 LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x) { return circular(e, x, 0); }
@@ -452,14 +566,15 @@ LLVMValueRef jc_math_remainder(jc_emit *e, LLVMValueRef x, LLVMValueRef y) {
 
 /* ---- extremes ------------------------------------------------------------------------------------------------- */
 
-/* On x86 compare and select are one maxps, which takes care of NaN in b; a is looked at separately. */
+/* Of equal ones, zeros, the first, as PyTorch has it on a CPU; a GPU's instruction takes 0 for more than -0, and so does PyTorch there.
+   On x86 compare and select are one maxps, which takes care of NaN in a; b is looked at separately. */
 static LLVMValueRef extreme(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMRealPredicate pick, const char *gpu) {
     LLVMTypeRef type = LLVMTypeOf(a);
     LLVMValueRef args[2] = { a, b };
     if (jc_target_is_gpu(e->target))
         return jc_call_intrinsic(e, gpu, &type, 1, args, 2);
-    LLVMValueRef best = jc_select(e, LLVMBuildFCmp(e->b, pick, a, b, ""), a, b);
-    return jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, a, a, ""), a, best);
+    LLVMValueRef best = jc_select(e, LLVMBuildFCmp(e->b, pick, b, a, ""), b, a);
+    return jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, b, b, ""), b, best);
 }
 
 LLVMValueRef jc_math_max(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {

@@ -111,11 +111,14 @@ static void find_access(jc_tape *t, uint32_t i) {
     t->column[i] = moved || jc_ex_uses(index, column);
 }
 
-/* Approximate quotients must not meet a step function. */
+/* Approximate quotients must not meet a step function; and where none may be. */
 static void find_exact(jc_tape *t, uint32_t i) {
     const jc_instr *in = &t->e->k->tape[i];
-    if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
+    if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || in->op == JC_T_WHOLE || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
         t->exact[in->a] = true;
+    if (in->op == JC_T_DIV && t->e->k->tape[in->a].op == JC_T_RED_SUM) /* the mean of equal elements is such an element */
+        t->exact[i] = true;
+    t->exact[i] |= t->e->k->exact;
 }
 
 static void find_order(jc_tape *t) {
@@ -222,11 +225,19 @@ OP(op_abs) {
     return jc_select(e, negative, LLVMBuildNeg(e->b, a[0], ""), a[0]);
 }
 
+/* In f64 where results have to be exact: rounded to f32 they are within half a place and a little. */
+static LLVMValueRef function(jc_emit *e, LLVMValueRef (*fn)(jc_emit *, LLVMValueRef), LLVMValueRef x) {
+    LLVMTypeRef type = LLVMTypeOf(x), wide = jc_vec_of(e->t.f64, jc_width_of(type));
+    if (!e->k->exact || type == wide)
+        return fn(e, x);
+    return LLVMBuildFPTrunc(e->b, fn(e, LLVMBuildFPExt(e->b, x, wide, "")), type, "");
+}
+
 #define MATH(name, fn)                                                                             \
     OP(name)                                                                                       \
     {                                                                                              \
         UNUSED;                                                                                    \
-        return fn(e, a[0]);                                                                        \
+        return function(e, fn, a[0]);                                                              \
     }
 MATH(op_exp, jc_math_exp)
 MATH(op_exp2, jc_math_exp2)
@@ -264,23 +275,9 @@ OP(op_and) { UNUSED; return LLVMBuildAnd(e->b, a[0], a[1], ""); }
 OP(op_or) { UNUSED; return LLVMBuildOr(e->b, a[0], a[1], ""); }
 OP(op_xor) { UNUSED; return LLVMBuildXor(e->b, a[0], a[1], ""); }
 
-OP(op_add) {
-    UNUSED;
-    return is_float(ct) ? jc_fast(LLVMBuildFAdd(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
-                        : LLVMBuildAdd(e->b, a[0], a[1], "");
-}
-
-OP(op_sub) {
-    UNUSED;
-    return is_float(ct) ? jc_fast(LLVMBuildFSub(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
-                        : LLVMBuildSub(e->b, a[0], a[1], "");
-}
-
-OP(op_mul) {
-    UNUSED;
-    return is_float(ct) ? jc_fast(LLVMBuildFMul(e->b, a[0], a[1], ""), LLVMFastMathAllowContract)
-                        : LLVMBuildMul(e->b, a[0], a[1], "");
-}
+OP(op_add) { UNUSED; return is_float(ct) ? LLVMBuildFAdd(e->b, a[0], a[1], "") : LLVMBuildAdd(e->b, a[0], a[1], ""); }
+OP(op_sub) { UNUSED; return is_float(ct) ? LLVMBuildFSub(e->b, a[0], a[1], "") : LLVMBuildSub(e->b, a[0], a[1], ""); }
+OP(op_mul) { UNUSED; return is_float(ct) ? LLVMBuildFMul(e->b, a[0], a[1], "") : LLVMBuildMul(e->b, a[0], a[1], ""); }
 
 /* Floor division and remainder of integers; division by 0 gives 0, by -1 the negative, which may wrap. */
 static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod) {
@@ -352,6 +349,7 @@ OP(op_lt) { UNUSED; return compare(e, ct, a, LLVMRealOLT, LLVMIntSLT); }
 OP(op_le) { UNUSED; return compare(e, ct, a, LLVMRealOLE, LLVMIntSLE); }
 OP(op_select) { UNUSED; return jc_select(e, a[0], a[1], a[2]); }
 OP(op_convert) { UNUSED; return jc_emit_convert(e, in->ct, ct, a[0]); }
+OP(op_whole) { UNUSED; return jc_emit_whole(e, a[0], 32); }
 OP(op_round) { UNUSED; return jc_emit_round(e, in->dtype, a[0]); }
 
 static const op_fn ops[JC_T_COUNT] = {
@@ -359,13 +357,42 @@ static const op_fn ops[JC_T_COUNT] = {
     [JC_T_LOG] = op_log,       [JC_T_SQRT] = op_sqrt,       [JC_T_RSQRT] = op_rsqrt, [JC_T_RCP] = op_rcp,
     [JC_T_SIN] = op_sin,       [JC_T_COS] = op_cos,         [JC_T_TANH] = op_tanh,   [JC_T_ERF] = op_erf,
     [JC_T_FLOOR] = op_floor,   [JC_T_CEIL] = op_ceil,       [JC_T_NOT] = op_not,     [JC_T_ADD] = op_add,
-    [JC_T_SUB] = op_sub,       [JC_T_MUL] = op_mul,         [JC_T_DIV] = op_div,     [JC_T_REM] = op_rem,
+    [JC_T_SUB] = op_sub,       [JC_T_MUL] = op_mul,         [JC_T_PRODUCT] = op_mul, [JC_T_DIV] = op_div,     [JC_T_REM] = op_rem,
     [JC_T_POW] = op_pow,       [JC_T_MINIMUM] = op_minimum, [JC_T_MAXIMUM] = op_maximum,
     [JC_T_AND] = op_and,       [JC_T_OR] = op_or,           [JC_T_XOR] = op_xor,     [JC_T_SHL] = op_shl,
     [JC_T_SHR] = op_shr,       [JC_T_EQ] = op_eq,           [JC_T_NE] = op_ne,       [JC_T_LT] = op_lt,
     [JC_T_LE] = op_le,         [JC_T_SELECT] = op_select,   [JC_T_CONVERT] = op_convert,
-    [JC_T_ROUND] = op_round,
+    [JC_T_WHOLE] = op_whole,   [JC_T_ROUND] = op_round,
 };
+
+/* a*b + c of PRODUCT I, or c - a*b: rounded once where the processor can. */
+static LLVMValueRef contracted(jc_env *env, uint32_t i, LLVMValueRef c, bool negative, bool wide) {
+    jc_emit *e = env->e;
+    const jc_instr *in = &e->k->tape[i];
+    LLVMValueRef a = jc_env_value(env, in->a, wide), b = jc_env_value(env, in->b, wide);
+    return jc_fused(e, negative ? LLVMBuildFNeg(e->b, a, "") : a, b, c);
+}
+
+static bool is_product(const jc_env *env, uint32_t i) {
+    return env->e->k->tape[i].op == JC_T_PRODUCT;
+}
+
+/* ADD and SUB of a product; NULL where it is none. */
+static LLVMValueRef with_product(jc_env *env, const jc_instr *in, bool wide) {
+    const bool sub = in->op == JC_T_SUB;
+    if (in->op != JC_T_ADD && !sub)
+        return NULL;
+    if (is_product(env, in->a)) {
+        LLVMValueRef c = jc_env_value(env, in->b, wide);
+        return contracted(env, in->a, sub ? LLVMBuildFNeg(env->e->b, c, "") : c, false, wide);
+    }
+    return is_product(env, in->b) ? contracted(env, in->b, jc_env_value(env, in->a, wide), sub, wide) : NULL;
+}
+
+LLVMValueRef jc_env_add_to(jc_env *env, uint32_t i, LLVMValueRef sum) {
+    return is_product(env, i) ? contracted(env, i, sum, false, true)
+                              : LLVMBuildFAdd(env->e->b, sum, jc_env_value(env, i, true), "");
+}
 
 static LLVMValueRef leaf(jc_env *env, const jc_instr *in) {
     jc_emit *e = env->e;
@@ -403,13 +430,15 @@ void jc_emit_instr(jc_env *env, uint32_t i) {
         env->v[i] = leaf(env, in);
     } else {
         bool wide = env->tape->wide[i];
-        LLVMValueRef a[3];
+        LLVMValueRef a[3] = { NULL };
         const uint32_t operand[3] = { in->a, in->b, in->c };
-        for (unsigned j = 0; j < jc_tape_ops[in->op].operands; j++) {
+        env->v[i] = with_product(env, in, wide);
+        for (unsigned j = 0; !env->v[i] && j < jc_tape_ops[in->op].operands; j++) {
             bool scalar_will_do = in->op == JC_T_SELECT && j == 0;
             a[j] = jc_env_value(env, operand[j], wide && !scalar_will_do);
         }
-        env->v[i] = ops[in->op](e, in, e->k->tape[in->a].ct, a, env->tape->exact[i]);
+        if (!env->v[i])
+            env->v[i] = ops[in->op](e, in, e->k->tape[in->a].ct, a, env->tape->exact[i]);
     }
     jc_name_instr(e, i, env->v[i]);
     jc_emit_moved(env, i);

@@ -8,6 +8,7 @@ jit_libjit_la_SOURCES += \
 	jit/sched/sched_made.c \
 	jit/sched/sched_math.c \
 	jit/sched/sched_matmul.c \
+	jit/sched/sched_once.c \
 	jit/sched/sched_plan.c \
 	jit/sched/sched_set.c \
 	jit/sched/sched_shape.c \
@@ -24,6 +25,12 @@ tests_check_wide_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_sizes_SOURCES = tests/check_sizes.c tests/graph_run.c tests/graph_run.h
 tests_check_sizes_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_sizes_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+check_PROGRAMS += tests/check_numbers
+TESTS += tests/check_numbers
+EXTRA_DIST += tests/data/numbers/cases.py tests/data/numbers/cases.txt
+tests_check_numbers_SOURCES = tests/check_numbers.c
+tests_check_numbers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_numbers_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_alias
 TESTS += tests/check_alias
 tests_check_alias_SOURCES = tests/check_alias.c tests/graph_run.c tests/graph_run.h

@@ -51,6 +51,8 @@ typedef struct jc_lazy {
     const jc_rows *rows;   /* the value holds reductions over these rows */
     jc_set reads;          /* storages that generating it loaded from when it was made */
     bool matmul_end;       /* the epilogue ends here: to be stored */
+    bool shared;           /* used more than once, by way of a view too */
+    bool met;              /* a product that the sum which uses it takes unrounded */
 } jc_lazy;
 
 typedef struct jc_root {
@@ -159,6 +161,9 @@ static inline bool jc_sched_spreads(const jc_sched *s, const jc_expr *d, const j
 /* sched_values.c: fills s->items, grouping as it goes. */
 jitc_status jc_sched_values(jc_sched *s);
 
+/* sched_once.c: what may be left out of values that are used once.  Uses have been counted. */
+void jc_sched_once(jc_sched *s);
+
 /* sched_group.c: puts a root into a group it may join, or into a new one. */
 void jc_sched_root(jc_sched *s, jc_root *r);
 bool jc_sched_fills(jc_sched *s, uint32_t store, const jc_type *t); /* does T, somewhere in STORE and not overlapping itself, take all of it? */
@@ -187,6 +192,7 @@ typedef struct jc_gen {
     jc_kernel *k;
     const jc_item *item;
     uint32_t stores;           /* of the root at hand: see jc_root */
+    const jc_value *stored;    /* its value, where the STORE does the rounding */
     jc_exprs *ex;              /* the kernel's */
     const jc_expr *loop[JC_MAX_RANK]; /* loop variable, or 0 where the extent is 1 */
     const jc_expr **sym_map;   /* class symbol -> kernel expression */

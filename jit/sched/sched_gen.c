@@ -90,6 +90,17 @@ static const jc_expr *element(jc_gen *g, const jc_value *v, uint32_t store, cons
     return e;
 }
 
+/* X as it comes back from memory of dtype D. */
+static uint32_t kept(jc_gen *g, uint32_t x, jc_dtype d) {
+    bool narrow_float = jc_dtypes[d].cls == 'f' && d != JC_F32 && d != JC_F64;
+    bool narrow_int = jc_dtypes[d].cls != 'f' && jc_dtypes[d].cls != 'b' && jc_dtypes[d].size < 8;
+    if (g->failed || (!narrow_float && !narrow_int))
+        return x;
+    const jc_instr *t = &g->tape.at[x];
+    bool is_so = (t->op == JC_T_ROUND && t->dtype == d) || (t->op == JC_T_LOAD && g->args.at[t->arg].dtype == d);
+    return is_so ? x : round_to(g, x, d);
+}
+
 /* The instruction whose value a root of this kernel stores to that very element. */
 static uint32_t from_register(jc_gen *g, const jc_value *v, uint32_t store, const jc_expr *element) {
     for (size_t i = 0; i < g->tape.n; i++) {
@@ -98,7 +109,7 @@ static uint32_t from_register(jc_gen *g, const jc_value *v, uint32_t store, cons
             continue;
         for (size_t p = 0; p < g->ptrs.n; p++)
             if (g->ptrs.at[p].arg == t->arg && g->ptrs.at[p].store == store)
-                return t->index == element && g->ptrs.at[p].dtype == v->type.dtype ? t->a : fail(g);
+                return t->index == element && g->ptrs.at[p].dtype == v->type.dtype ? kept(g, t->a, g->ptrs.at[p].dtype) : fail(g);
     }
     return NO_INSTR;
 }
@@ -248,7 +259,7 @@ static jc_ct result_ct(const jc_node *n) {
 }
 
 static uint32_t by_cast(jc_gen *g, const jc_node *n, const at *out) {
-    return operand(g, n, 0, out, result_ct(n));
+    return convert_for(g, operand(g, n, 0, out, JC_CT_NONE), (jc_dtype)n->results[0]->type.dtype);
 }
 
 static uint32_t by_sigmoid(jc_gen *g, const jc_node *n, const at *out) {
@@ -305,8 +316,13 @@ static uint32_t by_where(jc_gen *g, const jc_node *n, const at *out) {
     return select(g, cond, a, operand(g, n, 2, out, result_ct(n)));
 }
 
+/* Is V rounded to a narrow dtype where no cast says so?  In strict mode, and where a use could tell. */
+static bool rounds(const jc_gen *g, const jc_value *v) {
+    return g->s->options->strict || g->s->lazy[v->id].shared;
+}
+
 /* Rounds where the result's dtype is narrower than what it was computed in: integers always (they wrap); floats
-   at explicit casts, and everywhere in strict mode. */
+   at explicit casts, and where they are used more than once. */
 static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
     jc_dtype d = (jc_dtype)n->results[0]->type.dtype;
     const jc_dtype_info *t = &jc_dtypes[d];
@@ -315,9 +331,9 @@ static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
     if (t->cls != 'f') {
         return jc_ops[n->op].traits & JC_OVERFLOWS && t->size < 8 ? round_to(g, x, d) : x;
     }
-    if (d == JC_F32 || d == JC_F64)
+    if (d == JC_F32 || d == JC_F64 || n->results[0] == g->stored)
         return x;
-    return n->op == JC_OP_cast || g->s->options->strict ? round_to(g, x, d) : x;
+    return n->op == JC_OP_cast || rounds(g, n->results[0]) ? round_to(g, x, d) : x;
 }
 
 /* Operands of a commutative operator are taken in one order, whatever the class's: a product's sums before anything else, what is
@@ -343,7 +359,7 @@ static jc_ct as_number(jc_ct c) {
 
 static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
-    const jc_tape_op tape = (jc_tape_op)codes[n->op].tape;
+    const jc_tape_op tape = g->s->lazy[n->results[0]->id].met ? JC_T_PRODUCT : (jc_tape_op)codes[n->op].tape;
     const bool bits = tape == JC_T_AND || tape == JC_T_OR || tape == JC_T_XOR;
     const jc_ct c = bits ? result_ct(n) : as_number(result_ct(n));
     uint32_t x = operand(g, n, first, out, c);
@@ -468,7 +484,7 @@ static uint32_t by_mean(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     int64_t columns;
     uint32_t x = reduce_by(g, n, out, JC_T_RED_SUM);
-    if (jc_ex_is_const(extent, &columns))
+    if (jc_ex_is_const(extent, &columns) && columns > 0 && !(columns & (columns - 1))) /* the same, and cheaper */
         x = op2(g, JC_T_MUL, x, number(g, c, 1.0 / (double)columns));
     else
         x = op2(g, JC_T_DIV, x, convert(g, integer(g, extent), c));
@@ -489,8 +505,7 @@ static uint32_t by_product(jc_gen *g, const jc_node *n, const at *out) {
         uint32_t bias = generate(g, n->args[2].value, &in);
         x = op2(g, JC_T_ADD, x, convert(g, bias, c));
     }
-    jc_dtype d = (jc_dtype)n->results[0]->type.dtype;
-    return g->s->options->strict && !g->failed && jc_dtypes[d].size < 4 ? round_to(g, x, d) : x;
+    return narrow(g, n, x);
 }
 
 static const code codes[JC_OP_COUNT] = {
@@ -544,7 +559,7 @@ static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     if (known)
         return (uint32_t)(known - 1);
     uint32_t x = store != JC_NO_STORE ? load(g, v, store, index) : from_node(g, v, index);
-    if (!g->failed)
+    if (!g->failed && v != g->stored) /* others see it rounded */
         jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, size), size, (void *)(uintptr_t)(x + 1));
     return g->failed ? 0 : x;
 }
@@ -555,6 +570,7 @@ static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
     g->s = s;
     g->item = item;
     g->k = JC_NEW(s->arena, jc_kernel);
+    g->k->exact = s->options->strict;
     g->ex = g->k->ex = jc_exprs_new(s->arena);
     g->memo = jc_map_new(s->arena);
     g->sym_map = JC_NEWN(s->arena, const jc_expr *, jc_sym_count(s->ex) + 1);
@@ -587,21 +603,16 @@ static at root_index(jc_gen *g, const jc_root *r) {
     return index;
 }
 
-/* X as it comes back from memory of dtype D. */
-static uint32_t kept(jc_gen *g, uint32_t x, jc_dtype d) {
-    bool narrow_float = jc_dtypes[d].cls == 'f' && d != JC_F32 && d != JC_F64;
-    bool narrow_int = jc_dtypes[d].cls != 'f' && jc_dtypes[d].cls != 'b' && jc_dtypes[d].size < 8;
-    return narrow_float || narrow_int ? round_to(g, x, d) : x;
-}
-
 bool jc_gen_root(jc_gen *g, const jc_root *r) {
     at index = root_index(g, r);
     at in = broadcast(g, &r->value->type, r->dims, r->rank, &index);
     g->stores = r->stores;
+    g->stored = r->dtype == r->value->type.dtype ? r->value : NULL;
     uint32_t x = generate(g, r->value, &in);
+    g->stored = NULL;
     if (g->failed)
         return false;
-    x = convert(g, x, jc_compute_type(r->dtype));
+    x = convert_for(g, x, r->dtype);
     if (r->dtype != r->value->type.dtype) /* who reads it from the register reads what memory would have kept of it */
         x = kept(g, x, r->dtype);
     const jc_expr *e = jc_gen_expr(g, r->offset);

@@ -22,7 +22,7 @@ uint32_t jc_gen_gelu(jc_gen *g, uint32_t x, bool tanh_form) {
     uint32_t inner;
     if (tanh_form) {
         uint32_t x3 = op2(g, JC_T_MUL, op2(g, JC_T_MUL, x, x), x);
-        uint32_t sum = op2(g, JC_T_ADD, x, op2(g, JC_T_MUL, number(g, c, 0.044715), x3));
+        uint32_t sum = op2(g, JC_T_ADD, x, product(g, number(g, c, 0.044715), x3));
         inner = op1(g, JC_T_TANH, op2(g, JC_T_MUL, number(g, c, sqrt(2 / M_PI)), sum));
     } else {
         inner = op1(g, JC_T_ERF, op2(g, JC_T_MUL, x, number(g, c, sqrt(0.5))));

@@ -36,12 +36,25 @@ static inline uint32_t convert(jc_gen *g, uint32_t a, jc_ct c) {
     return ct(g, a) == c ? a : ins(g, JC_T_CONVERT, c, a, 0);
 }
 
+/* As a cast to D converts: whether the value is narrow enough for D is another question. */
+static inline uint32_t convert_for(jc_gen *g, uint32_t a, jc_dtype d) {
+    const bool in_32 = d == JC_I8 || d == JC_I16 || d == JC_I32;
+    if (in_32 && (ct(g, a) == JC_CT_F32 || ct(g, a) == JC_CT_F64))
+        return ins(g, JC_T_WHOLE, JC_CT_I64, a, 0);
+    return convert(g, a, jc_compute_type(d));
+}
+
 static inline uint32_t op1(jc_gen *g, jc_tape_op op, uint32_t a) {
     return ins(g, op, ct(g, a), a, 0);
 }
 
 static inline uint32_t op2(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b) {
     return ins(g, op, op >= JC_T_EQ && op <= JC_T_LE ? JC_CT_B1 : ct(g, a), a, b);
+}
+
+/* a*b for one ADD or SUB of the same operator. */
+static inline uint32_t product(jc_gen *g, uint32_t a, uint32_t b) {
+    return op2(g, g->s->options->strict ? JC_T_MUL : JC_T_PRODUCT, a, b);
 }
 
 static inline uint32_t select(jc_gen *g, uint32_t c, uint32_t a, uint32_t b) {

@@ -625,6 +625,7 @@ jitc_status jc_sched_values(jc_sched *s) {
     uint32_t *cost = JC_NEWN(s->arena, uint32_t, f->nvalues);
     uint32_t ncost = f->nvalues;
     scan(s);
+    jc_sched_once(s);
     for (uint32_t p = 0; p < f->nparams; p++)
         if (f->params[p]->type.kind == JC_TENSOR)
             new_store(s, f->params[p]);

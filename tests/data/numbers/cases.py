@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""Writes cases.txt: small graphs, inputs, and what eager PyTorch (CPU) makes of them.  Where torch is:
+
+    python3 tests/data/numbers/cases.py > tests/data/numbers/cases.txt
+
+What PyTorch on CUDA has instead is given by hand (`gpu`), as is what is refused.  Values follow from the text alone: it is run as it
+stands."""
+import math
+import torch
+from math import inf, nan
+
+NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
+         torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8'}
+DTYPES = {name: dtype for dtype, name in NAMES.items()}
+
+
+def tensor(spec):
+    """('f32', nested list) as a tensor."""
+    return torch.tensor(spec[1], dtype=DTYPES[spec[0]])
+
+
+def annotation(t):
+    return f'{NAMES[t.dtype]}[{", ".join(map(str, t.shape))}]'
+
+
+def line(word, t):
+    values = [repr(float(x)) if t.dtype.is_floating_point else str(int(x)) for x in t.flatten().tolist()]
+    return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
+
+
+def case(name, body, inputs, gpu={}, near=0, strict=False, refused=None, symbols={}):
+    """BODY: statements, the last one `return (...)`.  Annotations of what is assigned are left out."""
+    names = {'a': 0}
+    params, values = [], []
+    print('===', name)
+    for key, value in symbols.items():
+        params.append(f'{key}: "Sym({key})"')
+        values.append(value)
+        print('#int', value)
+    for key, spec in inputs.items():
+        t = tensor(spec[:2])
+        values.append(t)
+        text = annotation(t) if len(spec) < 3 else f'{spec[0]}[{spec[2]}]'
+        params.append(f'{key}: "{text}"')
+        print(line('in', t))
+    forward = f'def forward(self, {", ".join(params)}):\n' + ''.join(f'        {l}\n' for l in body.strip().split('\n'))
+    if refused:
+        print('#refused', refused)
+    else:
+        scope = {'torch': torch, 'inf': inf, 'nan': nan, 'device': torch.device}
+        exec(forward, scope)
+        for k, t in enumerate(scope['forward'](None, *values)):
+            print(line('out', t))
+            if k in gpu:
+                print(line('gpu', tensor((NAMES[t.dtype], gpu[k]))))
+    if near:
+        print('#near', near)
+    if strict:
+        print('#strict')
+    print('class GraphModule(torch.nn.Module):\n    ' + forward)
+
+
+f32 = lambda *x: ('f32', list(x))
+bf16 = lambda *x: ('bf16', list(x))
+
+# --- one value, however often it is used
+torch.manual_seed(0)
+many = torch.randn(4, 33).tolist()
+huge = (torch.randn(3, 40) * 1e20).tolist()
+case('a product minus itself', 'v = x * r\nd = v - v\nreturn (d,)', {'x': ('f32', many), 'r': ('f32', many)})
+case('a product and what it was stored as', 'v = x * r\nd = v - v.max()\ne = v.max() - v.max()\nm = (v - v.amax(-1, keepdim = True)).amax()\nreturn (e, m)',
+     {'x': ('f32', many), 'r': ('f32', many)})
+for dim in (-1, 0):
+    case(f'softmax of large products over dim {dim}', f's = torch.softmax(x * 3.3, {dim})\nreturn (s,)', {'x': ('f32', huge)})
+case('softmax of large products in bf16', 's = torch.softmax(x * 3.3, -1)\nreturn (s,)', {'x': ('bf16', huge)}, near=8e-3)
+case('largest of a product that is seen turned', 'v = x * r\nm = v.t().amax(0)\nd = (v - m.unsqueeze(-1)).amax(-1)\nreturn (d,)',
+     {'x': ('f32', many), 'r': ('f32', many)})
+case('bf16 used twice is bf16', 'v = x * r\nd = v - (v * 1.0).amax(-1, keepdim = True)\nm = d.amax(-1)\nreturn (v, m)',
+     {'x': ('bf16', many), 'r': ('bf16', many)})
+case('equal elements have no variance', 'k = torch.full_like(z, 3.0)\nm = torch.nn.functional.layer_norm(k, (3,))\nn = torch.nn.functional.layer_norm(y, (1,))\nreturn (m, n)',
+     {'z': ('f32', [[1., 2., 3.]] * 4), 'y': ('f32', [[1.7]] * 16)})
+case('the mean divides', 'm = x.mean(-1)\nreturn (m,)', {'x': ('f32', [[3.] * 3, [7.] * 3, [1., 2., 4.]])})
+
+# --- strict: one rounding for each operator
+a, b, c = f32(1.0000001, 3.1, 0.1), f32(1.0000001, 0.7, 0.3), f32(-1.0000002, -2.17, -0.03)
+case('a product is rounded before it is added', 'p = a * b\ns = p + c\nd = a * b\ne = d - c\nf = c - d\nreturn (s, e, f)', {'a': a, 'b': b, 'c': c}, strict=True)
+case('bf16 is rounded after every operator', 'p = a * b\ns = p + c\nq = s * s - p\nreturn (q,)',
+     {'a': ('bf16', many), 'b': ('bf16', many[::-1]), 'c': ('bf16', [[0.3] * 33] * 4)}, strict=True)
+
+# --- zeros and NaN among the extremes
+x, y = [-0.0, 0.0, nan, 1., -0.0, inf], [0.0, -0.0, 1., nan, -0.0, -inf]
+for dt in ('f32', 'f64', 'bf16', 'f16'):
+    case(f'extremes of {dt}', 'a = torch.maximum(x, y)\nb = torch.minimum(x, y)\nreturn (a, b)', {'x': (dt, x), 'y': (dt, y)})
+    case(f'bounds of {dt}', 'a = torch.relu(x)\nb = torch.clamp(x, 0, 1)\nc = torch.clamp(x, min = 0)\nd = torch.clamp(x, max = 0)\n'
+         'e = torch.clamp(x, max = -0.0)\nreturn (a, b, c, d, e)', {'x': (dt, x)})
+case('a bound that is NaN', 'a = torch.clamp(x, max = nan)\nb = torch.clamp(x, min = nan)\nc = torch.clamp(x, nan, 1.0)\nd = torch.clamp(x, 0.0, nan)\n'
+     'e = torch.clamp_min(x, nan)\nf = torch.clamp_max(x, nan)\ng = torch.clamp(x, 4, 2)\nreturn (a, b, c, d, e, f, g)', {'x': f32(1., nan, 3.)})
+
+# --- casts of what does not fit: x86 here, CUDA by its instruction (the nearest, NaN 0; through 32 bits for i8, i16, i32)
+odd = [nan, inf, -inf, 3e9, -3e9, 2.9, -2.9, 300., 70000., 1e19, -1e19, 2147483648., -2147483648., 255.5, -129.]
+M, L = 2**31 - 1, -2**31
+wrap = lambda v, bits: [(w + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1) for w in v]
+through32 = [0, M, L, M, L, 2, -2, 300, 70000, M, L, M, L, 255, -129]
+through64 = [0, 2**63 - 1, -2**63, 3000000000, -3000000000, 2, -2, 300, 70000, 2**63 - 1, -2**63, 2**31, L, 255, -129]
+for dt in ('f32', 'f64'):
+    case(f'casts of {dt} out of range', 'a = x.to(torch.int8)\nb = x.to(torch.uint8)\nc = x.to(torch.int16)\nd = x.to(torch.int32)\ne = x.to(torch.int64)\n'
+         'f = x.to(torch.bool)\nreturn (a, b, c, d, e, f)', {'x': (dt, odd)},
+         gpu={0: wrap(through32, 8), 1: [v % 256 for v in through64], 2: wrap(through32, 16), 3: through32,
+              4: [through64[0]] + [2**63 - 1, -2**63] + through64[3:]})
+case('casts of f16 out of range', 'd = x.to(torch.int32)\nb = x.to(torch.uint8)\nreturn (d, b)', {'x': ('f16', [nan, inf, -inf, 65504., -1.5])},
+     gpu={0: [0, M, L, 65504, -1], 1: [0, 255, 0, 224, 255]})
+case('a copy casts', 'y = torch.empty([5], dtype = torch.int32)\nz = y.copy_(x)\nreturn (z,)', {'x': f32(nan, inf, -inf, 3e9, -7.9)}, gpu={0: [0, M, L, M, -7]})
+
+# --- sine and cosine, however large
+far = [1e5, 1e8, 1e15, 1e16, 3e20, -7e25, 1e30, 3.4e38, -3.4e38, 2.25e15, 4.5e15, 1e22, inf, nan, 0.5]
+case('sin and cos of large f32', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f32', far)}, near=3e-7)
+case('sin and cos of large f64', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f64', [1e17, -1e22, 1e100, -1e300, 1.7976931348623157e308])}, near=2e-15)
