@@ -187,6 +187,40 @@ jitc_status jc_infer_pointwise(jc_in *in) {
     return JITC_OK;
 }
 
+/* The largest number of a floating dtype. */
+static double largest(uint8_t dtype) {
+    static const double at[JC_DTYPE_COUNT] = {
+        [JC_F16] = 65504, [JC_BF16] = 0x1.fep127, [JC_F32] = 0x1.fffffep127, [JC_F64] = 0x1.fffffffffffffp1023,
+        [JC_F8E4M3FN] = 448, [JC_F8E5M2] = 57344,
+    };
+    return at[dtype];
+}
+
+/* Of an integer dtype, as a double: one more than the largest, the least. */
+static bool whole_fits(uint8_t dtype, double x) {
+    const bool is_signed = jc_dtypes[dtype].cls == 'i';
+    const double beyond = __builtin_ldexp(1, jc_dtypes[dtype].size * 8 - is_signed);
+    return x < beyond && (is_signed ? x >= -beyond : x > -beyond);
+}
+
+jitc_status jc_in_holds(jc_in *in, uint32_t i, uint8_t dtype) {
+    const jc_arg *a = &in->n->args[i];
+    int64_t known = 0;
+    if (dtype == JC_B8 || (a->kind != JC_ARG_FLOAT && (a->kind != JC_ARG_EXPR || !jc_ex_is_const(a->expr, &known))))
+        return JITC_OK;
+    const double x = a->kind == JC_ARG_FLOAT ? a->f : (double)known;
+    const bool fits = jc_in_floating(dtype) ? x != x || __builtin_isinf(x) || __builtin_fabs(x) <= largest(dtype) : whole_fits(dtype, x);
+    return fits ? JITC_OK
+                : jc_in_fail(in, JITC_E_INPUT, "expected a number that %s holds, got %g.", jc_dtypes[dtype].name, x);
+}
+
+/* The same of arguments FIRST to LAST that are numbers. */
+static jitc_status all_hold(jc_in *in, uint32_t first, uint32_t last, uint8_t dtype) {
+    for (uint32_t i = first; i <= last; i++)
+        JC_TRY(jc_in_holds(in, i, dtype));
+    return JITC_OK;
+}
+
 jitc_status jc_infer_cast(jc_in *in) {
     const jc_type *x = jc_in_type(in, 0);
     jc_in_result(in, 0, (uint8_t)in->n->args[1].dtype, x->dims, x->rank);
@@ -201,6 +235,7 @@ jitc_status jc_infer_clamp(jc_in *in) {
         return jc_in_fail(in, JITC_E_INPUT, "expected a lower or an upper bound, got neither.");
     JC_TRY(operands(in, 0, 2, &dims, &rank, &dtype));
     JC_TRY(result_dtype(in, dtype, &dtype));
+    JC_TRY(all_hold(in, 1, 2, dtype));
     jc_in_result(in, 0, dtype, dims, rank);
     return JITC_OK;
 }
@@ -213,6 +248,7 @@ jitc_status jc_infer_where(jc_in *in) {
     if (cond->dtype != JC_B8)
         return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected a condition of dtype b8, got %s.", jc_in_text(in, cond));
     JC_TRY(operands(in, 1, 2, &dims, &rank, &dtype));
+    JC_TRY(all_hold(in, 1, 2, dtype));
     jc_in_result(in, 0, dtype, dims, rank);
     return JITC_OK;
 }

@@ -49,6 +49,9 @@ static inline bool jc_in_integer(uint8_t dtype) { return jc_dtypes[dtype].cls ==
 bool jc_args_fit(const jc_node *n);
 /* The constant value of argument I as a dim number below LIMIT. */
 jitc_status jc_in_dim(jc_in *in, uint32_t i, uint32_t limit, uint32_t *dim);
+/* Is argument I no number that a tensor of DTYPE cannot hold?  PyTorch raises where it fills a tensor with one; negative numbers
+   wrap in unsigned dtypes.  What symbols leave open passes. */
+jitc_status jc_in_holds(jc_in *in, uint32_t i, uint8_t dtype);
 /* The list argument I as an array of expressions. */
 const jc_expr **jc_in_exprs(jc_in *in, uint32_t i, uint32_t *n);
 /* Are freshly made dims possible: not too many, none negative or overflowing? */

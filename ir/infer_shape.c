@@ -233,6 +233,7 @@ jitc_status jc_infer_pad(jc_in *in) {
         jc_in_open(in, JC_REL_LE, zero, before[d]);
         jc_in_open(in, JC_REL_LE, zero, after[d]);
     }
+    JC_TRY(jc_in_holds(in, 3, x->dtype));
     jc_in_result(in, 0, x->dtype, dims, x->rank);
     return JITC_OK;
 }
@@ -271,7 +272,10 @@ static jitc_status allocate(jc_in *in, jc_dtype dtype) {
 }
 
 jitc_status jc_infer_empty(jc_in *in) { return allocate(in, in->n->args[1].dtype); }
-jitc_status jc_infer_full(jc_in *in) { return allocate(in, in->n->args[2].dtype); }
+jitc_status jc_infer_full(jc_in *in) {
+    JC_TRY(jc_in_holds(in, 1, (uint8_t)in->n->args[2].dtype));
+    return allocate(in, in->n->args[2].dtype);
+}
 
 jitc_status jc_infer_arange(jc_in *in) {
     const jc_expr **dims = JC_NEW(in->arena, const jc_expr *);
@@ -353,6 +357,7 @@ jitc_status jc_infer_copy(jc_in *in) {
     if (!ok)
         return jc_in_fail(in, JITC_E_INPUT, "expected a source that broadcasts to %s, got %s.",
                           jc_in_text(in, &dst->type), jc_in_text(in, src));
+    JC_TRY(jc_in_holds(in, 1, dst->type.dtype));
     out->type = dst->type;
     out->base = jc_storage(dst);
     out->offset = dst->base && dst->offset ? dst->offset : jc_ex_int(in->t, 0);

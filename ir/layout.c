@@ -65,6 +65,11 @@ static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e,
     const jc_expr **strides = JC_NEWN(g->arena, const jc_expr *, e->n);
     for (uint32_t i = 0; i < e->n; i++)
         JC_TRY(jc_ex_parse(g->exprs, e->strides[i], strlen(e->strides[i]), g->file, p->line, 0, &strides[i], err));
+    for (uint32_t i = 0; i < e->n; i++)
+        if (jc_ex_le(g->exprs, jc_ex_int(g->exprs, 0), strides[i]) == JC_NO)
+            return jc_fail_at(err, JITC_E_INPUT, g->file, p->line, 0, p->name,
+                              "The stride %s given for dim %u of '%s' is negative; expected 0 or more: tensors of PyTorch have no other.",
+                              e->strides[i], i, e->param);
     p->type.strides = normal_strides(g, &p->type, strides);
     return JITC_OK;
 }

@@ -226,7 +226,8 @@ jc_arg fx_h_minmax(fx_call *c) {
     return fx_list(c->r, (jc_arg[]){ values, fx_opaque("the indices of a maximum, which are not supported") }, 2);
 }
 
-/* mean((x - mean(x))^2) * n / (n - correction), in f32 at least. */
+/* sum((x - mean(x))^2) / max(n - correction, 0), in f32 at least.  The mean is rounded: what the differences are off by is
+   their sum, whose share is taken off (Chan, Golub, LeVeque). */
 jc_arg fx_h_var(fx_call *c) {
     fx_reader *r = c->r;
     jc_value *x = fx_tensor(c, 0);
@@ -248,20 +249,33 @@ jc_arg fx_h_var(fx_call *c) {
         n = jc_ex_mul(fx_x(r), n, x->type.dims[d]);
     }
     int64_t count = 0;
-    if (correction != 0 && !jc_ex_is_const(n, &count)) {
-        fx_refuse_arg(c, 1, "the number of elements has to be a constant unless correction is 0");
+    if (correction != floor(correction) && !jc_ex_is_const(n, &count)) {
+        fx_refuse_arg(c, 1, "the number of elements has to be a constant unless correction is whole");
         return fx_nothing();
     }
+    const jc_expr *zero = jc_ex_int(fx_x(r), 0), *left = jc_ex_sub(fx_x(r), n, jc_ex_int(fx_x(r), (int64_t)correction));
+    const jc_arg divisor = correction == floor(correction) ? fx_e(jc_ex_max(fx_x(r), left, zero)) : number_of(fmax((double)count - correction, 0));
     jc_arg wide = fx_v(fx_cast(r, x, dtype == JC_F64 ? JC_F64 : JC_F32));
     jc_arg mean = fx_v(FX_OP(r, JC_OP_mean, wide, dims, jc_arg_bool(true), fx_nothing()));
     jc_arg off = fx_v(FX_OP(r, JC_OP_sub, wide, mean)), square = fx_v(FX_OP(r, JC_OP_mul, off, off));
-    jc_value *y = FX_OP(r, JC_OP_mean, square, dims, jc_arg_bool(fx_bool(c, 3, false)), fx_nothing());
-    if (correction != 0)
-        y = FX_OP(r, JC_OP_mul, fx_v(y), number_of((double)count / ((double)count - correction)));
+    const jc_arg keep = jc_arg_bool(fx_bool(c, 3, false));
+    const jc_arg sum = fx_v(FX_OP(r, JC_OP_sum, square, dims, keep, fx_nothing())), rest = fx_v(FX_OP(r, JC_OP_sum, off, dims, keep, fx_nothing()));
+    const jc_arg share = fx_v(FX_OP(r, JC_OP_mul, rest, fx_v(FX_OP(r, JC_OP_div, rest, fx_e(n)))));
+    jc_value *y = FX_OP(r, JC_OP_div, fx_v(FX_OP(r, JC_OP_sub, sum, share)), divisor);
     return y ? fx_v(fx_cast(r, y, dtype)) : fx_nothing();
 }
 
 /* --- normalisations --- */
+
+/* A number is a row of one element. */
+static jc_arg softmax_of(fx_reader *r, jc_value *x, int dim, jc_arg dtype) {
+    const jc_expr *one = jc_ex_int(fx_x(r), 1);
+    const bool number = !fx_rank(x);
+    if (number)
+        x = fx_reshape(r, x, &one, 1);
+    jc_value *y = FX_OP(r, JC_OP_softmax, fx_v(x), fx_i(r, dim), dtype);
+    return fx_v(number && y ? fx_reshape(r, y, NULL, 0) : y);
+}
 
 /* Aux: where the dtype stands. */
 jc_arg fx_h_softmax(fx_call *c) {
@@ -270,17 +284,16 @@ jc_arg fx_h_softmax(fx_call *c) {
         return fx_nothing();
     if (!fx_given(c, 1))
         fx_bad_arg(c, 1, "a dimension");
-    jc_arg dim = fx_i(c->r, fx_dim(c, 1, fx_rank(x), 0)), dtype = fx_dtype_or(c, c->row->aux, fx_nothing());
-    return fx_v(FX_OP(c->r, JC_OP_softmax, fx_v(x), dim, dtype));
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    return softmax_of(c->r, x, dim, fx_dtype_or(c, c->row->aux, fx_nothing()));
 }
 
 jc_arg fx_h_softmax_half(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
-    jc_arg dim = fx_i(c->r, fx_dim(c, 1, fx_rank(x), 0));
-    jc_arg dtype = fx_bool(c, 2, false) ? jc_arg_dtype(JC_F32) : fx_nothing();
-    return fx_v(FX_OP(c->r, JC_OP_softmax, fx_v(x), dim, dtype));
+    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    return softmax_of(c->r, x, dim, fx_bool(c, 2, false) ? jc_arg_dtype(JC_F32) : fx_nothing());
 }
 
 /* How many trailing dims `normalized_shape` covers, checked against the tensor. */
@@ -405,7 +418,13 @@ static bool is_one(const fx_call *c, int i) {
     return !fx_given(c, i) || (a.kind == JC_ARG_EXPR && jc_ex_is(a.expr, 1)) || (a.kind == JC_ARG_FLOAT && a.f == 1);
 }
 
-/* beta * self + alpha * (mat1 @ mat2).  With a vector and no factors this is linear, which rounds once as PyTorch does. */
+static bool is_zero(const fx_call *c, int i) {
+    const jc_arg a = c->a[i];
+    return fx_given(c, i) && ((a.kind == JC_ARG_EXPR && jc_ex_is(a.expr, 0)) || (a.kind == JC_ARG_FLOAT && a.f == 0));
+}
+
+/* beta * self + alpha * (mat1 @ mat2); what a factor of 0 stands before is not looked at, NaN or not.  With a vector and no factors this
+   is linear, which rounds once as PyTorch does. */
 jc_arg fx_h_addmm(fx_call *c) {
     fx_reader *r = c->r;
     jc_value *x = fx_tensor(c, 0), *a = fx_tensor(c, 1), *b = fx_tensor(c, 2);
@@ -415,6 +434,14 @@ jc_arg fx_h_addmm(fx_call *c) {
         jc_value *w = fx_permute(r, b, (const int[]){ 1, 0 });
         return fx_v(FX_OP(r, JC_OP_linear, fx_v(a), fx_v(w), fx_v(x)));
     }
-    jc_arg product = scaled(c, fx_v(FX_OP(r, JC_OP_matmul, fx_v(a), fx_v(b), fx_nothing())), 4);
-    return two(c, JC_OP_add, scaled(c, fx_v(x), 3), product);
+    jc_value *y = FX_OP(r, JC_OP_matmul, fx_v(a), fx_v(b), fx_nothing());
+    if (!y)
+        return fx_nothing();
+    if (!is_zero(c, 3) && !is_zero(c, 4))
+        return two(c, JC_OP_add, scaled(c, fx_v(x), 3), scaled(c, fx_v(y), 4));
+    const jc_arg dims = jc_arg_exprs(r->graph, y->type.dims, y->type.rank);
+    const jc_arg other = fx_v(FX_OP(r, JC_OP_expand, scaled(c, fx_v(x), 3), dims)); /* it has to fit, looked at or not */
+    if (!is_zero(c, 3))
+        return fx_v(FX_OP(r, JC_OP_clone, other));
+    return is_zero(c, 4) ? fx_v(FX_OP(r, JC_OP_full, dims, fx_i(r, 0), jc_arg_dtype((jc_dtype)y->type.dtype))) : scaled(c, fx_v(y), 4);
 }

@@ -512,15 +512,13 @@ jc_arg fx_h_chunk(fx_call *c) {
         return fx_nothing();
     jc_exprs *t = fx_x(c->r);
     const jc_expr *whole = x->type.dims[dim], *size = jc_ex_cdiv(t, whole, jc_ex_int(t, n));
-    if (!jc_ex_is_const(whole, NULL) && jc_ex_divisor(t, whole) % n) {
-        fx_refuse_arg(c, 1, "the size is a symbol that need not divide");
-        return fx_nothing();
-    }
     if (jc_ex_is_const(whole, NULL) && !jc_ex_is(whole, 0))
         return cut_evenly(c, x, dim, size);
     const jc_expr **sizes = fx_take(c->r, sizeof *sizes * (size_t)n);
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; i < n; i++) /* of a symbol: as many as are asked for, what sizes make fewer of is refused with them */
         sizes[i] = size;
+    if (!jc_ex_is_const(whole, NULL))
+        sizes[n - 1] = jc_ex_sub(t, whole, jc_ex_mul(t, size, jc_ex_int(t, n - 1)));
     return cut(c, x, dim, sizes, (uint32_t)n);
 }
 

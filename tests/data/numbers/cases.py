@@ -115,3 +115,31 @@ case('a copy casts', 'y = torch.empty([5], dtype = torch.int32)\nz = y.copy_(x)\
 far = [1e5, 1e8, 1e15, 1e16, 3e20, -7e25, 1e30, 3.4e38, -3.4e38, 2.25e15, 4.5e15, 1e22, inf, nan, 0.5]
 case('sin and cos of large f32', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f32', far)}, near=3e-7)
 case('sin and cos of large f64', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f64', [1e17, -1e22, 1e100, -1e300, 1.7976931348623157e308])}, near=2e-15)
+
+# --- what a factor of 0 stands before
+rows2, eye, bad = ('f32', [[1., 2.]]), ('f32', [[1., 0.], [0., 1.]]), f32(nan, inf)
+case('beta is 0', 'r = torch.addmm(c, a, b, beta = 0)\ns = torch.addmm(c, a, b, beta = 0, alpha = 2)\nt = torch.addmm(c, a, b, beta = 0.0)\nreturn (r, s, t)',
+     {'c': bad, 'a': rows2, 'b': eye})
+case('alpha is 0', 'r = torch.addmm(c, a, b, alpha = 0)\ns = torch.addmm(c, a, b, alpha = 0, beta = 2)\nt = torch.addmm(d, a, b, alpha = 0, beta = 0)\nreturn (r, s, t)',
+     {'c': f32(3., 4.), 'd': bad, 'a': ('f32', [[nan, 2.]]), 'b': eye})
+case('baddbmm with beta 0', 'r = torch.baddbmm(c, a, b, beta = 0)\nreturn (r,)', {'c': ('bf16', [[[nan, 1.]]]), 'a': ('bf16', [[[1., 2.]]]), 'b': ('bf16', [[[1., 0.], [0., 1.]]])})
+
+# --- variance
+case('variance with a correction of n and more', ''.join(f'v{i} = torch.var(x, -1, correction = {k})\n' for i, k in enumerate((0, 1, 2, 3, 1.5))) +
+     's = torch.var(x, -1, correction = 5)\none = torch.var(y, -1)\nreturn (v0, v1, v2, v3, v4, s, one)', {'x': ('f32', [[1., 2.]]), 'y': ('f32', [[1.], [2.]])}, near=2e-7)
+case('variance around a large mean', 'v = torch.var(x, -1)\ns = torch.var(x, -1, unbiased = False)\nw = x.var(0)\nreturn (v, s, w)',
+     {'x': ('f32', [[1e8 + 8 * ((i * 7 + j) % 13) for i in range(31)] for j in range(3)])}, near=1e-6)
+case('variance of a symbolic number of rows', 'v = torch.var(x, 0)\nw = torch.var(x, 0, correction = 9)\nreturn (v, w)',
+     {'x': ('f32', [[1., 2.], [4., 8.], [9., 1.]], 's0, 2')}, symbols={'s0': 3}, near=2e-7)
+case('chunks of a symbolic size', 'c = torch.chunk(x, 2, 0)\na = c[0]\nb = c[1]\na = a + 0\nb = b + 0\nreturn (a, b)', {'x': ('f32', [1., 2., 4., 8., 16.], 's0')}, symbols={'s0': 5})
+case('softmax of a number', 's = torch.softmax(a, 0)\nt = torch.softmax(b, -1)\nreturn (s, t)', {'a': ('f32', 3.), 'b': ('bf16', nan)})
+
+# --- numbers that a dtype does not hold: PyTorch raises where it fills with them, and computes with them otherwise
+for i, (text, dt, dtype) in enumerate([
+        ('torch.full_like(x, 300)', 'u8', 'u8'), ('torch.full_like(x, -256)', 'u8', 'u8'), ('torch.full([2], 1e39)', 'f32', 'f32'),
+        ('torch.full([2], 65520.0, dtype = torch.float16)', 'f32', 'f16'), ('torch.full([2], nan, dtype = torch.int32)', 'f32', 'i32'),
+        ('torch.clamp(x, min = -3.4e+39)', 'f32', 'f32'), ('torch.clamp(x, max = 300)', 'u8', 'u8'), ('torch.where(x > 0, x, 1e39)', 'f32', 'f32'),
+        ('x.masked_fill(x > 0, 300)', 'u8', 'u8'), ('torch.nn.functional.pad(x, (1, 1), value = 1e39)', 'f32', 'f32'), ('x.fill_(300)', 'u8', 'u8')]):
+    case(f'a number that {dtype} does not hold, {i}', f'd = {text}\nreturn (d,)', {'x': (dt, [1, 2])}, refused=f'a number that {dtype} holds')
+case('numbers that a dtype holds', 'a = torch.full_like(x, -255)\nb = x + 300\nc = x == 300\nd = x < 300\ne = torch.full([2], 300, dtype = torch.bool)\nf = torch.full([2], 2.5, dtype = torch.int32)\n'
+     'g = torch.full([2], inf)\nh = y + 1e39\ni = y < 1e39\nreturn (a, b, c, d, e, f, g, h, i)', {'x': ('u8', [1, 2]), 'y': f32(1., 2.)})
