@@ -80,6 +80,10 @@ typedef struct jc_plan_arg {
     bool from_input;
 } jc_plan_arg;
 
+/* The `op` of a call that no operator serves but the executor: are all elements of a tensor of integers rows of a table?  Arguments: the
+   tensor, the number of rows, which dim of the table, and whether negative ones count from the end.  For devices in host memory. */
+#define JC_CHECK_INDEX "jitc::check_index"
+
 typedef struct jc_plan_step {
     uint8_t kind;
     int line;

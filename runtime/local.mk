@@ -12,6 +12,7 @@ runtime_libruntime_la_SOURCES = \
 	runtime/exec_args.c \
 	runtime/exec_bounds.c \
 	runtime/exec_frame.c \
+	runtime/exec_index.c \
 	runtime/exec_overlap.c \
 	runtime/exec_shape.c \
 	runtime/names.c \

@@ -95,7 +95,7 @@ static jc_node *add_n(jc_op op, const jc_arg *args, uint32_t n) {
 static jitc_status eval_status(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out, jc_error *err) {
     func->outputs = jc_arena_memdup(arena, outputs, n * sizeof *outputs);
     func->noutputs = n;
-    return jc_eval(func, 0, NULL, 0, inputs, host, arena, out, err);
+    return jc_eval(func, JC_EVAL_CLAMP, NULL, 0, inputs, host, arena, out, err);
 }
 
 static void eval(const jc_arg *outputs, uint32_t n, const jc_eval_host *host, jc_eval_out *out) {

@@ -74,7 +74,7 @@ static const row rows[] = {
         "cs = t.index_select(0, i)\nh = cs.chunk(2, dim = -1)\nc0: \"bf16[s0, 8]\" = h[0]\ns0_: \"bf16[s0, 8]\" = h[1]\nc = c0.unsqueeze(-2)\ns = s0_.unsqueeze(-2)\n"
         "k = torch.chunk(x, 2, dim = -1)\na: \"bf16[s0, 4, 8]\" = k[0]\nb: \"bf16[s0, 4, 8]\" = k[1]\n"
         "p = a * c\nq = b * s\nu = p - q\nv = b * c\nw = a * s\ny = v + w\nz: \"bf16[s0, 4, 16]\" = torch.cat((u, y), dim = -1)", "z", 0, NULL },
-      "point", "point" },
+      "call point", "point" }, /* the host looks at the indices first */
     { { "bias and epilogue", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\", b: \"bf16[80]\", r: \"bf16[s0, 80]\"",
         "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, b)\nz = torch.nn.functional.silu(y)\nv = z + r", "v", 0, NULL },
       "dot dot", "dot mma mma" },

@@ -385,7 +385,7 @@ static const struct {
     { "norm.py", "sm_90a", { "%thread = ", "%row = ", "ptr addrspace(1) align 16 %p1", "%v0.load = ", "%v2.row.sum = ", "%v7.rsqrt = ",
                              "br i1 %row.valid, label %store.then", "%p3.at = " } },
     { "norm.py", "host", { "ptr %args, i64 %first, i64 %last", "%p1 = load ptr", "row.body:", "%row.next = ", "%v2.row.sum = " } },
-    { "point.py", "sm_90a", { "%point = ", "%v0.load = ", "%v1.sin = ", "%v1.sin.fmul", "%v2.load = ", "%p3.at = " } },
+    { "point.py", "sm_90a", { "%point = ", "%v1.sin = ", "%v1.sin.fmul", "%v2.load = ", "%p3.at = " } },
     { "point.py", "host", { "column.body:", "%column.more = ", "%v1.sin = ", "tail.body:", "%points = " } },
     { "product.py", "sm_90a", { "k.body:", "%k.next = ", "%sum.warp = ", "%a.row = ", "%b.row = ", "round.body:", "%copy.to = ", "%warp.m = " } },
     { "product.py", "host", { "ptr %tile, i64 %k.size", "k.body:", "%a.row0", "%b.row1", "row.body:" } },

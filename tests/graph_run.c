@@ -207,7 +207,7 @@ static jitc_status trial_build(trial *t, const graph_case *c, const char *device
     jitc_range ranges[MAX_SYMBOLS];
     *t = (trial){ .c = c, .ctx = context(c, device_name, seed) };
     char *text = graph_text(c);
-    jitc_model_options o = { .struct_size = sizeof o, .strict = seed & 1, .ranges = ranges,
+    jitc_model_options o = { .struct_size = sizeof o, .strict = seed & 1, .clamp_index = true, .ranges = ranges,
                              .nranges = exact ? exact_ranges(exact, names, ranges) : 0 };
     jitc_status status = jitc_graph_read(t->ctx, c->name, text, strlen(text), &t->graph);
     if (status == JITC_OK) {
@@ -263,7 +263,7 @@ static void trial_refill(trial *t) {
 static jitc_status trial_reference(trial *t, jc_error *err) {
     jc_eval_host host = { .call = call_op, .user = t->ctx };
     t->want = JC_NEWN(t->plain->arena, jc_eval_out, t->root->noutputs);
-    return jc_eval(t->root, 0, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
+    return jc_eval(t->root, JC_EVAL_CLAMP, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
 }
 
 static jitc_status trial_run(trial *t) {

@@ -29,6 +29,8 @@ static jitc_status check_words(const tool *t, jc_error *err) {
     const tool_options *o = &t->o;
     if (o->mode && strcmp(o->mode, "fused") != 0 && strcmp(o->mode, "strict") != 0)
         return jc_fail(err, JITC_E_USAGE, "--mode is fused or strict, not '%s'", o->mode);
+    if (o->index && strcmp(o->index, "check") != 0 && strcmp(o->index, "clamp") != 0)
+        return jc_fail(err, JITC_E_USAGE, "--index is check or clamp, not '%s'", o->index);
     for (size_t i = 0; i < o->provider.n; i++) {
         const char *who;
         size_t n;
@@ -258,6 +260,7 @@ jitc_status tool_model_options(tool *t, const tool_build *b, jitc_model_options 
         .arch = b->arch,
         .no_lift_names = t->o.no_lift_names,
         .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
+        .clamp_index = t->o.index && strcmp(t->o.index, "clamp") == 0,
         .split_only = b->split_only,
         .split_ops = t->o.split_op.n ? t->o.split_op.at : NULL,
         .nsplit_ops = (uint32_t)t->o.split_op.n,

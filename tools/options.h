@@ -42,7 +42,7 @@ typedef JC_VEC(const char *) tool_strings;
 
 typedef struct tool_options {
     tool_strings files, arch, sym, range, name, plugin, split_op, provider, read_cache;
-    const char *device, *cache, *trace, *report, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode;
+    const char *device, *cache, *trace, *report, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode, *index;
     bool no_cache, verify, no_lift_names, dot, json, quiet, time, load_only, help;
     int64_t seed, threads, repeat, max_classes, max_misses; /* the last two: -1 where not given */
     double rtol, atol;                                      /* negative where not given */

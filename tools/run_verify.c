@@ -5,6 +5,7 @@
 
 #include <float.h>
 #include <math.h>
+#include <string.h>
 
 /* --- the reference --- */
 
@@ -30,7 +31,8 @@ static const jitc_layer_name *name_of(void *user, const char *text) {
 jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err) {
     jc_eval_host host = { .call = call_host, .user = r, .name = name_of };
     *out = JC_NEWN(r->arena, jc_eval_out, r->f->noutputs);
-    return jc_eval(r->f, 0, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
+    const unsigned how = r->t->o.index && strcmp(r->t->o.index, "clamp") == 0 ? JC_EVAL_CLAMP : 0;
+    return jc_eval(r->f, how, r->syms, r->nsyms, r->host, &host, r->arena, *out, err);
 }
 
 /* --- the comparison --- */

@@ -38,7 +38,7 @@ jitc_status tool_schedule(tool *t, const jitc_model *m, uint32_t cls, const jc_r
                           jc_error *err) {
     const jc_piece *p = first_of(m, cls);
     jc_schedule_options o = { .target = m->target, .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
-                              .lo = range->lo, .hi = range->hi };
+                              .clamp = t->o.index && strcmp(t->o.index, "clamp") == 0, .lo = range->lo, .hi = range->hi };
     jc_func *f;
     JC_TRY(decode(t, m, cls, &f, err));
     jitc_status status = jc_schedule_class(f, &o, t->arena, out, err);

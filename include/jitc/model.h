@@ -85,6 +85,12 @@ typedef struct jitc_model_options {
      */
     const DLTensor *const *examples;
     uint32_t nexamples;
+    /*
+     * An index out of range (embedding, index_select, x[i]) takes the nearest row of its table.  Else a run with one fails on host and sim,
+     * before the kernel that would take the row, with JITC_E_INPUT and a sentence that names index and table; on a GPU it is clamped all the
+     * same: nothing outside the table is read.
+     */
+    bool clamp_index;
 } jitc_model_options;
 
 /* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be

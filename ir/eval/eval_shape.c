@@ -289,6 +289,10 @@ jitc_status jc_ev_take(jc_ev *ev, const jc_node *n) {
     jc_ev_with(&it, in_index, index.offset);
     jc_ev_with(&it, out.strides, 0);
     for (; it.left > 0; jc_ev_next(&it)) {
+        const int64_t rows = table.dims[dim], k = indices[it.at[1]];
+        if (!(ev->how & JC_EVAL_CLAMP) && (k < (wrap ? -rows : 0) || k >= rows))
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "The index %lld is out of range: dim %lld of the table has %lld rows.", (long long)k,
+                              (long long)dim, (long long)rows);
         int64_t at = it.at[0] + row_of(indices[it.at[1]], table.dims[dim], wrap) * table.strides[dim];
         if (i)
             out_i[it.at[2]] = i[at];

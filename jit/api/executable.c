@@ -195,7 +195,10 @@ static jitc_status fill_variant(jitc_executable *x, uint32_t v, jc_error *err) {
     *out = (jitc_executable_variant){ .struct_size = sizeof *out, .lo = r->lo, .hi = r->hi, .hit = r->hit,
                                       .kernels = plan->nkernels, .bytes = r->nartifact };
     for (uint32_t i = 0; i < plan->nsteps; i++)
-        *(plan->steps[i].kind == JC_STEP_CALL ? &out->calls : &out->launches) += 1;
+        if (plan->steps[i].kind == JC_STEP_LAUNCH)
+            out->launches++;
+        else
+            out->calls += strcmp(plan->steps[i].op, JC_CHECK_INDEX) != 0;
     return JITC_OK;
 }
 

@@ -81,7 +81,7 @@ static jitc_status explain_class(finder *f, const jitc_model *m, uint32_t cls, j
     f->refused.n = 0;
     for (uint32_t v = 0; v < c->nvariants; v++) {
         const jc_request *r = &c->variants[v].request;
-        jc_schedule_options o = { .target = r->target, .strict = r->strict, .lo = r->lo, .hi = r->hi };
+        jc_schedule_options o = { .target = r->target, .strict = r->strict, .clamp = r->clamp, .lo = r->lo, .hi = r->hi };
         jitc_status status = schedule(f, canon, &o, err);
         jc_canon_locate(canon, r->file, err);
         JC_TRY(status);
@@ -106,7 +106,7 @@ static void add_read(finder *f, const jc_graph *g, uint32_t graph) {
 static void explain_alone(finder *f, const jc_func *piece, const jitc_model *m, const jitc_model_options *o, uint32_t graph) {
     jc_error ignored = JC_ERROR_INIT;
     jc_canon canon;
-    jc_schedule_options schedule_options = { .target = m->target, .strict = o->strict };
+    jc_schedule_options schedule_options = { .target = m->target, .strict = o->strict, .clamp = o->clamp_index };
     f->refused.n = 0;
     if (jc_canonicalise(piece, o->no_lift_names ? JC_CANON_NO_LIFT : 0, f->arena, &canon, &ignored) != JITC_OK ||
         schedule(f, &canon, &schedule_options, &ignored) != JITC_OK)

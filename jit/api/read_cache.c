@@ -13,11 +13,12 @@
 #include "cache/tier.h"
 #include "jit/api/bundle.h"
 
-/* Bundles do not say whether a model was built strictly: one of the two gives the hash, or none does. */
+/* Bundles do not say with which options a model was built: one set of them gives the hash, or none does. */
 static bool find_key(jitc_context *ctx, const jc_request *r, jc_arena *arena, jc_key *out, jc_error *err) {
     jc_request as = *r;
-    for (int strict = 0; strict < 2; strict++) {
-        as.strict = strict;
+    for (int set = 0; set < 4; set++) {
+        as.strict = set & 1;
+        as.clamp = set & 2;
         if (jc_service_key(ctx->service, &as, arena, out, err) == JITC_OK && memcmp(&out->hash, &r->key.hash, sizeof out->hash) == 0)
             return true;
     }

@@ -145,6 +145,8 @@ bool jc_sets_touch(const jc_sched *s, jc_set a, jc_set b);
 /* sched_made.c: values that no node makes. */
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
                             int line);
+/* A call that looks whether TAKE's indices are rows of its table. */
+jc_node *jc_sched_index_check(jc_sched *s, const jc_node *take);
 jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);
 /* Reduction V without the dims that it keeps, where these are not the last one alone: what lies in memory is the same, and its
    dims are those of the rows. */

@@ -316,8 +316,31 @@ static jitc_status on_clone(jc_sched *s, jc_node *n) {
     return JITC_OK;
 }
 
+static jitc_status on_custom(jc_sched *s, jc_node *n);
+
+/* Has an earlier check said so, of indices that nothing writes? */
+static bool is_checked(const jc_sched *s, const jc_node *check) {
+    const jc_value *index = check->args[0].value;
+    for (size_t i = 0; i < s->items.n && s->last_write[jc_storage(check->args[0].value)->id] < 0; i++) {
+        const jc_node *n = s->items.at[i]->node;
+        if (s->items.at[i]->kind == JC_ITEM_CALL && strcmp(n->target, JC_CHECK_INDEX) == 0 && n->args[0].value == index &&
+            n->args[1].expr == check->args[1].expr && n->args[3].b == check->args[3].b)
+            return true;
+    }
+    return false;
+}
+
+/* Where the executor can look at indices, it does, and they lie in memory for that. */
+static jitc_status check_index(jc_sched *s, const jc_node *take) {
+    if (s->options->clamp || jc_target_is_gpu(&s->options->target))
+        return JITC_OK;
+    jc_node *check = jc_sched_index_check(s, take);
+    return is_checked(s, check) ? JITC_OK : on_custom(s, check);
+}
+
 static jitc_status on_take(jc_sched *s, jc_node *n) {
     JC_TRY(plain(s, n->args[0].value));
+    JC_TRY(check_index(s, n));
     JC_TRY(plain(s, n->args[2].value));
     add_reads(s, &s->lazy[n->results[0]->id], n->args[0].value);
     add_reads(s, &s->lazy[n->results[0]->id], n->args[2].value);

@@ -18,7 +18,7 @@ typedef struct row {
     uint32_t nsyms;
     const int64_t *lo, *hi;
     jc_target target;
-    bool strict;
+    bool strict, clamp;
     jc_hash key;
     const uint8_t *artifact;
     size_t nartifact;
@@ -56,7 +56,7 @@ static int64_t hi_of(const jc_request *r, uint32_t i) {
 
 static bool same(const row *w, const jc_request *r) {
     if (memcmp(&w->canon, &r->canon->hash, sizeof w->canon) != 0 || w->nbytes != r->canon->nbytes ||
-        w->nsyms != r->canon->nsyms || w->strict != r->strict || !jc_target_same(&w->target, &r->target))
+        w->nsyms != r->canon->nsyms || w->strict != r->strict || w->clamp != r->clamp || !jc_target_same(&w->target, &r->target))
         return false;
     for (uint32_t i = 0; i < w->nsyms; i++)
         if (w->lo[i] != lo_of(r, i) || w->hi[i] != hi_of(r, i))
@@ -92,7 +92,7 @@ static void add(jc_known *k, const jc_request *r) {
         hi[i] = hi_of(r, i);
     }
     *w = (row){ .next = *bucket(k, &c->hash), .canon = c->hash, .nbytes = c->nbytes, .nsyms = c->nsyms, .lo = lo, .hi = hi,
-                .target = r->target, .strict = r->strict, .key = r->key.hash, .artifact = r->artifact,
+                .target = r->target, .strict = r->strict, .clamp = r->clamp, .key = r->key.hash, .artifact = r->artifact,
                 .nartifact = r->nartifact };
     w->bytes = jc_arena_memdup(k->arena, c->bytes, c->nbytes);
     *bucket(k, &c->hash) = w;

@@ -194,7 +194,7 @@ static void log_operators(const jc_service *s, const jc_request *r, const jc_fun
 static jitc_status schedule(work *w, jc_arena *arena, jc_error *err) {
     jc_service *s = w->get->s;
     const jc_request *r = w->request;
-    jc_schedule_options o = { .target = r->target, .strict = r->strict, .lo = r->lo, .hi = r->hi };
+    jc_schedule_options o = { .target = r->target, .strict = r->strict, .clamp = r->clamp, .lo = r->lo, .hi = r->hi };
     char hex[2 * JC_HASH_SIZE + 1];
     double start = jc_now_ms();
     jc_graph *g;

@@ -49,6 +49,7 @@ typedef struct jc_request {
     const char *file;       /* of the piece, for messages; NULL: none */
     jc_target target;
     bool strict;            /* round after every operator */
+    bool clamp;             /* an index out of range is the nearest row */
     const int64_t *lo, *hi; /* per class symbol; NULL: [0, 2^31-1] */
     /* out */
     jc_key key;             /* of a class that this process knew already only the hash */

@@ -68,7 +68,7 @@ static void key_target(const jc_target *target, jc_arena *arena, jc_bytes *b) {
 
 jitc_status jc_service_key(jc_service *s, const jc_request *r, jc_arena *arena, jc_key *out, jc_error *err) {
     jc_bytes b = JC_BYTES(arena), ranges = JC_BYTES(arena);
-    uint8_t strict = r->strict;
+    uint8_t options = (uint8_t)(r->strict | r->clamp << 1);
     (void)err;
     key_head(&b);
     jc_key_add(&b, JC_KEY_GRAPH, r->canon->bytes, r->canon->nbytes);
@@ -78,7 +78,7 @@ jitc_status jc_service_key(jc_service *s, const jc_request *r, jc_arena *arena, 
     }
     jc_key_add(&b, JC_KEY_RANGES, ranges.at, ranges.n);
     key_target(&r->target, arena, &b);
-    jc_key_add(&b, JC_KEY_OPTIONS, &strict, 1);
+    jc_key_add(&b, JC_KEY_OPTIONS, &options, 1);
     JC_TRY(key_tail(s, &r->target, &b));
     *out = jc_key_end(&b);
     return JITC_OK;

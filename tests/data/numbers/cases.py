@@ -143,3 +143,12 @@ for i, (text, dt, dtype) in enumerate([
     case(f'a number that {dtype} does not hold, {i}', f'd = {text}\nreturn (d,)', {'x': (dt, [1, 2])}, refused=f'a number that {dtype} holds')
 case('numbers that a dtype holds', 'a = torch.full_like(x, -255)\nb = x + 300\nc = x == 300\nd = x < 300\ne = torch.full([2], 300, dtype = torch.bool)\nf = torch.full([2], 2.5, dtype = torch.int32)\n'
      'g = torch.full([2], inf)\nh = y + 1e39\ni = y < 1e39\nreturn (a, b, c, d, e, f, g, h, i)', {'x': ('u8', [1, 2]), 'y': f32(1., 2.)})
+
+# --- indices out of range
+table = ('f32', [[0., 1.], [2., 3.], [4., 5.], [6., 7.]])
+for i, (text, index) in enumerate([('torch.nn.functional.embedding(i, w)', [-1, 0, 1]), ('torch.nn.functional.embedding(i, w)', [0, 3, 4]),
+                                   ('torch.index_select(w, 0, i)', [0, -1]), ('w[i]', [3, -5]), ('w[i + 1]', [3, 0]), ('w[:, i]', [0, 2])]):
+    for dt in ('i64', 'i32') if i == 1 else ('i64',):
+        case(f'an index out of range, {i} {dt}', f'e = {text}\nreturn (e,)', {'i': (dt, index), 'w': table}, refused='take|index|is out of range|dim|table has')
+case('indices in range', 'e = torch.nn.functional.embedding(i, w)\nf = w[i]\ng = w[j]\nreturn (e, f, g)',
+     {'i': ('i64', [0, 3]), 'j': ('i32', [[-4, -1], [3, 0]]), 'w': table})
