@@ -140,6 +140,7 @@ typedef enum jc_trait {
     JC_COMPOSITE = 64, /* jc_decompose() knows how to write it in simpler ones */
     JC_OVERFLOWS = 128, /* of integers: what it computes may lie outside the result's dtype, and wraps */
     JC_WIDE_NUMBER = 256, /* a number beside narrow floats is not rounded to their dtype: PyTorch's kernel takes it in f32 */
+    JC_WIDE_ON_GPU = 512, /* likewise on CUDA; on a CPU PyTorch rounds it */
 } jc_trait;
 
 #define JC_MAX_RESULTS 2 /* of a compiled operator */

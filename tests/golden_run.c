@@ -276,7 +276,7 @@ jc_eval_out *golden_evaluate(golden_host *h, const char *what, const jc_func *f,
     jc_eval_out *out = JC_NEWN(h->arena, jc_eval_out, f->noutputs);
     jc_eval_host host = { .call = call_op, .user = h, .name = name_of };
     ck_assert_msg(jc_solve(f, values, 1, syms, &err) == JITC_OK, "%s: %s", what, err.message);
-    ck_assert_msg(jc_eval(f, how, syms, nsyms, values, &host, h->arena, out, &err) == JITC_OK, "%s:%d: %s", what, err.line,
+    ck_assert_msg(jc_eval(f, how | (h->device->target.dialect != JC_DIALECT_HOST ? JC_EVAL_GPU : 0), syms, nsyms, values, &host, h->arena, out, &err) == JITC_OK, "%s:%d: %s", what, err.line,
                   err.message);
     return out;
 }

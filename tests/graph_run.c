@@ -263,7 +263,8 @@ static void trial_refill(trial *t) {
 static jitc_status trial_reference(trial *t, jc_error *err) {
     jc_eval_host host = { .call = call_op, .user = t->ctx };
     t->want = JC_NEWN(t->plain->arena, jc_eval_out, t->root->noutputs);
-    return jc_eval(t->root, JC_EVAL_CLAMP, t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
+    const bool gpu = t->device->target.dialect != JC_DIALECT_HOST;
+    return jc_eval(t->root, JC_EVAL_CLAMP | (gpu ? JC_EVAL_GPU : 0), t->syms, t->nsyms, t->ref_in, &host, t->plain->arena, t->want, err);
 }
 
 static jitc_status trial_run(trial *t) {

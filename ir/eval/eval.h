@@ -41,7 +41,7 @@ typedef struct jc_eval_out {
 enum {
     JC_EVAL_EAGER = 1, /* rounds after every operator */
     JC_EVAL_CLAMP = 4, /* an index out of range is the nearest row; else it is JITC_E_INPUT */
-    JC_EVAL_GPU = 2,   /* what processors do differently goes as on CUDA: floats that no integer of the dtype holds (jc_ev_trunc) */
+    JC_EVAL_GPU = 2,   /* what processors do differently goes as on CUDA: floats that no integer holds, numbers beside narrow floats */
 };
 
 /*

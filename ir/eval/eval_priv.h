@@ -60,7 +60,6 @@ typedef struct jc_ev_operand {
     int64_t own_i;
     uint8_t dtype;
     bool number;
-    bool in_f32;      /* eager: an integer becomes an f32 before it is computed with */
 } jc_ev_operand;
 
 #define JC_EV_MAX_OPERANDS 4
@@ -75,9 +74,7 @@ typedef struct jc_ev_iter {
 } jc_ev_iter;
 
 static inline bool jc_is_float(uint8_t dtype) { return jc_dtypes[dtype].cls == 'f'; }
-static inline double jc_ev_f(const jc_ev_operand *o, int64_t at) {
-    return o->f ? o->f[at] : o->in_f32 ? (double)(float)o->i[at] : (double)o->i[at];
-}
+static inline double jc_ev_f(const jc_ev_operand *o, int64_t at) { return o->f ? o->f[at] : (double)o->i[at]; }
 
 /* --- ir/eval/eval_tensor.c --- */
 jc_ev_storage *jc_ev_storage_new(jc_ev *ev, int64_t bytes);
@@ -131,8 +128,6 @@ double jc_ev_cast(uint8_t from, uint8_t to, double x);
 int64_t jc_ev_trunc(uint8_t to, double x, bool gpu);
 /* X as eager PyTorch would keep it: by way of f32. */
 double jc_ev_rounded(uint8_t dtype, double x);
-/* Eager: does N compute in f32, whatever narrower floats its operands are? */
-bool jc_ev_in_f32(const jc_ev *ev, const jc_node *n);
 
 /* --- the operators: what ops.def names --- */
 typedef jitc_status jc_ev_op(jc_ev *ev, const jc_node *n);

@@ -245,13 +245,6 @@ jitc_status jc_ev_expr(jc_ev *ev, const jc_node *n, const jc_expr *e, int64_t *o
                       "leaves 64 bits.", jc_ex_text(ev->f->graph->exprs, e, ev->arena));
 }
 
-bool jc_ev_in_f32(const jc_ev *ev, const jc_node *n) {
-    bool wide = !(ev->how & JC_EVAL_EAGER) || n->results[0]->type.dtype == JC_F64;
-    for (uint32_t k = 0; k < n->nargs; k++)
-        wide |= n->args[k].kind == JC_ARG_VALUE && n->args[k].value->type.kind == JC_TENSOR && n->args[k].value->type.dtype == JC_F64;
-    return !wide;
-}
-
 static jc_ev_slot *slot_of(jc_ev *ev, const jc_arg *a) {
     return a->kind == JC_ARG_VALUE && ev->slots[a->value->id].set ? &ev->slots[a->value->id] : NULL;
 }
@@ -307,21 +300,21 @@ static bool same_values(uint8_t from, uint8_t to) {
 }
 
 /* A number as one of dtype TO, as a kernel of N takes it. */
-static void number_as(const jc_node *n, uint8_t to, jc_ev_operand *o) {
+static void number_as(const jc_ev *ev, const jc_node *n, uint8_t to, jc_ev_operand *o) {
     if (!jc_is_float(to)) {
         o->own_i = jc_ev_wrap(to, o->own_i);
         return;
     }
     o->f = &o->own_f;
     o->i = NULL;
-    o->own_f = jc_round_to(jc_ops[n->op].traits & JC_WIDE_NUMBER && to != JC_F64 ? JC_F32 : (jc_dtype)to, o->own_f);
+    const unsigned keeps = JC_WIDE_NUMBER | (ev->how & JC_EVAL_GPU ? JC_WIDE_ON_GPU : 0);
+    o->own_f = jc_round_to(jc_ops[n->op].traits & keeps && to != JC_F64 ? JC_F32 : (jc_dtype)to, o->own_f);
 }
 
 jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint8_t dtype, int rank, const int64_t *dims,
                               jc_ev_operand *out) {
     memset(out, 0, sizeof *out);
     jc_ev_slot *s = slot_of(ev, a);
-    out->in_f32 = jc_ev_in_f32(ev, n);
     if (s && s->v.tag == JITC_TENSOR) {
         jc_ev_tensor t = s->t;
         if (!same_values(t.dtype, dtype)) {
@@ -342,7 +335,6 @@ jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint
     }
     bool floating;
     JC_TRY(jc_ev_number_arg(ev, n, a, &out->own_f, &out->own_i, &floating));
-    out->own_f = out->in_f32 ? jc_ev_rounded(JC_F32, out->own_f) : out->own_f;
     out->number = true;
     out->dtype = floating ? JC_F64 : JC_I64;
     if (floating)
@@ -350,7 +342,7 @@ jitc_status jc_ev_operand_arg(jc_ev *ev, const jc_node *n, const jc_arg *a, uint
     else
         out->i = &out->own_i;
     if (!floating || jc_is_float(dtype))
-        number_as(n, dtype, out);
+        number_as(ev, n, dtype, out);
     return JITC_OK;
 }
 

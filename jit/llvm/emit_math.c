@@ -400,7 +400,8 @@ static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     LLVMValueRef odd = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, one, ""), zero, "");
     LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, two, ""), zero, "");
     LLVMValueRef v = jc_select(e, odd, cosine, sine);
-    return jc_select(e, minus, LLVMBuildFNeg(e->b, v, ""), v); /* of infinity NaN by itself (inf - inf) */
+    v = jc_select(e, minus, LLVMBuildFNeg(e->b, v, ""), v); /* of infinity NaN by itself (inf - inf) */
+    return shift ? v : jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, x, real(&m, 0), ""), x, v); /* -0 */
 }
 
 LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x) { return circular(e, x, 0); }

@@ -215,7 +215,8 @@ static bool fits(const jc_arg *a, jc_dtype to) {
 static uint32_t as_common(jc_gen *g, const jc_node *n, uint32_t i, uint32_t x) {
     const unsigned traits = jc_ops[n->op].traits;
     const jc_dtype to = jc_operand_dtype(n);
-    const bool wide = n->args[i].kind != JC_ARG_VALUE && traits & JC_WIDE_NUMBER && jc_dtypes[to].cls == 'f';
+    const unsigned keeps = JC_WIDE_NUMBER | (jc_gpu(g->s) ? JC_WIDE_ON_GPU : 0);
+    const bool wide = n->args[i].kind != JC_ARG_VALUE && traits & keeps && jc_dtypes[to].cls == 'f';
     return g->failed || !(traits & JC_POINTWISE) || n->op == JC_OP_cast || wide || fits(&n->args[i], to) ? x : round_to(g, x, to);
 }
 

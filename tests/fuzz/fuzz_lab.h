@@ -43,7 +43,7 @@ typedef struct fz_run {
     fz_report *report;
     const jc_func *root; /* of the flat text */
     uint32_t nparams, noutputs;
-    jc_eval_out *want[FZ_RUNS];
+    jc_eval_out *want[2][FZ_RUNS]; /* by the rules of the host, of GPUs */
     fz_tensor *host[FZ_RUNS]; /* by parameter */
     int64_t syms[FZ_RUNS][64];
 } fz_run;

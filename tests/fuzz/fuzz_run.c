@@ -75,7 +75,7 @@ static bool symbols_of(fz_run *r, const jc_exprs *exprs, int which, int64_t *sym
 
 static bool shapes_agree(fz_run *r, int which) {
     for (uint32_t i = 0; i < r->noutputs; i++) {
-        const jc_eval_out *w = &r->want[which][i];
+        const jc_eval_out *w = &r->want[0][which][i];
         const fz_output *o = &r->c->outputs.at[i];
         if (o->rank < 0)
             continue;
@@ -110,9 +110,11 @@ static bool evaluate(fz_run *r, jitc_context *ctx, int which) {
         }
     }
     const jc_eval_host host = { .call = call_op, .user = ctx, .name = name_of };
-    r->want[which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
-    if (jc_eval(r->root, 0, r->syms[which], nsyms, in, &host, r->arena, r->want[which], &err) != JITC_OK)
-        return fz_fail(r, FZ_UNREADABLE, "reference: %s", err.message);
+    for (int gpu = 0; gpu < 2; gpu++) {
+        r->want[gpu][which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
+        if (jc_eval(r->root, gpu ? JC_EVAL_GPU : 0, r->syms[which], nsyms, in, &host, r->arena, r->want[gpu][which], &err) != JITC_OK)
+            return fz_fail(r, FZ_UNREADABLE, "reference: %s", err.message);
+    }
     return shapes_agree(r, which);
 }
 
@@ -131,7 +133,7 @@ static bool close_enough(double x, double y, double err) {
 }
 
 static bool compare(fz_run *r, fz_device *l, int which, uint32_t i, const jitc_value *got) {
-    const jc_eval_out *w = &r->want[which][i];
+    const jc_eval_out *w = &r->want[l->device->target.dialect != JC_DIALECT_HOST][which][i];
     char sizes[128];
     jc_error err = JC_ERROR_INIT;
     int64_t n = 1, span = 1;

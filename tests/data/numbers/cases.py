@@ -152,3 +152,8 @@ for i, (text, index) in enumerate([('torch.nn.functional.embedding(i, w)', [-1, 
         case(f'an index out of range, {i} {dt}', f'e = {text}\nreturn (e,)', {'i': (dt, index), 'w': table}, refused='take|index|is out of range|dim|table has')
 case('indices in range', 'e = torch.nn.functional.embedding(i, w)\nf = w[i]\ng = w[j]\nreturn (e, f, g)',
      {'i': ('i64', [0, 3]), 'j': ('i32', [[-4, -1], [3, 0]]), 'w': table})
+
+# --- a number beside bf16: a CPU rounds it first where it adds or subtracts, CUDA does not
+case('numbers beside bf16', 'a = x + 0.003907\nb = x - 0.3\nc = 0.3 - x\nd = x * 0.3\ne = x / 0.3\nf = 0.3 / x\nreturn (a, b, c, d, e, f)', {'x': bf16(1., 256., 0.30078125)},
+     gpu={0: [1.0078125, 256., 0.3046875], 1: [0.69921875, 256., 0.00078201293945], 2: [-0.69921875, -256., -0.00078201293945]}, near=4e-3)
+case('signs of zero', 's = torch.sin(x)\nt = torch.tanh(x)\ne = torch.erf(x)\nn = -x\na = torch.abs(x)\nr = torch.sqrt(x)\nf = torch.floor(x)\nc = torch.ceil(x - 0.5)\nreturn (s, t, e, n, a, r, f, c)', {'x': f32(-0.0, 0.0)})
