@@ -179,8 +179,7 @@ static void see_written(void *user, jc_value *v) {
     s->found |= jc_storage(v) == s->storage;
 }
 
-/* Does F write the storage of its parameter? */
-static bool writes_param(const jc_func *f, const jc_value *param) {
+bool jc_func_writes(const jc_func *f, const jc_value *param) {
     sought s = { .storage = param };
     for (size_t i = 0; i < f->nodes.n && !s.found; i++)
         jc_node_written(f->nodes.at[i], see_written, &s);
@@ -196,7 +195,7 @@ bool jc_node_writes(const jc_node *n, uint32_t operand) {
         return false;
     for (uint32_t i = 0, tensors = 0; i < n->nargs && i < n->callee->nparams; i++) {
         if (jc_in_is_tensor(&n->args[i]) && tensors++ == operand)
-            return writes_param(n->callee, n->callee->params[i]);
+            return jc_func_writes(n->callee, n->callee->params[i]);
     }
     return false;
 }

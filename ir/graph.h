@@ -140,6 +140,7 @@ typedef enum jc_trait {
     JC_COMPOSITE = 64, /* jc_decompose() knows how to write it in simpler ones */
     JC_OVERFLOWS = 128, /* of integers: what it computes may lie outside the result's dtype, and wraps */
     JC_WIDE_NUMBER = 256, /* a number beside narrow floats is not rounded to their dtype: PyTorch's kernel takes it in f32 */
+    JC_ROUGH = 1024, /* of floats: libraries and orders of adding differ in the last places; all other operators round one exact value */
     JC_WIDE_ON_GPU = 512, /* likewise on CUDA; on a CPU PyTorch rounds it */
 } jc_trait;
 
@@ -191,6 +192,8 @@ void jc_node_operands(const jc_node *n, void (*see)(void *user, jc_value *v), vo
 bool jc_node_writes(const jc_node *n, uint32_t operand);
 /* Calls SEE for every tensor operand of N that it writes, in order. */
 void jc_node_written(const jc_node *n, void (*see)(void *user, jc_value *v), void *user);
+/* Does F write the storage of its parameter? */
+bool jc_func_writes(const jc_func *f, const jc_value *param);
 /* Calls SEE for every value among F's outputs, nested ones included, in order. */
 void jc_func_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), void *user);
 /* The value that owns the storage: base, or v itself. */

@@ -378,6 +378,21 @@ START_TEST(test_dump) {
 }
 END_TEST
 
+/* Written inputs are results too, and what is right near either way of the reference is right. */
+START_TEST(test_written) {
+    static const char *const ways[] = { "host --mode fused", "host --mode strict", "sim --mode fused", "sim --mode strict" };
+    write_text("write.py", GRAPH("x: \"f32[4]\", y: \"f32[4]\"", "z = x.add_(y)\n        y = x * 2"));
+    write_text("overflow.py", GRAPH("x: \"f32[4]\"", "a = x * x\n        b = a * 3e38\n        c = b * 3e38\n        y = c * 3e38"));
+    result r = jitc("run write.py --verify --outputs out.safetensors --device %s", ways[_i]);
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.out, "mut:x") != NULL && strstr(r.out, "BAD") == NULL, "%s", r.out);
+    ck_assert_ptr_nonnull(strstr(whole("out.safetensors", NULL) + 8, "\"mut:x\""));
+    ck_assert_ptr_null(strstr(r.out, "mut:y"));
+    r = jitc("run overflow.py --verify --device %s", ways[_i]);
+    expect(&r, 0);
+}
+END_TEST
+
 /* What a dump of LLVM's IR is to be read by: instructions of the tape by number and name, loops, rows, sums, arguments. */
 static const struct {
     const char *file, *arch, *has[9];
@@ -694,6 +709,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_check);
     tcase_add_loop_test(t, test_dump, 0, sizeof dumps / sizeof *dumps);
     tcase_add_loop_test(t, test_dump_names, 0, sizeof named / sizeof *named);
+    tcase_add_loop_test(t, test_written, 0, 4);
     tcase_add_test(t, test_dump_file);
     tcase_add_test(t, test_hit_maps_no_llvm);
     tcase_add_loop_test(t, test_run_numbers, 0, sizeof devices / sizeof *devices);

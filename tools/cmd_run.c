@@ -17,8 +17,8 @@ static void record_call(void *user, const char *op, const jitc_layer_name *name)
 
 static jitc_status execute(run *r, jitc_value *results) {
     return r->piece == UINT32_MAX
-               ? jitc_model_run(r->model, r->graph, NULL, r->values, r->f->nparams, results, r->noutputs)
-               : jitc_piece_run(r->model, r->piece, NULL, r->values, r->f->nparams, results, r->noutputs);
+               ? jitc_model_run(r->model, r->graph, NULL, r->values, r->f->nparams, results, r->f->noutputs)
+               : jitc_piece_run(r->model, r->piece, NULL, r->values, r->f->nparams, results, r->f->noutputs);
 }
 
 static int compare_doubles(const void *a, const void *b) {
@@ -53,7 +53,7 @@ static int run_and_fetch(run *r) {
     tool *t = r->t;
     jc_error err = JC_ERROR_INIT;
     jc_call_trace trace = { record_call, r };
-    jitc_value *results = JC_NEWN(r->arena, jitc_value, r->noutputs);
+    jitc_value *results = JC_NEWN(r->arena, jitc_value, r->f->noutputs);
     TOOL_TRY(t, &err, run_to_device(r, &err));
     double start = jc_now_ms();
     t->ctx->trace = &trace;
@@ -71,7 +71,7 @@ static int run_and_fetch(run *r) {
 static int do_run(run_session *s, run *r) {
     tool *t = s->t;
     jc_error err = JC_ERROR_INIT;
-    jc_eval_out *reference = NULL;
+    run_judge reference = { NULL, NULL };
     if (r->piece == UINT32_MAX)
         TOOL_TRY(t, &err, run_weights(t, r->graph, s->model->graphs[r->graph]->g, r->arena, &r->weights, &err));
     TOOL_TRY(t, &err, run_inputs(r, s->have_inputs ? &s->inputs : NULL, s->names, &err));
@@ -82,8 +82,8 @@ static int do_run(run_session *s, run *r) {
         TOOL_TRY(t, &err, run_reference(r, &reference, &err));
     int code = run_and_fetch(r);
     run_free_device(r);
-    if (code == 0 && reference)
-        run_compare(r, reference);
+    if (code == 0 && reference.exact)
+        run_compare(r, &reference);
     return code;
 }
 
@@ -100,6 +100,8 @@ static int start_run(run_session *s, uint32_t graph, uint32_t piece) {
         r->file = s->model->graphs[graph]->g->file;
         r->default_repeat = s->bench ? 100 : s->t->o.time ? 20 : 0;
         r->noutputs = r->f->noutputs;
+        for (uint32_t i = 0; i < r->f->nparams; i++)
+            r->noutputs += run_writes(r, i);
         jc_push(s->t->arena, &s->runs, r);
         code = do_run(s, r);
     }
@@ -120,12 +122,13 @@ static jitc_status write_outputs(const run_session *s, jc_error *err) {
     all = JC_NEWN(s->t->arena, jc_st_tensor, n);
     n = 0;
     for (size_t i = 0; i < s->runs.n; i++)
-        for (uint32_t k = 0; k < s->runs.at[i]->noutputs; k++, n++) {
+        for (uint32_t k = 0; k < s->runs.at[i]->noutputs; k++) {
             const run_output *o = &s->runs.at[i]->outputs[k];
+            const char *name = run_output_name(s, o, &n);
             if (o->undefined || o->kind == JC_NAME)
                 continue;
             all[kept] = o->tensor;
-            all[kept++].name = jc_arena_printf(s->t->arena, "out%u", n);
+            all[kept++].name = name;
         }
     tool_hold_signals(true);
     jitc_status status = jc_st_write(s->t->arena, s->t->o.outputs, all, kept, err);

@@ -10,7 +10,8 @@
 #include "tools/tool.h"
 
 typedef struct run_output {
-    const char *name;      /* "out0" */
+    const char *name;      /* "out0"; "mut:NAME": what was in a written input afterwards */
+    bool written;          /* the latter */
     uint8_t kind;          /* jc_kind: JC_TENSOR, JC_SYMINT; JC_NAME stands for all others */
     bool undefined;        /* a buffer that nothing wrote */
     jc_st_tensor tensor;   /* row-major; a symint is an I64 scalar */
@@ -39,7 +40,7 @@ typedef struct run {
     jc_st_file weights;        /* that the graph's file holds, by parameter */
     uint32_t made;             /* how many were made up */
     /* results */
-    uint32_t noutputs;
+    uint32_t noutputs;     /* results of f, then the inputs that it writes */
     run_output *outputs;
     JC_VEC(run_call) calls;
     double first_ms, min_us, median_us, max_us;
@@ -84,14 +85,27 @@ int run_load_only(tool *t, jitc_model *m);
 /* run_bounds.c: for each parameter of F, the number of rows of the smallest table that its integers index; INT64_MAX: none. */
 void run_bounds(const jc_func *f, const int64_t *syms, uint32_t nsyms, int64_t *bounds);
 
-/* run_rounding.c: for each output of F, whether it depends on a value that was rounded to less than f32 on the way. */
-bool *run_rounding(jc_arena *arena, const jc_func *f);
+/* run_rounding.c: for each output of F, then each of its parameters, whether it depends on a value that was rounded to less than f32
+   on the way; or, where ROUGH, on one that libraries and orders of adding make different in the last places. */
+bool *run_rounding(jc_arena *arena, const jc_func *f, bool rough);
+
+/* Does the run write parameter I, a tensor? */
+static inline bool run_writes(const run *r, uint32_t i) {
+    return r->f->params[i]->type.kind == JC_TENSOR && jc_func_writes(r->f, r->f->params[i]);
+}
+/* What an output is called among those of all runs: "out3", of which N counts, or "mut:x". */
+static inline const char *run_output_name(const run_session *s, const run_output *o, uint32_t *n) {
+    return o->written ? o->name : jc_arena_printf(s->t->arena, "out%u", (*n)++);
+}
 
 /* run_outputs.c: r->outputs from what the run gave. */
 jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err);
 
-/* run_verify.c: the reference's results, in r->arena, then the comparison. */
-jitc_status run_reference(run *r, jc_eval_out **out, jc_error *err);
-void run_compare(run *r, const jc_eval_out *reference);
+/* run_verify.c: what the reference has for r->outputs, exact and eager, in r->arena; then the comparison. */
+typedef struct run_judge {
+    jc_eval_out *exact, *eager;
+} run_judge;
+jitc_status run_reference(run *r, run_judge *out, jc_error *err);
+void run_compare(run *r, const run_judge *reference);
 
 #endif

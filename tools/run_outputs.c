@@ -118,7 +118,7 @@ static void integer_output(run *r, run_output *o, int64_t value) {
 
 jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err) {
     r->outputs = JC_NEWN(r->arena, run_output, r->noutputs);
-    for (uint32_t i = 0; i < r->noutputs; i++) {
+    for (uint32_t i = 0; i < r->f->noutputs; i++) {
         run_output *o = &r->outputs[i];
         o->name = o->tensor.name = jc_arena_printf(r->arena, "out%u", i);
         o->kind = JC_NAME;
@@ -130,5 +130,13 @@ jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err) {
             integer_output(r, o, results[i].i);
         }
     }
+    for (uint32_t i = 0, k = r->f->noutputs; i < r->f->nparams; i++)
+        if (run_writes(r, i)) {
+            run_output *o = &r->outputs[k++];
+            o->name = o->tensor.name = jc_arena_printf(r->arena, "mut:%s", r->f->params[i]->name);
+            o->kind = JC_TENSOR;
+            o->written = true;
+            JC_TRY(fetch(r, r->values[i].tensor, o, err));
+        }
     return JITC_OK;
 }

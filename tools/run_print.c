@@ -69,7 +69,7 @@ int run_print_json(const run_session *s, const jitc_model_stats *stats, int code
     for (size_t i = 0; i < s->runs.n; i++) {
         const run *r = s->runs.at[i];
         for (uint32_t k = 0; k < r->noutputs; k++)
-            json_array_append_new(outputs, output_json(r, &r->outputs[k], jc_arena_printf(s->t->arena, "out%u", n++)));
+            json_array_append_new(outputs, output_json(r, &r->outputs[k], run_output_name(s, &r->outputs[k], &n)));
         calls_json(r, calls);
         json_array_append_new(times, time_json(r));
     }
@@ -125,7 +125,7 @@ int run_print_text(const run_session *s, const jitc_model_stats *stats, int code
         for (size_t k = 0; k < r->calls.n; k++)
             printf("  call   %s %s\n", r->calls.at[k].op, r->calls.at[k].layer_name ? r->calls.at[k].layer_name : "");
         for (uint32_t k = 0; k < r->noutputs; k++)
-            print_output(r, &r->outputs[k], jc_arena_printf(s->t->arena, "out%u", n++));
+            print_output(r, &r->outputs[k], run_output_name(s, &r->outputs[k], &n));
         if (r->median_us > 0)
             printf("  time   min %.2f us, median %.2f us\n", r->min_us, r->median_us);
     }

@@ -300,6 +300,11 @@ static jitc_status give_output(jc_ev *ev, const jc_arg *a, jc_eval_out *out) {
 
 jitc_status jc_eval(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                     const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_error *err) {
+    return jc_eval_written(f, how, syms, nsyms, in, host, arena, out, NULL, err);
+}
+
+jitc_status jc_eval_written(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+                            const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_eval_out *written, jc_error *err) {
     jc_ev ev = { .arena = arena, .host = host, .err = err, .how = how, .syms = syms, .nsyms = nsyms };
     JC_TRY(choose(&ev, f));
     ev.slots = JC_NEWN(arena, jc_ev_slot, ev.f->nvalues);
@@ -307,5 +312,8 @@ jitc_status jc_eval(const jc_func *f, unsigned how, const int64_t *syms, uint32_
     JC_TRY(run_nodes(&ev));
     for (uint32_t k = 0; k < f->noutputs; k++)
         JC_TRY(give_output(&ev, &ev.f->outputs[k], &out[k]));
+    for (uint32_t k = 0; written && k < f->nparams; k++)
+        if (f->params[k]->type.kind == JC_TENSOR && jc_func_writes(f, f->params[k]))
+            tensor_output(&ev, &ev.slots[ev.f->params[k]->id].t, &written[k]);
     return JITC_OK;
 }

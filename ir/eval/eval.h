@@ -53,6 +53,10 @@ enum {
 jitc_status jc_eval(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
                     const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_error *err);
 
+/* The same; WRITTEN, one entry for each parameter, gets what is in those that F writes afterwards, and nothing for others. */
+jitc_status jc_eval_written(const jc_func *f, unsigned how, const int64_t *syms, uint32_t nsyms, const jitc_value *in,
+                            const jc_eval_host *host, jc_arena *arena, jc_eval_out *out, jc_eval_out *written, jc_error *err);
+
 /* Rounding and conversion, by plain bit arithmetic: to the nearest even value of the dtype; f8e4m3fn saturates to NaN
    as PyTorch's cast does. */
 double jc_round_to(jc_dtype dtype, double x);
