@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Strict mode against eager PyTorch on the CPU, bit by bit: every pointwise operator and cast, over all 65,536 values of each 16-bit
+dtype and over 10^6 of f32 (special values, ties, subnormals, random bits).
+
+    tests/torch_strict.py BUILD [--device host|sim] [--count N]       needs torch
+
+One operator of two operands gets all values beside themselves in another order, and beside a few that matter.  A line for each operator
+says how many elements differ and by how many places of the dtype at most.  The exit status is 1 where an operator differs that ought not
+to, or one of the VENDORS list by more places than it says there: what the vendors' libraries compute is not ours to repeat.  Three
+things are theirs alone: gelu of what is near infinity, which overflows there; which of two zeros is the larger, which goes by the length of
+a vector; fmod of far quotients, where ours is held to the definition instead.
+"""
+import argparse
+import json
+import math
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+import torch
+
+# Functions of vendors' libraries (SLEEF, MKL), and what PyTorch puts together from them.  In places.
+VENDORS = {'exp': 1, 'exp2': 1, 'log': 1, 'sin': 1, 'cos': 1, 'tanh': 1, 'erf': 1, 'pow': 1, 'sqrt': 1, 'rsqrt': 1, 'sigmoid': 3, 'silu': 3,
+           'softplus': 3, 'gelu': 4, 'gelu_tanh': 4}
+# Beside 0 they are off by more places than that, but by no more than this.
+ABSOLUTE = {'erf': 5e-7, 'gelu': 2e-6, 'gelu_tanh': 2e-6}
+UNARY = {'neg': 'torch.neg(x)', 'abs': 'torch.abs(x)', 'sqrt': 'torch.sqrt(x)', 'rsqrt': 'torch.rsqrt(x)', 'reciprocal': 'torch.reciprocal(x)',
+         'relu': 'torch.relu(x)', 'floor': 'torch.floor(x)', 'ceil': 'torch.ceil(x)', 'square': 'x * x', 'clamp': 'torch.clamp(x, -1.5, 2.25)',
+         'number': 'x * 1.1', 'plus number': 'x - 0.3', 'isnan': 'x != x', 'exp': 'torch.exp(x)', 'exp2': 'torch.exp2(x)', 'log': 'torch.log(x)',
+         'sin': 'torch.sin(x)', 'cos': 'torch.cos(x)', 'tanh': 'torch.tanh(x)', 'erf': 'torch.erf(x)', 'sigmoid': 'torch.sigmoid(x)',
+         'silu': 'torch.nn.functional.silu(x)', 'gelu': 'torch.nn.functional.gelu(x)',
+         'gelu_tanh': "torch.nn.functional.gelu(x, approximate = 'tanh')", 'softplus': 'torch.nn.functional.softplus(x)'}
+BINARY = {'add': 'x + y', 'sub': 'x - y', 'mul': 'x * y', 'div': 'x / y', 'maximum': 'torch.maximum(x, y)', 'minimum': 'torch.minimum(x, y)',
+          'eq': 'x == y', 'lt': 'x < y', 'le': 'x <= y', 'where': 'torch.where(x < y, x, y)', 'remainder': 'torch.remainder(x, y)',
+          'floor_divide': 'x // y', 'pow': 'torch.pow(x, y)', 'muladd': 'x * y + x'}
+CASTS = ['bfloat16', 'float16', 'float32', 'float64', 'int8', 'uint8', 'int16', 'int32', 'int64', 'bool']
+NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
+         torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8'}
+DTYPES = {name: dtype for dtype, name in NAMES.items()}
+STORED = {torch.float32: 'F32', torch.float16: 'F16', torch.bfloat16: 'BF16', torch.float64: 'F64', torch.int64: 'I64', torch.int32: 'I32',
+          torch.int16: 'I16', torch.int8: 'I8', torch.uint8: 'U8', torch.bool: 'BOOL'}
+
+
+def bits(t):
+    width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[t.element_size()]
+    return t.view(width)
+
+
+def save(path, tensors):
+    head, raw = {}, b''
+    for name, t in tensors.items():
+        data = bits(t.contiguous()).numpy().tobytes()
+        head[name] = {'dtype': STORED[t.dtype], 'shape': list(t.shape), 'data_offsets': [len(raw), len(raw) + len(data)]}
+        raw += data
+    text = json.dumps(head).encode()
+    with open(path, 'wb') as f:
+        f.write(struct.pack('<Q', len(text)) + text + raw)
+
+
+def load(path):
+    with open(path, 'rb') as f:
+        data = f.read()
+    n = struct.unpack('<Q', data[:8])[0]
+    out = {}
+    for name, v in json.loads(data[8:8 + n]).items():
+        dtype = next(d for d, s in STORED.items() if s == v['dtype'])
+        a, b = v['data_offsets']
+        width = bits(torch.empty(1, dtype=dtype)).dtype
+        out[name] = torch.frombuffer(bytearray(data[8 + n + a:8 + n + b]), dtype=width).view(dtype).view(v['shape']) if b > a else torch.empty(v['shape'], dtype=dtype)
+    return out
+
+
+def values(dtype, count):
+    if dtype != torch.float32:
+        return torch.arange(65536, dtype=torch.int32).to(torch.int16).view(dtype)
+    g = torch.Generator().manual_seed(1)
+    any_bits = torch.randint(-2**31, 2**31, (count // 2,), generator=g, dtype=torch.int64).to(torch.int32).view(torch.float32)
+    usual = torch.randn(count // 4, generator=g) * torch.exp(torch.randn(count // 4, generator=g) * 3)
+    ties = (torch.randint(-2**23, 2**23, (count // 8,), generator=g).float() + 0.5) / 4
+    sparse = torch.randint(-2**15, 2**15, (count // 16,), generator=g, dtype=torch.int64).to(torch.int32) << 16
+    halves = (sparse | 0x8000).view(torch.float32)  # ties of bf16
+    small = torch.randint(0, 2**23, (count // 16,), generator=g, dtype=torch.int64).to(torch.int32).view(torch.float32)
+    special = torch.tensor([0., -0., math.inf, -math.inf, math.nan, 1., -1., 65504., 65520., 3.4e38, 2.**31, -2.**31, 2.**63, 1e-45])
+    return torch.cat([any_bits, usual, ties, halves, small, special])
+
+
+def places(a, b):
+    """How far apart in places of the dtype; NaN equals NaN."""
+    ia, ib = bits(a).to(torch.int64), bits(b).to(torch.int64)
+    least = {2: -2**15, 4: -2**31, 8: -2**63}[a.element_size()]
+    ia, ib = torch.where(ia < 0, least - ia, ia), torch.where(ib < 0, least - ib, ib)
+    off = (ia - ib).abs()
+    zeros = (a == 0) & (b == 0) & (bits(a) != bits(b))
+    off = torch.where(zeros, torch.ones_like(off), off)
+    both = torch.isnan(a) & torch.isnan(b)
+    return torch.where(both, torch.zeros_like(off), torch.where(torch.isnan(a) | torch.isnan(b), torch.full_like(off, 2**40), off))
+
+
+def single(x):
+    """Rounded to f32."""
+    return float(torch.tensor(x, dtype=torch.float64).to(torch.float32))
+
+
+def remainder(a, b):
+    """PyTorch's scalar definition, with an fmod that is exact; SLEEF's gives up where the quotient is large."""
+    if b == 0 or math.isinf(a) or math.isnan(a) or math.isnan(b):
+        return math.nan
+    r = math.fmod(a, b)
+    return single(r + b) if r and (r < 0) != (b < 0) else r
+
+
+def floor_divide(a, b):
+    if b == 0 or not (math.isfinite(a) and math.isfinite(b)):
+        return None
+    r = math.fmod(a, b)
+    q = single(single(a - r) / b)
+    if r and (r < 0) != (b < 0):
+        q = single(q - 1)
+    if not q:
+        return math.copysign(0, a / b)
+    return q if math.isinf(q) else math.floor(q) + (q - math.floor(q) > 0.5)
+
+
+DEFINED = {'remainder': remainder, 'floor_divide': floor_divide}
+
+
+def by_definition(name, off, got, inputs):
+    """Takes out of OFF what is as the operator is defined, PyTorch's vectors notwithstanding."""
+    for k in torch.nonzero(off).flatten().tolist():
+        want = DEFINED[name](*(float(t[k]) for t in inputs.values()))
+        if want is not None and places(got[k:k + 1], torch.tensor([want], dtype=torch.float64).to(torch.float32).to(got.dtype)).item() <= 0:
+            off[k] = 0
+    return off
+
+
+def run(args, where, statements, inputs):
+    params = ', '.join(f'{k}: "{NAMES[t.dtype]}[{t.numel()}]"' for k, t in inputs.items())
+    names = [f'r{i}' for i in range(len(statements))]
+    body = ''.join(f'        {n} = {s}\n' for n, s in zip(names, statements))
+    text = f'class GraphModule(torch.nn.Module):\n    def forward(self, {params}):\n{body}        return ({", ".join(names)},)\n'
+    graph, ins, outs = (os.path.join(where, n) for n in ('strict.py', 'in.safetensors', 'out.safetensors'))
+    with open(graph, 'w') as f:
+        f.write(text)
+    save(ins, inputs)
+    env = dict(os.environ, JITC_LLVM_LIBRARY=os.path.join(args.build, '.libs/libjitc-llvm.so'))
+    p = subprocess.run([os.path.join(args.build, 'jitc'), 'run', graph, '--device', args.device, '--mode', 'strict', '--no-cache', '--quiet',
+                        '--inputs', ins, '--outputs', outs], capture_output=True, text=True, env=env)
+    if p.returncode:
+        raise SystemExit(f'{text}\n{p.stderr}')
+    scope = {'torch': torch, **inputs}
+    got = load(outs)
+    return [(got[f'out{i}'], eval(s, scope)) for i, s in enumerate(statements)]
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('build')
+    parser.add_argument('--device', default='host')
+    parser.add_argument('--count', type=int, default=10**6)
+    parser.add_argument('--dtype', choices=('bf16', 'f16', 'f32'))
+    args = parser.parse_args()
+    failed = 0
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as where:
+        for dtype in ([torch.bfloat16, torch.float16, torch.float32] if not args.dtype else [DTYPES[args.dtype]]):
+            x = values(dtype, args.count)
+            g = torch.Generator().manual_seed(2)
+            y = x[torch.randperm(x.numel(), generator=g)]
+            table = [(n, s, {'x': x}) for n, s in UNARY.items()] + [(n, s, {'x': x, 'y': y}) for n, s in BINARY.items()] + \
+                    [(f'to {d}', f'x.to(torch.{d})', {'x': x}) for d in CASTS]
+            for name, statement, inputs in table:
+                (got, want), = run(args, where, [statement], inputs)
+                if got.dtype != want.dtype or got.shape != want.shape:
+                    raise SystemExit(f'{name}: {got.dtype}{list(got.shape)} instead of {want.dtype}{list(want.shape)}')
+                off = places(got, want) if want.dtype.is_floating_point else (got != want).to(torch.int64) * 2**40
+                # of zeros the largest depends on how long a vector PyTorch takes
+                if name in ('maximum', 'minimum'):
+                    off = torch.where((got == 0) & (want == 0), torch.zeros_like(off), off)
+                if name in ABSOLUTE:
+                    close = (got.double() - want.double()).abs() <= ABSOLUTE[name]
+                    off = torch.where((close & (off > VENDORS[name])) | (inputs['x'].double().abs() > 1e38), torch.zeros_like(off), off)
+                if name in DEFINED:
+                    off = by_definition(name, off, got, inputs)
+                worst, differ = int(off.max()), int((off != 0).sum())
+                allowed = VENDORS.get(name, 0)
+                bad = worst > allowed
+                failed += bad
+                if worst:
+                    k = int(off.argmax())
+                    at = ', '.join(f'{t[k].item()!r}' for t in inputs.values())
+                    print(f'{"BAD " if bad else "    "}{NAMES[dtype]:5} {name:14} {differ} of {off.numel()} differ, by {worst} places at most: ({at}) gives {got[k].item()!r}, PyTorch has {want[k].item()!r}')
+                else:
+                    print(f'    {NAMES[dtype]:5} {name:14} equal')
+    print(f'{failed} operators differ that should not')
+    sys.exit(failed > 0)
+
+
+if __name__ == '__main__':
+    main()
