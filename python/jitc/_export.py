@@ -179,8 +179,8 @@ def _symbols(program: ExportedProgram) -> set[Any]:
 
 
 def _default_targets(program: ExportedProgram) -> list[str]:
-    tensors = [*program.state_dict.values(), *(c for c in program.constants.values() if isinstance(c, torch.Tensor))]
-    if not any(tensor.is_cuda for tensor in tensors):
+    known = [*program.state_dict.values(), *program.constants.values(), *pytree.tree_leaves(program.example_inputs)]
+    if not any(isinstance(value, torch.Tensor) and value.is_cuda for value in known):
         return ["host"]
     major, minor = torch.cuda.get_device_capability()
     return [f"sm_{major}{minor}" + ("a" if major >= 9 else "")]
@@ -232,7 +232,7 @@ def export(
     """Compiles a model ahead of time into the file PATH, which ``jitc.load`` runs without Dynamo and without a compiler.
 
     model: a module, exported by torch.export with ARGS, KWARGS and DYNAMIC_SHAPES as that takes them; or what that gave.
-    targets: what to compile for, "host" or GPUs such as "sm_90a", which need not be there; default: where the weights lie.
+    targets: what to compile for, "host" or GPUs such as "sm_90a", which need not be there; default: where weights and ARGS lie.
     options: "mode" and "threads" as ``jitc.Options`` has them, "cache_dir".
 
     The weights are written once, by torch, and compiled code beside them; nothing is written where that fails.  Raises

@@ -95,7 +95,7 @@ def _weights(archive: _archive.Archive, manifest: _archive.Manifest, device: tor
         if min(numbers) < 0 or first + length > size or (0 not in weight.shape and reach * dtype.itemsize > length):
             raise _archive.ArchiveError(f"{archive.path}: the file is damaged: {weight.name} reaches beyond its bytes")
         if weight.entry not in storages:
-            data = torch.empty(0, dtype=torch.uint8).set_(mapped, first, (length,), (1,))
+            data = torch.empty(0, dtype=torch.uint8, device="cpu").set_(mapped, first, (length,), (1,))
             aligned = first % dtype.itemsize == 0 and device.type == "cpu"
             storages[weight.entry] = mapped if aligned else data.to(device, copy=True).untyped_storage()
         storage = storages[weight.entry]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import DEVICE
 from torch import nn
 from torch.export import Dim
 
@@ -41,6 +42,10 @@ class Block(nn.Module):
         return {"logits": self.head(x), "more": (x.sum(0), ids.shape[0], None, "always")}
 
 
+def load(path):
+    return jitc.load(path, DEVICE)
+
+
 def close(got, want, rtol=1e-5):
     got_leaves, got_spec = torch.utils._pytree.tree_flatten(got)
     want_leaves, want_spec = torch.utils._pytree.tree_flatten(want)
@@ -69,13 +74,13 @@ def test_static(path, dtype):
     model = Block(dtype).eval()
     ids = torch.randint(0, 32, (5,))
     jitc.export(model, (ids,), path)
-    close(jitc.load(path)(ids), eager(model, ids), 1e-5 if dtype == torch.float32 else 2**-6)
+    close(load(path)(ids), eager(model, ids), 1e-5 if dtype == torch.float32 else 2**-6)
 
 
 def test_dynamic(path):
     model = Block().eval()
     jitc.export(model, (torch.randint(0, 32, (5,)),), path, {"ids": {0: DYNAMIC}})
-    loaded = jitc.load(path)
+    loaded = load(path)
     for n in (5, 2, 1, 17, 0):
         ids = torch.randint(0, 32, (n,))
         close(loaded(ids), eager(model, ids))
@@ -85,7 +90,7 @@ def test_arguments_by_name_and_by_place(path):
     model = Block().eval()
     ids, mask = torch.randint(0, 32, (5,)), torch.rand(5, 16)
     jitc.export(model, (ids, 3.0), path, kwargs={"mask": mask})
-    loaded = jitc.load(path)
+    loaded = load(path)
     want = eager(model, ids, 3.0, mask=mask)
     close(loaded(ids, 3.0, mask=mask), want)
     close(loaded(mask=mask, factor=3.0, ids=ids), want)
@@ -113,7 +118,7 @@ def test_structures(path):
     x, y = torch.rand(3), torch.rand(3)
     for model, args in ((Nested(), ({"a": x}, [x, y])), (Flat(), (x, y)), (nn.Tanh(), (x,)), (nn.Identity(), (x,))):
         jitc.export(model, args, path)
-        loaded = jitc.load(path)
+        loaded = load(path)
         close(loaded(*args), model(*args))
         assert type(loaded(*args)) is type(model(*args))
         with pytest.raises(TypeError):
@@ -135,7 +140,7 @@ def test_writes_and_views(path):
     """Buffers are the loaded model's; written arguments are the caller's; what is a view of one is a view of it."""
     model = Counter()
     jitc.export(Counter(), (torch.ones(2, 2), torch.ones(3)), path)
-    loaded, other = jitc.load(path), jitc.load(path)
+    loaded, other = load(path), load(path)
     x, y, z = torch.rand(2, 2), torch.rand(3), torch.empty(3)
     z.copy_(y)
     for _ in range(2):
@@ -147,14 +152,14 @@ def test_writes_and_views(path):
     assert results[3].stride() == (1, 2) and y._version > version
     assert torch.equal(loaded.weights["count"], torch.tensor([3, 3]))
     close(other(x, torch.ones(3))[0], x + 1)
-    close(jitc.load(path)(x, torch.ones(3))[0], x + 1)  # nothing was written into the file
+    close(load(path)(x, torch.ones(3))[0], x + 1)  # nothing was written into the file
 
 
 def test_functional_program(path):
     """What torch wrote in core operators, with the writes in the program's signature."""
     program = torch.export.export(Counter(), (torch.ones(2, 2), torch.ones(3))).run_decompositions()
     jitc.export(program, (), path)
-    loaded, model = jitc.load(path), Counter()
+    loaded, model = load(path), Counter()
     x, y, z = torch.rand(2, 2), torch.ones(3), torch.ones(3)
     for _ in range(2):
         close(loaded(x, y), eager(model, x, z))
@@ -184,7 +189,7 @@ def test_attention(path, how):
         mask[0, 0, 2] = False  # a row that sees nothing
     model = Attention(**options)
     jitc.export(model, (q, k, v, mask), path)
-    close(jitc.load(path)(q, k, v, mask), model(q, k, v, mask))
+    close(load(path)(q, k, v, mask), model(q, k, v, mask))
 
 
 class Refused(nn.Module):
@@ -203,22 +208,23 @@ def test_all_refusals_at_once(path):
 def test_options(path):
     x = torch.rand(3)
     jitc.export(nn.Tanh(), (x,), path, options={"mode": "strict", "cache_dir": ""})
-    close(jitc.load(path)(x), torch.tanh(x))
+    close(load(path)(x), torch.tanh(x))
     with pytest.raises(ValueError, match="no option 'cuda_graphs'"):
         jitc.export(nn.Tanh(), (x,), path, options={"cuda_graphs": True})
     with pytest.raises(jitc.Error, match="sm_1"):
         jitc.export(nn.Tanh(), (x,), path, targets=["sm_1"])
 
 
+@pytest.mark.skipif(DEVICE != "cpu", reason="it is about the CPU")
 def test_targets(path):
     """For a GPU that is not here, and for this machine; the tool takes the file too."""
     model = Block().eval()
     ids = torch.randint(0, 32, (5,))
     jitc.export(model, (ids,), path, targets=["host", "sm_90a"])
-    close(jitc.load(path)(ids), eager(model, ids))
+    close(load(path)(ids), eager(model, ids))
     jitc.export(model, (ids,), path, targets=["sm_90a"])
     with pytest.raises(jitc.Error, match="sm_90a"):
-        jitc.load(path)
+        load(path)
     tool = [sys.executable, "-c", "import jitc._tool as t; t.main()", "run", str(path), "--device", "host", "--verify"]
     ran = subprocess.run(tool, capture_output=True, text=True)
     assert ran.returncode == 0 and "all results agree with the reference" in ran.stdout, ran.stderr
@@ -232,13 +238,14 @@ def test_guards(path):
             return x * 2 if x.shape[0] % 4 == 0 else x
 
     jitc.export(Branch(), (torch.rand(8, 2),), path, ({0: DYNAMIC(max=64)},))
-    loaded = jitc.load(path)
+    loaded = load(path)
     close(loaded(torch.ones(12, 2)), torch.full((12, 2), 2.0))
     for n in (6, 68):
         with pytest.raises(jitc.Error):
             loaded(torch.ones(n, 2))
 
 
+@pytest.mark.skipif(DEVICE != "cpu", reason="it is about the CPU")
 def test_weights_are_mapped_once(path):
     """On the CPU they are the file's own pages; tied ones share them."""
 
@@ -255,7 +262,7 @@ def test_weights_are_mapped_once(path):
     model = Wide()
     jitc.export(model, (torch.rand(2, 512),), path)
     assert os.path.getsize(path) < 2 * 512 * 512 * 4
-    loaded = jitc.load(path)
+    loaded = load(path)
     assert loaded.weights["a.weight"].data_ptr() == loaded.weights["b.weight"].data_ptr()
     maps = Path("/proc/self/maps").read_text()
     lines = [line for line in maps.splitlines() if line.endswith(str(path))]
@@ -264,13 +271,15 @@ def test_weights_are_mapped_once(path):
     assert not loaded.weights["a.weight"].requires_grad and torch.equal(loaded.weights["a.weight"], model.a.weight)
 
 
+@pytest.mark.skipif(DEVICE != "cpu", reason="it is about the CPU")
 def test_file_is_an_archive_of_torch(tmp_path):
     path, model, x = tmp_path / "model.pt2", nn.Sequential(nn.Linear(4, 3), nn.ReLU()), torch.rand(2, 4)
     jitc.export(model, (x,), path)
     close(eager(torch.export.load(path).module(), x), eager(model, x))
-    close(jitc.load(path)(x), eager(model, x))
+    close(load(path)(x), eager(model, x))
 
 
+@pytest.mark.skipif(DEVICE != "cpu", reason="it is about the CPU")
 def test_needs_neither_dynamo_nor_compiler(path):
     jitc.export(Block().eval(), (torch.zeros(5, dtype=torch.int64),), path)
     code = f"""
@@ -297,23 +306,23 @@ def test_damage(path, tmp_path):
     }.items():
         bad.write_bytes(change())
         with pytest.raises((ValueError, jitc.Error)):
-            jitc.load(bad)
+            load(bad)
         assert name
     torch.export.save(torch.export.export(Counter(), (torch.ones(2, 2), torch.ones(3))), bad)
     with pytest.raises(ValueError, match=r"no file of jitc\.export"):
-        jitc.load(bad)
+        load(bad)
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(bad, "w") as new:
         for info in old.infolist():
             text = old.read(info)
             new.writestr(info, text.replace(b'"offset": 0', b'"offset": 9999') if "manifest" in info.filename else text)
     with pytest.raises(ValueError, match="reaches beyond its bytes"):
-        jitc.load(bad)
+        load(bad)
 
 
 def test_threads(path):
     model = Block().eval()
     jitc.export(model, (torch.zeros(5, dtype=torch.int64),), path, {"ids": {0: DYNAMIC}})
-    loaded = jitc.load(path)
+    loaded = load(path)
     failed = []
 
     def work(seed):
