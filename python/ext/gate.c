@@ -175,7 +175,7 @@ static bool same_keys(PyObject *dict, PyObject *keys) {
 static bool same_watch(attempt *a, const jx_watch *w) {
     PyObject *holder = w->holder, *found = NULL;
     if (w->node >= 0)
-        holder = w->kind == JX_WATCH_ATTR ? a->items[w->node] : own_dict(a, a->items[w->node]);
+        holder = w->kind == JX_WATCH_ATTR || w->kind == JX_WATCH_GENERIC ? a->items[w->node] : own_dict(a, a->items[w->node]);
     if (!holder)
         return false;
     switch ((jx_watch_kind)w->kind) {
@@ -183,7 +183,8 @@ static bool same_watch(attempt *a, const jx_watch *w) {
         found = PyDict_GetItemWithError(holder, w->key);
         break;
     case JX_WATCH_ATTR:
-        found = PyObject_GetAttr(holder, w->key);
+    case JX_WATCH_GENERIC:
+        found = (w->kind == JX_WATCH_ATTR ? PyObject_GetAttr : PyObject_GenericGetAttr)(holder, w->key);
         Py_XDECREF(found); /* its holder has it: that was seen when the gate was made */
         break;
     case JX_WATCH_LIST:

@@ -40,6 +40,7 @@ typedef struct jx_node {
 typedef enum jx_watch_kind {
     JX_WATCH_ITEM, /* holder[key] of a dict is `expected` */
     JX_WATCH_ATTR, /* holder.key */
+    JX_WATCH_GENERIC, /* the same by the way of all objects, whatever __getattribute__ the class has */
     JX_WATCH_LIST, /* holder[index] of a list */
     JX_WATCH_SIZE, /* len(holder) is index */
     JX_WATCH_KEYS, /* the keys of a dict are those of the tuple `expected`, in this order */

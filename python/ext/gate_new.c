@@ -88,11 +88,12 @@ static int read_watch(jx_state *state, PyObject *item, jx_watch *out, uint32_t n
         return -1;
     out->tensor = tensor;
     out->node = node;
-    out->kind = !strcmp(kind, "item")   ? JX_WATCH_ITEM
-                : !strcmp(kind, "attr") ? JX_WATCH_ATTR
-                : !strcmp(kind, "list") ? JX_WATCH_LIST
-                : !strcmp(kind, "keys") ? JX_WATCH_KEYS
-                                        : JX_WATCH_SIZE;
+    out->kind = !strcmp(kind, "item")      ? JX_WATCH_ITEM
+                : !strcmp(kind, "attr")    ? JX_WATCH_ATTR
+                : !strcmp(kind, "generic") ? JX_WATCH_GENERIC
+                : !strcmp(kind, "list")    ? JX_WATCH_LIST
+                : !strcmp(kind, "keys")    ? JX_WATCH_KEYS
+                                           : JX_WATCH_SIZE;
     bool dict = out->kind == JX_WATCH_ITEM || out->kind == JX_WATCH_KEYS;
     if (node >= (int)nnodes || (dict && node < 0 && !PyDict_Check(holder)) || (out->kind == JX_WATCH_LIST && !PyList_Check(holder)) ||
         (out->kind == JX_WATCH_KEYS && !PyTuple_Check(expected)))

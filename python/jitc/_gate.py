@@ -62,7 +62,7 @@ class Unwatchable(Exception):
 class Watch:
     """A place where VALUE was found."""
 
-    kind: str  # "item", "attr", "list"; "size", "keys": those of HOLDER
+    kind: str  # "item", "list"; "attr", "generic": without the class's own __getattribute__; "size", "keys": those of HOLDER
     holder: Any
     key: Any
     index: int
@@ -75,7 +75,9 @@ class Watch:
         return (self.kind, holder, self.key, self.value, self.index, isinstance(self.value, torch.Tensor), node)
 
     def _is_of(self, argument: Any) -> bool:
-        return self.holder is argument or (self.kind != "attr" and self.holder is getattr(argument, "__dict__", argument))
+        return self.holder is argument or (
+            self.kind not in ("attr", "generic") and self.holder is getattr(argument, "__dict__", argument)
+        )
 
 
 @dataclass
@@ -176,6 +178,8 @@ class _Walk:
             self._variable(source.value.id, self._key(source), value)
         elif isinstance(source, ast.Subscript):
             self._item(source, self._value(source.value), value)
+        elif isinstance(source, ast.Call) and ast.unparse(source.func) == "object.__getattribute__" and len(source.args) == 2:
+            self._attribute(self._value(source.args[0]), ast.literal_eval(source.args[1]), value, "generic")
         elif not isinstance(value, (type, dict)) and not (isinstance(source, ast.Name) and source.id in "LG"):
             raise Unwatchable(f"a guard on {ast.unparse(source)}")  # what calls give; of classes, it is taken as it was
 
@@ -196,7 +200,7 @@ class _Walk:
         elif not isinstance(holder, tuple):
             raise Unwatchable(f"a guard on {ast.unparse(source)}")
 
-    def _attribute(self, holder: Any, name: str, value: Any) -> None:
+    def _attribute(self, holder: Any, name: str, value: Any, kind: str = "attr") -> None:
         own: Any = getattr(holder, "__dict__", None)
         if name == "__dict__" or isinstance(holder, (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType)):
             return
@@ -212,9 +216,10 @@ class _Walk:
                 return
         if isinstance(value, _CODE):
             return
-        if getattr(holder, name) is not value:
+        again = getattr(holder, name) if kind == "attr" else object.__getattribute__(holder, name)
+        if again is not value:
             raise Unwatchable(f"{type(holder).__name__}.{name} is another object each time")
-        self.watches.add("attr", holder, name, value)
+        self.watches.add(kind, holder, name, value)
 
     def _leaf(self, kind: str, text: str, value: Any) -> None:
         if kind in _OF_IDENTITY:
