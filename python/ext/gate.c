@@ -106,6 +106,8 @@ static bool is_node(attempt *a, uint32_t *at, PyObject *object) {
         return is_equal(node->object, object);
     case JX_NODE_OBJECT:
         return PyWeakref_GetObject(node->object) == object;
+    case JX_NODE_ANY:
+        return true;
     default:
         return are_items(a, at, node->n, object, node->kind == JX_NODE_LIST);
     }

@@ -20,6 +20,7 @@ typedef enum jx_node_kind {
     JX_NODE_INT,    /* any integer: a symbol */
     JX_NODE_VALUE,  /* equal to `object`, and of its type */
     JX_NODE_OBJECT, /* what the weak reference `object` refers to */
+    JX_NODE_ANY,    /* nobody looked at it */
     JX_NODE_TUPLE,  /* of `n` */
     JX_NODE_LIST,
 } jx_node_kind;

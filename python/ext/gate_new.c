@@ -68,6 +68,10 @@ static int read_node(PyObject *item, jx_node *out, uint32_t nsymbols) {
         out->object = kept(rest);
         return 0;
     }
+    if (!strcmp(kind, "any")) {
+        out->kind = JX_NODE_ANY;
+        return 0;
+    }
     long n = PyLong_AsLong(rest);
     if (n < 0)
         return PyErr_Occurred() ? -1 : bad("a count is negative");

@@ -62,7 +62,7 @@ class Unwatchable(Exception):
 class Watch:
     """A place where VALUE was found."""
 
-    kind: str  # "item", "list"; "attr", "generic": without the class's own __getattribute__; "size", "keys": those of HOLDER
+    kind: str  # "item", "list"; "attr", or "generic", past the class's own __getattribute__; "size", "keys": those of HOLDER
     holder: Any
     key: Any
     index: int
@@ -108,6 +108,7 @@ class _Walk:
         self.way = way
         self.scope = {"L": way.variables, "G": way.scope}
         self.watches = Watches()
+        self.texts: list[str] = []  # of all that guards are about
         for leaf in root.get_leaf_guards():
             if type(leaf).__name__ not in _OF_THE_ROOT:
                 raise Unwatchable(f"a guard {type(leaf).__name__}")
@@ -118,6 +119,7 @@ class _Walk:
 
     def _relation(self, text: str) -> None:
         """A guard on several values: of sizes, which the arguments tell, or that they are one object."""
+        self.texts.append(text)
         try:
             relation = ast.parse(text.strip(), mode="eval").body
             one = isinstance(relation, ast.Compare) and any(isinstance(op, (ast.Is, ast.IsNot)) for op in relation.ops)
@@ -139,6 +141,7 @@ class _Walk:
 
     def _node(self, manager: Any) -> None:
         text = manager.get_source()
+        self.texts.append(text)
         try:
             source = ast.parse(text, mode="eval").body
             value = self._value(source)
@@ -299,6 +302,10 @@ class _Sizes:
             self.symbols.append(expr)
         return self.symbols.index(expr)
 
+    def has(self, source: str) -> bool:
+        """Whether an argument, or a part of it, is a symbol, or was one before it turned out to be always the same."""
+        return self.env is not None and any(str(name).startswith(source) for name in self.env.source_to_var)
+
     def of_source(self, name: str) -> int | None:
         """The symbol of an integer argument."""
         expr = None if self.exact or self.env is None else self.env.source_to_var.get(name)
@@ -321,14 +328,16 @@ class _Composite(Exception):
 class _Arguments:
     """The nodes of a call's arguments."""
 
-    def __init__(self, sizes: _Sizes, fakes: dict[int, Any], gone: Any) -> None:
-        self.sizes, self.fakes, self.gone = sizes, fakes, gone
+    def __init__(self, sizes: _Sizes, fakes: dict[int, Any], gone: Any, texts: list[str]) -> None:
+        self.sizes, self.fakes, self.gone, self.texts = sizes, fakes, gone, texts
         self.nodes: list[tuple[str, Any]] = []
         self.leaves: list[Any] = []  # per node: the argument
 
     def add(self, item: Any, source: str) -> None:
         self.leaves.append(item)
-        if type(item) in (tuple, list):
+        if id(item) not in self.fakes and not self.sizes.has(source) and not any(source in text for text in self.texts):
+            self.nodes.append(("any", None))  # neither the graph takes it nor a guard asks for it
+        elif type(item) in (tuple, list):
             self.nodes.append((type(item).__name__, len(item)))
             for i, part in enumerate(item):
                 self.add(part, f"{source}[{i}]")
@@ -443,12 +452,12 @@ def _direct(call: Call, arguments: _Arguments, watches: Watches, fixed: bool) ->
     return call.bytecode, False, [], []
 
 
-def _spec(call: Call, way: Way, watches: Watches, exact: bool) -> tuple[Any, ...]:
+def _spec(call: Call, way: Way, watches: Watches, texts: list[str], exact: bool) -> tuple[Any, ...]:
     sizes = _Sizes(call.placeholders)
     sizes.exact = sizes.exact or exact
     pairs = zip(call.inputs, call.placeholders, strict=True)
     fakes = {id(item): facts.value(node) for item, node in pairs if isinstance(item, torch.Tensor)}
-    arguments = _Arguments(sizes, fakes, way.gone)
+    arguments = _Arguments(sizes, fakes, way.gone, texts)
     for source, item in zip(way.sources, (*call.args, *call.kwargs.values()), strict=True):
         arguments.add(item, source)
     apart = [leaf for leaf in arguments.leaves if isinstance(leaf, (torch.Tensor, list))]
@@ -478,10 +487,11 @@ class Way:
 
 def gate(call: Call, way: Way, root: Any) -> tuple[Any, ...]:
     """What ``Region.add`` takes, for calls like CALL, for which the guards of ROOT hold."""
-    watches = _Walk(root, way).watches
+    walk = _Walk(root, way)
+    watches, texts = walk.watches, walk.texts
     watches.add("item", vars(torch.utils._device), "CURRENT_DEVICE", torch.utils._device.CURRENT_DEVICE)
     watches.add("item", vars(eval_frame), "_stance", eval_frame._stance)
     try:
-        return _spec(call, way, watches, exact=False)
+        return _spec(call, way, watches, texts, exact=False)
     except _Composite:
-        return _spec(call, way, watches, exact=True)
+        return _spec(call, way, watches, texts, exact=True)

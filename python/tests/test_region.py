@@ -203,6 +203,52 @@ def test_unused_arguments_decide():
             same(f(x, y, flag), f.__wrapped__(x, y, flag), "result")
 
 
+def test_arguments_that_nobody_looks_at():
+    @jitc.compile
+    def f(x, n, y=None, *, pair=None, rest=()):
+        return x * 2, y
+
+    x = torch.randn(3)
+    f(x, 1)
+    for y in (torch.randn(2), torch.randn(5), torch.zeros(3, 4, dtype=torch.int64)):
+        for n in (1, 2, 300, "a", None, object()):
+            got = f(x, n, y, pair=(y, n), rest=[n])
+            same(got[0], x * 2, "result")
+            assert got[1] is y
+
+
+class Strict:
+    """An object whose class has a way of its own to attributes."""
+
+    def __init__(self):
+        self.kind, self.hidden = "a", 2.0
+
+    def __getattribute__(self, name):
+        return super().__getattribute__(name)
+
+    @property
+    def factor(self):
+        return self.hidden
+
+
+def test_objects_with_a_way_of_their_own_to_attributes():
+    settings = Strict()
+
+    @jitc.compile
+    def f(x):
+        return x * (settings.factor if settings.kind == "a" else 5.0)
+
+    x = torch.randn(3)
+    for _ in range(3):
+        same(f(x), x * 2, "before")
+    settings.hidden = 3.0
+    for _ in range(3):
+        same(f(x), x * 3, "property")
+    settings.kind = "b"
+    for _ in range(3):
+        same(f(x), x * 5, "attribute")
+
+
 def test_layouts_dtypes_and_kinds_of_arguments():
     @jitc.compile
     def f(x, n=2, *, s=1.5, pair=(None, None)):
