@@ -172,6 +172,19 @@ static double f_floordiv(double a, double b) {
     return q == 0 ? copysign(0, a / b) : q - floor(q) > 0.5 ? floor(q) + 1 : floor(q);
 }
 
+/* The same in PyTorch's steps, each rounded to f32: of a far quotient they are not exact. */
+static double f_floordiv_steps(double x, double y) {
+    const float a = (float)x, b = (float)y;
+    if (b == 0)
+        return a / b;
+    const float r = fmodf(a, b);
+    volatile float q = a - r;
+    q = q / b;
+    if (r != 0 && (r < 0) != (b < 0))
+        q = q - 1;
+    return q == 0 ? copysign(0, a / b) : q - floorf(q) > 0.5f ? floorf(q) + 1 : floorf(q);
+}
+
 #define WRAPPING(name, op)                                                                         \
     static int64_t name(int64_t a, int64_t b) { return (int64_t)((uint64_t)a op (uint64_t)b); }
 WRAPPING(i_add, +)
@@ -239,7 +252,10 @@ BINARY(add, f_add, i_add)
 BINARY(sub, f_sub, i_sub)
 BINARY(mul, f_mul, i_mul)
 BINARY(div, f_div, NULL)
-DIVISION(floordiv, f_floordiv, i_floordiv)
+jitc_status jc_ev_floordiv(jc_ev *ev, const jc_node *n) {
+    const bool steps = ev->how & JC_EVAL_EAGER && n->results[0]->type.dtype != JC_F64;
+    return binary(ev, n, steps ? f_floordiv_steps : f_floordiv, i_floordiv, true);
+}
 DIVISION(remainder, f_remainder, i_remainder)
 BINARY(pow, pow, i_pow)
 BINARY(minimum, f_minimum, i_minimum)

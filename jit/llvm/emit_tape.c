@@ -112,10 +112,23 @@ static void find_access(jc_tape *t, uint32_t i) {
 }
 
 /* Approximate quotients must not meet a step function; and where none may be. */
+static void need_exact(jc_tape *t, uint32_t i) {
+    const jc_instr *in = &t->e->k->tape[i];
+    if (t->exact[i])
+        return;
+    t->exact[i] = true;
+    if (in->op == JC_T_ADD || in->op == JC_T_SUB)
+        need_exact(t, in->a);
+    if (in->op == JC_T_ADD || in->op == JC_T_SUB || in->op == JC_T_SELECT)
+        need_exact(t, in->b);
+    if (in->op == JC_T_SELECT)
+        need_exact(t, in->c);
+}
+
 static void find_exact(jc_tape *t, uint32_t i) {
     const jc_instr *in = &t->e->k->tape[i];
     if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || in->op == JC_T_WHOLE || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
-        t->exact[in->a] = true;
+        need_exact(t, in->a);
     if (in->op == JC_T_DIV && t->e->k->tape[in->a].op == JC_T_RED_SUM) /* the mean of equal elements is such an element */
         t->exact[i] = true;
     t->exact[i] |= t->e->k->exact;

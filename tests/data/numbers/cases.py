@@ -157,3 +157,7 @@ case('indices in range', 'e = torch.nn.functional.embedding(i, w)\nf = w[i]\ng =
 case('numbers beside bf16', 'a = x + 0.003907\nb = x - 0.3\nc = 0.3 - x\nd = x * 0.3\ne = x / 0.3\nf = 0.3 / x\nreturn (a, b, c, d, e, f)', {'x': bf16(1., 256., 0.30078125)},
      gpu={0: [1.0078125, 256., 0.3046875], 1: [0.69921875, 256., 0.00078201293945], 2: [-0.69921875, -256., -0.00078201293945]}, near=4e-3)
 case('signs of zero', 's = torch.sin(x)\nt = torch.tanh(x)\ne = torch.erf(x)\nn = -x\na = torch.abs(x)\nr = torch.sqrt(x)\nf = torch.floor(x)\nc = torch.ceil(x - 0.5)\nreturn (s, t, e, n, a, r, f, c)', {'x': f32(-0.0, 0.0)})
+
+# --- division of floats towards minus infinity, as PyTorch's scalar steps have it
+case('floor division', 'q = a // b\nr = a % b\nreturn (q, r)', {'a': f32(1.0504645031330054e19, 1., -1., 7., -7., 1e8, inf, 0., -0., 5.5, 45335.84375),
+     'b': f32(-1699637100544.0, 0.1, 0.1, -2., 2., 0.7, 1., 3., 3., inf, 0.3)})
