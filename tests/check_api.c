@@ -202,6 +202,8 @@ START_TEST(versions) {
     snprintf(text, sizeof text, "%d.%d.%d", JITC_VERSION_MAJOR, JITC_VERSION_MINOR, JITC_VERSION_PATCH);
     ck_assert_str_eq(JITC_VERSION, text);
     ck_assert_str_eq(jitc_version(), text);
+    ck_assert_int_eq(strncmp(jitc_build_id(), JITC_VERSION " ", sizeof JITC_VERSION), 0);
+    ck_assert_ptr_nonnull(strstr(jitc_build_id(), " LLVM "));
     ck_assert_uint_eq(sizeof(jitc_value), 16);
     ck_assert_str_eq(jitc_status_text(JITC_OK), "ok");
     ck_assert_str_eq(jitc_status_text(JITC_E_NOMEM), "out of memory");

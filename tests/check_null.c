@@ -86,6 +86,8 @@ static void contexts(void) {
     USAGE(jitc_plugin_load, NULL, "./x.so");
     FILES("path", jitc_plugin_load, ctx, NULL);
     TEXT(JITC_VERSION, jitc_version);
+    note("jitc_build_id");
+    same(jitc_build_id() != NULL, "jitc_build_id()");
     TEXT("ok", jitc_status_text, JITC_OK);
 }
 

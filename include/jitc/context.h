@@ -20,6 +20,8 @@ extern "C" {
 #define JITC_VERSION_PATCH 0
 #define JITC_VERSION "0.1.0"
 JITC_API const char *jitc_version(void);
+/* The library's version, its code generator and the LLVM that it was built for: what a host puts into cache keys of its own.  Never NULL. */
+JITC_API const char *jitc_build_id(void);
 
 typedef struct jitc_context_options {
     size_t struct_size; /* sizeof(jitc_context_options) */

@@ -1,10 +1,13 @@
 /*
  * jit/api/context.c - the context: what jitc/context.h and jitc/op.h promise.
  */
+#include "config.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/codegen_id.h"
 #include "base/library.h"
 #include "jit/api/model.h"
 #include "jit/api/read_cache.h"
@@ -17,6 +20,10 @@ typedef struct jc_thread_error {
 
 const char *jitc_version(void) {
     return JITC_VERSION;
+}
+
+const char *jitc_build_id(void) {
+    return JITC_VERSION " " JC_CODEGEN_ID " LLVM " JC_LLVM_VERSION;
 }
 
 /* --- errors: one record per thread and context --- */
