@@ -11,6 +11,7 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#include <stdatomic.h>
 
 enum { EAX, EBX, ECX, EDX };
 
@@ -52,7 +53,7 @@ static uint32_t saved_state(void) {
     return lo;
 }
 
-static const char *this_cpu(void) {
+static const char *find_cpu(void) {
     if (!HAS_ALL(level2))
         return "x86-64";
     if (!HAS_ALL(level3) || (saved_state() & 0x06) != 0x06) /* xmm, ymm */
@@ -60,6 +61,17 @@ static const char *this_cpu(void) {
     if (!HAS_ALL(level4) || (saved_state() & 0xe6) != 0xe6) /* and opmask, zmm */
         return "x86-64-v3";
     return "x86-64-v4";
+}
+
+/* Asked once: a virtual machine is left for each cpuid, 40 of which took 0.27 ms of the 0.3 that loading a small bundle took. */
+static const char *this_cpu(void) {
+    static _Atomic(const char *) known;
+    const char *cpu = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!cpu) {
+        cpu = find_cpu();
+        atomic_store_explicit(&known, cpu, memory_order_relaxed);
+    }
+    return cpu;
 }
 #else
 static const char *this_cpu(void) {
