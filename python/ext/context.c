@@ -222,6 +222,9 @@ static PyMethodDef methods[] = {
     { "refusals", (PyCFunction)(void (*)(void))context_refusals, METH_VARARGS | METH_KEYWORDS,
       "refusals(name, text, *, strict=False, ranges=[]) -> list\n\n"
       "All that build() would refuse, without building: tuples of operator, node, line and reason." },
+    { "load", (PyCFunction)(void (*)(void))jx_bundle_read, METH_VARARGS | METH_KEYWORDS,
+      "load(name, data, *, fallback=None) -> Program\n\n"
+      "A program of the bytes that Program.save() gave.  Error: they are damaged, or for another machine or version." },
     { 0 },
 };
 

@@ -51,8 +51,12 @@ typedef struct jx_context {
 /* Raises jitc.Error for what CTX says of STATUS; answers NULL. */
 PyObject *jx_raise(jx_state *state, jitc_context *ctx, jitc_status status);
 
-/* Takes MODEL and GRAPH over, also on failure. WEIGHTS: a list of numbers of parameters; NULL: none. */
+/* Takes MODEL and GRAPH (NULL: it came without text) over, also on failure. WEIGHTS: a list of numbers of parameters; NULL: none. */
 PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback, PyObject *weights);
+
+/* MODEL as bytes, which jx_bundle_read(), the method Context.load(), makes a program of again. */
+PyObject *jx_bundle_write(jx_context *context, jitc_model *model);
+PyObject *jx_bundle_read(PyObject *self, PyObject *args, PyObject *kwargs);
 
 #define JX_TRY(call)                         \
     do {                                     \

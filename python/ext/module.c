@@ -52,6 +52,11 @@ static PyObject *version(PyObject *module, PyObject *unused) {
     return PyUnicode_FromString(jitc_version());
 }
 
+static PyObject *build_id(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    return PyUnicode_FromString(jitc_build_id());
+}
+
 static PyMethodDef functions[] = {
     { "adopt", (PyCFunction)(void (*)(void))adopt, METH_VARARGS | METH_KEYWORDS,
       "adopt(tensor_type, parameter_type, describe, empty, stream, bump, samples, exchange=True) -> bool\n\n"
@@ -62,6 +67,7 @@ static PyMethodDef functions[] = {
       "All in an archive of torch.export that cannot be compiled for the first of ARCHS: tuples of operator, node, line and reason." },
     { "archive_compile", (PyCFunction)(void (*)(void))jx_archive_compile, METH_VARARGS | METH_KEYWORDS,
       "archive_compile(context, path, archs, ranges, *, strict=False) -> bytes\n\nA bundle of an archive of torch.export, for each of ARCHS." },
+    { "build_id", build_id, METH_NOARGS, "build_id() -> str\n\nVersion, code generator and LLVM of libjitc: for cache keys." },
     { "version", version, METH_NOARGS, "version() -> str\n\nThe version of libjitc." },
     { 0 },
 };

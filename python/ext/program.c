@@ -347,9 +347,16 @@ static void program_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
+static PyObject *program_save(PyObject *self, PyObject *unused) {
+    program *p = (program *)self;
+    (void)unused;
+    return jx_bundle_write(p->context, p->model);
+}
+
 static PyMethodDef methods[] = {
     { "run", (PyCFunction)(void (*)(void))program_run, METH_FASTCALL,
       "run(*args) -> tuple\n\nRuns the program: tensors and integers, one per parameter, in order.  Results are new tensors and integers." },
+    { "save", program_save, METH_NOARGS, "save() -> bytes\n\nThe program as a bundle, for Context.load()." },
     { 0 },
 };
 
