@@ -10,7 +10,7 @@ import functools
 import operator
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,14 +26,22 @@ from jitc._replay import Replay, static_arguments
 from jitc._torch import context
 
 Compiled = Callable[..., Any]
+Ranges = Mapping[str, tuple[int, int]]
 
 
 class Result:
     """A compiled graph and what became of its nodes."""
 
-    def __init__(self, call: Compiled, cut: Plan, programs: dict[Piece, Program], assembly: Assembly | None) -> None:
+    def __init__(
+        self,
+        call: Compiled,
+        cut: Plan,
+        programs: dict[Piece, Program],
+        lowered: dict[Piece, Lowered],
+        assembly: Assembly | None,
+    ) -> None:
         self.call = self.run = call  # CALL is what Dynamo gets: an observer may replace it
-        self.plan, self.programs = cut, programs
+        self.plan, self.programs, self.lowered = cut, programs, lowered
         self.assembly = assembly  # None: the graph is its program
 
 
@@ -103,12 +111,12 @@ def _splits(graph: fx.Graph, split_ops: tuple[str, ...]) -> dict[fx.Node, str]:
 
 
 def _settle(
-    ctx: Context, graph: fx.Graph, device: torch.device, strict: bool, refused: dict[fx.Node, str]
+    ctx: Context, graph: fx.Graph, device: torch.device, strict: bool, refused: dict[fx.Node, str], ranges: Ranges | None
 ) -> tuple[Plan, dict[Piece, Lowered]]:
     """A plan of which libjitc takes every piece that is needed, and these as text."""
     while True:
         cut = plan(graph, device, refused.items())
-        text = {piece: lower(cut, piece) for piece in cut.pieces if piece.needed}
+        text = {piece: lower(cut, piece, ranges) for piece in cut.pieces if piece.needed}
         more: dict[fx.Node, str] = {}
         for piece, lowered in text.items():
             more.update(_refusals(ctx, piece, lowered, strict))
@@ -160,7 +168,11 @@ class _BuildError(Exception):
 
 
 class Assembly:
-    """The graph that calls programs, and runs the rest as it is."""
+    """The graph that calls programs, and runs the rest as it is.
+
+    What its code needs besides arguments is held by names, and ``origins`` says what each of them is: a "program" by
+    its number, an "operator" by its name, an "attribute" or "submodule" of the module by its path.
+    """
 
     def __init__(self, module: fx.GraphModule, cut: Plan, programs: dict[Piece, Program]) -> None:
         self.module, self.plan, self.programs = module, cut, programs
@@ -168,14 +180,18 @@ class Assembly:
         self.env: dict[fx.Node, fx.Node] = {}
         self.emitted: dict[fx.Node, fx.Node] = {}  # what torch runs: the node that does, and the one that it is a copy of
         self.held = SimpleNamespace()
+        self.origins: dict[str, tuple[str, int | str]] = {}
+        self._emit()
 
-    def _hold(self, thing: Any) -> str:
-        name = f"held_{len(vars(self.held))}"
+    def _hold(self, thing: Any, kind: str, which: int | str) -> str:
+        name = f"held_{len(self.origins)}"
         setattr(self.held, name, thing)
+        self.origins[name] = (kind, which)
         return name
 
     def _call(self, piece: Piece) -> None:
-        call = self.graph.call_module(self._hold(self.programs[piece].run), tuple(self.env[node] for node in piece.inputs))
+        held = self._hold(self.programs[piece].run, "program", list(self.programs).index(piece))
+        call = self.graph.call_module(held, tuple(self.env[node] for node in piece.inputs))
         for i, node in enumerate(piece.results):
             item = self.graph.call_function(operator.getitem, (call, i))
             order = order_of(node)
@@ -188,28 +204,56 @@ class Assembly:
         if node.op == "placeholder":
             self.env[node] = self.graph.placeholder(node.name)
         elif node.op == "get_attr":
-            self.env[node] = self.graph.get_attr(self._hold(operator.attrgetter(str(node.target))(self.module)))
+            path = str(node.target)
+            self.env[node] = self.graph.get_attr(self._hold(operator.attrgetter(path)(self.module), "attribute", path))
         elif node.op == "output":
             self.graph.output(fx.map_arg(node.args[0], known))
         else:
             self.env[node] = self.graph.node_copy(node, known)
             self.emitted[self.env[node]] = node
             if node.op == "call_module":
-                self.env[node].target = self._hold(self.module.get_submodule(str(node.target)))
+                path = str(node.target)
+                self.env[node].target = self._hold(self.module.get_submodule(path), "submodule", path)
+            elif node.op == "call_function" and direct(node.target) is not None:
+                self.env[node].op = "call_module"  # called without the way through torch.ops and its Python
+                self.env[node].target = self._hold(direct(node.target), "operator", str(overload(node.target)))
 
-    def function(self) -> Compiled:
-        """Emits everything in order and compiles the Python code of it."""
+    def _emit(self) -> None:
         last = {piece.nodes[-1]: piece for piece in self.programs}
         for node in self.plan.graph.nodes:
             if node in last:
                 self._call(last[node])
             if node not in self.plan.home and not is_grad_mode(node):
                 self._outside(node)
+
+    def source(self) -> tuple[str, dict[str, Any]]:
+        """Python code of a function ``forward(self, ...)``, where ``self`` holds, and the globals that it needs."""
         code = self.graph.python_code("self")
-        scope = dict(code.globals)
-        exec(compile(code.src, "<jitc>", "exec"), scope)
+        return code.src, dict(code.globals)
+
+    def function(self) -> Compiled:
+        """The Python code as a function."""
+        source, scope = self.source()
+        exec(compile(source, "<jitc>", "exec"), scope)
         call: Compiled = scope["forward"].__get__(self.held)
         return call
+
+
+def overload(target: Any) -> torch._ops.OpOverload | None:
+    """The operator that a target always is; None where arguments decide, or it is none."""
+    if isinstance(target, torch._ops.OpOverloadPacket):
+        names = target.overloads()  # type: ignore[no-untyped-call]
+        return getattr(target, names[0]) if len(names) == 1 else None
+    return target if isinstance(target, torch._ops.OpOverload) else None
+
+
+def direct(target: Any) -> Compiled | None:
+    """What calls a custom operator without Python of torch's; None where only torch's own way is right."""
+    op = overload(target)
+    if op is None or type(op) is not torch._ops.OpOverload or op.namespace in ("aten", "prims"):
+        return None
+    call: Compiled = op._op
+    return call
 
 
 def _direct(cut: Plan, programs: dict[Piece, Program]) -> Compiled | None:
@@ -218,10 +262,11 @@ def _direct(cut: Plan, programs: dict[Piece, Program]) -> Compiled | None:
         return None
     (piece, program), *_ = programs.items()
     placeholders = [node for node in cut.graph.nodes if node.op == "placeholder"]
-    output = next(node for node in cut.graph.nodes if node.op == "output")
+    given = next(node for node in cut.graph.nodes if node.op == "output").args[0]
     straight = (
         piece.inputs == placeholders
-        and list(output.args[0]) == piece.results
+        and isinstance(given, (tuple, list))
+        and list(given) == piece.results
         and all(order_of(n) is None for n in piece.results)
     )
     return program.run if straight else None
@@ -235,25 +280,28 @@ def _without_grad(call: Compiled) -> Compiled:
     return run
 
 
-def compile_graph(module: fx.GraphModule, options: Options) -> Result:
-    """Compiles an inference graph.  What libjitc does not take is torch's to run."""
+def compile_graph(module: fx.GraphModule, options: Options, ranges: Ranges | None = None) -> Result:
+    """Compiles an inference graph.  What libjitc does not take is torch's to run.
+
+    RANGES are of symbols by name, in place of those that Dynamo knows.
+    """
     graph, strict = module.graph, options.mode == "strict"
     device = graph_device(graph)
     ctx = context(device, options)
     refused = _splits(graph, options.split_ops) if options.split_ops else {}
     while True:
-        cut, text = _settle(ctx, graph, device, strict, refused)
+        cut, text = _settle(ctx, graph, device, strict, refused, ranges)
         try:
             programs = _build(ctx, text, strict)
             break
         except _BuildError as failure:
             refused = {**cut.refused, **dict.fromkeys(failure.nodes, str(failure))}
-    direct = _direct(cut, programs)
-    assembly = None if direct else Assembly(module, cut, programs)
-    call = assembly.function() if assembly else direct
+    straight = _direct(cut, programs)
+    assembly = None if straight else Assembly(module, cut, programs)
+    call = assembly.function() if assembly else straight
     assert call is not None
     if any(is_grad_mode(node) for node in graph.nodes) and torch.is_grad_enabled():
         call = _without_grad(call)
     if options.cuda_graphs and device.type == "cuda":
         call = Replay(call, static_arguments(graph))
-    return Result(call, cut, programs, assembly)
+    return Result(call, cut, programs, text, assembly)

@@ -122,6 +122,11 @@ def memory_order(tensor: torch.Tensor) -> tuple[int, ...] | None:
     return tuple(next(long) if shape[d] != 1 else d for d in range(len(shape)))
 
 
+def elements(tensor: torch.Tensor) -> sympy.Expr:
+    """How many elements a fake tensor has."""
+    return sympy.Mul(*(expression(n) for n in tensor.shape))
+
+
 def same_layout(a: torch.Tensor, b: torch.Tensor) -> bool:
     """Whether two fake tensors of one storage are the same view of it."""
 
@@ -216,6 +221,16 @@ def reshapes_in_place(node: fx.Node) -> bool:
 def is_view(node: fx.Node) -> bool:
     """Whether a node can be computed again at no cost, where its result shares its argument's memory."""
     return node.op in ("call_function", "call_method") and name_of(node) in _VIEWS and not is_in_place(node)
+
+
+def is_allocation(node: fx.Node) -> bool:
+    """Whether a node makes memory that it does not fill."""
+    return node.op in ("call_function", "call_method") and name_of(node) in (
+        "empty",
+        "empty_like",
+        "empty_strided",
+        "new_empty",
+    )
 
 
 def is_numbers(node: fx.Node) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import sympy
@@ -68,8 +69,11 @@ def _placeholders(plan: Plan, piece: Piece) -> list[fx.Node]:
     return sorted([*piece.inputs, *tellers], key=plan.order.__getitem__)
 
 
-def lower(plan: Plan, piece: Piece) -> Lowered:
-    """Writes a piece out.  Its inputs become those that the text has, symbols included."""
+def lower(plan: Plan, piece: Piece, ranges: Mapping[str, tuple[int, int]] | None = None) -> Lowered:
+    """Writes a piece out.  Its inputs become those that the text has, symbols included.
+
+    RANGES, of symbols by name, go before what Dynamo knows of them.
+    """
     piece.inputs = _placeholders(plan, piece)
     graph = fx.Graph()
     env: dict[fx.Node, fx.Node] = {}
@@ -92,7 +96,9 @@ def lower(plan: Plan, piece: Piece) -> Lowered:
     for new in graph.nodes:
         new.meta = {"val": new.meta["val"] if "val" in new.meta else new.meta.get("example_value")}
     weights = [i for i, node in enumerate(piece.inputs) if facts.is_weight(node)]
-    return Lowered(graph, _text(graph), names, _ranges([*piece.inputs, *piece.nodes]), weights)
+    known = _ranges([*piece.inputs, *piece.nodes])
+    told = [(name, *(ranges or {}).get(name, (lo, hi))) for name, lo, hi in known]
+    return Lowered(graph, _text(graph), names, told, weights)
 
 
 def _text(graph: fx.Graph) -> str:

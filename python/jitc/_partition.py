@@ -82,14 +82,21 @@ class Plan:
     def _connect(self) -> None:
         """Finds inputs and results.  Raises _Refused for a value that cannot leave its piece."""
         needed: set[fx.Node] = set()
+        shown: dict[fx.Node, set[fx.Node]] = {}  # which values are seen of a result
         for node in self.graph.nodes:
             home = self.home.get(node)
             for arg in node.all_input_nodes:
                 if home is None or self.home.get(arg) is not home:
                     bases = self.bases(arg)
                     needed.update(bases)
+                    for base in bases:
+                        shown.setdefault(base, set()).add(arg)
                     if home is not None:
                         self._take(home, node, bases)
+        for base, args in shown.items():
+            view = next(iter(args))
+            if len(args) == 1 and self._shows_all(base, view):
+                self._instead(base, view, needed, {other for other, seen in shown.items() if seen == args})
         returned = [node for item in self.graph.find_nodes(op="output") for node in item.all_input_nodes]
         for piece in self.pieces:
             piece.inputs.sort(key=self.order.__getitem__)
@@ -100,6 +107,32 @@ class Plan:
                 continue
             if all(facts.is_number(node) for node in piece.results) and not any(facts.is_in_place(n) for n in piece.nodes):
                 raise _Refused(piece.results[0], "a number alone is not worth a call")
+            made = [node for node in piece.nodes if facts.is_allocation(node)]
+            if made and not any(map(self._computes, piece.nodes)):
+                raise _Refused(made[0], "memory alone is not worth a call")
+
+    def _computes(self, node: fx.Node) -> bool:
+        """Whether there is work in a node: it is more than memory, a view of some, or a size."""
+        if facts.is_allocation(node) or facts.is_number(node) or facts.is_numbers(node):
+            return False
+        return not facts.is_view(node) or self._source(node) is None
+
+    def _shows_all(self, base: fx.Node, view: fx.Node) -> bool:
+        """Whether a result may as well leave its piece as the VIEW that is all that is seen of it: all of it, without gaps."""
+        if view is base or base not in self.home or self.home.get(view) is not self.home[base] or self._source(view) is None:
+            return False
+        a, b = facts.value(base), facts.value(view)
+        if not isinstance(a, torch.Tensor) or not isinstance(b, torch.Tensor) or a.dtype != b.dtype:
+            return False
+        return facts.memory_order(b) == tuple(range(b.dim())) and facts.elements(a) == facts.elements(b)
+
+    def _instead(self, base: fx.Node, view: fx.Node, needed: set[fx.Node], only: set[fx.Node]) -> None:
+        """Makes VIEW the result in place of BASE, and of ONLY, which nothing but it needs: the numbers of its shape."""
+        needed -= only
+        needed.add(view)
+        for piece in self.pieces:
+            inputs = [view if node is base else node for node in piece.inputs if node is base or node not in only]
+            piece.inputs = inputs
 
     @staticmethod
     def _take(piece: Piece, node: fx.Node, bases: list[fx.Node]) -> None:
@@ -194,7 +227,7 @@ def foreign(node: fx.Node, device: torch.device) -> str | None:
         namespace = (
             str(target).split(".")[0] if isinstance(target, torch._ops.OpOverload) else target._qualified_op_name.split("::")[0]
         )
-        if namespace not in ("aten", "prims"):
+        if namespace not in ("aten", "prims", "vllm_ir"):
             return "it is a custom operator"
     if facts.name_of(node) in ("_assert_async", "_assert_scalar"):
         return "it may fail, which libjitc's code does not"
