@@ -3,10 +3,10 @@ JC_PY = python3
 JC_EXT_C = python/ext/module.c python/ext/context.c python/ext/bundle.c python/ext/program.c python/ext/weights.c python/ext/gate.c python/ext/gate_new.c \
 	python/ext/region.c python/ext/exchange.c python/ext/abi.c python/ext/ahead.c python/ext/loaded.c
 JC_EXT_H = python/ext/ext.h python/ext/exchange.h python/ext/abi.h python/ext/program.h python/ext/gate.h
-JC_PY_FILES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/jitc/*.py $(srcdir)/python/jitc/*.pyi $(srcdir)/python/jitc/py.typed))
-JC_PY_TESTS = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/tests/*.py $(srcdir)/python/tests/*.sh $(srcdir)/python/bench/*.py))
+JC_PY_FILES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/jitc/*.py $(srcdir)/python/jitc/*.pyi $(srcdir)/python/jitc/vllm/*.py $(srcdir)/python/jitc/py.typed))
+JC_PY_TESTS = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/tests/*.py $(srcdir)/python/tests/vllm/*.py $(srcdir)/python/tests/*.sh $(srcdir)/python/bench/*.py))
 EXTRA_DIST += $(JC_EXT_C) $(JC_EXT_H) $(JC_PY_FILES) $(JC_PY_TESTS) \
-	examples/torch_compile.py examples/torch_export.py python/README.md python/pyproject.toml python/pack_wheel.py python/wheel.sh
+	examples/torch_compile.py examples/torch_export.py examples/vllm_serve.sh python/README.md python/pyproject.toml python/pack_wheel.py python/wheel.sh
 
 # Against CPython's limited API: one module for 3.10 and all later ones.
 python/_jitc.abi3.so: $(JC_EXT_C) $(JC_EXT_H) $(jitcinclude_HEADERS) libjitc.la

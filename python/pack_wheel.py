@@ -30,6 +30,12 @@ jitc = jitc._tool:main
 
 [torch_dynamo_backends]
 jitc = jitc._backend:backend
+
+[vllm.platform_plugins]
+jitc = jitc.vllm:platform
+
+[vllm.general_plugins]
+jitc = jitc.vllm:install
 """
 
 
@@ -121,9 +127,9 @@ def main() -> None:
     info = f"jitc-{args.version}.dist-info"
     path = args.out / f"jitc-{args.version}-{tag}.whl"
     wheel = Wheel(path, info)
-    for file in sorted(args.package.glob("jitc/*")):
+    for file in sorted(args.package.glob("jitc/**/*")):
         if file.suffix in (".py", ".pyi") or file.name == "py.typed":
-            wheel.add(f"jitc/{file.name}", file.read_bytes())
+            wheel.add(str(file.relative_to(args.package)), file.read_bytes())
     with tempfile.TemporaryDirectory() as scratch:
         for name, binary in binaries.items():
             wheel.add(name, stripped(binary, Path(scratch) / "stripped"), 0o755)
