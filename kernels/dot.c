@@ -1,9 +1,11 @@
 /*
  * kernels/dot.c - DOT: small or odd matrix products, lanes along k.
  *
- * A warp (the host: its one thread) makes tile_m x tile_n sums.  Each lane takes `vec` consecutive k of all rows at a
- * time; rows past the end repeat the last one and are not stored.  What vec leaves over of K is done by single elements.
- * GPU: sums meet by shuffles, then lane o has output o and runs the epilogue for it.
+ * A group of `lanes` threads (the host: its one thread) makes tile_m x tile_n sums.  Each lane takes `vec` consecutive k of all rows
+ * at a time, `unroll` times before it adds any up; rows past the end repeat the last one and are not stored.  What vec leaves over of
+ * K is done by single elements.
+ * GPU: sums meet by shuffles, those of a group's warps in shared memory; then lane o of its first warp has output o and runs the epilogue
+ * for it.
  * Host: the accumulators are vectors, and the epilogue runs over the tile, in vectors where the tile is whole.
  */
 #include "jit/llvm/llvm_compat.h"
@@ -19,7 +21,8 @@ typedef struct dot {
     bool host;
     uint8_t ct;                        /* of sums */
     LLVMTypeRef type;
-    LLVMValueRef lane, lanes;          /* i64 */
+    LLVMValueRef lane, lanes;          /* of the group; i64 */
+    LLVMValueRef warp, first;          /* GPU, i32: of the block; the first one of the group */
     LLVMValueRef row_a[MAX_TILE], row_b[MAX_TILE], step_a, step_b;
     unsigned align_a, align_b;
     LLVMValueRef n0;                   /* of the warp */
@@ -84,14 +87,8 @@ static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMVal
     return jc_fused(d->e, a, b, c);
 }
 
-/* All products of W elements from K on, added to SLOTS of vectors (host) or single values. */
-static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots) {
+static void add_products(dot *d, unsigned w, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *slots) {
     jc_emit *e = d->e;
-    LLVMValueRef a[MAX_TILE], b[MAX_TILE];
-    for (unsigned j = 0; j < d->nn; j++)
-        b[j] = operand(d, true, d->row_b[j], k, w);
-    for (unsigned i = 0; i < d->nm; i++)
-        a[i] = operand(d, false, d->row_a[i], k, w);
     LLVMTypeRef type = jc_vec_of(d->type, d->host ? w : 1);
     for (unsigned i = 0; i < d->nm; i++)
         for (unsigned j = 0; j < d->nn; j++) {
@@ -104,6 +101,24 @@ static void products(dot *d, LLVMValueRef k, unsigned w, LLVMValueRef *slots) {
             }
             LLVMBuildStore(e->b, c, slot);
         }
+}
+
+/* All products of STEPS times W elements, STEP apart from K on, added to SLOTS of vectors (host) or single values.  Every load comes
+   before the first product: what is in flight is what counts. */
+static void products(dot *d, LLVMValueRef k, unsigned w, unsigned steps, LLVMValueRef step, LLVMValueRef *slots) {
+    jc_emit *e = d->e;
+    LLVMValueRef *a = JC_NEWN(e->arena, LLVMValueRef, steps * d->nm), *b = JC_NEWN(e->arena, LLVMValueRef, steps * d->nn);
+    LLVMValueRef *at = JC_NEWN(e->arena, LLVMValueRef, steps);
+    for (unsigned s = 0; s < steps; s++)
+        at[s] = s ? LLVMBuildAdd(e->b, at[s - 1], step, "k") : k;
+    for (unsigned s = 0; s < steps; s++)
+        for (unsigned j = 0; j < d->nn; j++)
+            b[s * d->nn + j] = operand(d, true, d->row_b[j], at[s], w);
+    for (unsigned s = 0; s < steps; s++)
+        for (unsigned i = 0; i < d->nm; i++)
+            a[s * d->nm + i] = operand(d, false, d->row_a[i], at[s], w);
+    for (unsigned s = 0; s < steps; s++)
+        add_products(d, w, a + s * d->nm, b + s * d->nn, slots);
 }
 
 static void make_slots(dot *d, LLVMValueRef *slots, unsigned w) {
@@ -155,8 +170,18 @@ static void sum_over_k(dot *d) {
     make_slots(d, d->sum, d->host ? d->w : 1);
     LLVMValueRef from = LLVMBuildMul(e->b, d->lane, jc_i64(e, d->w), "");
     LLVMValueRef step = LLVMBuildMul(e->b, d->lanes, jc_i64(e, d->w), "");
-    jc_for loop = jc_for_begin(e, from, whole, step, "k");
-    products(d, loop.i, d->w, d->sum);
+    jc_for loop;
+    if (d->k->unroll > 1) {
+        LLVMValueRef more = LLVMBuildMul(e->b, step, jc_i64(e, d->k->unroll - 1), "");
+        loop = jc_for_begin(e, from, LLVMBuildSub(e->b, whole, more, ""), LLVMBuildAdd(e->b, step, more, ""), "k.steps");
+        products(d, loop.i, d->w, d->k->unroll, step, d->sum);
+        loop.rolled = true;
+        jc_for_end(e, &loop);
+        from = loop.i;
+    }
+    loop = jc_for_begin(e, from, whole, step, "k");
+    products(d, loop.i, d->w, 1, step, d->sum);
+    loop.rolled = d->k->unroll > 1;
     jc_for_end(e, &loop);
     if (d->host)
         fold_vectors(d);
@@ -166,7 +191,7 @@ static void sum_over_k(dot *d) {
         make_slots(d, d->single, 1);
     from = LLVMBuildAdd(e->b, whole, d->lane, "");
     loop = jc_for_begin(e, from, k, d->lanes, "k.tail");
-    products(d, loop.i, 1, d->host ? d->single : d->sum);
+    products(d, loop.i, 1, 1, d->lanes, d->host ? d->single : d->sum);
     jc_for_end(e, &loop);
     if (d->host)
         add_singles(d);
@@ -178,16 +203,57 @@ static uint8_t acc_ct(const dot *d) {
 
 /* ---- GPU ------------------------------------------------------------------------------------------------------ */
 
+static LLVMValueRef shared_slot(dot *d, LLVMValueRef warp, unsigned i) {
+    jc_emit *e = d->e;
+    LLVMValueRef index = LLVMBuildNSWMul(e->b, warp, jc_i32(e, d->nm * d->nn), "");
+    return jc_gep(e, e->t.i64, e->shared_at, LLVMBuildNSWAdd(e->b, index, jc_i32(e, i), ""));
+}
+
+/* The sums of a group's warps, by shared memory. */
+static void join_warps(dot *d, LLVMValueRef lane, LLVMValueRef *sum) {
+    jc_emit *e = d->e;
+    unsigned count = d->nm * d->nn, warps = d->k->lanes / 32, align = d->ct == JC_CT_F32 ? 4 : 8;
+    e->shared_at = e->d->shared(e, jc_kernel_shared(d->k));
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, lane, jc_i32(e, 0), ""), "first_lane");
+    for (unsigned i = 0; i < count; i++)
+        e->d->store(e, JC_SHARED, sum[i], shared_slot(d, d->warp, i), align);
+    jc_if_end(e, &s);
+    e->d->barrier(e);
+    for (unsigned i = 0; i < count; i++) {
+        sum[i] = NULL;
+        for (unsigned w = 0; w < warps; w++) {
+            LLVMValueRef at = shared_slot(d, LLVMBuildNSWAdd(e->b, d->first, jc_i32(e, w), ""), i);
+            LLVMValueRef x = e->d->load(e, JC_SHARED, d->type, at, align);
+            sum[i] = jc_name(e, w ? plus(d, sum[i], x) : x, "sum.group");
+        }
+    }
+}
+
+static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum);
+
 static void gpu_outputs(dot *d) {
     jc_emit *e = d->e;
-    const jc_kernel *k = d->k;
     unsigned count = d->nm * d->nn;
-    LLVMValueRef sum[MAX_TILE * MAX_TILE], lane = LLVMBuildTrunc(e->b, d->lane, e->t.i32, "");
+    LLVMValueRef sum[MAX_TILE * MAX_TILE], lane = LLVMBuildAnd(e->b, LLVMBuildTrunc(e->b, d->lane, e->t.i32, ""), jc_i32(e, 31), "");
     for (unsigned i = 0; i < count; i++) {
         sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
         for (unsigned mask = 16; mask > 0; mask /= 2)
             sum[i] = jc_name(e, plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
     }
+    if (d->k->lanes == 32) {
+        gpu_epilogue(d, lane, sum);
+        return;
+    }
+    join_warps(d, lane, sum);
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, d->warp, d->first, ""), "first_warp");
+    gpu_epilogue(d, lane, sum);
+    jc_if_end(e, &s);
+}
+
+static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum) {
+    jc_emit *e = d->e;
+    const jc_kernel *k = d->k;
+    unsigned count = d->nm * d->nn;
     jc_tape t;
     jc_tape_init(&t, e, 1);
     for (unsigned first = 0; first < count; first += 32) {
@@ -333,13 +399,14 @@ void jc_kernel_dot(jc_emit *e) {
         jc_for_end(e, &blocks);
         return;
     }
-    unsigned warps = k->threads / 32;
-    LLVMValueRef tid = e->d->thread(e), warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "warp");
-    jc_product_place(e, &d->p, e->d->block(e), k->tile_m, (int64_t)k->tile_n * warps);
-    d->n0 = jc_product_offset(e, d->p.n0, LLVMBuildMul(e->b, warp, jc_i32(e, k->tile_n), ""));
-    d->lane = jc_widen_int(e, LLVMBuildAnd(e->b, tid, jc_i32(e, 31), ""), e->t.i64, false);
-    jc_name(e, d->lane, "lane");
-    d->lanes = jc_i64(e, 32);
+    LLVMValueRef tid = e->d->thread(e), group, lane;
+    jc_emit_divmod(e, tid, jc_i32(e, k->lanes), &group, &lane);
+    d->warp = LLVMBuildLShr(e->b, tid, jc_i32(e, 5), "warp");
+    d->first = LLVMBuildNSWMul(e->b, group, jc_i32(e, k->lanes / 32), "warp.first");
+    jc_product_place(e, &d->p, e->d->block(e), k->tile_m, (int64_t)k->tile_n * (k->threads / k->lanes));
+    d->n0 = jc_product_offset(e, d->p.n0, LLVMBuildMul(e->b, group, jc_i32(e, k->tile_n), ""));
+    d->lane = jc_name(e, jc_widen_int(e, lane, e->t.i64, false), "lane");
+    d->lanes = jc_i64(e, k->lanes);
     find_rows(d);
     sum_over_k(d);
     gpu_outputs(d);

@@ -78,8 +78,7 @@ static const jc_expr *tiles(jc_kernel *k, int64_t m, int64_t n) {
 }
 
 static const jc_expr *blocks_dot(jc_kernel *k) {
-    int64_t warps = k->threads >= 32 ? k->threads / 32 : 1;
-    return tiles(k, k->tile_m, k->tile_n * warps);
+    return tiles(k, k->tile_m, (int64_t)k->tile_n * (k->threads / k->lanes));
 }
 
 static const jc_expr *blocks_mma(jc_kernel *k) {
@@ -112,8 +111,7 @@ static uint32_t shared_row(const jc_kernel *k) {
 }
 
 static uint32_t shared_dot(const jc_kernel *k) {
-    (void)k;
-    return 0;
+    return k->lanes > 32 ? k->threads / 32u * k->tile_m * k->tile_n * 8u : 0;
 }
 
 static uint32_t shared_mma(const jc_kernel *k) {

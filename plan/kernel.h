@@ -21,10 +21,10 @@
  *           reduction's result is used.  vec > 1 only if it divides the column extent.
  *           A STORE whose index is free of the column variable is done once a row, by the first lane.
  *           blocks = ceil(rows / (threads/lanes))
- *   DOT     C[b, m, n] = sum_k A[b, m, k] * B[b, n, k], lanes along k: each warp (host: the one thread) makes tile_m x tile_n
- *           outputs, its lanes take `vec` consecutive k each, partial sums meet by shuffles.  Any dtype.
- *           warps = threads/32 (host: 1), laid along n; blocks = batch * ceil(M/tile_m) * ceil(N/(tile_n*warps)),
- *           with the block of m fastest
+ *   DOT     C[b, m, n] = sum_k A[b, m, k] * B[b, n, k], lanes along k: `lanes` threads (host: the one thread) make tile_m x tile_n
+ *           outputs and take `vec` consecutive k each, `unroll` times before they add up.  Partial sums meet by shuffles, then by
+ *           shared memory.  Any dtype.  groups = threads/lanes, laid along n;
+ *           blocks = batch * ceil(M/tile_m) * ceil(N/(tile_n*groups)), with the block of m fastest
  *   MMA     the same by tensor cores (f16/bf16, sm_80 up): block tile tile_m x tile_n x tile_k, `stages` buffers in
  *           shared memory filled by asynchronous copies, warps_m x warps_n warps.  Needs kstride 1 and 16-byte aligned
  *           rows on both sides (row offsets and K divisible by 8).
@@ -197,8 +197,8 @@ typedef struct jc_kernel {
     const jc_expr *k;     /* DOT, MMA: length of the sum */
 
     /* schedule */
-    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT */
-    uint16_t lanes, steps;         /* ROW */
+    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, DOT */
+    uint16_t lanes, steps;         /* lanes: ROW, DOT; steps: ROW */
     uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } jc_kernel;
 
@@ -208,6 +208,7 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k);
  * Bytes of static shared memory a launch needs on nvptx: the code generator allocates exactly this.
  *   ROW with lanes > 32   8 bytes for each RED_* instruction and warp: instruction r of the tape's reductions (from 0), warp w
  *                         of the block has the 8 bytes at 8*(r*(threads/32) + w)
+ *   DOT with lanes > 32   8 bytes for each output of a tile and warp
  *   MMA                   stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
  *   all others            0
  */

@@ -297,6 +297,12 @@ static jitc_status check_dot(const jc_kernel *k, jc_error *err) {
         return BAD("A dot kernel has a tile of %u x %u outputs.", k->tile_m, k->tile_n);
     if (k->threads != 1 && k->threads % 32)
         return BAD("A dot kernel has %u threads: one (host) or whole warps.", k->threads);
+    if (!k->lanes || k->threads % k->lanes || (k->threads > 1 && k->lanes % 32))
+        return BAD("A dot kernel has %u threads in groups of %u: whole warps that divide them.", k->threads, k->lanes);
+    if (!k->unroll)
+        return BAD("A dot kernel takes its steps along k `unroll` at a time, at least one.");
+    if ((uint64_t)k->threads * k->tile_m * k->tile_n / 4 > JC_KERNEL_MAX_SHARED && k->lanes > 32)
+        return BAD("A dot kernel's sums of %u x %u outputs do not fit into shared memory.", k->tile_m, k->tile_n);
     return JITC_OK;
 }
 

@@ -646,18 +646,25 @@ static const struct product_row {
     unsigned tile_m, tile_n, warps, vec;   /* GPU */
     unsigned host_m, host_n, host_vec;
     bool columns;                          /* B is [k, n] */
+    unsigned share, unroll;                /* GPU: how many warps share k; steps at a time */
 } products[] = {
-    { "vector by matrix", 0, 1, 64, 512, JC_BF16, JC_BF16, 1, 2, 4, 8, 1, 4, 16, false },
-    { "ragged", 0, 5, 7, 37, JC_F32, JC_F32, 2, 2, 1, 1, 4, 4, 1, false },
-    { "vector rest", 0, 3, 5, 83, JC_F32, JC_F32, 2, 2, 2, 4, 2, 4, 8, false },
-    { "aligned", 0, 9, 33, 256, JC_BF16, JC_BF16, 4, 4, 2, 8, 4, 4, 16, false },
-    { "f16 with f32", 0, 4, 8, 64, JC_F16, JC_F32, 4, 2, 1, 4, 4, 2, 8, false },
-    { "batch", 3, 4, 6, 40, JC_F32, JC_F32, 2, 2, 1, 4, 4, 2, 8, false },
-    { "columns", 2, 5, 6, 19, JC_F32, JC_F32, 2, 2, 1, 1, 4, 4, 1, true },
-    { "f64", 0, 3, 4, 50, JC_F64, JC_F64, 2, 2, 1, 2, 2, 2, 8, false },
-    { "i32", 0, 3, 4, 50, JC_I32, JC_I32, 2, 2, 1, 2, 2, 2, 8, false },
-    { "large tile", 0, 16, 16, 64, JC_BF16, JC_BF16, 8, 8, 1, 8, 8, 8, 16, false },
-    { "one", 0, 1, 1, 1, JC_F32, JC_F32, 1, 1, 1, 1, 1, 1, 1, false },
+    { "vector by matrix", 0, 1, 64, 512, JC_BF16, JC_BF16, 1, 2, 4, 8, 1, 4, 16, false, 1, 1 },
+    { "ragged", 0, 5, 7, 37, JC_F32, JC_F32, 2, 2, 1, 1, 4, 4, 1, false, 1, 1 },
+    { "vector rest", 0, 3, 5, 83, JC_F32, JC_F32, 2, 2, 2, 4, 2, 4, 8, false, 1, 1 },
+    { "aligned", 0, 9, 33, 256, JC_BF16, JC_BF16, 4, 4, 2, 8, 4, 4, 16, false, 1, 1 },
+    { "f16 with f32", 0, 4, 8, 64, JC_F16, JC_F32, 4, 2, 1, 4, 4, 2, 8, false, 1, 1 },
+    { "batch", 3, 4, 6, 40, JC_F32, JC_F32, 2, 2, 1, 4, 4, 2, 8, false, 1, 1 },
+    { "columns", 2, 5, 6, 19, JC_F32, JC_F32, 2, 2, 1, 1, 4, 4, 1, true, 1, 1 },
+    { "f64", 0, 3, 4, 50, JC_F64, JC_F64, 2, 2, 1, 2, 2, 2, 8, false, 1, 1 },
+    { "i32", 0, 3, 4, 50, JC_I32, JC_I32, 2, 2, 1, 2, 2, 2, 8, false, 1, 1 },
+    { "large tile", 0, 16, 16, 64, JC_BF16, JC_BF16, 8, 8, 1, 8, 8, 8, 16, false, 1, 1 },
+    { "one", 0, 1, 1, 1, JC_F32, JC_F32, 1, 1, 1, 1, 1, 1, 1, false, 1, 1 },
+    { "warps that share k", 0, 1, 37, 5000, JC_BF16, JC_BF16, 1, 1, 4, 8, 1, 4, 8, false, 4, 2 },
+    { "two groups that share k", 2, 3, 7, 1300, JC_F32, JC_F32, 2, 2, 4, 4, 1, 4, 8, false, 2, 4 },
+    { "more warps than k", 0, 1, 5, 24, JC_BF16, JC_BF16, 1, 1, 8, 8, 1, 4, 8, false, 8, 4 },
+    { "rest of a shared k", 0, 2, 3, 1031, JC_F64, JC_F64, 1, 2, 4, 2, 1, 4, 8, false, 4, 3 },
+    { "integers that share k", 0, 1, 9, 700, JC_I32, JC_I32, 1, 1, 4, 4, 1, 4, 8, false, 4, 2 },
+    { "steps of one warp", 0, 4, 6, 2100, JC_BF16, JC_BF16, 4, 2, 2, 8, 4, 2, 8, false, 1, 3 },
 };
 enum { NPRODUCTS = sizeof products / sizeof *products };
 
@@ -686,6 +693,8 @@ START_TEST(test_dot) {
     const jc_expr *at = kb_add(b, kb_add(b, r->batch ? kb_muli(b, kb_mul(b, i, mm), r->n) : zero, kb_muli(b, m, r->n)), n);
     kb_store(b, pc, at, kb_op(b, JC_T_ADD, kb_acc(b, out == JC_F64 ? JC_CT_F64 : JC_CT_F32), kb_load(b, bias, n), 0));
     b->k.threads = (uint16_t)(t == HOST ? 1 : 32 * r->warps);
+    b->k.lanes = (uint16_t)(t == HOST ? 1 : 32 * r->share);
+    b->k.unroll = (uint16_t)(t == HOST ? 1 : r->unroll);
     b->k.vec = (uint16_t)(t == HOST ? r->host_vec : r->vec);
     b->k.tile_m = (uint16_t)(t == HOST ? r->host_m : r->tile_m);
     b->k.tile_n = (uint16_t)(t == HOST ? r->host_n : r->tile_n);

@@ -103,6 +103,8 @@ static kb *product_kernel(uint8_t family, jc_dtype dtype) {
     kb_store(b, c, kb_add(b, kb_mul(b, kb_loop(b, 0), n), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
     if (family == JC_K_DOT) {
         b->k.threads = 128;
+        b->k.lanes = 32;
+        b->k.unroll = 1;
         b->k.vec = 8;
         b->k.tile_m = 1;
         b->k.tile_n = 4;

@@ -93,6 +93,7 @@ typedef struct jc_for {
     LLVMBasicBlockRef head, body, end;
     LLVMValueRef i, step;
     const char *name;
+    bool rolled; /* set before its end: the assembler is not to unroll it, which takes it longer than all else */
 } jc_for;
 jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef step, const char *name);
 void jc_for_end(jc_emit *e, jc_for *s);

@@ -5,6 +5,7 @@
  */
 #include "jit/llvm/emit.h"
 
+#include <llvm-c/DebugInfo.h>
 #include <string.h>
 
 jitc_status jc_emit_fail(jc_emit *e, const char *format, ...) {
@@ -177,11 +178,22 @@ jc_for jc_for_begin(jc_emit *e, LLVMValueRef from, LLVMValueRef to, LLVMValueRef
     return s;
 }
 
+/* A loop's node refers to itself, so that it is this loop's alone. */
+static void keep_rolled(jc_emit *e, LLVMValueRef back) {
+    static const char option[] = "llvm.loop.unroll.disable", kind[] = "llvm.loop";
+    LLVMMetadataRef name = LLVMMDStringInContext2(e->c, option, strlen(option)), self = LLVMTemporaryMDNode(e->c, NULL, 0);
+    LLVMMetadataRef parts[] = { self, LLVMMDNodeInContext2(e->c, &name, 1) }, node = LLVMMDNodeInContext2(e->c, parts, 2);
+    LLVMMetadataReplaceAllUsesWith(self, node);
+    LLVMSetMetadata(back, LLVMGetMDKindIDInContext(e->c, kind, (unsigned)strlen(kind)), LLVMMetadataAsValue(e->c, node));
+}
+
 void jc_for_end(jc_emit *e, jc_for *s) {
     LLVMValueRef next = jc_name(e, LLVMBuildNSWAdd(e->b, s->i, s->step, ""), "%s.next", s->name);
     LLVMBasicBlockRef from = LLVMGetInsertBlock(e->b);
     LLVMAddIncoming(s->i, &next, &from, 1);
-    LLVMBuildBr(e->b, s->head);
+    LLVMValueRef back = LLVMBuildBr(e->b, s->head);
+    if (s->rolled)
+        keep_rolled(e, back);
     LLVMMoveBasicBlockAfter(s->end, from);
     LLVMPositionBuilderAtEnd(e->b, s->end);
 }

@@ -10,29 +10,38 @@
 typedef struct variant {
     int64_t lo, hi; /* rows served */
     uint8_t family;
-    uint16_t threads, vec, tile_m, tile_n, tile_k, stages, warps_m, warps_n;
+    uint16_t threads, lanes, unroll, vec, tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } variant;
 
 #define ANY INT64_MAX
 
 /*
- * One row: a warp reads each weight row once.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
+ * One row: see shares.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
  * hence the deep ring.  Measured on an H100 (docs/performance.md): a third tile of 16 rows would gain 4 % up to 16 rows, and
  * cost every model a quarter more compile time; 128x256 tiles lose to 128x128 at every size.
  */
 static const variant gpu_tensor[] = {
-    { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },
-    { 2, 128, JC_K_MMA, 128, 8, 64, 64, 64, 5, 2, 2 },
-    { 129, ANY, JC_K_MMA, 256, 8, 128, 128, 64, 3, 2, 4 },
+    { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
+    { 2, 128, JC_K_MMA, 128, 0, 1, 8, 64, 64, 64, 5, 2, 2 },
+    { 129, ANY, JC_K_MMA, 256, 0, 1, 8, 128, 128, 64, 3, 2, 4 },
 };
 static const variant gpu_plain[] = {
-    { 0, 1, JC_K_DOT, 128, 8, 1, 2, 0, 0, 0, 0 },
-    { 2, ANY, JC_K_DOT, 128, 8, 8, 2, 0, 0, 0, 0 },
+    { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
+    { 2, ANY, JC_K_DOT, 128, 32, 1, 8, 8, 2, 0, 0, 0, 0 },
 };
 static const variant host_plain[] = {
-    { 0, 1, JC_K_DOT, 1, 16, 1, 8, 0, 0, 0, 0 },
-    { 2, ANY, JC_K_DOT, 1, 16, 4, 4, 0, 0, 0, 0 },
+    { 0, 1, JC_K_DOT, 1, 1, 1, 16, 1, 8, 0, 0, 0, 0 },
+    { 2, ANY, JC_K_DOT, 1, 1, 1, 16, 4, 4, 0, 0, 0, 0 },
 };
+
+/*
+ * One row of activations on a GPU reads each weight once: the bytes in flight are all that counts.  Of a long row several warps take a part
+ * each, four loads at a time.  The last that fits a K which is known; measured on an H200 (docs/performance.md).
+ */
+static const struct share {
+    int64_t k;
+    uint16_t lanes, unroll, tile_n;
+} shares[] = { { 0, 32, 1, 2 }, { 1024, 32, 4, 1 }, { 2048, 64, 4, 1 }, { 4096, 128, 4, 1 } };
 
 /* Rows of operand V: its leading dims against the loops of the result, right-aligned before the last LOOPS. */
 static const jc_expr *row_of(jc_gen *g, const jc_value *v, const jc_expr *const *strides, const int *loop_of) {
@@ -106,7 +115,8 @@ static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
 static void apply(jc_kernel *k, const variant *v) {
     k->family = v->family;
     k->threads = v->threads;
-    k->unroll = 1;
+    k->lanes = v->lanes;
+    k->unroll = v->unroll;
     k->vec = v->family == JC_K_DOT ? dot_width(k, v->vec) : v->vec;
     k->tile_m = v->tile_m;
     k->tile_n = v->tile_n;
@@ -114,6 +124,18 @@ static void apply(jc_kernel *k, const variant *v) {
     k->stages = v->stages;
     k->warps_m = v->warps_m;
     k->warps_n = v->warps_n;
+}
+
+static void share_k(jc_kernel *k, const jc_expr *length) {
+    const struct share *s = shares;
+    int64_t known;
+    if (!jc_ex_is_const(length, &known))
+        known = 0;
+    for (size_t i = 1; i < sizeof shares / sizeof *shares && known >= shares[i].k; i++)
+        s = &shares[i];
+    k->lanes = s->lanes;
+    k->unroll = s->unroll;
+    k->tile_n = s->tile_n;
 }
 
 static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n) {
@@ -130,6 +152,8 @@ static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n
 jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item) {
     const jc_type *t = &item->matmul->results[0]->type;
     const jc_expr *rows = t->rank >= 2 ? t->dims[t->rank - 2] : jc_ex_int(s->ex, 1);
+    const jc_type *a = &item->matmul->args[0].value->type;
+    const jc_expr *length = a->dims[a->rank - 1];
     const variant *at;
     size_t n = 1;
     int64_t lo, hi;
@@ -145,6 +169,8 @@ jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item) {
         if (at[i].hi < lo || at[i].lo > hi)
             continue;
         apply(gen.k, &at[i]);
+        if (jc_gpu(s) && at[i].hi == 1)
+            share_k(gen.k, length);
         bool always = at[i].lo <= lo && at[i].hi >= hi;
         JC_TRY(jc_sched_launch(s, &gen, item->matmul->line, always ? NULL : rows, at[i].lo, at[i].hi));
     }

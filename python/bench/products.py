@@ -1,0 +1,78 @@
+"""Products of one token on this GPU, jitc against torch.nn.functional.linear: bf16, weights read from memory.
+
+    python products.py [NxK...]
+
+Some 400 MB of weights in turn in a CUDA graph, both in turn, medians in µs.  Exits 1 where one is wrong, or slower than torch.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable
+
+import torch
+from torch.nn import functional
+
+SHAPES = [
+    "1024x4096",
+    "4096x4096",
+    "14336x4096",
+    "4096x14336",
+    "28672x4096",
+    "128256x4096",
+    "8192x8192",
+    "57344x8192",
+    "8192x28672",
+]
+REPEAT = 25
+
+
+def captured(call: Callable[..., torch.Tensor], x: torch.Tensor, weights: list[torch.Tensor]) -> torch.cuda.CUDAGraph:
+    with torch.cuda.stream(torch.cuda.Stream()):
+        for w in weights:
+            call(x, w)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        for w in weights:
+            call(x, w)
+    return graph
+
+
+def microseconds(graph: torch.cuda.CUDAGraph) -> float:
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    start.record()
+    graph.replay()
+    end.record()
+    end.synchronize()
+    return start.elapsed_time(end) * 1e3
+
+
+def main() -> int:
+    failed = 0
+    torch._dynamo.config.recompile_limit = 1000
+    product = torch.compile(lambda x, w: functional.linear(x, w), backend="jitc", dynamic=False)
+    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}\n{'N x K':>14} {'torch':>8} {'jitc':>8} {'ratio':>6}")
+    for shape in sys.argv[1:] or SHAPES:
+        n, k = map(int, shape.split("x"))
+        weights = [
+            torch.randn(n, k, device="cuda", dtype=torch.bfloat16) for _ in range(max(2, 400_000_000 // (n * k * 2) + 1))
+        ]
+        x = torch.randn(1, k, device="cuda", dtype=torch.bfloat16)
+        want = x.double() @ weights[0].double().t()
+        error = ((product(x, weights[0]).double() - want).norm() / want.norm()).item()
+        graphs = captured(functional.linear, x, weights), captured(product, x, weights)
+        times = [[microseconds(g) / len(weights) for g in graphs] for _ in range(REPEAT)]
+        theirs, ours = (statistics.median(t) for t in zip(*times, strict=True))
+        print(
+            f"{shape:>14} {theirs:8.2f} {ours:8.2f} {theirs / ours:6.2f}{'' if error < 5e-3 else f' WRONG: {error:.1e}'}",
+            flush=True,
+        )
+        failed |= not error < 5e-3 or ours > theirs
+    return failed
+
+
+if __name__ == "__main__":
+    with torch.no_grad():
+        raise SystemExit(main())
