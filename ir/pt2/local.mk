@@ -7,6 +7,7 @@ ir_pt2_libpt2_la_SOURCES = \
 	ir/pt2/pt2_expr.c \
 	ir/pt2/pt2_graph.c \
 	ir/pt2/pt2_guard.c \
+	ir/pt2/pt2_static.c \
 	ir/pt2/pt2_type.c \
 	ir/pt2/pt2_weights.c \
 	ir/pt2/pt2_zip.c ir/pt2/pt2_zip.h

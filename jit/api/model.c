@@ -149,20 +149,20 @@ static bool is_archive(FILE *f, jc_source *out) {
 
 /* The whole file, or standard input for "-". */
 static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_error *err) {
-    FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "rb");
+    const bool standard = strcmp(path, "-") == 0;
+    FILE *f = standard ? fdopen(dup(STDIN_FILENO), "rb") : fopen(path, "rb"); /* not `stdin`: ir/pt2/pt2_static.c */
     jc_bytes b = JC_BYTES(arena);
     char block[65536];
     size_t n;
     if (!f)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
-    if (f != stdin)
-        jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
+    jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
     jc_source *archive = JC_NEW(arena, jc_source);
-    if (f != stdin && is_archive(f, archive)) {
+    if (!standard && is_archive(f, archive)) {
         out->archive = archive;
         return JITC_OK;
     }
-    if (f != stdin)
+    if (!standard)
         slurp_known(&b, f);
     while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
         jc_put(&b, block, n);
