@@ -14,7 +14,7 @@ from jitc import _backend, _torch
 
 # Where tensors of the tests lie: JITC_TEST_DEVICE=cuda runs all but those of the extension module on the GPU.
 DEVICE = os.environ.get("JITC_TEST_DEVICE", "cpu")
-# Dynamo does not see the device that tensors made inside of a function would get here; and a failed assertion ends a GPU's context.
+# Dynamo does not see the device that tensors made inside of a function would get here; a failed assertion ends a GPU's context.
 HOST_ONLY = {
     "test_constants",
     "test_cache_that_starts_empty",
