@@ -30,12 +30,20 @@ typedef struct call {
     jitc_value *values, *results;
 } call;
 
+/* N bytes in memory of their own, also where there are none. */
+static void *copy_of(const void *from, size_t n) {
+    char *at = jc_arena_alloc(arena, n + 1);
+    if (n)
+        memcpy(at, from, n);
+    return at;
+}
+
 static DLTensor *tensor_of(jc_dtype dtype, int rank, const int64_t *dims, const int64_t *strides, void *data) {
     DLTensor *t = JC_NEW(arena, DLTensor);
     int64_t step = 1;
     *t = (DLTensor){ .data = data, .device = { kDLCPU, 0 }, .ndim = rank,
                      .dtype = { jc_dtypes[dtype].dl_code, jc_dtypes[dtype].dl_bits, 1 },
-                     .shape = jc_arena_memdup(arena, dims, sizeof *dims * (size_t)(rank + 1)),
+                     .shape = copy_of(dims, sizeof *dims * (size_t)rank),
                      .strides = JC_NEWN(arena, int64_t, rank + 1) };
     for (int d = rank - 1; d >= 0; d--) {
         t->strides[d] = strides ? strides[d] : step;
@@ -70,8 +78,7 @@ static void give_inputs(call *c) {
             c->values[i] = (jitc_value){ .tag = JITC_INT, .i = *(const int64_t *)in->data };
         else
             c->values[i] = (jitc_value){ .tag = JITC_TENSOR,
-                                         .tensor = tensor_of(in->dtype, in->rank, in->dims, NULL,
-                                                             jc_arena_memdup(arena, in->data, in->nbytes + 1)) };
+                                         .tensor = tensor_of(in->dtype, in->rank, in->dims, NULL, copy_of(in->data, in->nbytes)) };
     }
 }
 
