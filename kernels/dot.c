@@ -229,27 +229,6 @@ static void join_warps(dot *d, LLVMValueRef lane, LLVMValueRef *sum) {
     }
 }
 
-static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum);
-
-static void gpu_outputs(dot *d) {
-    jc_emit *e = d->e;
-    unsigned count = d->nm * d->nn;
-    LLVMValueRef sum[MAX_TILE * MAX_TILE], lane = LLVMBuildAnd(e->b, LLVMBuildTrunc(e->b, d->lane, e->t.i32, ""), jc_i32(e, 31), "");
-    for (unsigned i = 0; i < count; i++) {
-        sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
-        for (unsigned mask = 16; mask > 0; mask /= 2)
-            sum[i] = jc_name(e, plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
-    }
-    if (d->k->lanes == 32) {
-        gpu_epilogue(d, lane, sum);
-        return;
-    }
-    join_warps(d, lane, sum);
-    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, d->warp, d->first, ""), "first_warp");
-    gpu_epilogue(d, lane, sum);
-    jc_if_end(e, &s);
-}
-
 static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum) {
     jc_emit *e = d->e;
     const jc_kernel *k = d->k;
@@ -275,6 +254,25 @@ static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum) {
         jc_emit_loads(&env, NULL);
         jc_emit_rest(&env, NULL);
     }
+}
+
+static void gpu_outputs(dot *d) {
+    jc_emit *e = d->e;
+    unsigned count = d->nm * d->nn;
+    LLVMValueRef sum[MAX_TILE * MAX_TILE], lane = LLVMBuildAnd(e->b, LLVMBuildTrunc(e->b, d->lane, e->t.i32, ""), jc_i32(e, 31), "");
+    for (unsigned i = 0; i < count; i++) {
+        sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
+        for (unsigned mask = 16; mask > 0; mask /= 2)
+            sum[i] = jc_name(e, plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
+    }
+    if (d->k->lanes == 32) {
+        gpu_epilogue(d, lane, sum);
+        return;
+    }
+    join_warps(d, lane, sum);
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, d->warp, d->first, ""), "first_warp");
+    gpu_epilogue(d, lane, sum);
+    jc_if_end(e, &s);
 }
 
 /* ---- host ----------------------------------------------------------------------------------------------------- */

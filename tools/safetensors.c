@@ -132,6 +132,14 @@ static void unmap(void *handle) {
     munmap(m->at, m->size);
 }
 
+const void *jc_st_map(jc_arena *arena, int fd, size_t size) {
+    mapping m = { mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0), size };
+    if (m.at == MAP_FAILED)
+        return NULL;
+    jc_arena_defer(arena, unmap, jc_arena_memdup(arena, &m, sizeof m));
+    return m.at;
+}
+
 jitc_status jc_st_read(jc_arena *arena, const char *path, jc_st_file *out, jc_error *err) {
     struct stat st;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -142,12 +150,12 @@ jitc_status jc_st_read(jc_arena *arena, const char *path, jc_st_file *out, jc_er
         return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "This is no safetensors file: it is too short, or not a "
                           "file.");
     }
-    mapping m = { mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0), (size_t)st.st_size };
+    const void *bytes = jc_st_map(arena, fd, (size_t)st.st_size);
+    const int why = errno;
     close(fd);
-    if (m.at == MAP_FAILED)
-        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "The file cannot be mapped: %s.", strerror(errno));
-    jc_arena_defer(arena, unmap, jc_arena_memdup(arena, &m, sizeof m));
-    return jc_st_parse(arena, path, m.at, m.size, out, err);
+    if (!bytes)
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "The file cannot be mapped: %s.", strerror(why));
+    return jc_st_parse(arena, path, bytes, (size_t)st.st_size, out, err);
 }
 
 const jc_st_tensor *jc_st_find(const jc_st_file *file, const char *name) {

@@ -23,6 +23,8 @@ typedef struct jc_st_file {
     uint32_t n;
 } jc_st_file;
 
+/* SIZE bytes of a file, mapped as long as ARENA lives; NULL, and errno says why. */
+const void *jc_st_map(jc_arena *arena, int fd, size_t size);
 /* Everything lives as long as ARENA; the file is mapped, so it must not be changed meanwhile.  JITC_E_IO where it
    cannot be opened, JITC_E_INPUT where it is not what the format says. */
 jitc_status jc_st_read(jc_arena *arena, const char *path, jc_st_file *out, jc_error *err);

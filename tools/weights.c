@@ -4,38 +4,24 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "tools/run.h"
 
-typedef struct mapping {
-    void *at;
-    size_t size;
-} mapping;
-
-static void unmap(void *handle) {
-    mapping *m = handle;
-    munmap(m->at, m->size);
-}
-
 /* The file's bytes: mapped, since weights are large and not all of them need be looked at. */
-static jitc_status map_file(jc_arena *arena, const char *path, mapping **out, jc_error *err) {
+static jitc_status map_file(jc_arena *arena, const char *path, const uint8_t **out, size_t *size, jc_error *err) {
     struct stat st;
-    mapping *m = JC_NEW(arena, mapping);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
     const bool good = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0;
-    m->size = good ? (size_t)st.st_size : 0;
-    m->at = good ? mmap(NULL, m->size, PROT_READ, MAP_PRIVATE, fd, 0) : MAP_FAILED;
+    *size = good ? (size_t)st.st_size : 0;
+    *out = good ? jc_st_map(arena, fd, *size) : NULL;
     const int why = errno;
     close(fd);
-    if (m->at == MAP_FAILED)
+    if (!*out)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot map the file: %s", good ? strerror(why) : "it is no regular file");
-    jc_arena_defer(arena, unmap, m);
-    *out = m;
     return JITC_OK;
 }
 
@@ -79,15 +65,15 @@ static jitc_status add(jc_arena *arena, const jc_graph *g, const jc_weight *w, c
 }
 
 jitc_status run_weights(const tool *t, uint32_t file, const jc_graph *g, jc_arena *arena, jc_st_file *out, jc_error *err) {
-    mapping *m = NULL;
+    const bool piped = t->texts && t->texts[file];
+    const uint8_t *bytes = piped ? (const uint8_t *)t->texts[file] : NULL;
+    size_t size = piped ? t->lengths[file] : 0;
     *out = (jc_st_file){ .at = JC_NEWN(arena, jc_st_tensor, g->nweights) };
     if (!g->nweights)
         return JITC_OK;
-    const bool piped = t->texts && t->texts[file];
     if (!piped)
-        JC_TRY(map_file(arena, g->file, &m, err));
+        JC_TRY(map_file(arena, g->file, &bytes, &size, err));
     for (uint32_t i = 0; i < g->nweights; i++)
-        JC_TRY(add(arena, g, &g->weights[i], piped ? (const uint8_t *)t->texts[file] : m->at, piped ? t->lengths[file] : m->size, out,
-                   err));
+        JC_TRY(add(arena, g, &g->weights[i], bytes, size, out, err));
     return JITC_OK;
 }

@@ -71,4 +71,10 @@ PyObject *jx_archive_compile(PyObject *module, PyObject *args, PyObject *kwargs)
 
 extern PyType_Spec jx_context_spec, jx_program_spec, jx_region_spec, jx_loaded_spec;
 
+/* The kinds of MODEL's N parameters, and which of them it writes: it is one piece, and its classes say so by the names of their first
+   member, which that piece is. */
+jitc_status jx_model_learn(jitc_model *model, uint32_t n, uint32_t *tags, bool *written);
+/* (name, type, written) of each parameter. */
+PyObject *jx_model_params(jitc_model *model, uint32_t n, const bool *written);
+
 #endif

@@ -263,47 +263,13 @@ static PyObject *loaded_bind(PyObject *self, PyObject *args) {
 
 /* ---- what it is ------------------------------------------------------------------------------------------------- */
 
-/* (name, type, written) of each parameter. */
 static PyObject *loaded_params(PyObject *self, void *closure) {
     loaded *p = (loaded *)self;
-    PyObject *tuple = PyTuple_New(p->nparams);
     (void)closure;
-    for (uint32_t i = 0; tuple && i < p->nparams; i++) {
-        jitc_param_info info = { .struct_size = sizeof info };
-        jitc_model_param_info(p->model, 0, i, &info);
-        PyObject *item = Py_BuildValue("(ssO)", info.name, info.type, p->written[i] ? Py_True : Py_False);
-        if (!item || PyTuple_SetItem(tuple, i, item))
-            Py_CLEAR(tuple);
-    }
-    return tuple;
+    return jx_model_params(p->model, p->nparams, p->written);
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
-
-/* Which parameters are written: the model is one piece, and its class says so by name. */
-static jitc_status learn(loaded *p) {
-    for (uint32_t i = 0; i < p->nparams; i++) {
-        jitc_param_info param = { .struct_size = sizeof param };
-        JX_TRY(jitc_model_param_info(p->model, 0, i, &param));
-        p->tags[i] = param.tag;
-    }
-    for (uint32_t c = 0; c < jitc_model_classes(p->model); c++) {
-        const jitc_executable *exe;
-        jitc_executable_info info = { .struct_size = sizeof info };
-        JX_TRY(jitc_model_executable(p->model, c, &exe));
-        JX_TRY(jitc_executable_get_info(exe, &info));
-        for (uint32_t i = 0; i < info.nparams; i++) {
-            jitc_executable_param of_class = { .struct_size = sizeof of_class };
-            JX_TRY(jitc_executable_get_param(exe, i, &of_class));
-            for (uint32_t j = 0; of_class.written && j < p->nparams; j++) {
-                jitc_param_info param = { .struct_size = sizeof param };
-                JX_TRY(jitc_model_param_info(p->model, 0, j, &param));
-                p->written[j] |= !strcmp(param.name, of_class.name);
-            }
-        }
-    }
-    return JITC_OK;
-}
 
 static PyObject *loaded_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
     static char *names[] = { "context", "name", "data", "arch", NULL };
@@ -328,7 +294,7 @@ static PyObject *loaded_new(PyTypeObject *type, PyObject *args, PyObject *kwargs
         p->tags = calloc((size_t)p->nparams + 1, sizeof *p->tags);
         p->written = calloc((size_t)p->nparams + 1, sizeof *p->written);
         p->bound = calloc((size_t)p->nparams + 1, sizeof(PyObject *));
-        status = p->tags && p->written && p->bound ? learn(p) : JITC_E_NOMEM;
+        status = p->tags && p->written && p->bound ? jx_model_learn(p->model, p->nparams, p->tags, p->written) : JITC_E_NOMEM;
     }
     jitc_bundle_close(bundle);
     if (status) {

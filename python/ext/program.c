@@ -11,7 +11,6 @@
 #include "program.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 /* ---- memory ----------------------------------------------------------------------------------------------------- */
 
@@ -217,19 +216,10 @@ static PyObject *program_run(PyObject *self, PyObject *const *args, Py_ssize_t n
 
 /* ---- what it is ------------------------------------------------------------------------------------------------- */
 
-/* (name, type, written) of each parameter. */
 static PyObject *program_params(PyObject *self, void *closure) {
     program *p = (program *)self;
-    PyObject *tuple = PyTuple_New(p->nparams);
     (void)closure;
-    for (uint32_t i = 0; tuple && i < p->nparams; i++) {
-        jitc_param_info info = { .struct_size = sizeof info };
-        jitc_model_param_info(p->model, 0, i, &info);
-        PyObject *item = Py_BuildValue("(ssO)", info.name, info.type, p->written[i] ? Py_True : Py_False);
-        if (!item || PyTuple_SetItem(tuple, i, item))
-            Py_CLEAR(tuple);
-    }
-    return tuple;
+    return jx_model_params(p->model, p->nparams, p->written);
 }
 
 /* Different kernels of a class. */
@@ -257,35 +247,6 @@ static PyObject *program_stats(PyObject *self, void *closure) {
 
 /* ---- life ------------------------------------------------------------------------------------------------------- */
 
-/* What the class says of its parameters and results goes to where calls look.  The class has other names for nothing: its first member is the
-   piece that the graph is. */
-static jitc_status learn(program *p) {
-    const jitc_executable *exe;
-    jitc_executable_info info = { .struct_size = sizeof info };
-    for (uint32_t i = 0; i < p->nparams; i++) {
-        jitc_param_info param = { .struct_size = sizeof param };
-        JX_TRY(jitc_model_param_info(p->model, 0, i, &param));
-        p->tags[i] = param.tag;
-    }
-    for (uint32_t c = 0; c < jitc_model_classes(p->model); c++) {
-        JX_TRY(jitc_model_executable(p->model, c, &exe));
-        JX_TRY(jitc_executable_get_info(exe, &info));
-        for (uint32_t i = 0; i < info.nparams; i++) {
-            jitc_executable_param of_class = { .struct_size = sizeof of_class };
-            JX_TRY(jitc_executable_get_param(exe, i, &of_class));
-            for (uint32_t j = 0; of_class.written && j < p->nparams; j++) {
-                jitc_param_info param = { .struct_size = sizeof param };
-                JX_TRY(jitc_model_param_info(p->model, 0, j, &param));
-                if (!p->written[j] && !strcmp(param.name, of_class.name)) {
-                    p->written[j] = true;
-                    p->nwritten++;
-                }
-            }
-        }
-    }
-    return JITC_OK;
-}
-
 PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *model, PyObject *fallback, PyObject *weights) {
     program *p = (program *)PyType_GenericAlloc(context->state->program_type, 0);
     if (!p) {
@@ -304,7 +265,9 @@ PyObject *jx_program_new(jx_context *context, jitc_graph *graph, jitc_model *mod
     p->tags = calloc(p->nparams + 1, sizeof *p->tags);
     p->written = calloc(p->nparams + 1, sizeof *p->written);
     p->weight_of = calloc(p->nparams + 1, sizeof *p->weight_of);
-    jitc_status status = p->tags && p->written && p->weight_of ? learn(p) : JITC_E_NOMEM;
+    jitc_status status = p->tags && p->written && p->weight_of ? jx_model_learn(model, p->nparams, p->tags, p->written) : JITC_E_NOMEM;
+    for (uint32_t i = 0; !status && i < p->nparams; i++)
+        p->nwritten += p->written[i];
     if (status || (weights && jx_weights_mark(p, weights))) {
         if (status)
             jx_raise(context->state, context->ctx, status);

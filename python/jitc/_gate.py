@@ -293,7 +293,10 @@ class _Sizes:
         """The symbol that a size is, by number; None: it is a number, or what cannot be told from one tensor alone."""
         if self.exact or not isinstance(number, torch.SymInt):
             return None
-        expr = self.env.replace(facts.expression(number))
+        return self._number(facts.expression(number))
+
+    def _number(self, expr: Any) -> int | None:
+        expr = self.env.replace(expr)
         if expr.is_Integer:
             return None
         if not isinstance(expr, sympy.Symbol):
@@ -309,16 +312,7 @@ class _Sizes:
     def of_source(self, name: str) -> int | None:
         """The symbol of an integer argument."""
         expr = None if self.exact or self.env is None else self.env.source_to_var.get(name)
-        if expr is None:
-            return None
-        expr = self.env.replace(expr)
-        if expr.is_Integer:
-            return None
-        if not isinstance(expr, sympy.Symbol):
-            raise _Composite
-        if expr not in self.symbols:
-            self.symbols.append(expr)
-        return self.symbols.index(expr)
+        return None if expr is None else self._number(expr)
 
 
 class _Composite(Exception):
