@@ -58,6 +58,7 @@ static const struct {
     { JC_OP_clamp, "bounds are numbers; tensors become `maximum` and `minimum`" },
     { JC_OP_div, "`rounding_mode` None or 'floor'" },
     { JC_OP_pad, "constant padding, not negative" },
+    { JC_OP_sdpa, "no dropout; of what kernels return besides, the logarithms of sums" },
     { JC_OP_slice, "positive constant step; at most 4096 parts of a split, their number a constant" },
     { JC_OP_expand, "`repeat_interleave` with a number of repeats, not a tensor" },
     { JC_OP_take, "one tensor of integers among the indices" },

@@ -5,6 +5,7 @@
  * a cast, are computed in f32, and a cast brings each rounding of the definition; f64 stays f64.  Casts to the dtype a
  * value has anyway are left out.
  */
+#include <math.h>
 #include <string.h>
 #include "ir/graph.h"
 
@@ -179,6 +180,100 @@ static void define_softmax(copier *c, const jc_node *n, jc_value **out) {
     jc_value *e = unary(c, JC_OP_exp, binary(c, JC_OP_sub, x, most));
     jc_value *sum = EMIT(c, sum, V(e), dims, jc_arg_bool(true), jc_arg_none());
     out[0] = cast(c, binary(c, JC_OP_div, e, sum), dtype);
+}
+
+/* X [..., a, b] with its last two dims exchanged. */
+static jc_value *transposed(copier *c, jc_value *x) {
+    const jc_expr *order[JC_MAX_RANK];
+    if (!x)
+        return NULL;
+    const int rank = x->type.rank;
+    for (int d = 0; d < rank; d++)
+        order[d] = jc_ex_int(c->g->exprs, d == rank - 2 ? rank - 1 : d == rank - 1 ? rank - 2 : d);
+    return EMIT(c, permute, V(x), jc_arg_exprs(c->g, order, (uint32_t)rank));
+}
+
+/* X [..., h, a, b] as [..., HEADS, h / HEADS, a, b]. */
+static jc_value *grouped(copier *c, jc_value *x, const jc_expr *heads) {
+    const jc_expr *dims[JC_MAX_RANK + 1];
+    if (!x)
+        return NULL;
+    const uint32_t rank = x->type.rank, at = rank - 3;
+    for (uint32_t d = 0; d < rank; d++)
+        dims[d + (d > at)] = x->type.dims[d];
+    dims[at] = heads;
+    dims[at + 1] = jc_ex_fdiv(c->g->exprs, x->type.dims[at], heads);
+    return EMIT(c, reshape, V(x), jc_arg_exprs(c->g, dims, rank + 1), jc_arg_none());
+}
+
+static jc_value *as_dims(copier *c, jc_value *x, const jc_expr *const *dims, uint32_t rank) {
+    if (!x || x->type.rank == rank)
+        return x;
+    return EMIT(c, reshape, V(x), jc_arg_exprs(c->g, dims, rank), jc_arg_none());
+}
+
+/* 0, 1, ... N - 1 along dim D of RANK. */
+static jc_value *counted(copier *c, const jc_expr *n, uint32_t d, uint32_t rank) {
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_value *x = EMIT(c, arange, jc_arg_int(c->g, 0), jc_arg_int(c->g, 1), jc_arg_expr(n), jc_arg_dtype(JC_I64));
+    for (uint32_t k = 0; k < rank; k++)
+        dims[k] = k == d ? n : jc_ex_int(c->g->exprs, 1);
+    return as_dims(c, x, dims, rank);
+}
+
+static jc_value *scores(copier *c, const jc_node *n, jc_value *s) {
+    jc_value *mask = operand(c, n, 3);
+    if (!s)
+        return NULL;
+    const uint32_t rank = s->type.rank;
+    s = EMIT(c, mul, V(s), jc_arg_float(n->args[5].f));
+    if (s && n->args[4].b) {
+        jc_value *row = counted(c, s->type.dims[rank - 2], 0, 2), *key = counted(c, s->type.dims[rank - 1], 1, 2);
+        s = EMIT(c, where, V(binary(c, JC_OP_le, key, row)), V(s), jc_arg_float(-INFINITY));
+    }
+    if (!mask)
+        return s;
+    return mask->type.dtype == JC_B8 ? EMIT(c, where, V(mask), V(s), jc_arg_float(-INFINITY))
+                                     : binary(c, JC_OP_add, s, cast(c, mask, s ? s->type.dtype : JC_F32));
+}
+
+/* A row of which nothing is seen has neither a largest score nor a sum: it gets 0 and 1 for them. */
+static jc_value *weights(copier *c, jc_value *s) {
+    jc_value *most = reduce_last(c, JC_OP_amax, s, 1);
+    jc_value *unseen = EMIT(c, eq, V(most), jc_arg_float(-INFINITY));
+    jc_value *from = EMIT(c, where, V(unseen), jc_arg_float(0), V(most));
+    jc_value *e = unary(c, JC_OP_exp, binary(c, JC_OP_sub, s, from));
+    jc_value *sum = reduce_last(c, JC_OP_sum, e, 1);
+    jc_value *none = EMIT(c, eq, V(sum), jc_arg_float(0));
+    return binary(c, JC_OP_div, e, EMIT(c, where, V(none), jc_arg_float(1), V(sum)));
+}
+
+static void define_sdpa(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *q = operand(c, n, 0), *k = operand(c, n, 1), *v = operand(c, n, 2);
+    const jc_type *type = &n->results[0]->type;
+    const jc_expr *keys = k->type.dims[k->type.rank - 2];
+    const uint8_t dtype = type->dtype, wide = dtype == JC_F64 ? JC_F64 : JC_F32;
+    if (jc_ex_le(c->g->exprs, jc_ex_int(c->g->exprs, 1), keys) == JC_NO) { /* of no keys there is no largest score */
+        out[0] = EMIT(c, full, jc_arg_exprs(c->g, type->dims, type->rank), jc_arg_float(0), jc_arg_dtype((jc_dtype)dtype));
+        return;
+    }
+    const bool groups = jc_attention_groups(&q->type, &k->type) > 1;
+    if (groups) {
+        const jc_expr *heads = k->type.dims[k->type.rank - 3];
+        q = grouped(c, q, heads);
+        k = grouped(c, k, heads);
+        v = grouped(c, v, heads);
+    }
+    const jc_expr *dims[JC_MAX_RANK];
+    for (uint32_t d = 0; d < type->rank; d++)
+        dims[d] = d + 1u == type->rank ? keys : type->dims[d];
+    jc_value *s = EMIT(c, matmul, V(q), V(transposed(c, k)), jc_arg_dtype((jc_dtype)wide));
+    jc_value *p = cast(c, weights(c, scores(c, n, groups ? as_dims(c, s, dims, type->rank) : s)), dtype);
+    if (groups && s && p)
+        p = as_dims(c, p, s->type.dims, s->type.rank);
+    out[0] = EMIT(c, matmul, V(p), V(v), jc_arg_none());
+    if (groups)
+        out[0] = as_dims(c, out[0], type->dims, type->rank);
 }
 
 static void define_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {

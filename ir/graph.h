@@ -230,6 +230,9 @@ void jc_graph_print(const jc_graph *g, jc_bytes *out);
    nodes change: arguments must not be another function's. */
 void jc_narrow(jc_func *f);
 
+/* Of `sdpa`: how many heads of q each head of k (or v) serves, where they do not broadcast. */
+int64_t jc_attention_groups(const jc_type *q, const jc_type *k);
+
 /* --- composite operators (ir/decompose.c) --- */
 /* A copy of F in which JC_COMPOSITE nodes are written in simpler ones (definitions in the head of ir/ops.def). KEEP
    (may be NULL) says which nodes stay as they are. Lives in F's graph. */

@@ -412,6 +412,17 @@ START_TEST(composite_others) {
     GIVES("silu_and_mul", ADD(JC_OP_silu_and_mul, z), 3 * 0.7310585786300049, -5 * 0.2689414213699951);
     /* 0.731059 in bf16 is 0.73046875 */
     jc_arg b = param(JC_BF16, (double[]){ 1, 3 }, DIMS(2));
+    jc_arg q = param(JC_F64, (double[]){ l2, 0, 0, 0 }, DIMS(2, 2)), k = param(JC_F64, (double[]){ 1, 0, 2, 5 }, DIMS(2, 2));
+    jc_arg v = param(JC_F64, (double[]){ 3, 9 }, DIMS(2, 1)), none = jc_arg_none(), no = jc_arg_bool(false), one = jc_arg_float(1);
+    jc_arg mask = param(JC_B8, (double[]){ 0, 0, 1, 0 }, DIMS(2, 2)), bias = param(JC_F64, (double[]){ 0, l2 }, DIMS(2));
+    GIVES("sdpa", ADD(JC_OP_sdpa, q, k, v, none, no, one), 7, 6);
+    GIVES("causal sdpa", ADD(JC_OP_sdpa, q, k, v, none, jc_arg_bool(true), one), 3, 6);
+    GIVES("sdpa with a scale", ADD(JC_OP_sdpa, q, k, v, none, no, jc_arg_float(0)), 6, 6);
+    GIVES("sdpa that sees nothing", ADD(JC_OP_sdpa, q, k, v, mask, no, one), 0, 3);
+    GIVES("sdpa with a bias", ADD(JC_OP_sdpa, q, k, v, bias, no, one), 7.8, 7);
+    jc_arg q4 = ADD(JC_OP_reshape, param(JC_F64, (double[]){ l2, 0, l2, 0 }, DIMS(4, 1)), ints(DIMS(4, 1, 1)), none);
+    jc_arg k2 = ADD(JC_OP_reshape, k, ints(DIMS(2, 2, 1)), none), v2 = param(JC_F64, (double[]){ 3, 6, 1, 2 }, DIMS(2, 2, 1));
+    GIVES("sdpa of groups of heads", ADD(JC_OP_sdpa, q4, k2, v2, none, no, one), 4, 4.5, 1 + 8.0 / 9, 1.5);
     GIVES("silu_and_mul rounds between", ADD(JC_OP_silu_and_mul, b), 3 * 0.73046875);
 }
 END_TEST
@@ -437,7 +448,7 @@ START_TEST(composites_as_decomposed) {
         ADD(JC_OP_rms_norm, x, none, eps, number(3)), jc_arg_value(fused->results[0]), jc_arg_value(fused->results[1]),
         ADD(JC_OP_layer_norm, x, number(1), w, w, eps), ADD(JC_OP_layer_norm, x, number(2), none, none, eps),
         ADD(JC_OP_softmax, x, number(0), none), ADD(JC_OP_softmax, x, number(1), jc_arg_dtype(JC_F32)),
-        ADD(JC_OP_silu_and_mul, x),
+        ADD(JC_OP_silu_and_mul, x), ADD(JC_OP_sdpa, x, residual, x, none, jc_arg_bool(true), jc_arg_float(0.3)),
     };
     enum { COUNT = sizeof outputs / sizeof *outputs };
     jc_eval_out direct[COUNT], decomposed[COUNT];
@@ -805,7 +816,7 @@ END_TEST
 /* Operators that have a test of their own above rather than a row. */
 static const jc_op others[] = {
     JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_amax, JC_OP_amin,
-    JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_reshape,
+    JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
     JC_OP_take, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
 };

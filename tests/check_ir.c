@@ -284,6 +284,10 @@ static const struct {
     { "fused_add_rms_norm bf16[s0, 8]; f32[s0, 8]; f32[8]; 1e-6; None", "bf16[s0, 8]" },
     { "silu_and_mul bf16[s0, 16]", "bf16[s0, 8]" },
     { "silu_and_mul bf16[2*s0]", "bf16[s0]" },
+    /* attention */
+    { "sdpa bf16[2, 4, s0, 8]; bf16[2, 4, s1, 8]; bf16[2, 4, s1, 16]; None; False; 0.5", "bf16[2, 4, s0, 16]" },
+    { "sdpa f32[2, 8, s0, 8]; f32[2, 2, s0, 8]; f32[2, 2, s0, 8]; b8[s0, s0]; True; 0.5", "f32[2, 8, s0, 8]" },
+    { "sdpa f32[3, 8]; f32[2, 1, 5, 8]; f32[2, 7, 5, 8]; f32[3, 1]; False; 0.5", "f32[2, 7, 3, 8]" },
     /* the rest */
     { "clone bf16[s0, 4][1, s0]", "bf16[s0, 4]" },
     { "cat <bf16[s0, 3] | bf16[s0, 5]>; 1", "bf16[s0, 8]" },
@@ -366,6 +370,12 @@ static const struct {
     { "fused_add_rms_norm bf16[s0, 8]; bf16[s0, 9]; None; 1e-6", IN, "argument 1, got bf16[s0, 9]" },
     { "silu_and_mul bf16[s0, 7]", IN, "even last dim" },
     { "silu_and_mul bf16[2*s0 + 1]", IN, "even last dim" },
+    { "sdpa f32[3, 8]; f32[5, 9]; f32[5, 8]; None; False; 0.5", IN, "expected q[L, E], k[S, E] and v[S, Ev]" },
+    { "sdpa f32[3, 8]; f32[5, 8]; f32[6, 8]; None; False; 0.5", IN, "expected q[L, E], k[S, E] and v[S, Ev]" },
+    { "sdpa f32[3, 8]; bf16[5, 8]; f32[5, 8]; None; False; 0.5", IN, "of f32 as argument 1, got bf16[5, 8]" },
+    { "sdpa i32[3, 8]; i32[5, 8]; i32[5, 8]; None; False; 0.5", UN, "expected f16, bf16, f32 or f64 as argument 0" },
+    { "sdpa f32[3, 8]; f32[5, 8]; f32[5, 8]; b8[3, 4]; False; 0.5", IN, "a mask of b8 or of floats that broadcasts to" },
+    { "sdpa f32[8, 3, 8]; f32[2, 5, 8]; f32[4, 5, 8]; None; False; 0.5", UN, "of as many heads" },
     { "cat <>; 0", IN, "empty list" },
     { "cat <bf16[2] | bf16[2, 3]>; 0", IN, "differ in dim 0 only, got bf16[2] and bf16[2, 3]" },
     { "cat <bf16[2, 3] | bf16[2, 4]>; 0", IN, "differ in dim 0 only" },
@@ -1098,6 +1108,8 @@ static const char *const composites[] = {
     "silu_and_mul bf16[s0, 512]",
     "silu_and_mul f32[s0, 512]",
     "silu_and_mul bf16[s0, 512][1024, 1]",
+    "sdpa bf16[2, 4, s0, 64]; bf16[2, 4, s1, 64]; bf16[2, 4, s1, 64]; None; True; 0.125",
+    "sdpa f32[1, 8, s0, 64]; f32[1, 2, s0, 64]; f32[1, 2, s0, 64]; b8[s0, s0]; False; 0.125",
 };
 #define NCOMPOSITES (sizeof composites / sizeof composites[0])
 

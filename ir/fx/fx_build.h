@@ -143,10 +143,16 @@ jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise);
    into thousands of parts of which one is used is let through a few times. */
 bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at);
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
+jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim);
 jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
 
 /* --- fx_build_make.c --- */
 jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype);
+
+/* [N] of i64: 0, 1, ... */
+jc_value *fx_counted(fx_reader *r, const jc_expr *n);
+/* b8[DIMS[0], DIMS[1]]: column - row, compared by OP with K. */
+jc_value *fx_band(fx_reader *r, const jc_expr *const *dims, jc_op op, const jc_expr *k);
 
 /* --- fx_build_custom.c --- */
 /* ARGS is the chain of arguments in the text; FIRST, where not absent, goes before them (a method's tensor). */

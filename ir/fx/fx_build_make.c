@@ -281,6 +281,15 @@ jc_arg fx_h_arange(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_arange, start, step, fx_e(length), dtype));
 }
 
+jc_value *fx_counted(fx_reader *r, const jc_expr *n) {
+    return FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_e(n), jc_arg_dtype(JC_I64));
+}
+
+jc_value *fx_band(fx_reader *r, const jc_expr *const *dims, jc_op op, const jc_expr *k) {
+    jc_value *row = fx_unsqueeze(r, fx_counted(r, dims[0]), 1), *column = fx_counted(r, dims[1]);
+    return FX_OP(r, op, fx_v(FX_OP(r, JC_OP_sub, fx_v(column), fx_v(row))), fx_e(k));
+}
+
 /* --- padding --- */
 
 /* X without the elements that negative padding takes off both ends of dim D; leaves what is added in BEFORE and AFTER. */

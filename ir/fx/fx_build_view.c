@@ -203,7 +203,7 @@ jc_arg fx_h_squeeze(fx_call *c) {
     return fx_v(fx_reshape(c->r, x, dims, n));
 }
 
-static jc_value *unsqueeze(fx_reader *r, jc_value *x, int dim) {
+jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim) {
     const jc_expr *dims[JC_MAX_RANK + 1];
     if (!x || r->status)
         return NULL;
@@ -218,7 +218,7 @@ jc_arg fx_h_unsqueeze(fx_call *c) {
         return fx_nothing();
     if (!fx_given(c, 1))
         fx_bad_arg(c, 1, "a dimension");
-    return fx_v(unsqueeze(c->r, x, fx_dim(c, 1, fx_rank(x) + 1, 0)));
+    return fx_v(fx_unsqueeze(c->r, x, fx_dim(c, 1, fx_rank(x) + 1, 0)));
 }
 
 /* --- permutations --- */
@@ -343,7 +343,7 @@ static jc_value *repeat_dim(fx_call *c, jc_value *x, int dim, const jc_expr *n, 
     const jc_expr *dims[JC_MAX_RANK + 1];
     if (!x || r->status || jc_ex_is(n, 1))
         return x;
-    x = unsqueeze(r, x, each ? dim + 1 : dim);
+    x = fx_unsqueeze(r, x, each ? dim + 1 : dim);
     if (!x)
         return NULL;
     memcpy(dims, x->type.dims, sizeof *dims * x->type.rank);
@@ -566,7 +566,7 @@ jc_arg fx_h_stack(fx_call *c) {
     for (uint32_t i = 0; i < n && !c->r->status; i++) {
         if (fx_rank(parts[i]) != rank)
             fx_bad_arg(c, 0, "a list of tensors of one shape");
-        parts[i] = unsqueeze(c->r, parts[i], dim);
+        parts[i] = fx_unsqueeze(c->r, parts[i], dim);
     }
     return join(c, parts, n, dim);
 }

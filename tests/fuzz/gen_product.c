@@ -1,5 +1,5 @@
 /*
- * tests/fuzz/gen_product.c - matrix products, of small numbers, so that most sums are exact.
+ * tests/fuzz/gen_product.c - matrix products and attention, of small numbers, so that most sums are exact.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -161,6 +161,56 @@ static bool make_addmm(fz_prog *p) {
     return fz_gives(p, fz_result(p, v.dtype, 2, dims, r));
 }
 
+/* --- attention --- */
+
+/* A mask that broadcasts to the scores [..., l, s]: bools, or floats of V's dtype or f32. */
+static int some_mask(fz_prog *p, const fz_value *v, const fz_size *l, const fz_size *s) {
+    fz_size dims[JC_MAX_RANK];
+    const int first = v->rank > 2 && fz_chance(p, 40) ? fz_below(p, v->rank - 1) : v->rank - 2;
+    int rank = 0;
+    for (int d = first; d < v->rank - 2; d++)
+        dims[rank++] = fz_chance(p, 50) ? fz_int(1) : v->dims[d];
+    dims[rank++] = fz_chance(p, 20) ? fz_int(1) : *l;
+    dims[rank++] = *s;
+    if (fz_chance(p, 50))
+        return fz_param(p, JC_B8, rank, dims, fz_interval(0, 1, 1));
+    return fz_param(p, fz_chance(p, 70) ? v->dtype : JC_F32, rank, dims, fz_interval(-2, 2, 0.5));
+}
+
+static bool make_attention(fz_prog *p) {
+    const int q = operand(p, 2);
+    if (q < 0)
+        return false;
+    const fz_value v = *fz_at(p, q);
+    const fz_size s = fz_some_size(p), width = fz_chance(p, 60) ? v.dims[v.rank - 1] : fz_some_size(p);
+    fz_size dims[JC_MAX_RANK];
+    memcpy(dims, v.dims, sizeof dims);
+    int64_t heads = 0;
+    const bool groups = v.rank >= 3 && v.rank < 6 && fz_is_const(p, &v.dims[v.rank - 3], &heads) && heads > 2 && heads % 2 == 0 && fz_chance(p, 70);
+    if (groups)
+        dims[v.rank - 3] = fz_int(2);
+    dims[v.rank - 2] = s;
+    const int k = shaped(p, v.dtype, v.rank, dims);
+    dims[v.rank - 1] = width;
+    const int values = k < 0 ? -1 : shaped(p, v.dtype, v.rank, dims), mask = values >= 0 && fz_chance(p, 50) ? some_mask(p, &v, &v.dims[v.rank - 2], &s) : -1;
+    if (values < 0)
+        return false;
+    const fz_range a = *fz_range_of(p, q), b = *fz_range_of(p, k), c = *fz_range_of(p, values);
+    const double depth = (double)fz_most(p, &v.dims[v.rank - 1]), score = depth * fz_magnitude(a) * fz_magnitude(b) / 4;
+    const double off = depth * (fz_magnitude(a) * b.err + fz_magnitude(b) * a.err) / 4 + score * 0x1p-19 + 0x1p-18;
+    if (off > 0.1 || fz_least(p, &v.dims[v.rank - 1]) < 1)
+        return false;
+    const fz_range r = { fmin(c.lo, 0), fmax(c.hi, 0), 0, fz_magnitude(c) * (4 * off + 4 * fz_unit(v.dtype)) + c.err, false, false, false };
+    memcpy(dims, v.dims, sizeof dims);
+    dims[v.rank - 1] = width;
+    fz_begin(p);
+    fz_put(p, fz_chance(p, 50) ? "torch.nn.functional.scaled_dot_product_attention(%v, %v, %v" : "torch._C._nn.scaled_dot_product_attention(%v, %v, %v", q, k, values);
+    if (mask >= 0)
+        fz_put(p, ", attn_mask = %v", mask);
+    fz_put(p, fz_chance(p, 30) ? ", is_causal = True, scale = 0.25%s)" : ", dropout_p = 0.0, scale = 0.125%s)", groups ? ", enable_gqa = True" : "");
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, dims, r));
+}
+
 const fz_kind fz_product_kinds[] = {
-    { "linear", make_linear, 6 }, { "matmul", make_matmul, 6 }, { "bmm", make_bmm, 2 }, { "addmm", make_addmm, 2 }, { 0 },
+    { "linear", make_linear, 6 }, { "matmul", make_matmul, 6 }, { "bmm", make_bmm, 2 }, { "addmm", make_addmm, 2 }, { "attention", make_attention, 3 }, { 0 },
 };

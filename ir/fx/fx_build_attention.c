@@ -1,0 +1,87 @@
+/*
+ * ir/fx/fx_build_attention.c - scaled_dot_product_attention, and the operators of ATen that it becomes.
+ *
+ * They differ in the order of their arguments and in what they give besides: the logarithm of each row's sum, or nothing that can be
+ * used.  All compute the same.
+ */
+#include <math.h>
+#include "ir/fx/fx_build.h"
+
+/* Where a spelling has what, by the row's aux; -1: nowhere. */
+static const struct {
+    int8_t mask, dropout, causal, scale, groups;
+    int8_t results; /* 0: the tensor alone; else how many there are: the tensor, the logarithms, and what cannot be used */
+} layouts[] = {
+    { 3, 4, 5, 6, 7, 0 },   /* scaled_dot_product_attention */
+    { -1, 3, 4, 6, -1, 9 }, /* _scaled_dot_product_flash_attention */
+    { 5, 3, 4, 6, -1, 2 },  /* ..._for_cpu */
+    { 3, 5, 6, 7, -1, 4 },  /* _scaled_dot_product_efficient_attention */
+    { 3, 5, 6, 8, -1, 9 },  /* _scaled_dot_product_cudnn_attention */
+};
+
+static jc_value *reduced_last(fx_reader *r, jc_op op, jc_value *x) {
+    const jc_expr *dim = jc_ex_int(fx_x(r), x ? fx_rank(x) - 1 : 0);
+    const jc_arg args[] = { fx_v(x), fx_dims(r, &dim, 1), jc_arg_bool(false), fx_nothing() };
+    return fx_op(r, op, args, jc_ops[op].nargs);
+}
+
+/* log(sum(exp(scores))) of each row; 0 where nothing is seen, as PyTorch has it. */
+static jc_value *log_of_sums(fx_call *c, jc_value *q, jc_value *k, jc_arg mask, bool causal, double scale) {
+    fx_reader *r = c->r;
+    const jc_dtype wide = q->type.dtype == JC_F64 ? JC_F64 : JC_F32;
+    int order[JC_MAX_RANK];
+    for (int d = 0; d < fx_rank(k); d++)
+        order[d] = d < fx_rank(k) - 2 ? d : 2 * fx_rank(k) - 3 - d;
+    jc_value *s = FX_OP(r, JC_OP_matmul, fx_v(q), fx_v(fx_permute(r, k, order)), jc_arg_dtype(wide));
+    s = FX_OP(r, JC_OP_mul, fx_v(s), jc_arg_float(scale));
+    if (causal && s)
+        s = FX_OP(r, JC_OP_where, fx_v(fx_band(r, s->type.dims + fx_rank(s) - 2, JC_OP_le, jc_ex_int(fx_x(r), 0))), fx_v(s),
+                  jc_arg_float(-INFINITY));
+    if (fx_is_tensor(mask))
+        s = mask.value->type.dtype == JC_B8 ? FX_OP(r, JC_OP_where, mask, fx_v(s), jc_arg_float(-INFINITY))
+                                            : FX_OP(r, JC_OP_add, fx_v(s), fx_v(fx_cast(r, mask.value, wide)));
+    jc_value *most = reduced_last(r, JC_OP_amax, s), *unseen = FX_OP(r, JC_OP_eq, fx_v(most), jc_arg_float(-INFINITY));
+    most = FX_OP(r, JC_OP_where, fx_v(unseen), jc_arg_float(0), fx_v(most));
+    jc_value *off = FX_OP(r, JC_OP_sub, fx_v(s), fx_v(fx_unsqueeze(r, most, most ? fx_rank(most) : 0)));
+    jc_value *sum = reduced_last(r, JC_OP_sum, FX_OP(r, JC_OP_exp, fx_v(off)));
+    sum = FX_OP(r, JC_OP_where, fx_v(unseen), jc_arg_float(1), fx_v(sum));
+    return FX_OP(r, JC_OP_add, fx_v(FX_OP(r, JC_OP_log, fx_v(sum))), fx_v(most));
+}
+
+/* Fewer heads of k than of q are an error unless the call says that they serve groups. */
+static void check_heads(fx_call *c, const jc_value *q, const jc_value *k, int groups) {
+    if (jc_attention_groups(&q->type, &k->type) > 1 && !(groups >= 0 && fx_bool(c, groups, false)))
+        fx_fail(c->r, JITC_E_INPUT, c->at, "`%s` has fewer heads of keys than of queries and no enable_gqa: %s and %s.", c->row->name,
+                jc_type_text(fx_x(c->r), &q->type, c->r->scratch), jc_type_text(fx_x(c->r), &k->type, c->r->scratch));
+}
+
+static double default_scale(fx_call *c, const jc_value *q) {
+    int64_t depth;
+    if (!fx_rank(q) || !jc_ex_is_const(q->type.dims[fx_rank(q) - 1], &depth)) {
+        fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "`%s` needs a `scale` where the size of a head is not a constant.", c->row->name);
+        return 1;
+    }
+    return 1 / sqrt((double)depth);
+}
+
+jc_arg fx_h_sdpa(fx_call *c) {
+    jc_value *q = fx_tensor(c, 0), *k = fx_tensor(c, 1), *v = fx_tensor(c, 2);
+    const typeof(layouts[0]) at = layouts[c->row->aux];
+    if (!q || !k || !v)
+        return fx_nothing();
+    const jc_arg mask = at.mask < 0 ? fx_nothing() : fx_tensor_or_none(c, at.mask);
+    if (fx_float(c, at.dropout, 0) != 0)
+        fx_refuse_arg(c, at.dropout, "dropout is random");
+    const bool causal = fx_bool(c, at.causal, false);
+    const double scale = fx_given(c, at.scale) ? fx_float(c, at.scale, 1) : default_scale(c, q);
+    check_heads(c, q, k, at.groups);
+    if (c->r->status)
+        return fx_nothing();
+    jc_value *y = FX_OP(c->r, JC_OP_sdpa, fx_v(q), fx_v(k), fx_v(v), mask, jc_arg_bool(causal), jc_arg_float(scale));
+    if (!at.results)
+        return fx_v(y);
+    jc_arg results[9] = { fx_v(y), fx_v(log_of_sums(c, q, k, mask, causal, scale)) };
+    for (int i = 2; i < at.results; i++)
+        results[i] = fx_opaque("what an attention kernel keeps for its gradient");
+    return fx_list(c->r, results, (uint32_t)at.results);
+}
