@@ -253,6 +253,34 @@ START_TEST(a_file_replays) {
 }
 END_TEST
 
+/* As fuzz_show.c says it at its head: input, then result. */
+START_TEST(a_case_is_shown) {
+    const float in[] = { -2, -2, -2, -2 };
+    const double want[] = { -1, -1, -1, -1 };
+    fz_case c = { .seed = 5, .nruns = 1, .flat = "class G(torch.nn.Module):\n  def forward(self, p0: \"f32[2, 2]\"):\n    v = p0 + 1\n    return (v,)\n" };
+    const fz_input p0 = { .name = "p0", .lo = -2, .hi = -2, .step = 1, .rank = 2, .order = { 1, 0 } };
+    jc_push(arena, &c.inputs, p0);
+    jc_push(arena, &c.outputs, ((fz_output){ .rank = 2, .dims = { { 2, 2 } } }));
+    jc_bytes head = JC_BYTES(arena);
+    jc_put_text(&head, "case 5 1 %zu\n%srun 1 1\ntensor p0 f32 2 2 2 1 2 16\n", strlen(c.flat), c.flat);
+    jc_put(&head, in, sizeof in);
+    jc_put_text(&head, "floats f32 0 2 2 2 4\n");
+    jc_put(&head, want, sizeof want);
+    fz_lab *lab = fz_lab_new();
+    fz_report r;
+    char *shown = NULL;
+    size_t n = 0;
+    FILE *out = open_memstream(&shown, &n);
+    fz_show(lab, &c, out, &r);
+    fclose(out);
+    ck_assert_msg(r.fate == FZ_OK, "%s", r.message);
+    ck_assert_uint_eq(n, head.n);
+    ck_assert_mem_eq(shown, head.at, n);
+    free(shown);
+    fz_lab_free(lab);
+}
+END_TEST
+
 /* --- a fixed set --- */
 
 #define GRAPHS 15
@@ -288,6 +316,7 @@ int main(void) {
     tcase_add_test(t, inputs_that_overlap);
     tcase_add_test(t, rows_far_apart);
     tcase_add_test(t, a_file_replays);
+    tcase_add_test(t, a_case_is_shown);
     tcase_set_timeout(t, 20);
     suite_add_tcase(s, t);
     tcase_add_checked_fixture(runs, setup, teardown);

@@ -46,7 +46,7 @@ typedef struct options {
     double seconds;
     int jobs, shrink;
     const char *text, *out;
-    bool print, coverage;
+    bool print, show, coverage;
     unsigned devices, ways; /* bit each */
 } options;
 
@@ -250,10 +250,25 @@ static int print_one(const options *o) {
     return 0;
 }
 
+static int show_all(const options *o) {
+    fz_lab *lab = fz_lab_new();
+    for (uint64_t i = 0; i < o->count && !ferror(stdout); i++) {
+        jc_arena *arena = jc_arena_new(NULL);
+        fz_report r;
+        fz_show(lab, fz_case_of(fz_generate(arena, o->seed + i), arena), stdout, &r);
+        if (r.fate != FZ_OK)
+            fprintf(stderr, "seed %" PRIu64 ": %s\n", o->seed + i, r.message);
+        jc_arena_free(arena);
+    }
+    fz_lab_free(lab);
+    return ferror(stdout) ? 2 : 0;
+}
+
 static int usage(void) {
     fputs("usage: fuzz_graph [--seed N] [--count N] [--seconds N] [--jobs N] [--devices host,sim,cuda] [--out DIR]\n"
-          "                  [--ways whole,cut,pieces,split] [--shrink N] [--coverage] [--print] [--text FILE]\n"
+          "                  [--ways whole,cut,pieces,split] [--shrink N] [--coverage] [--print] [--show] [--text FILE]\n"
           "Runs the graphs of seeds N, N+1, ... and ends with \"N graphs, N mismatches\"; exits 1 where there is one.\n"
+          "--show: writes the graphs with inputs and expected results instead (fuzz_show.c).\n"
           "--shrink: how many failing ones are shrunk and left in DIR as fuzz-SEED.py (5).\n", stderr);
     return 2;
 }
@@ -267,6 +282,10 @@ static bool parse(int argc, char **argv, options *o) {
         }
         if (strcmp(a, "--print") == 0) {
             o->print = true;
+            continue;
+        }
+        if (strcmp(a, "--show") == 0) {
+            o->show = true;
             continue;
         }
         if (!v)
@@ -311,6 +330,8 @@ int main(int argc, char **argv) {
         return print_one(&o);
     if (o.text)
         return replay(&o);
+    if (o.show)
+        return show_all(&o);
     if (o.count == UINT64_MAX && o.seconds <= 0)
         o.seconds = 60;
     b = mmap(NULL, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -51,6 +51,11 @@ typedef struct fz_run {
 /* The report of R gets FATE and a message; gives false. */
 bool fz_fail(fz_run *r, fz_fate fate, const char *format, ...) JC_PRINTF(3, 4);
 
+/* --- fuzz_run.c --- */
+/* Reads the text, which the caller frees, and has the reference evaluate it for every set of sizes: r->root, r->want.  R has a case, an
+   arena and a report, which says why where it is false. */
+bool fz_judge(fz_run *r, fz_lab *lab, jitc_graph **flat);
+
 /* --- fuzz_input.c --- */
 const fz_input *fz_input_of(const fz_run *r, const char *name);
 size_t fz_bytes_of(const DLTensor *t); /* from the first to the last element */

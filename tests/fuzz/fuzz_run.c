@@ -451,27 +451,30 @@ static void count_ops(const jc_func *f) {
         fz_generated[i] += seen[i];
 }
 
-void fz_check(fz_lab *lab, const fz_case *c, fz_report *report) {
-    fz_run r = { .c = c, .report = report };
-    jitc_graph *flat = NULL;
-    *report = (fz_report){ .fate = FZ_OK, .mode = c->modes[0] };
+bool fz_judge(fz_run *r, fz_lab *lab, jitc_graph **flat) {
     fz_lab_has(lab, 0);
     jitc_context *ctx = lab->devices[0].ctx;
-    r.arena = jc_arena_new(NULL);
-    if (jitc_graph_read(ctx, "fuzz", c->flat, strlen(c->flat), &flat) != JITC_OK) {
-        library_fails(&r, ctx, FZ_UNREADABLE);
-    } else {
-        r.root = flat->g->root;
-        r.nparams = r.root->nparams;
-        r.noutputs = r.root->noutputs;
-        count_ops(r.root);
-        bool ok = true;
-        for (int i = 0; ok && i < c->nruns; i++)
-            ok = evaluate(&r, ctx, i);
-        for (int i = 0; ok && i < c->nmodes; i++) {
-            report->mode = c->modes[i];
-            ok = check_mode(&r, lab, c->modes[i]);
-        }
+    if (jitc_graph_read(ctx, "fuzz", r->c->flat, strlen(r->c->flat), flat) != JITC_OK)
+        return library_fails(r, ctx, FZ_UNREADABLE);
+    r->root = (*flat)->g->root;
+    r->nparams = r->root->nparams;
+    r->noutputs = r->root->noutputs;
+    for (int i = 0; i < r->c->nruns; i++)
+        if (!evaluate(r, ctx, i))
+            return false;
+    return true;
+}
+
+void fz_check(fz_lab *lab, const fz_case *c, fz_report *report) {
+    fz_run r = { .c = c, .report = report, .arena = jc_arena_new(NULL) };
+    jitc_graph *flat = NULL;
+    *report = (fz_report){ .fate = FZ_OK, .mode = c->modes[0] };
+    bool ok = fz_judge(&r, lab, &flat);
+    if (flat)
+        count_ops(flat->g->root);
+    for (int i = 0; ok && i < c->nmodes; i++) {
+        report->mode = c->modes[i];
+        ok = check_mode(&r, lab, c->modes[i]);
     }
     if (flat)
         jitc_graph_free(flat);

@@ -4,6 +4,8 @@
 #ifndef FUZZ_RUN_H
 #define FUZZ_RUN_H
 
+#include <stdio.h>
+
 #include "tests/fuzz/fuzz.h"
 #include "jit/api/model.h"
 
@@ -92,6 +94,10 @@ void fz_lab_free(fz_lab *lab);
 bool fz_lab_has(fz_lab *lab, int device);
 extern uint64_t fz_generated[]; /* by jc_op: how many graphs had one */
 void fz_check(fz_lab *lab, const fz_case *c, fz_report *report);
+
+/* --- fuzz_show.c --- */
+/* Writes the case to OUT with its inputs and what the reference expects, for others to run. */
+void fz_show(fz_lab *lab, const fz_case *c, FILE *out, fz_report *report);
 
 /* --- fuzz_ops.c --- */
 /* Registers fuzz::touch, fuzz::mix and vllm::all_reduce; *DEVICE is where device memory is reached. */
