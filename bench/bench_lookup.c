@@ -61,7 +61,7 @@ static double keyed(jitc_model *m, jc_arena *arena) {
 static bool schedule(jitc_model *m, jc_arena *arena, jc_schedule *out) {
     for (uint32_t i = 0; i < m->nclasses; i++) {
         const jc_request *r = &m->classes[i].variants[0].request;
-        jc_schedule_options o = { .target = r->target, .lo = r->lo, .hi = r->hi };
+        jc_schedule_options o = { .target = r->target, .strict = r->strict, .clamp = r->clamp, .lo = r->lo, .hi = r->hi };
         jc_error err = JC_ERROR_INIT;
         jc_graph *g;
         if (jc_canon_decode(r->canon->bytes, r->canon->nbytes, arena, &g, &err) != JITC_OK ||

@@ -1,8 +1,8 @@
 /*
  * runtime/exec_index.c - the step that looks at indices before a kernel takes rows of a table by them.
  *
- * PyTorch raises for an index out of range.  Kernels clamp what they read by, so that nothing outside is touched, and cannot raise; where
- * the device's memory is the host's, a step before them looks.
+ * PyTorch raises for an index out of range.  Kernels clamp what they read by, so that nothing outside is touched, and cannot raise; a step
+ * before them looks.  Memory of a GPU is copied out for it.
  */
 #include "runtime/exec_priv.h"
 
@@ -33,19 +33,11 @@ static bool next(const DLTensor *t, int64_t *index, int64_t *offset) {
     return false;
 }
 
-jitc_status jc_run_check_index(jc_run *r, uint32_t i, jc_error *err) {
-    const jc_plan_step *step = &r->e->plan->steps[i];
-    int64_t index[JC_MAX_RANK] = { 0 }, offset = 0, element = 0;
-    jc_run_args(r, i);
-    const jitc_value *v = r->values;
-    if (!fits(v, step))
-        return jc_fail(err, JITC_E_INPUT, "The arguments of %s in a plan are not those of a check.", step->op);
+/* AT: T's first element, in memory of the host. */
+static jitc_status look(const jitc_value *v, const uint8_t *at, jc_error *err) {
     const DLTensor *t = v[0].tensor;
     const int64_t rows = v[1].i, least = v[3].i ? -rows : 0;
-    for (int d = 0; d < t->ndim; d++)
-        if (t->shape[d] == 0)
-            return JITC_OK;
-    const uint8_t *at = (const uint8_t *)t->data + t->byte_offset;
+    int64_t index[JC_MAX_RANK] = { 0 }, offset = 0, element = 0;
     do {
         int64_t x = load(t, at + offset * (t->dtype.bits / 8));
         if (x < least || x >= rows)
@@ -55,4 +47,41 @@ jitc_status jc_run_check_index(jc_run *r, uint32_t i, jc_error *err) {
         element++;
     } while (next(t, index, &offset));
     return JITC_OK;
+}
+
+/* The same for memory of a GPU: what lies between T's first and last element is copied. */
+static jitc_status look_from_afar(const jc_run *r, const jitc_value *v, jc_error *err) {
+    const DLTensor *t = v[0].tensor;
+    const jc_device *d = r->e->d;
+    const size_t size = t->dtype.bits / 8;
+    int64_t first = 0, last = 0;
+    for (int k = 0; k < t->ndim; k++)
+        *(t->strides[k] < 0 ? &first : &last) += (t->shape[k] - 1) * t->strides[k];
+    const size_t bytes = (size_t)(last - first + 1) * size;
+    uint8_t *copy = d->alloc->alloc(d->alloc->user, bytes);
+    if (!copy)
+        return jc_fail(err, JITC_E_NOMEM, "No memory for the %zu bytes of indices that a check copies from the device.", bytes);
+    const uint8_t *from = (const uint8_t *)t->data + t->byte_offset + first * (int64_t)size;
+    jitc_status status = d->ops->copy_out(r->e->d, copy, from, bytes, r->call->stream, err);
+    if (status == JITC_OK)
+        status = d->ops->sync(r->e->d, r->call->stream, err);
+    if (status == JITC_OK)
+        status = look(v, copy - first * (int64_t)size, err);
+    d->alloc->free(d->alloc->user, copy, bytes);
+    return status;
+}
+
+jitc_status jc_run_check_index(jc_run *r, uint32_t i, jc_error *err) {
+    const jc_plan_step *step = &r->e->plan->steps[i];
+    jc_run_args(r, i);
+    const jitc_value *v = r->values;
+    if (!fits(v, step))
+        return jc_fail(err, JITC_E_INPUT, "The arguments of %s in a plan are not those of a check.", step->op);
+    const DLTensor *t = v[0].tensor;
+    for (int d = 0; d < t->ndim; d++)
+        if (t->shape[d] == 0)
+            return JITC_OK;
+    if (r->e->d->dl.device_type != kDLCPU)
+        return look_from_afar(r, v, err);
+    return look(v, (const uint8_t *)t->data + t->byte_offset, err);
 }

@@ -1,6 +1,6 @@
 # tests/api.mk - the public interface, promise by promise
-check_PROGRAMS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null tests/check_threads
-TESTS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_null tests/check_threads
+check_PROGRAMS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_index tests/check_null tests/check_threads
+TESTS += tests/check_abi tests/check_bundle_open tests/check_cancel tests/check_executable tests/check_explain tests/check_index tests/check_null tests/check_threads
 tests_check_abi_SOURCES = tests/check_abi.c
 tests_check_abi_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_abi_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
@@ -17,6 +17,9 @@ tests_check_executable_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_explain_SOURCES = tests/check_explain.c
 tests_check_explain_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_explain_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_index_SOURCES = tests/check_index.c tests/gpu_help.h
+tests_check_index_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_index_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_null_SOURCES = tests/check_null.c
 tests_check_null_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_null_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

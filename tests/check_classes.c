@@ -68,6 +68,7 @@ static jc_schedule schedule(golden_host *h, const golden_model *m, uint32_t cls,
     jc_schedule s;
     jc_graph *g;
     ck_assert_int_eq(jc_target_parse(arch, &o.target, &err), JITC_OK);
+    o.clamp = jc_target_is_gpu(&o.target);
     ck_assert_msg(jc_canon_decode(p->canon.bytes, p->canon.nbytes, h->arena, &g, &err) == JITC_OK, "%s: %s: %s", m->path,
                   p->func->name, err.message);
     ck_assert_msg(jc_schedule_class(g->root, &o, h->arena, &s, &err) == JITC_OK, "%s: %s for %s: %s (line %d)", m->path,

@@ -370,6 +370,7 @@ START_TEST(test_llama_block) {
         return;
     g = cut_file(arena, "llama_block", "small.py");
     ck_assert_int_eq(jc_target_parse("sm_90a", &o.target, &err), JITC_OK);
+    o.clamp = jc_target_is_gpu(&o.target);
     for (size_t i = 0; i < g->pieces.n; i++) {
         jc_canon canon;
         jc_schedule s;

@@ -44,6 +44,7 @@ static jc_schedule scheduled(const graph_case *c, const char *arch) {
     ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
     ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
     ck_assert_int_eq(jc_target_parse(arch, &o.target, &err), JITC_OK);
+    o.clamp = jc_target_is_gpu(&o.target);
     ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s: %s", c->name, err.message);
     free(text);
     return s;
@@ -176,6 +177,7 @@ START_TEST(range_prunes) {
     ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
     ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
     ck_assert_int_eq(jc_target_parse("sm_90a", &o.target, &err), JITC_OK);
+    o.clamp = jc_target_is_gpu(&o.target);
     ck_assert_int_eq(jc_schedule_class(class_->root, &o, arena, &s, &err), JITC_OK);
     ck_assert_str_eq(steps(&s), "dot");
     free(text);

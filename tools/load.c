@@ -261,6 +261,7 @@ jitc_status tool_model_options(tool *t, const tool_build *b, jitc_model_options 
         .no_lift_names = t->o.no_lift_names,
         .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
         .clamp_index = t->o.index && strcmp(t->o.index, "clamp") == 0,
+        .check_index = t->o.index && strcmp(t->o.index, "check") == 0,
         .split_only = b->split_only,
         .split_ops = t->o.split_op.n ? t->o.split_op.at : NULL,
         .nsplit_ops = (uint32_t)t->o.split_op.n,

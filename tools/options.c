@@ -61,7 +61,7 @@ static const row rows[] = {
     { "split-op", 0, "NAME", READS, STRINGS, AT(split_op), "cut at these operators instead of the default list" },
     { "provider", 0, "OP=NAME", READS, STRINGS, AT(provider), "who implements an operator (there is: native)" },
     { "mode", 0, "fused|strict", READS, STRING, AT(mode), "strict: round after every operator" },
-    { "index", 0, "check|clamp", READS, STRING, AT(index), "an index out of range: an error (host, sim), or the nearest row" },
+    { "index", 0, "check|clamp", READS, STRING, AT(index), "an index out of range: an error (on cuda: check, which waits for the GPU), or the nearest row" },
     { "dot", 0, NULL, CMD_SPLIT, FLAG, AT(dot), "print the model as a graph for Graphviz, one colour per class" },
     { "report", 0, "DIR", CMD_SPLIT | CMD_COMPILE, STRING, AT(report),
       "write DIR/index.html: classes, members, differences, stages, times" },

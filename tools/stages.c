@@ -37,8 +37,7 @@ jitc_status tool_put_decomposed(tool *t, const jitc_model *m, uint32_t cls, jc_b
 jitc_status tool_schedule(tool *t, const jitc_model *m, uint32_t cls, const jc_request *range, jc_schedule *out,
                           jc_error *err) {
     const jc_piece *p = first_of(m, cls);
-    jc_schedule_options o = { .target = m->target, .strict = t->o.mode && strcmp(t->o.mode, "strict") == 0,
-                              .clamp = t->o.index && strcmp(t->o.index, "clamp") == 0, .lo = range->lo, .hi = range->hi };
+    jc_schedule_options o = { .target = m->target, .strict = range->strict, .clamp = range->clamp, .lo = range->lo, .hi = range->hi };
     jc_func *f;
     JC_TRY(decode(t, m, cls, &f, err));
     jitc_status status = jc_schedule_class(f, &o, t->arena, out, err);

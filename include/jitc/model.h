@@ -88,9 +88,14 @@ typedef struct jitc_model_options {
     /*
      * An index out of range (embedding, index_select, x[i]) takes the nearest row of its table.  Else a run with one fails on host and sim,
      * before the kernel that would take the row, with JITC_E_INPUT and a sentence that names index and table; on a GPU it is clamped all the
-     * same: nothing outside the table is read.
+     * same, so nothing outside the table is read, unless `check_index` asks for the error there too.
      */
     bool clamp_index;
+    /*
+     * On a GPU, a run copies indices to the host and looks at them as on host and sim: each look waits for the stream, so this is for finding
+     * mistakes, and such a run cannot be captured in a graph (JITC_E_DEVICE).  Goes after `clamp_index`; nothing changes elsewhere.
+     */
+    bool check_index;
 } jitc_model_options;
 
 /* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be

@@ -106,7 +106,7 @@ static void add_read(finder *f, const jc_graph *g, uint32_t graph) {
 static void explain_alone(finder *f, const jc_func *piece, const jitc_model *m, const jitc_model_options *o, uint32_t graph) {
     jc_error ignored = JC_ERROR_INIT;
     jc_canon canon;
-    jc_schedule_options schedule_options = { .target = m->target, .strict = o->strict, .clamp = o->clamp_index };
+    jc_schedule_options schedule_options = { .target = m->target, .strict = o->strict, .clamp = jc_model_clamps(o, &m->target) };
     f->refused.n = 0;
     if (jc_canonicalise(piece, o->no_lift_names ? JC_CANON_NO_LIFT : 0, f->arena, &canon, &ignored) != JITC_OK ||
         schedule(f, &canon, &schedule_options, &ignored) != JITC_OK)

@@ -335,7 +335,7 @@ static jitc_status add_classes(jitc_model *m, const jitc_model_options *o, jc_er
             c->variants[v].request.canon = &p->canon;
             c->variants[v].request.file = m->graphs[p->graph]->g->file;
             c->variants[v].request.strict = o->strict;
-            c->variants[v].request.clamp = o->clamp_index;
+            c->variants[v].request.clamp = jc_model_clamps(o, &m->target);
         }
     }
     return JITC_OK;

@@ -134,6 +134,10 @@ jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool toleran
 /* An empty model of the context; NULL when memory is out. */
 jitc_model *jc_model_new(jitc_context *ctx);
 /* What the options say to compile for. */
+/* Does an index out of range take the nearest row on TARGET (jitc/model.h)? */
+static inline bool jc_model_clamps(const jitc_model_options *o, const jc_target *target) {
+    return o->clamp_index || (!o->check_index && jc_target_is_gpu(target));
+}
 jitc_status jc_model_target(jitc_model *m, const jitc_model_options *o, jc_error *err);
 /* What comes before compiling: target, pieces, classes, variants.  M has its graphs and nothing else. */
 jitc_status jc_model_prepare(jitc_model *m, const jitc_model_options *o, jc_error *err);

@@ -330,9 +330,9 @@ static bool is_checked(const jc_sched *s, const jc_node *check) {
     return false;
 }
 
-/* Where the executor can look at indices, it does, and they lie in memory for that. */
+/* Where the executor is to look at indices, they lie in memory for that. */
 static jitc_status check_index(jc_sched *s, const jc_node *take) {
-    if (s->options->clamp || jc_target_is_gpu(&s->options->target))
+    if (s->options->clamp)
         return JITC_OK;
     jc_node *check = jc_sched_index_check(s, take);
     return is_checked(s, check) ? JITC_OK : on_custom(s, check);

@@ -84,6 +84,7 @@ static void scheduled(const char *name, const jc_graph *g, const char *arch) {
     jc_schedule s;
     jc_bytes plan = JC_BYTES(arena);
     must(jc_target_parse(arch, &o.target, &err) == JITC_OK, arch);
+    o.clamp = jc_target_is_gpu(&o.target);
     must(jc_schedule_class(g->root, &o, arena, &s, &err) == JITC_OK, name);
     jc_plan_encode(s.plan, &plan);
     name = jc_arena_printf(arena, "%s_%s", name, arch);
