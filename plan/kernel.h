@@ -117,8 +117,8 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(LT, 2, "B1")                                                                                \
     X(LE, 2, "B1")                                                                                \
     X(SELECT, 3, "a (B1) ? b : c; type of b")                                                     \
-    X(CONVERT, 1, "a to ct: floats to I64 towards zero (none fits: the host has the least I64, others the nearest, of NaN 0); to B1: a != 0; B1 to numbers: 0 or 1") \
-    X(WHOLE, 1, "a float to I64 as CONVERT does, but by way of 32 bits, which it has to fit")     \
+    X(CONVERT, 1, "a to ct: floats to I64 towards zero (none fits: the host has the least I64, others the nearest; of NaN the least); to B1: a != 0; B1 to numbers: 0 or 1") \
+    X(WHOLE, 1, "a float to I64 as CONVERT does, but by way of 32 bits, which it has to fit; others than the host: of an F32 that is NaN, 0")     \
     X(ROUND, 1, "a float rounded to `dtype` and back; an integer wrapped to `dtype`")             \
     X(RED_SUM, 1, "ROW: over the columns; the same in every column")                              \
     X(RED_MAX, 1, "")                                                                             \

@@ -124,14 +124,14 @@ void jc_store_float(jc_dtype dtype, void *at, double x) {
         uint32_t bits = encode(&formats[dtype], x);
         memcpy(at, &bits, jc_dtypes[dtype].size);
     } else {
-        jc_store_int(dtype, at, jc_ev_trunc(dtype, x, false));
+        jc_store_int(dtype, at, jc_ev_trunc(JC_F64, dtype, x, false));
     }
 }
 
 int64_t jc_load_int(jc_dtype dtype, const void *at) {
     uint64_t bits = 0;
     if (jc_is_float(dtype))
-        return jc_ev_trunc(JC_I64, jc_load_float(dtype, at), false);
+        return jc_ev_trunc(dtype, JC_I64, jc_load_float(dtype, at), false);
     memcpy(&bits, at, jc_dtypes[dtype].size);
     return jc_ev_wrap(dtype, (int64_t)bits);
 }
@@ -156,7 +156,7 @@ int64_t jc_ev_wrap(uint8_t dtype, int64_t x) {
     }
 }
 
-int64_t jc_ev_trunc(uint8_t to, double x, bool gpu) {
+int64_t jc_ev_trunc(uint8_t from, uint8_t to, double x, bool gpu) {
     const bool small = to == JC_I8 || to == JC_I16 || to == JC_I32;
     const double beyond = small ? 0x1p31 : 0x1p63;
     const int64_t least = small ? INT32_MIN : INT64_MIN, most = small ? INT32_MAX : INT64_MAX;
@@ -164,7 +164,9 @@ int64_t jc_ev_trunc(uint8_t to, double x, bool gpu) {
         return x != 0; /* true for NaN */
     if (x < beyond && x > -beyond)
         return jc_ev_wrap(to, (int64_t)x);
-    return jc_ev_wrap(to, !gpu || x <= -beyond ? least : x != x ? 0 : most);
+    if (x != x)
+        return jc_ev_wrap(to, gpu && small && from != JC_F64 ? 0 : least);
+    return jc_ev_wrap(to, !gpu || x <= -beyond ? least : most);
 }
 
 double jc_ev_rounded(uint8_t dtype, double x) {

@@ -123,9 +123,9 @@ jc_ev_tensor *jc_ev_result(jc_ev *ev, const jc_node *n, uint32_t i);
 int64_t jc_ev_wrap(uint8_t dtype, int64_t x);
 /* Rounds X, a value of dtype FROM, as `cast` to TO does: not at all where TO holds all of FROM's values. */
 double jc_ev_cast(uint8_t from, uint8_t to, double x);
-/* A floating value as an integer of dtype TO, towards zero.  What 32 bits (u8, i64: 64) do not hold is their least value, as x86 has
-   it, or with GPU the nearest, NaN 0; then it wraps at the width. */
-int64_t jc_ev_trunc(uint8_t to, double x, bool gpu);
+/* A floating value of dtype FROM as an integer of dtype TO, towards zero.  What 32 bits (u8, i64: 64) do not hold is their least value, as
+   x86 has it, or with GPU the nearest; NaN is the least as well, but on a GPU 0 where both have 32 bits at most; then it wraps at the width. */
+int64_t jc_ev_trunc(uint8_t from, uint8_t to, double x, bool gpu);
 /* X as eager PyTorch would keep it: by way of f32. */
 double jc_ev_rounded(uint8_t dtype, double x);
 

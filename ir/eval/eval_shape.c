@@ -210,7 +210,7 @@ static void fill(jc_ev *ev, const jc_ev_tensor *t, double f, int64_t i, bool flo
         if (to_f)
             to_f[it.at[0]] = f;
         else
-            to_i[it.at[0]] = floating ? jc_ev_trunc(t->dtype, f, ev->how & JC_EVAL_GPU) : jc_ev_wrap(t->dtype, i);
+            to_i[it.at[0]] = floating ? jc_ev_trunc(JC_F64, t->dtype, f, ev->how & JC_EVAL_GPU) : jc_ev_wrap(t->dtype, i);
     }
 }
 
@@ -342,7 +342,7 @@ jitc_status jc_ev_arange(jc_ev *ev, const jc_node *n) {
             jc_ev_floats_out(ev, &out)[k * out.strides[0]] = x;
         else
             jc_ev_ints_out(ev, &out)[k * out.strides[0]] =
-                f_start || f_step ? jc_ev_trunc(out.dtype, x, ev->how & JC_EVAL_GPU)
+                f_start || f_step ? jc_ev_trunc(JC_F64, out.dtype, x, ev->how & JC_EVAL_GPU)
                                   : jc_ev_wrap(out.dtype, (int64_t)((uint64_t)i_start + (uint64_t)k * (uint64_t)i_step));
     }
     out.st->written = true;

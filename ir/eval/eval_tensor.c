@@ -178,7 +178,7 @@ void jc_ev_copy(jc_ev *ev, const jc_ev_tensor *from, const jc_ev_tensor *to) {
         if (to_float)
             ((double *)out)[it.at[1]] = jc_ev_cast(from->dtype, to->dtype, from_float ? f : (double)i);
         else
-            ((int64_t *)out)[it.at[1]] = from_float ? jc_ev_trunc(to->dtype, f, ev->how & JC_EVAL_GPU) : jc_ev_wrap(to->dtype, i);
+            ((int64_t *)out)[it.at[1]] = from_float ? jc_ev_trunc(from->dtype, to->dtype, f, ev->how & JC_EVAL_GPU) : jc_ev_wrap(to->dtype, i);
     }
 }
 

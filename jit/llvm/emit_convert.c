@@ -188,17 +188,22 @@ LLVMValueRef jc_emit_round(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     return jc_from_memory(e, dtype, jc_to_memory(e, dtype, v));
 }
 
-/* What does not fit is what PyTorch makes of it there: CUDA's instruction has the nearest, and 0 for NaN; x86's the least integer,
-   which LLVM has no word for. */
+/* What does not fit is what PyTorch makes of it there: CUDA's instruction has the nearest; x86's the least integer, which LLVM has no word
+   for.  NaN is the least on both, but on CUDA 0 where neither side has 64 bits (PTX ISA, cvt). */
 LLVMValueRef jc_emit_whole(jc_emit *e, LLVMValueRef v, unsigned bits) {
     LLVMTypeRef type = LLVMTypeOf(v), whole = like(bits == 32 ? e->t.i32 : e->t.i64, v), overload[2] = { whole, type };
-    if (!jc_on_host(e))
-        return jc_widen_int(e, jc_call_intrinsic(e, "llvm.fptosi.sat", overload, 2, &v, 1), e->t.i64, true);
+    const int64_t least = bits == 32 ? INT32_MIN : INT64_MIN;
+    if (!jc_on_host(e)) {
+        LLVMValueRef i = jc_call_intrinsic(e, "llvm.fptosi.sat", overload, 2, &v, 1);
+        if (bits == 64 || jc_scalar_of(type) == e->t.f64)
+            i = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUNO, v, v, ""), jc_int_of(whole, least), i);
+        return jc_widen_int(e, i, e->t.i64, true);
+    }
     const double beyond = bits == 32 ? 0x1p31 : 0x1p63;
     LLVMValueRef magnitude = jc_unary_intrinsic(e, "llvm.fabs", v);
     LLVMValueRef fits = LLVMBuildFCmp(e->b, LLVMRealOLT, magnitude, jc_real_of(type, beyond), "");
     LLVMValueRef i = LLVMBuildFPToSI(e->b, jc_select(e, fits, v, LLVMConstNull(type)), whole, "");
-    i = jc_select(e, fits, i, jc_int_of(whole, bits == 32 ? INT32_MIN : INT64_MIN));
+    i = jc_select(e, fits, i, jc_int_of(whole, least));
     return jc_widen_int(e, i, e->t.i64, true);
 }
 

@@ -42,13 +42,14 @@ for dt in ('f32', 'f64', 'bf16', 'f16'):
 case('a bound that is NaN', 'a = torch.clamp(x, max = nan)\nb = torch.clamp(x, min = nan)\nc = torch.clamp(x, nan, 1.0)\nd = torch.clamp(x, 0.0, nan)\n'
      'e = torch.clamp_min(x, nan)\nf = torch.clamp_max(x, nan)\ng = torch.clamp(x, 4, 2)\nreturn (a, b, c, d, e, f, g)', {'x': f32(1., nan, 3.)})
 
-# --- casts of what does not fit: x86 here, CUDA by its instruction (the nearest, NaN 0; through 32 bits for i8, i16, i32)
+# --- casts of what does not fit: x86 here, CUDA by its instruction (the nearest, NaN the least but 0 from f32 through 32 bits; through 32 bits for i8, i16, i32)
 odd = [nan, inf, -inf, 3e9, -3e9, 2.9, -2.9, 300., 70000., 1e19, -1e19, 2147483648., -2147483648., 255.5, -129.]
 M, L = 2**31 - 1, -2**31
 wrap = lambda v, bits: [(w + (1 << bits - 1)) % (1 << bits) - (1 << bits - 1) for w in v]
 through32 = [0, M, L, M, L, 2, -2, 300, 70000, M, L, M, L, 255, -129]
-through64 = [0, 2**63 - 1, -2**63, 3000000000, -3000000000, 2, -2, 300, 70000, 2**63 - 1, -2**63, 2**31, L, 255, -129]
+through64 = [-2**63, 2**63 - 1, -2**63, 3000000000, -3000000000, 2, -2, 300, 70000, 2**63 - 1, -2**63, 2**31, L, 255, -129]
 for dt in ('f32', 'f64'):
+    through32[0] = L if dt == 'f64' else 0
     case(f'casts of {dt} out of range', 'a = x.to(torch.int8)\nb = x.to(torch.uint8)\nc = x.to(torch.int16)\nd = x.to(torch.int32)\ne = x.to(torch.int64)\n'
          'f = x.to(torch.bool)\nreturn (a, b, c, d, e, f)', {'x': (dt, odd)},
          gpu={0: wrap(through32, 8), 1: [v % 256 for v in through64], 2: wrap(through32, 16), 3: through32,
