@@ -83,6 +83,7 @@ struct jc_node {
     uint64_t writes;    /* custom: bit i set when the i-th tensor operand (jc_node_operands order) is written; all 64: all are, also
                            those beyond */
     jc_func *callee;    /* call */
+    uint32_t refusal;   /* custom: stands for what is not supported, graph's refused.at[refusal - 1]; 0: it does not */
     int line;
 };
 
@@ -90,7 +91,7 @@ struct jc_func {
     jc_graph *graph;
     const char *name; /* "submod_3", or the root's class name */
     jc_value **params;
-    uint32_t nparams;
+    uint32_t nparams, nconstants; /* the last of them are constants of the text's module, named by their paths there */
     JC_VEC(jc_node *) nodes;
     jc_arg *outputs;  /* VALUE, EXPR, NONE; a nested tuple is a LIST */
     uint32_t noutputs;
@@ -99,6 +100,8 @@ struct jc_func {
     uint32_t nvalues;
     int line;
 };
+
+#define JC_REFUSAL_FOLLOWS UINT32_MAX /* as a node's refusal: only since something else is not supported */
 
 /* A statement that is not supported, which the reader was told to pass over (ir/fx/fx.h). */
 typedef struct jc_refusal {
@@ -121,7 +124,7 @@ struct jc_graph {
     jc_arena *arena;
     jc_exprs *exprs;
     const char *file;
-    jc_func *root;            /* not whole where something was refused: fit to be explained, not to be cut or compiled */
+    jc_func *root;            /* where something was refused: fit to be explained, cut and hashed, not to be compiled */
     JC_VEC(jc_func *) pieces; /* in order of the text; empty for a flat graph */
     JC_VEC(jc_refusal) refused;
     jc_weight *weights;       /* of an archive (ir/pt2) */

@@ -260,13 +260,13 @@ static const list_row list_rows[] = {
            "        o: \"f32[s0, 8]\" = torch.cumsum(h, dim = 0)\n"
            "        return (h, f, n, o)\n",
       { { 2, "", "c", "M", "c64" },
-        { 3, "+", "d", "M", "f8e4m3fn" },
-        { 6, "torch.nn.functional.silu", "g", "M", "frob" },
-        { 8, "&", "k", "M", "f32" },
-        { 11, "torch.cumsum", "o", "M", "does not know" } } },
+        { 3, "+", "d", "submod_0", "f8e4m3fn" },
+        { 6, "torch.nn.functional.silu", "g", "submod_0", "frob" },
+        { 8, "&", "k", "submod_0", "f32" },
+        { 11, "torch.cumsum", "o", "submod_0", "does not know" } } },
     { "statements that give nothing",
       HEAD "):\n        x[[0, 1]] = 3.0\n        x[:, 0:8:0] = 1.0\n        y = x + 1\n        return (y,)\n",
-      { { 4, "", "", "M", "step" } } },
+      { { 4, "operator.setitem", "", "submod_0", "step" } } },
     { "reductions of eight dims, which only the scheduler finds",
       "class M(torch.nn.Module):\n    def forward(self, x: \"f32[2, 1, 2, 1, 2, 1, 2, 2]\"):\n"
       "        a: \"f32[2, 1, 2, 1, 2, 1, 2, 1]\" = x.sum(dim = -1, keepdim = True)\n"

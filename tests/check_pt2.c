@@ -348,9 +348,14 @@ static const struct patch {
     { "pt2PK", "pt3PK", JITC_E_UNSUPPORTED, "archive_format is \"pt3\"" },
 };
 
+/* Reading, and where that is all right whether there is code for it. */
 static jitc_status read_bytes(jitc_context *ctx, const uint8_t *bytes, size_t n) {
     jitc_graph *graph;
+    jitc_model *model = NULL;
     jitc_status status = jitc_graph_read(ctx, "patched", (const char *)bytes, n, &graph);
+    if (status == JITC_OK)
+        status = jitc_model_build(ctx, &graph, 1, NULL, &model);
+    jitc_model_free(model);
     jitc_graph_free(graph);
     return status;
 }

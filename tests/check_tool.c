@@ -619,22 +619,22 @@ static const char graph_refused[] =
     "        w: \"f32[4]\" = torch.cumsum(y, dim = 0)\n"
     "        return (w, z)\n";
 
-/* All of it, each on a line, each once; the first failure first. */
+/* All of it, each on a line, each once; the first failure first. What does not compile can be looked at all the same. */
 START_TEST(all_unsupported) {
     static const int lines[] = { 3, 4, 5 };
-    static const char *const commands[] = { "compile", "explain" };
+    static const char *const commands[] = { "compile --arch host", "run --device host", "bench --device host" };
     write_text("refused.py", graph_refused);
-    for (size_t c = 0; c < 2; c++) {
-        result r = jitc("%s --arch host refused.py", commands[c]);
+    for (size_t c = 0; c < 3; c++) {
+        result r = jitc("%s refused.py", commands[c]);
         expect(&r, 4);
-        ck_assert_msg(strncmp(r.err, "jitc: refused.py:4:", 19) == 0, "%s", r.err); /* what ends the reading */
+        ck_assert_msg(strncmp(r.err, "jitc: refused.py:4:", 19) == 0, "%s", r.err); /* what the reader has no code for */
         for (size_t i = 0; i < 3; i++) {
             char place[32], *at;
             snprintf(place, sizeof place, "\njitc: refused.py:%d:", lines[i]);
             at = strstr(r.err, place);
             ck_assert_msg(lines[i] == 4 ? at == NULL : at != NULL && strstr(at + 1, place) == NULL, "%s", r.err);
         }
-        r = jitc("%s --json --arch host refused.py", commands[c]);
+        r = jitc("%s --json refused.py", commands[c]);
         json_t *j = expect_json(&r, 4);
         ck_assert_uint_eq(json_array_size(json_object_get(j, "unsupported")), 3);
         for (size_t i = 0; i < 3; i++)
@@ -643,6 +643,14 @@ START_TEST(all_unsupported) {
         ck_assert_str_eq(text(item(j, "unsupported", 2), "node"), "w");
         json_decref(j);
     }
+    result r = jitc("explain --json --arch host refused.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "unsupported")), 3);
+    json_decref(j);
+    r = jitc("split --json refused.py");
+    j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "classes"), 1);
+    json_decref(j);
 }
 END_TEST
 

@@ -267,7 +267,9 @@ static int prepare_text(run_session *s, const char *arch) {
     TOOL_TRY(t, &err, check_symbols(t, graphs, n, &err));
     if (!t->o.piece)
         TOOL_TRY(t, &err, check_names(t, graphs, n, &err));
+    t->lists_refusals = true;
     code = tool_model(t, graphs, n, &(tool_build){ .arch = arch }, &s->model);
+    t->lists_refusals = false;
     if (!code && t->o.piece)
         TOOL_TRY(t, &err, check_names(t, graphs, n, &err));
     return code;

@@ -1,7 +1,7 @@
 /*
  * tools/refusals.c - all that is not supported, where a subcommand would stop at the first.
  *
- * The files are read again, passing over what is not supported, and explained (jitc/explain.h).
+ * The files are read again, since a graph serves one model, and explained (jitc/explain.h).
  */
 #include <stdio.h>
 #include <string.h>
@@ -26,8 +26,8 @@ static jitc_status read_again(tool *t, jitc_graph **graphs, uint32_t n) {
     for (uint32_t i = 0; i < n; i++) {
         jitc_status status =
             strcmp(t->o.files.at[i], "-") == 0
-                ? jitc_graph_read_tolerant(t->ctx, "<stdin>", t->texts[i], t->lengths[i], &graphs[i])
-                : jc_graph_read_file(t->ctx, t->o.files.at[i], true, &graphs[i]);
+                ? jitc_graph_read(t->ctx, "<stdin>", t->texts[i], t->lengths[i], &graphs[i])
+                : jitc_graph_read_file(t->ctx, t->o.files.at[i], &graphs[i]);
         if (status != JITC_OK)
             return status;
     }

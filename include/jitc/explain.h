@@ -5,8 +5,8 @@
  * code decides, so it lists nothing exactly where a build gets through (of what only shows when code is generated or loaded nothing is
  * known before: JITC_E_COMPILE, JITC_E_DEVICE, custom operators that nobody registered).
  *
- * A known operator with a dtype or an argument that is not supported already ends jitc_graph_read().  jitc_graph_read_tolerant()
- * reads on, so that the rest can be judged as well.
+ * What the reader has no code for, a known operator with a dtype or an argument that is not supported, is listed as well: such a graph is
+ * read, cut and hashed like any other.
  */
 #ifndef JITC_EXPLAIN_H
 #define JITC_EXPLAIN_H
@@ -40,11 +40,10 @@ typedef void (*jitc_refusal_function)(void *user, const jitc_refusal *what);
 JITC_API jitc_status jitc_model_explain(jitc_context *ctx, jitc_graph *const *graphs, uint32_t n,
                                         const jitc_model_options *options, jitc_refusal_function told, void *user);
 
-/* As jitc_graph_read(), archives included, but what is not supported does not end the reading: it is kept for jitc_model_explain(), and
-   jitc_model_build() of such a graph fails with the first, as jitc_graph_read() would have. */
+/* Other names of jitc_graph_read() and jitc_graph_read_file(), which read on behind what is not supported by themselves. */
 JITC_API jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const char *text, size_t length,
                                               jitc_graph **out);
-JITC_API jitc_status jitc_graph_read_file_tolerant(jitc_context *ctx, const char *path, jitc_graph **out); /* a file likewise */
+JITC_API jitc_status jitc_graph_read_file_tolerant(jitc_context *ctx, const char *path, jitc_graph **out);
 
 #ifdef __cplusplus
 }

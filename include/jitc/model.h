@@ -18,8 +18,10 @@ typedef struct jitc_model jitc_model;
 /*
  * Reads PyTorch's text, or what torch.export.save() wrote (a .pt2 archive, schema 8; known by its first bytes).  NAME stands in messages,
  * whose lines are numbers of nodes for an archive.  The graph belongs to CTX; TEXT is not needed afterwards.
- * JITC_E_INPUT: it is wrong or damaged; JITC_E_UNSUPPORTED: a dtype or an argument that there is no code for, or an archive with
- * pickled weights, which are never opened, compressed entries, or of another schema; JITC_E_IO: PATH cannot be read.
+ * What there is no code for (an operator, a dtype, an argument) is read, cut and hashed all the same: jitc_model_explain() lists it, and
+ * jitc_model_build() fails with the first of it, unless it is to split only.
+ * JITC_E_INPUT: it is wrong or damaged; JITC_E_UNSUPPORTED: an archive with pickled weights, which are never opened, compressed entries,
+ * or of another schema; JITC_E_IO: PATH cannot be read.
  */
 JITC_API jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *text, size_t length,
                                      jitc_graph **out);

@@ -35,6 +35,7 @@ typedef enum fx_keyword {
     FX_KW_NIL, /* None */
     FX_KW_TRUE,
     FX_KW_FALSE,
+    FX_KW_WITH,
     FX_KW_OTHER, /* reserved by Python, and no part of the grammar */
 } fx_keyword;
 
@@ -54,7 +55,6 @@ struct fx_name {
     char *copy;        /* terminated, in the graph's arena; NULL until asked for */
     const struct fx_target *function, *method; /* what it means where it is called */
     const struct fx_note *note;                /* what it means as an annotation */
-    jc_func *piece;                            /* the class of that name */
 };
 
 typedef enum fx_token_kind {
@@ -64,6 +64,7 @@ typedef enum fx_token_kind {
     FX_T_PATH, /* name: `torch.` and what follows without a blank */
     FX_T_INT,  /* magnitude */
     FX_T_FLOAT,
+    FX_T_COMPLEX,
     FX_T_STR,  /* name: decoded */
     FX_T_POW, FX_T_FDIV, FX_T_SHL, FX_T_SHR, FX_T_EQ, FX_T_NE, FX_T_LE, FX_T_GE, FX_T_ARROW, FX_T_DOTS,
     FX_T_AUG,  /* `op=`; op is the operator's token */
@@ -126,6 +127,9 @@ typedef enum fx_stmt_kind {
     FX_S_FREE,   /* place: names, chained */
     FX_S_EXPR,   /* value */
     FX_S_RETURN, /* value */
+    FX_S_UNPACK, /* place: names, chained, = value */
+    FX_S_WITH,   /* value: a context that is entered */
+    FX_S_LEAVE,  /* the end of the innermost one */
 } fx_stmt_kind;
 
 /* An element of a tuple result, told by a later `name: "ANN" = tuple[index]`. */
@@ -154,15 +158,36 @@ struct fx_param {
     fx_param *next;
 };
 
+/* A name that a class takes as a value: `self.NAME`. */
+typedef struct fx_taken fx_taken;
+struct fx_taken {
+    const fx_name *name;
+    fx_taken *next;
+};
+
+/* A class nested in another: a function of its own, or a tree that is built where it is used. */
+typedef struct fx_child fx_child;
 typedef struct fx_class {
     fx_name *name;
     uint32_t at, column;
     int line;
     fx_param *params;
-    uint32_t nparams;
+    uint32_t nparams, nstmts;
     fx_stmt *body;
+    fx_taken *taken;
+    fx_child *children;
     bool returned;
 } fx_class;
+
+struct fx_child {
+    const fx_name *name;
+    jc_func *piece; /* NULL: tree */
+    fx_class *tree;
+    int line;
+    fx_child *next;
+};
+
+#define FX_MAX_NESTING 16 /* of classes */
 
 typedef struct fx_chunk fx_chunk;
 typedef struct fx_pool {
@@ -192,12 +217,20 @@ struct fx_reader {
 
     /* the parser */
     uint32_t depth;
-    uint32_t scope; /* number of the class being parsed or built */
-    fx_pool *pool, root_pool, piece_pool;
+    uint32_t scope;  /* number of the class being parsed or built */
+    uint32_t scopes; /* numbers given so far */
+    fx_pool *pool, *pools[FX_MAX_NESTING]; /* of trees; that of a depth is used again for the next class there */
 
     /* the builder */
     jc_func *func;
+    const fx_class *cls; /* whose statements are built */
     const fx_stmt *stmt;
+    const char *prefix;  /* of the paths of its constants; NULL: none */
+    uint32_t inlined;    /* how many classes deep, into r->func */
+    jc_arg returned;     /* by the class that is inlined */
+    JC_VEC(struct fx_bound) hidden; /* bindings that a class which is inlined covers */
+    uint32_t autocast;   /* contexts entered that change dtypes behind operators' backs */
+    JC_VEC(bool) contexts; /* those of `with`: does it? */
     uint64_t parts;             /* that splits and tuples were taken into so far */
     const struct fx_sig **sigs; /* per row of spellings.def, NULL until used */
     void *c_locale;             /* for numbers that need strtod_l */

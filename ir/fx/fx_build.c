@@ -9,7 +9,9 @@
 
 /* --- names --- */
 
-static void bind_name(fx_reader *r, fx_name *n, jc_arg value, uint32_t at) {
+void fx_bind(fx_reader *r, fx_name *n, jc_arg value, uint32_t at) {
+    if (r->inlined && n->scope != r->scope)
+        jc_push(r->scratch, &r->hidden, ((fx_bound){ n, n->scope, n->state, n->at, n->value }));
     n->scope = r->scope;
     n->state = FX_BOUND;
     n->at = at;
@@ -31,7 +33,7 @@ static void free_names(fx_reader *r, const fx_ast *names) {
 }
 
 /* A result takes the first name it gets. */
-static void give_name(fx_reader *r, jc_arg value, fx_name *name) {
+void fx_give_name(fx_reader *r, jc_arg value, fx_name *name) {
     if (value.kind == JC_ARG_VALUE && value.value && !value.value->name)
         value.value->name = fx_copy(r, name);
 }
@@ -42,10 +44,10 @@ static void assign(fx_reader *r, const fx_stmt *s) {
     jc_arg value = fx_eval(r, s->value);
     if (r->status)
         return;
-    give_name(r, value, s->target);
+    fx_give_name(r, value, s->target);
     if (s->note)
         value = fx_check(r, value, s->note, s->at);
-    bind_name(r, s->target, value, s->at);
+    fx_bind(r, s->target, value, s->at);
 }
 
 /* x[...] = value */
@@ -76,7 +78,7 @@ static void augment(fx_reader *r, const fx_stmt *s) {
     jc_arg old = fx_eval(r, s->place), value = fx_infix(r, s->op, old, fx_eval(r, s->value), s->at);
     if (r->status)
         return;
-    bind_name(r, s->place->name, fx_is_tensor(old) ? fx_write(r, old.value, value) : value, s->at);
+    fx_bind(r, s->place->name, fx_is_tensor(old) ? fx_write(r, old.value, value) : value, s->at);
 }
 
 /* --- results --- */
@@ -97,18 +99,49 @@ static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at) {
     return fx_sound(r, a, at);
 }
 
-static void give_back(fx_reader *r, const fx_stmt *s) {
-    jc_arg a = output_of(r, fx_eval(r, s->value), s->at);
-    if (r->status)
+/* A is what the class at hand returns. */
+static void give(fx_reader *r, jc_arg a) {
+    r->returned = a;
+    if (r->inlined || r->status)
         return;
     r->func->tuple = a.kind == JC_ARG_LIST;
-    if (r->func->tuple) {
-        r->func->outputs = a.list.at;
-        r->func->noutputs = a.list.n;
-    } else {
-        r->func->outputs = jc_arena_memdup(r->arena, &a, sizeof a);
-        r->func->noutputs = 1;
+    r->func->outputs = r->func->tuple ? a.list.at : jc_arena_memdup(r->arena, &a, sizeof a);
+    r->func->noutputs = r->func->tuple ? a.list.n : 1;
+}
+
+static void give_back(fx_reader *r, const fx_stmt *s) {
+    const jc_arg a = fx_eval(r, s->value);
+    give(r, r->inlined ? a : output_of(r, a, s->at));
+}
+
+/* a, b, = value */
+static void unpack(fx_reader *r, const fx_stmt *s) {
+    const jc_arg value = fx_eval(r, s->value);
+    uint32_t n = 0;
+    for (const fx_ast *a = s->place; a; a = a->next)
+        n++;
+    if (r->status)
+        return;
+    if (value.kind != JC_ARG_LIST || value.list.n != n) {
+        fx_fail(r, fx_blame(value), s->at, "%u names take what is %s%s.", n, fx_kind_text(value),
+                value.kind == JC_ARG_LIST ? " of another length" : "");
+        return;
     }
+    n = 0;
+    for (const fx_ast *a = s->place; a; a = a->next)
+        fx_bind(r, a->name, value.list.at[n++], a->at);
+}
+
+/* with value: */
+static void enter(fx_reader *r, const fx_stmt *s) {
+    const uint32_t before = r->autocast;
+    fx_eval(r, s->value);
+    jc_push(r->scratch, &r->contexts, r->autocast > before);
+}
+
+static void leave(fx_reader *r) {
+    if (r->contexts.n && r->contexts.at[--r->contexts.n] && r->autocast)
+        r->autocast--;
 }
 
 /* Inference knows of the line alone. */
@@ -139,142 +172,94 @@ static void build_statement(fx_reader *r, const fx_stmt *s) {
     case FX_S_RETURN:
         give_back(r, s);
         break;
+    case FX_S_UNPACK:
+        unpack(r, s);
+        break;
+    case FX_S_WITH:
+        enter(r, s);
+        break;
+    case FX_S_LEAVE:
+        leave(r);
+        break;
     }
     if (r->status)
         place_failure(r, s);
 }
 
-/* --- passing over what is not supported --- */
-
-const char fx_refused[] = "the result of something that is not supported";
-
-/* What a statement changes before it fails. */
-typedef struct mark {
-    const char *p;
-    fx_token token;
-    size_t nodes;
-    uint32_t values;
-} mark;
-
-static mark mark_here(const fx_reader *r) {
-    return (mark){ r->p, r->token, r->func->nodes.n, r->func->nvalues };
-}
-
-static void go_on(fx_reader *r, const mark *m) {
-    r->p = m->p;
-    r->token = m->token;
-    r->status = JITC_OK;
-    *r->err = (jc_error)JC_ERROR_INIT;
-    r->func->nodes.n = m->nodes;
-    r->func->nvalues = m->values;
-}
-
-static bool can_pass(const fx_reader *r) {
-    return r->tolerant && (r->status == JITC_E_UNSUPPORTED || (r->status == JITC_E_INPUT && r->tainted));
-}
-
-/* "torch.cumsum" or "view": what the statement calls. */
-static const char *callee(fx_reader *r, const fx_ast *a) {
-    while (a && a->kind == FX_A_INDEX)
-        a = a->first;
-    if (a && (a->kind == FX_A_BINARY || a->kind == FX_A_UNARY) && a->op > ' ')
-        return jc_arena_printf(r->arena, "%c", a->op);
-    if (!a || a->kind != FX_A_CALL)
-        return "";
-    a = a->first;
-    return a->kind == FX_A_ATTR ? fx_copy(r, a->key) : a->kind == FX_A_PATH || a->kind == FX_A_NAME ? fx_copy(r, a->name) : "";
-}
-
-/* Failures that only follow from another are not told. */
-static void refuse(fx_reader *r, const char *op, const char *node) {
-    const jc_error *e = r->err;
-    if (!r->tainted)
-        jc_push(r->arena, &r->graph->refused,
-                ((jc_refusal){ op, node, r->func->name, e->line, e->column, jc_arena_strdup(r->arena, e->message) }));
-}
-
-/* What the statement would have given, as far as its annotations tell. */
-static jc_arg stand_in(fx_reader *r, const fx_stmt *s, const mark *m) {
-    static const char target[] = { JC_UNKNOWN_MARK, 0 };
-    jc_arg value = fx_custom_node(r, target, NULL, 0, 0, s->value->at);
-    if (r->status)
-        go_on(r, m);
-    else if (value.kind != FX_VOID)
-        return value;
-    return fx_opaque(fx_refused);
-}
-
 /* The outputs that there are; None for the others. */
-static void give_back_some(fx_reader *r, const fx_stmt *s, const mark *m) {
+void fx_give_back_some(fx_reader *r, const fx_stmt *s, const fx_mark *m) {
     const bool tuple = s->value->kind == FX_A_TUPLE || s->value->kind == FX_A_LIST;
     uint32_t n = tuple ? s->value->n : 1, i = 0;
-    r->func->tuple = tuple;
-    r->func->outputs = JC_NEWN(r->arena, jc_arg, n);
-    r->func->noutputs = n;
+    jc_arg *out = JC_NEWN(r->arena, jc_arg, n);
     for (const fx_ast *a = tuple ? s->value->first : s->value; a && i < n; a = a->next) {
-        jc_arg *out = &r->func->outputs[i++];
-        *out = output_of(r, fx_eval(r, a), a->at);
+        out[i++] = output_of(r, fx_eval(r, a), a->at);
         if (r->status) {
-            go_on(r, m);
-            *out = jc_arg_none();
+            fx_go_on(r, m);
+            out[i - 1] = jc_arg_none();
         }
     }
+    give(r, tuple ? (jc_arg){ .kind = JC_ARG_LIST, .list = { out, n } } : out[0]);
 }
 
-static void pass_over(fx_reader *r, const fx_stmt *s, const mark *m) {
-    refuse(r, callee(r, s->value), s->target ? fx_copy(r, s->target) : "");
-    go_on(r, m);
-    if (s->kind == FX_S_RETURN)
-        give_back_some(r, s, m);
-    if (s->kind != FX_S_ASSIGN)
-        return;
-    jc_arg value = stand_in(r, s, m);
-    give_name(r, value, s->target);
-    bind_name(r, s->target, value, s->at);
-}
-
-/* A root that calls pieces is read last: whatever was passed over in them, it may only follow from that. */
 static void build_or_pass(fx_reader *r, const fx_stmt *s) {
-    const mark m = mark_here(r);
-    r->tainted = r->graph->refused.n > 0 && r->graph->pieces.n > 0 && r->pool == &r->root_pool;
+    const fx_mark m = fx_mark_here(r);
+    r->tainted = false;
     build_statement(r, s);
-    if (r->status && can_pass(r))
-        pass_over(r, s, &m);
+    if (r->status && fx_can_pass(r))
+        fx_pass_over(r, s, &m);
+}
+
+void fx_build_body(fx_reader *r, const fx_class *c) {
+    for (const fx_stmt *s = c->body; s && !r->status; s = s->next)
+        build_or_pass(r, s);
 }
 
 /* --- classes --- */
 
+fx_child *fx_child_of(const fx_class *c, const fx_name *name) {
+    fx_child *child = c ? c->children : NULL;
+    while (child && child->name != name)
+        child = child->next;
+    return child;
+}
+
 /* What an unannotated parameter of the root is: what the first piece that gets it says. */
-static const jc_type *type_by_use(fx_class *c, const fx_name *param) {
+static const jc_type *type_by_use(const fx_class *c, const fx_name *param) {
     const fx_name *alias = param;
     for (const fx_stmt *s = c->body; s; s = s->next) {
         const fx_ast *v = s->value;
         if (s->kind == FX_S_ASSIGN && v->kind == FX_A_NAME && v->name == alias)
             alias = s->target;
-        if (s->kind != FX_S_ASSIGN || v->kind != FX_A_CALL || v->first->kind != FX_A_ATTR || !v->first->key->piece)
+        if (s->kind != FX_S_ASSIGN || v->kind != FX_A_CALL || v->first->kind != FX_A_ATTR)
             continue;
-        const jc_func *piece = v->first->key->piece;
+        const fx_child *child = fx_child_of(c, v->first->key);
+        const jc_func *piece = child ? child->piece : NULL;
         uint32_t i = 0;
-        for (const fx_ast *a = v->first->next; a && i < piece->nparams; a = a->next, i++)
+        for (const fx_ast *a = v->first->next; piece && a && i < piece->nparams; a = a->next, i++)
             if (a->kind == FX_A_NAME && (a->name == param || a->name == alias))
                 return &piece->params[i]->type;
     }
     return NULL;
 }
 
-static void build_params(fx_reader *r, fx_class *c) {
+/* The type that P's annotation tells; NULL where it is not supported. */
+static const fx_note *note_of(fx_reader *r, const fx_param *p) {
+    static const fx_note nothing = { .known = false };
+    const fx_mark m = fx_mark_here(r);
+    const fx_note *note = p->note ? fx_note_of(r, p->note, p->at) : &nothing;
+    if (!r->status || !fx_can_pass(r))
+        return note;
+    fx_refuse_param(r, fx_copy(r, p->name));
+    fx_go_on(r, &m);
+    return NULL;
+}
+
+static void build_params(fx_reader *r, const fx_class *c) {
     static const jc_type opaque = { .kind = JC_NAME };
     for (const fx_param *p = c->params; p && !r->status; p = p->next) {
-        const mark m = mark_here(r);
-        const fx_note *note = p->note ? fx_note_of(r, p->note, p->at) : NULL;
-        const bool passed = r->status && can_pass(r);
-        if (r->status && !passed)
+        const fx_note *note = note_of(r, p);
+        if (r->status)
             return;
-        if (passed) {
-            refuse(r, "", fx_copy(r, p->name));
-            go_on(r, &m);
-            note = NULL;
-        }
         const jc_type *type = note && note->known ? &note->type : type_by_use(c, p->name);
         if (p->name->scope == r->scope && p->name->state == FX_BOUND) {
             fx_fail(r, JITC_E_INPUT, p->at, "Two parameters are called '%.*s'.", (int)p->name->length, p->name->text);
@@ -282,52 +267,115 @@ static void build_params(fx_reader *r, fx_class *c) {
         }
         jc_value *v = jc_func_param(r->func, fx_copy(r, p->name), type ? type : &opaque);
         v->line = p->line;
-        bind_name(r, p->name, passed ? fx_opaque(fx_refused) : v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v), p->at);
+        fx_bind(r, p->name, note ? fx_param_value(v) : fx_opaque(fx_refused), p->at);
     }
 }
 
-static jc_func *build_class(fx_reader *r, fx_class *c) {
+/* Constants became parameters while nodes were made: values are numbered in order of definition again. */
+static void renumber(jc_func *f) {
+    uint32_t id = 0;
+    for (uint32_t i = 0; i < f->nparams; i++)
+        f->params[i]->id = id++;
+    for (size_t i = 0; i < f->nodes.n; i++)
+        for (uint32_t k = 0; k < f->nodes.at[i]->nresults; k++)
+            f->nodes.at[i]->results[k]->id = id++;
+}
+
+static jc_func *build_class(fx_reader *r, const fx_class *c) {
     r->func = jc_func_new(r->graph, fx_copy(r, c->name));
     r->func->line = c->line;
-    r->scope++; /* names of the parser's scope mean nothing here */
+    r->scope = ++r->scopes; /* names of the parser's scope mean nothing here */
+    r->cls = c;
     r->tainted = false;
+    r->autocast = 0;
+    r->contexts.n = 0;
     build_params(r, c);
-    for (const fx_stmt *s = c->body; s && !r->status; s = s->next)
-        build_or_pass(r, s);
+    fx_build_body(r, c);
+    if (r->func->nconstants)
+        renumber(r->func);
     return r->func;
 }
 
-static void read_piece(fx_reader *r, const fx_class *root) {
-    fx_pool_reset(&r->piece_pool);
+void fx_use_pool(fx_reader *r, uint32_t depth) {
+    if (r->pools[depth])
+        fx_pool_reset(r->pools[depth]);
+    else
+        r->pools[depth] = JC_NEW(r->scratch, fx_pool);
+    r->pool = r->pools[depth];
+}
+
+/* The names that C takes of itself as values: `self.NAME`. */
+static void find_taken(fx_reader *r, fx_class *c) {
+    for (const fx_stmt *s = c->body; s; s = s->next) {
+        const fx_ast *v = s->kind == FX_S_ASSIGN ? s->value : NULL;
+        if (!v || v->kind != FX_A_ATTR || v->first->kind != FX_A_NAME || !fx_name_is(v->first->name, "self"))
+            continue;
+        fx_taken *t = JC_NEW(r->scratch, fx_taken);
+        *t = (fx_taken){ v->key, c->taken };
+        c->taken = t;
+    }
+}
+
+static bool is_taken(const fx_class *c, const fx_name *name) {
+    for (const fx_taken *t = c->taken; t; t = t->next)
+        if (t->name == name)
+            return true;
+    return false;
+}
+
+/* Reads the class at hand, DEPTH deep, and those nested in it.  What the root calls is a piece, a function of its own; all others wait
+   as trees until they are used. */
+static fx_class *read_class(fx_reader *r, uint32_t depth);
+
+static void add_child(fx_reader *r, fx_class *parent, fx_class *c, uint32_t depth) {
+    fx_child *child = JC_NEW(r->scratch, fx_child);
+    const fx_child *twin = fx_child_of(parent, c->name);
+    if (twin) {
+        fx_fail(r, JITC_E_INPUT, c->at, "There is a class %s already, on line %d.", fx_copy(r, c->name), twin->line);
+        return;
+    }
+    *child = (fx_child){ .name = c->name, .tree = c, .line = c->line, .next = parent->children };
+    parent->children = child;
+    if (depth != 1 || is_taken(parent, c->name)) {
+        r->pools[depth] = NULL; /* the tree stays */
+        return;
+    }
+    child->tree = NULL;
+    r->pool = r->pools[depth];
+    child->piece = build_class(r, c);
+    jc_push(r->arena, &r->graph->pieces, child->piece);
+}
+
+static void read_children(fx_reader *r, fx_class *c, uint32_t depth) {
+    if (r->token.kind == FX_T_END || r->status)
+        return;
+    find_taken(r, c);
+    while (!r->status && r->token.kind != FX_T_END && (uint32_t)(r->text + r->token.at - r->line_start) > c->column) {
+        fx_class *child = read_class(r, depth + 1);
+        if (!r->status)
+            add_child(r, c, child, depth + 1);
+    }
+}
+
+static fx_class *read_class(fx_reader *r, uint32_t depth) {
+    if (depth == FX_MAX_NESTING) {
+        fx_fail(r, JITC_E_INPUT, r->token.at, "Classes are nested more than %d deep.", FX_MAX_NESTING - 1);
+        return NULL;
+    }
+    fx_use_pool(r, depth);
     fx_class *c = fx_parse_class(r);
-    if (r->status)
-        return;
-    if (c->column <= root->column) {
-        fx_fail(r, JITC_E_INPUT, c->at, "A second graph starts here; a file holds one, with its pieces nested in it.");
-        return;
-    }
-    if (c->name->piece) {
-        fx_fail(r, JITC_E_INPUT, c->at, "There is a class %s already, on line %d.", fx_copy(r, c->name),
-                c->name->piece->line);
-        return;
-    }
-    jc_func *f = build_class(r, c);
-    if (r->status)
-        return;
-    jc_push(r->arena, &r->graph->pieces, f);
-    c->name->piece = f;
+    if (!r->status)
+        read_children(r, c, depth);
+    return c;
 }
 
 static void read_file(fx_reader *r) {
-    r->pool = &r->root_pool;
     fx_parse_prologue(r);
     if (r->status)
         return;
-    fx_class *root = fx_parse_class(r);
-    r->pool = &r->piece_pool;
-    while (!r->status && r->token.kind != FX_T_END)
-        read_piece(r, root);
-    r->pool = &r->root_pool;
+    fx_class *root = read_class(r, 0);
+    if (!r->status && r->token.kind != FX_T_END)
+        fx_fail(r, JITC_E_INPUT, r->token.at, "A second graph starts here; a file holds one, with its pieces nested in it.");
     fx_build_root(r, root);
 }
 
@@ -349,7 +397,7 @@ jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*rea
         r->file = file ? file : "";
         r->tolerant = tolerant;
         r->graph = jc_graph_new(arena, r->file);
-        r->pool = &r->root_pool;
+        fx_use_pool(r, 0);
         read(r, user);
         status = r->status;
         *out = r->graph;
@@ -369,6 +417,7 @@ void fx_without_text(fx_reader *r) {
 }
 
 void fx_build_root(fx_reader *r, fx_class *root) {
+    r->pool = r->pools[0];
     if (!r->status)
         r->graph->root = build_class(r, root);
 }

@@ -9,6 +9,8 @@
 #ifndef JC_FX_BUILD_H
 #define JC_FX_BUILD_H
 
+#include <string.h>
+
 #include "ir/fx/fx.h"
 #include "ir/fx/fx_ast.h"
 
@@ -19,7 +21,16 @@ enum fx_arg_kind {
     FX_VOID,        /* the result of a call that has none, or none that the text tells the type of; str: its name */
     FX_OPAQUE,      /* cannot be used; str: a sentence's end that says why */
     FX_OPERATOR,    /* torch.ops.x as a value; str */
+    FX_SYMFLOAT,    /* a float known at run time only; value: its fx_real */
+    FX_SYMBOOL,     /* a truth likewise; expr: 1 or 0 */
+    FX_MODULE,      /* a class of the text as a value; value: its fx_child */
 };
+
+/* A float as a tensor of f64 without dims; the integers that it is the quotient of, NULL where it is none. */
+typedef struct fx_real {
+    jc_value *tensor;
+    const jc_expr *over, *under;
+} fx_real;
 
 #define FX_MAX_PARAMS 12
 extern const char fx_refused[]; /* str of the FX_OPAQUE that stands for what a statement that was passed over gives */
@@ -44,6 +55,7 @@ typedef enum fx_target_kind {
     FX_KNOWN,   /* row */
     FX_CUSTOM,  /* name: "vllm::all_reduce" */
     FX_FUNCTIONALIZED, /* auto_functionalized(op, ...); name as for FX_CUSTOM */
+    FX_HIGHER,  /* torch.ops.higher_order.NAME, with classes of the text among its arguments */
     FX_UNKNOWN, /* name: "?torch.cumsum" */
 } fx_target_kind;
 
@@ -80,6 +92,8 @@ void fx_guard(fx_reader *r, const jc_expr *a, const jc_expr *b);
 
 /* --- fx_build_expr.c --- */
 jc_arg fx_eval(fx_reader *r, const fx_ast *a);
+/* getattr(BASE, NAME) */
+jc_arg fx_getattr(fx_reader *r, const fx_ast *base, const fx_name *name, uint32_t at);
 /* OP is the token of an infix operator. */
 jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at);
 /* A, after a failure where it is an integer, or a list with one, that no arithmetic could give. */
@@ -102,7 +116,56 @@ const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uin
 const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
 
+/* --- fx_build_number.c --- */
+static inline const fx_real *fx_real_of(jc_arg a) { return (const fx_real *)(const void *)a.value; }
+bool fx_is_scalar(jc_arg a);   /* a number, known before it runs or not */
+jc_arg fx_symfloat(fx_reader *r, jc_value *v);
+jc_arg fx_quotient(fx_reader *r, const jc_expr *a, const jc_expr *b);
+jc_arg fx_truth(fx_reader *r, int op, const jc_expr *a, const jc_expr *b);
+jc_arg fx_infix_scalars(fx_reader *r, int op, jc_op o, jc_arg a, jc_arg b);
+jc_arg fx_negated(fx_reader *r, jc_arg a);
+bool fx_has_scalar(const jc_arg *args, uint32_t n);
+jc_value *fx_op_scalars(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n);
+jc_value *fx_full_of(fx_reader *r, jc_arg dims, jc_arg a, jc_dtype dtype);
+/* Is NAME a function of numbers, and are AT numbers? Then what it gives into OUT. */
+bool fx_number_call(fx_reader *r, const char *name, size_t length, const jc_arg *at, uint32_t n, jc_arg *out);
+
+/* --- fx_build_inline.c --- */
+/* self.NAME...: a class of the text, or a constant that the caller binds. */
+jc_arg fx_attribute_of_self(fx_reader *r, const fx_ast *a);
+jc_arg fx_constant(fx_reader *r, const char *path, const jc_type *type);
+jc_arg fx_inline(fx_reader *r, const fx_child *child, const jc_arg *args, uint32_t n, uint32_t at);
+jc_arg fx_higher(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t at);
+bool fx_is_higher(const char *name);
+
+/* --- fx_build_refuse.c --- */
+typedef struct fx_mark {
+    const char *p;
+    fx_token token;
+    size_t nodes;
+    uint32_t values, params;
+} fx_mark;
+fx_mark fx_mark_here(const fx_reader *r); /* what a statement changes before it fails */
+void fx_go_on(fx_reader *r, const fx_mark *m);
+bool fx_can_pass(const fx_reader *r);
+void fx_pass_over(fx_reader *r, const fx_stmt *s, const fx_mark *m);
+void fx_refuse_param(fx_reader *r, const char *name);
+jc_arg fx_spelled(fx_reader *r, jc_arg a);
+
 /* --- fx_build.c --- */
+typedef struct fx_bound {
+    fx_name *name;
+    uint32_t scope;
+    uint8_t state;
+    uint32_t at;
+    jc_arg value;
+} fx_bound;
+void fx_bind(fx_reader *r, fx_name *n, jc_arg value, uint32_t at);
+void fx_give_name(fx_reader *r, jc_arg value, fx_name *name); /* a result takes the first name that it gets */
+void fx_build_body(fx_reader *r, const fx_class *c);
+void fx_give_back_some(fx_reader *r, const fx_stmt *s, const fx_mark *m);
+fx_child *fx_child_of(const fx_class *c, const fx_name *name);
+void fx_use_pool(fx_reader *r, uint32_t depth);
 /* What reads text, for other readers: READ starts with fx_lex_start() or fx_without_text(), makes statements in the reader's pool, and ends with
    fx_build_root(). FILE names it in messages. */
 jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*read)(fx_reader *r, void *user), void *user,
@@ -161,6 +224,7 @@ jc_arg fx_custom(fx_reader *r, const fx_target *target, jc_arg first, const fx_a
 jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32_t nargs, uint64_t writes,
                       uint32_t at);
 jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at); /* deep, into the graph; refuses what has no place there */
+uint64_t fx_unknown_writes(const char *name, const jc_arg *args, uint32_t nargs);
 
 /* --- small ones --- */
 static inline jc_arg fx_nothing(void) { return (jc_arg){ .kind = JC_ARG_NONE }; }
@@ -178,7 +242,14 @@ static inline bool fx_is_number(jc_arg a) {
 }
 /* What is wrong where A cannot be used: the text, or that we do not know more. */
 static inline jitc_status fx_blame(jc_arg a) {
-    return a.kind == FX_OPAQUE ? JITC_E_UNSUPPORTED : JITC_E_INPUT;
+    return a.kind == FX_OPAQUE || a.kind == FX_VOID || a.kind >= FX_OPERATOR ? JITC_E_UNSUPPORTED : JITC_E_INPUT;
+}
+static inline bool fx_name_is(const fx_name *n, const char *text) {
+    return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
+}
+/* A parameter as what it is where it is used. */
+static inline jc_arg fx_param_value(jc_value *v) {
+    return v->type.kind == JC_SYMINT ? fx_e(v->type.expr) : fx_v(v);
 }
 static inline int fx_rank(const jc_value *v) { return v->type.rank; }
 static inline char fx_class_of(const jc_value *v) { return (char)jc_dtypes[v->type.dtype].cls; }

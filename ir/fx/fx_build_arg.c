@@ -49,7 +49,7 @@ jc_arg fx_tensor_or_none(fx_call *c, int i) {
 
 jc_arg fx_operand(fx_call *c, int i) {
     const jc_arg a = c->a[i];
-    if (a.kind != JC_ARG_VALUE && !fx_is_number(a))
+    if (a.kind != JC_ARG_VALUE && !fx_is_scalar(a))
         fx_bad_arg(c, i, "a tensor or a number");
     return a;
 }

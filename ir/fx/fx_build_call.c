@@ -119,7 +119,11 @@ static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     if (dot && (size_t)(end - dot) == 8 && memcmp(dot, ".default", 8) == 0)
         end = dot;
     char *name = jc_arena_printf(r->scratch, "%.*s::%.*s", (int)space_length, space, (int)(end - op), op);
-    t->kind = strcmp(name, "higher_order::auto_functionalized") == 0 ? FX_FUNCTIONALIZED : FX_CUSTOM;
+    t->kind = strncmp(name, "higher_order::auto_functionalized", 33) == 0 ? FX_FUNCTIONALIZED : FX_CUSTOM;
+    if (strncmp(name, "higher_order::", 14) == 0 && fx_is_higher(name + 14)) {
+        t->kind = FX_HIGHER;
+        name += 14;
+    }
     t->name = fx_copy(r, fx_intern(r, name, strlen(name)));
 }
 
@@ -176,6 +180,8 @@ jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
     jc_node *node = NULL;
     if (r->status)
         return NULL;
+    if (fx_has_scalar(args, n))
+        return fx_op_scalars(r, op, args, n);
     for (uint32_t i = 0; i < n; i++) {
         if (args[i].kind == JC_ARG_VALUE && !args[i].value)
             return NULL;
@@ -189,10 +195,6 @@ jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
 }
 
 /* --- binding --- */
-
-static bool name_is(const fx_name *n, const char *text) {
-    return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
-}
 
 /* numpy's spellings of parameters, which torch takes as well. */
 static const struct {
@@ -209,7 +211,7 @@ static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key) {
         if (sig->names[i] == key)
             return i;
     for (size_t s = 0; s < sizeof synonyms / sizeof *synonyms; s++) {
-        if (!name_is(key, synonyms[s].from))
+        if (!fx_name_is(key, synonyms[s].from))
             continue;
         const fx_name *to = fx_intern(r, synonyms[s].to, strlen(synonyms[s].to));
         for (int i = 0; i < sig->n; i++)
@@ -221,7 +223,7 @@ static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key) {
 
 static bool is_silent(const fx_name *key) {
     for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
-        if (name_is(key, silent[i]))
+        if (fx_name_is(key, silent[i]))
             return true;
     return false;
 }
@@ -234,7 +236,7 @@ static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg) {
             fx_fail(r, JITC_E_INPUT, arg->at, "`%s` is given its argument `%.*s` twice.", c->row->name,
                     (int)arg->key->length, arg->key->text);
         c->a[i] = fx_eval(r, arg);
-    } else if (name_is(arg->key, "out")) {
+    } else if (fx_name_is(arg->key, "out")) {
         c->out = fx_eval(r, arg);
     } else if (!is_silent(arg->key)) {
         fx_fail(r, JITC_E_UNSUPPORTED, arg->at, "`%s` has no argument `%.*s` that is supported.", c->row->name,
@@ -302,6 +304,8 @@ static jc_arg call_target(fx_reader *r, const fx_target *t, jc_arg self, const f
         return fx_nothing();
     if (t->kind == FX_KNOWN)
         return call_known(r, t, self, args, at);
+    if (t->kind == FX_HIGHER)
+        return fx_higher(r, t, args, at);
     return fx_custom(r, t, self, args, at);
 }
 
@@ -311,7 +315,7 @@ static jc_arg call_device(fx_reader *r, const fx_ast *args) {
     jc_arg device = { .kind = JC_ARG_DEVICE, .str = "cuda" };
     for (; args; args = args->next) {
         jc_arg a = fx_eval(r, args);
-        if (a.kind == JC_ARG_STR && (!args->key || name_is(args->key, "type"))) {
+        if (a.kind == JC_ARG_STR && (!args->key || fx_name_is(args->key, "type"))) {
             const char *colon = strchr(a.str, ':'); /* 'cuda:0' */
             device.str = colon ? jc_arena_strndup(r->arena, a.str, (size_t)(colon - a.str)) : a.str;
         }
@@ -333,11 +337,9 @@ static jc_arg call_slice(fx_reader *r, const fx_ast *args, uint32_t at) {
 
 static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at) {
     jc_arg a = args ? fx_eval(r, args) : fx_nothing();
-    int64_t i;
-    if (a.kind == JC_ARG_FLOAT)
-        return a;
-    if (a.kind == JC_ARG_EXPR && jc_ex_is_const(a.expr, &i))
-        return jc_arg_float((double)i);
+    jc_arg number;
+    if (fx_number_call(r, "float", 5, &a, 1, &number))
+        return number;
     if (a.kind == JC_ARG_STR) {
         const bool minus = a.str[0] == '-';
         if (strcmp(a.str + minus, "inf") == 0)
@@ -349,16 +351,73 @@ static jc_arg call_float(fx_reader *r, const fx_ast *args, uint32_t at) {
     return fx_nothing();
 }
 
+/* NAME of numbers? Arguments are looked at twice, so only those that make no nodes: names and numbers. */
+static bool call_of_numbers(fx_reader *r, const fx_name *n, jc_arg self, const fx_ast *args, jc_arg *out) {
+    jc_arg at[4];
+    uint32_t k = 0;
+    if (self.kind != FX_ABSENT)
+        at[k++] = self;
+    for (; args && k < 4 && !r->status; args = args->next) {
+        if (args->key || args->kind == FX_A_CALL || args->kind == FX_A_BINARY || args->kind == FX_A_ATTR || args->kind == FX_A_INDEX)
+            return false;
+        at[k++] = fx_eval(r, args);
+    }
+    return !args && k && !r->status && fx_number_call(r, n->text, n->length, at, k, out);
+}
+
+/* fx_pytree.tree_flatten_spec((args, kwargs), spec): the leaves of its first argument. */
+static void flatten(const jc_arg *a, jc_arg *out, uint32_t *n) {
+    const bool inner = a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT;
+    for (uint32_t i = 0; inner && i < a->list.n; i++)
+        flatten(&a->list.at[i], out, n);
+    if (inner)
+        return;
+    if (out)
+        out[*n] = *a;
+    ++*n;
+}
+
+static jc_arg call_flatten(fx_reader *r, const fx_ast *args) {
+    const jc_arg tree = args ? fx_eval(r, args) : fx_nothing();
+    uint32_t n = 0;
+    flatten(&tree, NULL, &n);
+    jc_arg *at = fx_take(r, sizeof *at * (n + 1));
+    n = 0;
+    flatten(&tree, at, &n);
+    return (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
+}
+
+/* Functions of modules that are not torch's: `pytree.tree_unflatten(leaves, spec)`. False where NAME is none of them. */
+static bool call_module(fx_reader *r, const fx_ast *callee, const fx_ast *args, jc_arg *out) {
+    const fx_ast *module = callee->first;
+    if (module->kind != FX_A_NAME || (module->name->scope == r->scope && module->name->state == FX_BOUND))
+        return false;
+    if (fx_name_is(callee->key, "tree_flatten_spec") || fx_name_is(callee->key, "tree_flatten"))
+        *out = call_flatten(r, args);
+    else if (fx_name_is(callee->key, "tree_unflatten"))
+        *out = args ? fx_eval(r, args) : fx_nothing();
+    else if (fx_name_is(module->name, "math") || fx_name_is(module->name, "operator") || fx_name_is(module->name, "_operator"))
+        return call_of_numbers(r, callee->key, fx_absent(), args, out);
+    else
+        return false;
+    return true;
+}
+
 static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t at) {
-    if (name_is(n, "device"))
+    jc_arg number;
+    if (fx_name_is(n, "device"))
         return call_device(r, args);
-    if (name_is(n, "slice"))
+    if (fx_name_is(n, "slice"))
         return call_slice(r, args, at);
-    if (name_is(n, "float"))
+    if (fx_name_is(n, "float"))
         return call_float(r, args, at);
-    if (name_is(n, "auto_functionalized"))
-        return fx_custom(r, &(fx_target){ .kind = FX_FUNCTIONALIZED, .name = "higher_order::auto_functionalized" },
+    if (fx_name_is(n, "auto_functionalized") || fx_name_is(n, "auto_functionalized_v2"))
+        return fx_custom(r, &(fx_target){ .kind = FX_FUNCTIONALIZED, .name = jc_arena_printf(r->arena, "higher_order::%s", fx_copy(r, n)) },
                          fx_absent(), args, at);
+    if (fx_name_is(n, "getattr") && args && args->next && args->next->kind == FX_A_STR)
+        return fx_getattr(r, args, args->next->name, at);
+    if (call_of_numbers(r, n, fx_absent(), args, &number))
+        return number;
     const fx_target t = { .kind = FX_UNKNOWN, .name = unknown_name(r, "", n) };
     return fx_custom(r, &t, fx_absent(), args, at);
 }
@@ -412,12 +471,13 @@ static jc_arg piece_results(fx_reader *r, const jc_func *piece, const jc_node *n
 }
 
 static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint32_t nargs, uint32_t at) {
-    if (nargs != piece->nparams) {
+    const uint32_t declared = piece->nparams - piece->nconstants;
+    if (nargs != declared) {
         fx_fail(r, JITC_E_INPUT, at, "%s is called with %u arguments, but takes %u (line %d).", piece->name, nargs,
-                piece->nparams, piece->line);
+                declared, piece->line);
         return fx_nothing();
     }
-    jc_arg *a = fx_take(r, sizeof *a * (nargs ? nargs : 1));
+    jc_arg *a = fx_take(r, sizeof *a * (piece->nparams + 1));
     for (uint32_t i = 0; i < nargs && !r->status; i++, args = args->next) {
         a[i] = fx_eval(r, args);
         const jc_value *p = piece->params[i];
@@ -430,15 +490,32 @@ static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint3
         else
             a[i] = fx_keep(r, a[i], args->at);
     }
+    for (uint32_t i = declared; i < piece->nparams && !r->status; i++) {
+        const jc_value *p = piece->params[i];
+        a[i] = fx_constant(r, jc_arena_printf(r->scratch, "%s.%s", piece->name, p->name), &p->type);
+    }
     if (r->status)
         return fx_nothing();
-    return piece_results(r, piece, jc_func_add_call(r->func, piece, a, nargs, r->stmt->line));
+    return piece_results(r, piece, jc_func_add_call(r->func, piece, a, piece->nparams, r->stmt->line));
+}
+
+static jc_arg call_inlined(fx_reader *r, const fx_child *child, const fx_ast *args, uint32_t nargs, uint32_t at) {
+    jc_arg *a = fx_take(r, sizeof *a * (nargs + 1));
+    uint32_t n = 0;
+    for (; args && !r->status; args = args->next)
+        a[n++] = fx_eval(r, args);
+    return r->status ? fx_nothing() : fx_inline(r, child, a, n, at);
 }
 
 static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t nargs) {
     const fx_name *n = callee->key;
-    if (n->piece)
-        return call_piece(r, n->piece, args, nargs, callee->at);
+    const fx_child *child = fx_child_of(r->cls, n);
+    if (child && child->piece)
+        return call_piece(r, child->piece, args, nargs, callee->at);
+    if (child)
+        return call_inlined(r, child, args, nargs, callee->at);
+    if (fx_name_is(n, "_guards_fn")) /* torch.export's, which looks at the inputs again */
+        return fx_nothing();
     fx_fail(r, JITC_E_INPUT, callee->at,
             "self.%.*s is called, but the text holds no class of that name; print the whole module.", (int)n->length,
             n->text);
@@ -448,9 +525,14 @@ static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, 
 /* --- the whole --- */
 
 static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t at) {
+    jc_arg out;
+    if (call_module(r, callee, args, &out))
+        return out;
     jc_arg self = fx_eval(r, callee->first);
     if (r->status)
         return fx_nothing();
+    if (fx_is_scalar(self) && call_of_numbers(r, callee->key, self, args, &out))
+        return out;
     if (!fx_is_tensor(self)) {
         fx_fail(r, fx_blame(self), at, "The method '%.*s' is called on %s; it needs a tensor.",
                 (int)callee->key->length, callee->key->text, fx_kind_text(self));
@@ -461,17 +543,20 @@ static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args
 
 jc_arg fx_call_ast(fx_reader *r, const fx_ast *a) {
     const fx_ast *callee = a->first, *args = callee->next;
+    jc_arg out;
     switch (callee->kind) {
     case FX_A_PATH:
-        if (name_is(callee->name, "torch.Size"))
+        if (fx_name_is(callee->name, "torch.Size"))
             return args ? fx_eval(r, args) : fx_list(r, NULL, 0);
-        if (name_is(callee->name, "torch.device"))
+        if (fx_name_is(callee->name, "torch.device"))
             return call_device(r, args);
+        if (call_of_numbers(r, callee->name, fx_absent(), args, &out))
+            return out;
         return call_target(r, function_of(r, callee->name), fx_absent(), args, a->at);
     case FX_A_NAME:
         return call_word(r, callee->name, args, a->at);
     case FX_A_ATTR:
-        if (callee->first->kind == FX_A_NAME && name_is(callee->first->name, "self"))
+        if (callee->first->kind == FX_A_NAME && fx_name_is(callee->first->name, "self"))
             return call_self(r, callee, args, a->n);
         return call_method(r, callee, args, a->at);
     default:

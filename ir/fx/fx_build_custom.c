@@ -249,7 +249,7 @@ static jc_arg auto_functionalized(fx_reader *r, const fx_target *t, const fx_ast
 /* --- the whole --- */
 
 /* Unknown functions are taken to be pure, unless their name says otherwise. */
-static uint64_t unknown_writes(const char *name, const jc_arg *args, uint32_t nargs) {
+uint64_t fx_unknown_writes(const char *name, const jc_arg *args, uint32_t nargs) {
     const size_t length = strlen(name);
     for (uint32_t i = 0; i < nargs; i++)
         if (args[i].key && strcmp(args[i].key, "out") == 0)
@@ -266,6 +266,6 @@ jc_arg fx_custom(fx_reader *r, const fx_target *t, jc_arg first, const fx_ast *a
     const jc_arg *a = arguments(r, first, args, &n);
     if (r->status)
         return fx_nothing();
-    const uint64_t writes = t->kind == FX_CUSTOM ? jc_custom_writes(t->name, a, n) : unknown_writes(t->name, a, n);
+    const uint64_t writes = t->kind == FX_CUSTOM ? jc_custom_writes(t->name, a, n) : fx_unknown_writes(t->name, a, n);
     return fx_custom_node(r, t->name, a, n, writes, at);
 }

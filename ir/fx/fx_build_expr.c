@@ -32,6 +32,12 @@ const char *fx_kind_text(jc_arg a) {
         return a.str;
     case FX_OPERATOR:
         return "an operator";
+    case FX_SYMFLOAT:
+        return "a float known at run time only";
+    case FX_SYMBOOL:
+        return "a truth known at run time only";
+    case FX_MODULE:
+        return "a class of the text";
     default:
         return texts[a.kind];
     }
@@ -45,10 +51,6 @@ jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n) {
 }
 
 /* --- names and literals --- */
-
-static bool is_text(const fx_name *n, const char *text) {
-    return strlen(text) == n->length && memcmp(n->text, text, n->length) == 0;
-}
 
 static jc_arg eval_name(fx_reader *r, const fx_ast *a) {
     const fx_name *n = a->name;
@@ -64,11 +66,11 @@ static jc_arg eval_name(fx_reader *r, const fx_ast *a) {
                 fx_line_of(r, n->at));
         return fx_nothing();
     }
-    if (is_text(n, "inf"))
+    if (fx_name_is(n, "inf"))
         return jc_arg_float((double)INFINITY);
-    if (is_text(n, "nan"))
+    if (fx_name_is(n, "nan"))
         return jc_arg_float((double)NAN);
-    if (is_text(n, "Ellipsis"))
+    if (fx_name_is(n, "Ellipsis"))
         return (jc_arg){ .kind = FX_ELLIPSIS };
     fx_fail(r, JITC_E_INPUT, a->at, "'%.*s' is not defined here: no parameter and no earlier statement has that name.",
             (int)n->length, n->text);
@@ -84,9 +86,9 @@ static jc_arg eval_path(fx_reader *r, const fx_ast *a) {
     const int dtype = jc_dtype_find(word, length);
     if (dtype >= 0)
         return jc_arg_dtype((jc_dtype)dtype);
-    if (is_text(n, "torch.inf"))
+    if (fx_name_is(n, "torch.inf"))
         return jc_arg_float((double)INFINITY);
-    if (is_text(n, "torch.nan"))
+    if (fx_name_is(n, "torch.nan"))
         return jc_arg_float((double)NAN);
     return fx_opaque("a constant of torch that is not understood");
 }
@@ -122,42 +124,43 @@ static jc_arg reversed(fx_reader *r, jc_value *x, bool last_two) {
     return fx_v(fx_permute(r, x, order));
 }
 
-static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_ast *a) {
-    const fx_name *n = a->key;
-    if (is_text(n, "shape"))
+static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_name *n, uint32_t at) {
+    if (fx_name_is(n, "shape"))
         return shape_of(r, x);
-    if (is_text(n, "dtype"))
+    if (fx_name_is(n, "dtype"))
         return jc_arg_dtype((jc_dtype)x->type.dtype);
-    if (is_text(n, "device"))
+    if (fx_name_is(n, "device"))
         return (jc_arg){ .kind = JC_ARG_DEVICE, .str = "cuda" };
-    if (is_text(n, "data"))
+    if (fx_name_is(n, "data"))
         return fx_v(x);
-    if (is_text(n, "ndim"))
+    if (fx_name_is(n, "ndim"))
         return fx_i(r, fx_rank(x));
-    if (is_text(n, "T") || is_text(n, "mT"))
-        return reversed(r, x, is_text(n, "mT"));
-    fx_fail(r, JITC_E_UNSUPPORTED, a->at, "The attribute '%.*s' of a tensor is not supported.", (int)n->length,
+    if (fx_name_is(n, "T") || fx_name_is(n, "mT") || fx_name_is(n, "H") || fx_name_is(n, "mH"))
+        return reversed(r, x, !fx_name_is(n, "T"));
+    if (fx_name_is(n, "real"))
+        return fx_v(x);
+    if (fx_name_is(n, "requires_grad") || fx_name_is(n, "is_cuda") || fx_name_is(n, "is_cpu") || fx_name_is(n, "layout"))
+        return fx_opaque("an attribute that says nothing about values");
+    fx_fail(r, JITC_E_UNSUPPORTED, at, "The attribute '%.*s' of a tensor is not supported.", (int)n->length,
             n->text);
     return fx_nothing();
 }
 
-static jc_arg eval_attribute(fx_reader *r, const fx_ast *a) {
-    const fx_ast *base = a->first;
-    if (base->kind == FX_A_NAME && is_text(base->name, "self")) { /* a constant outside the text */
-        char *name = jc_arena_printf(r->scratch, "?self.%.*s", (int)a->key->length, a->key->text);
-        const fx_target target = { .kind = FX_UNKNOWN, .name = fx_copy(r, fx_intern(r, name, strlen(name))) };
-        return fx_custom(r, &target, fx_absent(), NULL, a->at);
-    }
+jc_arg fx_getattr(fx_reader *r, const fx_ast *base, const fx_name *name, uint32_t at) {
     jc_arg x = fx_eval(r, base);
     if (r->status)
         return fx_nothing();
     if (fx_is_tensor(x))
-        return tensor_attribute(r, x.value, a);
-    fx_fail(r, fx_blame(x), a->at, "'.%.*s' is taken of %s; attributes are known of tensors only.",
-            (int)a->key->length, a->key->text, fx_kind_text(x));
+        return tensor_attribute(r, x.value, name, at);
+    fx_fail(r, fx_blame(x), at, "'.%.*s' is taken of %s; attributes are known of tensors only.", (int)name->length, name->text,
+            fx_kind_text(x));
     return fx_nothing();
 }
 
+static jc_arg eval_attribute(fx_reader *r, const fx_ast *a) {
+    const jc_arg own = fx_attribute_of_self(r, a);
+    return own.kind == FX_ABSENT ? fx_getattr(r, a->first, a->key, a->at) : own;
+}
 /* --- arithmetic --- */
 
 jc_arg fx_sound(fx_reader *r, jc_arg a, uint32_t at) {
@@ -192,21 +195,22 @@ static const operation *operation_of(int token) {
     return NULL;
 }
 
-static jc_arg truth(jc_truth t, bool flip) {
-    if (t == JC_MAYBE)
-        return fx_opaque("a comparison of sizes that is known at run time only");
-    return jc_arg_bool((t == JC_YES) != flip);
+static jc_arg truth(fx_reader *r, int op, const jc_expr *a, const jc_expr *b, jc_truth t, bool flip) {
+    return t == JC_MAYBE ? fx_truth(r, op, a, b) : jc_arg_bool((t == JC_YES) != flip);
 }
 
 static jc_arg divide(fx_reader *r, const jc_expr *a, const jc_expr *b) {
     int64_t n;
     if (jc_ex_is_const(b, &n) && n && jc_ex_divisor(fx_x(r), a) % n == 0)
         return fx_e(jc_ex_fdiv(fx_x(r), a, b));
-    return fx_opaque("a quotient of sizes that need not be whole");
+    return jc_ex_is(b, 0) ? fx_opaque("a quotient by 0") : fx_quotient(r, a, b);
 }
 
 static jc_arg raise_expr(fx_reader *r, const jc_expr *a, const jc_expr *b) {
     int64_t n;
+    int64_t base;
+    if (jc_ex_is_const(b, &n) && n < 0 && jc_ex_is_const(a, &base) && base)
+        return jc_arg_float(pow((double)base, (double)n));
     if (!jc_ex_is_const(b, &n) || n < 0 || n > 64)
         return fx_opaque("a power of sizes that is not supported");
     const jc_expr *e = jc_ex_int(fx_x(r), 1);
@@ -219,6 +223,10 @@ static jc_arg bits(fx_reader *r, int op, const jc_expr *a, const jc_expr *b) {
     int64_t x, y;
     if (op == '@')
         return fx_opaque("a matrix product of sizes");
+    if ((op == FX_T_SHL || op == FX_T_SHR) && jc_ex_is_const(b, &y) && y >= 0 && y < 62 && !jc_ex_is_const(a, NULL)) {
+        const jc_expr *by = jc_ex_int(fx_x(r), (int64_t)1 << y);
+        return fx_e(op == FX_T_SHL ? jc_ex_mul(fx_x(r), a, by) : jc_ex_fdiv(fx_x(r), a, by));
+    }
     if (!jc_ex_is_const(a, &x) || !jc_ex_is_const(b, &y) ||
         ((op == FX_T_SHL || op == FX_T_SHR) && (y < 0 || y > 62)))
         return fx_opaque("a bit operation on sizes");
@@ -239,12 +247,12 @@ static jc_arg fold_exprs(fx_reader *r, int op, const jc_expr *a, const jc_expr *
     case FX_T_FDIV: return fx_e(jc_ex_fdiv(t, a, b));
     case '/': return divide(r, a, b);
     case FX_T_POW: return raise_expr(r, a, b);
-    case FX_T_EQ: return truth(jc_ex_equal(t, a, b), false);
-    case FX_T_NE: return truth(jc_ex_equal(t, a, b), true);
-    case FX_T_LE: return truth(jc_ex_le(t, a, b), false);
-    case '>': return truth(jc_ex_le(t, a, b), true);
-    case FX_T_GE: return truth(jc_ex_le(t, b, a), false);
-    case '<': return truth(jc_ex_le(t, b, a), true);
+    case FX_T_EQ: return truth(r, op, a, b, jc_ex_equal(t, a, b), false);
+    case FX_T_NE: return truth(r, op, a, b, jc_ex_equal(t, a, b), true);
+    case FX_T_LE: return truth(r, op, a, b, jc_ex_le(t, a, b), false);
+    case '>': return truth(r, op, a, b, jc_ex_le(t, a, b), true);
+    case FX_T_GE: return truth(r, op, a, b, jc_ex_le(t, b, a), false);
+    case '<': return truth(r, op, a, b, jc_ex_le(t, b, a), true);
     default: return bits(r, op, a, b);
     }
 }
@@ -262,10 +270,11 @@ static bool as_double(jc_arg a, double *out) {
     return true;
 }
 
-static jc_arg fold_floats(int op, jc_arg a, jc_arg b) {
+static jc_arg fold_floats(fx_reader *r, const operation *o, jc_arg a, jc_arg b) {
+    const int op = o->token;
     double x, y;
     if (!as_double(a, &x) || !as_double(b, &y))
-        return fx_opaque("a float that depends on sizes");
+        return fx_infix_scalars(r, op, (jc_op)o->op, a, b);
     switch (op) {
     case '+': return jc_arg_float(x + y);
     case '-': return jc_arg_float(x - y);
@@ -312,10 +321,12 @@ jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
     if (a.kind == JC_ARG_EXPR && b.kind == JC_ARG_EXPR)
         return fx_sound(r, fold_exprs(r, op, a.expr, b.expr), at);
     if (fx_is_number(a) && fx_is_number(b))
-        return fold_floats(op, a, b);
+        return fold_floats(r, o, a, b);
+    if (fx_is_scalar(a) && fx_is_scalar(b))
+        return fx_sound(r, fx_infix_scalars(r, op, (jc_op)o->op, a, b), at);
     const bool left = a.kind == JC_ARG_VALUE, right = b.kind == JC_ARG_VALUE;
-    if (!(left || fx_is_number(a)) || !(right || fx_is_number(b)) || !(fx_is_tensor(a) || fx_is_tensor(b))) {
-        const jc_arg bad = left || fx_is_number(a) ? b : a;
+    if (!(left || fx_is_scalar(a)) || !(right || fx_is_scalar(b)) || !(fx_is_tensor(a) || fx_is_tensor(b))) {
+        const jc_arg bad = left || fx_is_scalar(a) ? b : a;
         fx_fail(r, fx_blame(bad), at, "'%s' needs tensors or numbers, but one side is %s.", o->text,
                 fx_kind_text(bad));
         return fx_nothing();
@@ -339,6 +350,10 @@ static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
     }
     if (x.kind == JC_ARG_FLOAT && a->op == '-')
         return jc_arg_float(-x.f);
+    if (x.kind == FX_SYMFLOAT && a->op == '-')
+        return fx_negated(r, x);
+    if (x.kind == JC_ARG_BOOL || x.kind == FX_SYMBOOL)
+        return fx_infix(r, '-', fx_i(r, a->op == '-' ? 0 : -1), x, a->at);
     if (fx_is_tensor(x))
         return fx_v(FX_OP(r, a->op == '-' ? JC_OP_neg : JC_OP_bitwise_not, x));
     fx_fail(r, fx_blame(x), a->at, "'%c' needs a tensor or a number, but has %s.", a->op, fx_kind_text(x));
@@ -348,6 +363,10 @@ static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
 /* --- writing --- */
 
 jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src) {
+    if (src.kind == FX_SYMFLOAT)
+        src = fx_v(fx_real_of(src)->tensor);
+    else if (src.kind == FX_SYMBOOL)
+        src = fx_e(src.expr);
     if (!fx_is_tensor(src) && !fx_is_number(src) && !r->status) {
         fx_fail(r, fx_blame(src), r->stmt->at, "Only a tensor or a number can be written into a tensor, not %s.",
                 fx_kind_text(src));

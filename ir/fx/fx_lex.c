@@ -47,7 +47,7 @@ static const struct {
     { "True", FX_KW_TRUE },   { "False", FX_KW_FALSE },   { "if", FX_KW_OTHER },      { "else", FX_KW_OTHER },
     { "elif", FX_KW_OTHER },  { "for", FX_KW_OTHER },     { "while", FX_KW_OTHER },   { "and", FX_KW_OTHER },
     { "or", FX_KW_OTHER },    { "not", FX_KW_OTHER },     { "in", FX_KW_OTHER },      { "is", FX_KW_OTHER },
-    { "lambda", FX_KW_OTHER }, { "with", FX_KW_OTHER },   { "try", FX_KW_OTHER },     { "assert", FX_KW_OTHER },
+    { "lambda", FX_KW_OTHER }, { "with", FX_KW_WITH },    { "try", FX_KW_OTHER },     { "assert", FX_KW_OTHER },
     { "global", FX_KW_OTHER }, { "yield", FX_KW_OTHER },  { "raise", FX_KW_OTHER },   { "await", FX_KW_OTHER },
 };
 
@@ -350,12 +350,16 @@ static void lex_number(fx_reader *r) {
         real = true;
         p = q;
     }
+    const bool complex = p < r->end && *p == 'j';
+    p += complex;
     if (p < r->end && in_name[(uint8_t)*p]) {
         fx_fail(r, JITC_E_INPUT, r->token.at, "A number runs into '%c' here.", *p);
         return;
     }
     r->p = p;
-    if (real) {
+    if (complex) {
+        r->token.kind = FX_T_COMPLEX;
+    } else if (real) {
         r->token.kind = FX_T_FLOAT;
         r->token.number = float_value(r, from, p, mantissa, scale, !over);
     } else if (over || mantissa > (uint64_t)INT64_MAX + 1) {

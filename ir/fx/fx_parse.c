@@ -1,14 +1,17 @@
 /*
  * ir/fx/fx_parse.c - tokens to the statements of one class.
  *
- *   file      = { import line } class { class }
- *   class     = "class" NAME [ "(" ... ")" ] ":" "def" "forward" "(" params ")" [ "->" ... ] ":" { statement }
- *   statement = simple { ";" simple } newline
+ *   file      = [ "ExportedProgram" ":" ] { import line } class { class } [ what an ExportedProgram says of its signature ]
+ *   class     = "class" name [ "(" ... ")" ] ":" "def" "forward" "(" params ")" [ "->" ... ] ":" { statement }
+ *   name      = NAME | "<" NAME ">"
+ *   statement = simple { ";" simple } newline | "with" expr [ "as" NAME ] { "," expr [ "as" NAME ] } ":" newline
  *   simple    = NAME [ ":" ann ] "=" expr | NAME { "=" NAME } "=" "None" | target "=" expr | target OP"=" expr
+ *             | NAME { "," NAME } [ "," ] "=" expr | NAME ":" ann
  *             | "return" [ expr { "," expr } ] | "del" names | "pass" | expr
  *
  * Expressions are Python's without its keywords, by precedence climbing.  A class ends where the next one begins, so
- * indentation matters only in that pieces stand deeper than the root (fx_build.c looks at the columns).
+ * indentation matters only in that nested classes stand deeper than their parent (fx_build.c looks at the columns), and
+ * for where a `with` ends.  An annotation alone is that of a parameter.
  *
  * The parser also notes, on a call whose result has no annotation, which elements of it later statements take and what
  * they are annotated with: that is all that is known of the results of a custom operator that returns a tuple.
@@ -126,16 +129,29 @@ static fx_ast *parse_parens(fx_reader *r, uint32_t at) {
     return tuple;
 }
 
+/* A dict's key: a string, or the text of whatever else stands there. */
+static fx_name *parse_key(fx_reader *r) {
+    const uint32_t from = r->token.at;
+    fx_name *key = r->token.name;
+    const bool string = is(r, FX_T_STR);
+    const char *end = r->p;
+    parse_expr(r);
+    if (!is(r, ':'))
+        expected(r, "':' after the key");
+    if (string || r->status)
+        return key;
+    for (end = r->text + r->token.at; end > r->text + from + 1 && end[-1] == ' ';)
+        end--;
+    return fx_intern(r, r->text + from, (size_t)(end - r->text) - from);
+}
+
 static fx_ast *parse_dict(fx_reader *r, uint32_t at) {
     fx_next(r);
     fx_ast *dict = ast_new(r, FX_A_DICT, at), **tail = &dict->first;
     while (!is(r, '}') && !r->status) {
-        fx_name *key = r->token.name;
-        if (!is(r, FX_T_STR)) {
-            expected(r, "a string as the key of the dict");
+        fx_name *key = parse_key(r);
+        if (r->status)
             break;
-        }
-        fx_next(r);
         want(r, ':', "':' after the key");
         fx_ast *e = parse_expr(r);
         e->key = key;
@@ -167,10 +183,36 @@ static fx_ast *parse_word(fx_reader *r, uint32_t at) {
     return a;
 }
 
+static fx_ast *refused(fx_reader *r, uint32_t at, const char *why) {
+    fx_ast *a = ast_new(r, FX_A_REFUSED, at);
+    a->name = fx_intern(r, why, strlen(why));
+    return a;
+}
+
+/* `<function f at 0x7f12>`, as Python prints objects that have no text. */
+static fx_ast *parse_object(fx_reader *r, uint32_t at) {
+    int depth = 1;
+    const char *p = r->text + at + 1;
+    for (; p < r->end && *p != '\n' && depth; p++)
+        depth += *p == '<' ? 1 : *p == '>' ? -1 : 0;
+    if (depth) {
+        expected(r, "an expression");
+        return ast_new(r, FX_A_NONE, at);
+    }
+    r->p = p;
+    return refused(r, at, "An object of Python stands here, of which the text tells nothing.");
+}
+
 static fx_ast *parse_primary(fx_reader *r) {
     const uint32_t at = r->token.at;
     fx_ast *a;
     switch (r->token.kind) {
+    case FX_T_COMPLEX:
+        a = refused(r, at, "Complex numbers are not supported.");
+        break;
+    case '<':
+        a = parse_object(r, at);
+        break;
     case FX_T_NAME:
         return parse_word(r, at);
     case FX_T_PATH:
@@ -557,7 +599,50 @@ static fx_stmt *parse_other(fx_reader *r, fx_ast *e, int line) {
     return s;
 }
 
-static fx_stmt *parse_simple(fx_reader *r) {
+/* a, b, = value */
+static fx_stmt *parse_unpack(fx_reader *r, fx_ast *first, int line) {
+    fx_ast *last = first;
+    while (skip(r, ',') && !is(r, '=') && !r->status) {
+        if (!is(r, FX_T_NAME) || r->token.name->keyword) {
+            expected(r, "a name to unpack into");
+            return NULL;
+        }
+        last->next = parse_word(r, r->token.at);
+        last = last->next;
+    }
+    want(r, '=', "'=' after the names to unpack into");
+    fx_stmt *s = stmt_new(r, FX_S_UNPACK, first->at, line);
+    s->place = first;
+    s->value = parse_tuple(r, parse_expr(r));
+    return s;
+}
+
+/* An annotation alone tells the type of the parameter NAME. */
+static void declare(fx_class *c, const fx_name *name, fx_name *note) {
+    for (fx_param *p = c->params; p; p = p->next)
+        if (p->name == name && !p->note)
+            p->note = note;
+}
+
+static fx_stmt *parse_with(fx_reader *r, uint32_t at, int line) {
+    fx_stmt *first = NULL, **tail = &first;
+    do {
+        fx_next(r);
+        fx_stmt *s = stmt_new(r, FX_S_WITH, at, line);
+        s->value = parse_expr(r);
+        if (is(r, FX_T_NAME) && r->token.name->length == 2 && memcmp(r->token.name->text, "as", 2) == 0) {
+            fx_next(r);
+            want(r, FX_T_NAME, "a name after 'as'");
+        }
+        *tail = s;
+        tail = &s->next;
+    } while (is(r, ',') && !r->status);
+    if (!is(r, ':'))
+        expected(r, "':' after the context");
+    return first;
+}
+
+static fx_stmt *parse_simple(fx_reader *r, fx_class *c) {
     const uint32_t at = r->token.at;
     const int line = r->line;
     if (!is(r, FX_T_NAME))
@@ -570,6 +655,8 @@ static fx_stmt *parse_simple(fx_reader *r) {
     case FX_KW_PASS:
         fx_next(r);
         return NULL;
+    case FX_KW_WITH:
+        return parse_with(r, at, line);
     case FX_KW_NONE:
         break;
     default:
@@ -582,11 +669,17 @@ static fx_stmt *parse_simple(fx_reader *r) {
     fx_name *note = NULL;
     if (skip(r, ':')) {
         note = parse_annotation(r);
+        if (is(r, ';') || is(r, FX_T_NEWLINE)) {
+            declare(c, e->name, note);
+            return NULL;
+        }
         if (!is(r, '=')) {
             expected(r, "'=' after the annotation");
             return NULL;
         }
     }
+    if (is(r, ','))
+        return parse_unpack(r, e, line);
     if (skip(r, '='))
         return parse_assigned(r, e, note, line);
     e = parse_power(r, parse_postfix(r, e));
@@ -595,22 +688,71 @@ static fx_stmt *parse_simple(fx_reader *r) {
     return parse_other(r, e, line);
 }
 
+/* What an ExportedProgram prints below its graph. */
+static bool at_signature(const fx_reader *r) {
+    static const char *const words[] = { "Graph signature:", "Range constraints:" };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const size_t n = strlen(words[i]);
+        if ((size_t)(r->end - r->text) - r->token.at >= n && memcmp(r->text + r->token.at, words[i], n) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* The columns of the `with` statements that the body is in. */
+typedef struct withs {
+    uint32_t at[FX_MAX_DEPTH], n;
+} withs;
+
+/* Ends those that the statement at hand is no longer in; the statements that say so. */
+static fx_stmt *leave(fx_reader *r, withs *w) {
+    fx_stmt *first = NULL, **tail = &first;
+    const uint32_t column = (uint32_t)(r->text + r->token.at - r->line_start);
+    for (; w->n && column <= w->at[w->n - 1]; w->n--) {
+        *tail = stmt_new(r, FX_S_LEAVE, r->token.at, r->line);
+        tail = &(*tail)->next;
+    }
+    return first;
+}
+
+static void enter_with(fx_reader *r, withs *w, uint32_t column) {
+    if (w->n == FX_MAX_DEPTH)
+        fx_fail(r, JITC_E_INPUT, r->token.at, "Contexts are nested more than %d deep.", FX_MAX_DEPTH);
+    else
+        w->at[w->n++] = column;
+}
+
 static void parse_body(fx_reader *r, fx_class *c) {
     fx_stmt **tail = &c->body;
+    withs w = { .n = 0 };
     for (;;) {
         while (is(r, FX_T_NEWLINE) || is(r, ';'))
             fx_next(r);
         if (is(r, FX_T_END) || is_keyword(r, FX_KW_CLASS) || r->status)
             return;
+        if (c->returned && at_signature(r)) {
+            r->p = r->end;
+            fx_next(r);
+            return;
+        }
         if (c->returned) {
             expected(r, "the end of the class after its return");
             return;
         }
-        fx_stmt *s = parse_simple(r);
-        if (!is(r, ';') && !is(r, FX_T_NEWLINE) && !is(r, FX_T_END))
+        const uint32_t column = (uint32_t)(r->text + r->token.at - r->line_start);
+        fx_stmt *s = leave(r, &w);
+        for (*tail = s; s; s = s->next)
+            tail = &s->next;
+        s = parse_simple(r, c);
+        if (s && s->kind == FX_S_WITH)
+            fx_next(r);
+        else if (!is(r, ';') && !is(r, FX_T_NEWLINE) && !is(r, FX_T_END))
             expected(r, "the end of the statement");
-        for (*tail = s; s; s = s->next) {
+        for (*tail = s; s && !r->status; s = s->next) {
             c->returned |= s->kind == FX_S_RETURN;
+            c->nstmts++;
+            if (s->kind == FX_S_WITH)
+                enter_with(r, &w, column);
             tail = &s->next;
         }
     }
@@ -673,16 +815,22 @@ fx_class *fx_parse_class(fx_reader *r) {
     fx_class *c = fx_take(r, sizeof *c);
     *c = (fx_class){ .at = r->token.at, .line = r->line };
     c->column = (uint32_t)(r->text + r->token.at - r->line_start);
-    r->scope++;
+    r->scope = ++r->scopes;
     r->depth = 0;
     if (is_keyword(r, FX_KW_CLASS)) {
         fx_next(r);
-        if (!is(r, FX_T_NAME) || r->token.name->keyword) {
+        const uint32_t at = r->token.at;
+        const bool bracketed = skip(r, '<'); /* <lambda> */
+        if (!is(r, FX_T_NAME) || (r->token.name->keyword && !bracketed)) {
             expected(r, "the class's name");
             return c;
         }
         c->name = r->token.name;
         fx_next(r);
+        if (bracketed) {
+            c->name = fx_intern(r, r->text + at, (size_t)(r->token.at + 1 - at));
+            want(r, '>', "'>' after the class's name");
+        }
         if (is(r, '(')) {
             fx_ast *bases = ast_new(r, FX_A_TUPLE, r->token.at);
             fx_next(r);
@@ -697,12 +845,17 @@ fx_class *fx_parse_class(fx_reader *r) {
     return c;
 }
 
+/* The first line of what str() says of an ExportedProgram. */
+static bool is_program(const fx_reader *r) {
+    return is(r, FX_T_NAME) && r->token.name->length == 15 && memcmp(r->token.name->text, "ExportedProgram", 15) == 0;
+}
+
 void fx_parse_prologue(fx_reader *r) {
     fx_next(r);
     while (!r->status) {
         if (is(r, FX_T_NEWLINE))
             fx_next(r);
-        else if (is_keyword(r, FX_KW_IMPORT) || is_keyword(r, FX_KW_FROM))
+        else if (is_keyword(r, FX_KW_IMPORT) || is_keyword(r, FX_KW_FROM) || is_program(r))
             fx_skip_line(r);
         else
             break;

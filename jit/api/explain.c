@@ -2,8 +2,8 @@
  * jit/api/explain.c - everything that is not supported: what the reader passed over, and what the scheduler refuses.
  *
  * A model is prepared as for building, and each variant of each class is scheduled, with the scheduler told to go on after a refusal
- * (jit/sched/schedule.h).  It names nodes of the class by number; each member has a line and a name for that number.  Graphs that the
- * reader could not read whole are not cut: their pieces are scheduled one by one.
+ * (jit/sched/schedule.h).  It names nodes of the class by number; each member has a line and a name for that number.  A node that stands
+ * for what the reader passed over is told of in the reader's words.
  */
 #include "jit/api/explain.h"
 
@@ -21,6 +21,7 @@ typedef struct item {
 typedef struct finder {
     jc_arena *arena;
     JC_VEC(item) items;
+    bool **told; /* by graph: which of its refusals have been */
     /* the class at hand */
     JC_VEC(jc_error) refused; /* without those that another variant had */
 } finder;
@@ -35,11 +36,6 @@ static void on_refused(void *user, const jc_error *why) {
     jc_push(f->arena, &f->refused, *why);
 }
 
-/* A node that stands for a statement which the reader passed over, and told of itself. */
-static bool passed_over(const jc_node *n) {
-    return n && n->op == JC_OP_custom && n->target[0] == JC_UNKNOWN_MARK && !n->target[1];
-}
-
 static const char *operator_of(const jc_node *n) {
     if (!n)
         return "";
@@ -48,11 +44,23 @@ static const char *operator_of(const jc_node *n) {
     return n->target + (n->target[0] == JC_UNKNOWN_MARK);
 }
 
+/* What the reader passed over, in PIECE. */
+static void add_read(finder *f, const jc_graph *g, uint32_t graph, uint32_t number, const char *piece) {
+    const jc_refusal *r = &g->refused.at[number];
+    jitc_refusal what = { sizeof what, r->op, r->node, piece, g->file, r->line, r->column, r->reason };
+    if (!f->told[graph][number])
+        jc_push(f->arena, &f->items, ((item){ what, graph, (uint32_t)f->items.n }));
+    f->told[graph][number] = true;
+}
+
 /* The refusal as it reads in a member: PIECE, canonical form C. */
 static void add_for(finder *f, const jc_error *why, const jc_func *piece, const jc_canon *c, uint32_t graph) {
     const jc_node *n = why->line > 0 && (uint32_t)why->line <= c->nnodes ? c->nodes[why->line - 1] : NULL;
-    if (passed_over(n))
+    if (n && n->op == JC_OP_custom && n->refusal) {
+        if (n->refusal != JC_REFUSAL_FOLLOWS)
+            add_read(f, piece->graph, graph, n->refusal - 1, piece->name);
         return;
+    }
     jitc_refusal what = {
         .struct_size = sizeof what,
         .op = operator_of(n),
@@ -94,52 +102,11 @@ static jitc_status explain_class(finder *f, const jitc_model *m, uint32_t cls, j
 
 /* --- graphs that could not be read whole --- */
 
-static void add_read(finder *f, const jc_graph *g, uint32_t graph) {
-    for (size_t i = 0; i < g->refused.n; i++) {
-        const jc_refusal *r = &g->refused.at[i];
-        jitc_refusal what = { sizeof what, r->op, r->node, r->piece, g->file, r->line, r->column, r->reason };
-        jc_push(f->arena, &f->items, ((item){ what, graph, (uint32_t)f->items.n }));
-    }
-}
-
-/* What else is wrong in a piece by itself. A failure of another kind may come of what was passed over: it says nothing. */
-static void explain_alone(finder *f, const jc_func *piece, const jitc_model *m, const jitc_model_options *o, uint32_t graph) {
-    jc_error ignored = JC_ERROR_INIT;
-    jc_canon canon;
-    jc_schedule_options schedule_options = { .target = m->target, .strict = o->strict, .clamp = jc_model_clamps(o, &m->target) };
-    f->refused.n = 0;
-    if (jc_canonicalise(piece, o->no_lift_names ? JC_CANON_NO_LIFT : 0, f->arena, &canon, &ignored) != JITC_OK ||
-        schedule(f, &canon, &schedule_options, &ignored) != JITC_OK)
-        return;
-    for (size_t k = 0; k < f->refused.n; k++)
-        add_for(f, &f->refused.at[k], piece, &canon, graph);
-}
-
-static void explain_pieces(finder *f, const jitc_model *m, const jitc_model_options *o, uint32_t graph) {
-    const jc_graph *g = m->graphs[graph]->g;
-    add_read(f, g, graph);
-    for (size_t k = 0; k < g->pieces.n; k++)
-        explain_alone(f, g->pieces.at[k], m, o, graph);
-    if (g->pieces.n == 0)
-        explain_alone(f, g->root, m, o, graph);
-}
-
-static jitc_status explain_graph(finder *f, const jitc_model *m, const jitc_model_options *o, uint32_t graph) {
-    jc_arena *arena = m->graphs[graph]->arena; /* canonicalising adds to the graph's expressions */
-    jc_guard guard;
-    volatile jitc_status status = JITC_E_NOMEM;
-    if (JC_GUARD(arena, &guard) == 0) {
-        explain_pieces(f, m, o, graph);
-        status = JITC_OK;
-    }
-    jc_guard_end(arena, &guard);
-    return status;
-}
-
-static jitc_status explain_unread(finder *f, const jitc_model *m, const jitc_model_options *o) {
+/* What no node stands for: parameters, results. */
+static void add_rest(finder *f, const jitc_model *m) {
     for (uint32_t i = 0; i < m->ngraphs; i++)
-        JC_TRY(explain_graph(f, m, o, i));
-    return JITC_OK;
+        for (size_t k = 0; k < m->graphs[i]->g->refused.n; k++)
+            add_read(f, m->graphs[i]->g, i, (uint32_t)k, m->graphs[i]->g->refused.at[k].piece);
 }
 
 static bool unread(jitc_graph *const *graphs, uint32_t n) {
@@ -174,12 +141,18 @@ static uint64_t hash_of(const jitc_model_options *o) {
     return h | 1;
 }
 
-jitc_status jc_check_explained(jitc_graph *const *graphs, uint32_t n, const jitc_model_options *o, jc_error *err) {
+jitc_status jc_check_refused(jitc_graph *const *graphs, uint32_t n, jc_error *err) {
     for (uint32_t i = 0; i < n; i++) {
         const jc_graph *g = graphs[i]->g;
         if (g->refused.n)
             return jc_fail_at(err, JITC_E_UNSUPPORTED, g->file, g->refused.at[0].line, g->refused.at[0].column,
                               g->refused.at[0].node, "%s", g->refused.at[0].reason);
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_check_explained(jitc_graph *const *graphs, uint32_t n, const jitc_model_options *o, jc_error *err) {
+    for (uint32_t i = 0; i < n; i++) {
         if (graphs[i]->explained && graphs[i]->explained != hash_of(o))
             return jc_fail(err, JITC_E_USAGE, "graph %u was explained with other split_ops, strides or examples: read it again", i);
     }
@@ -208,11 +181,7 @@ static jitc_status told_as_item(finder *f, jitc_status status, jc_error *err) {
     return JITC_OK;
 }
 
-static jitc_status explain(finder *f, jitc_model *m, const jitc_model_options *o, jc_error *err) {
-    if (unread(m->graphs, m->ngraphs)) {
-        JC_TRY(jc_model_target(m, o, err));
-        return explain_unread(f, m, o);
-    }
+static jitc_status explain_classes(finder *f, jitc_model *m, const jitc_model_options *o, jc_error *err) {
     jitc_status status = jc_model_prepare(m, o, err);
     for (uint32_t i = 0; i < m->ngraphs; i++) {
         m->graphs[i]->used = status != JITC_OK; /* half cut, it serves nobody */
@@ -223,6 +192,20 @@ static jitc_status explain(finder *f, jitc_model *m, const jitc_model_options *o
     for (uint32_t i = 0; i < m->nclasses; i++)
         JC_TRY(told_as_item(f, explain_class(f, m, i, err), err));
     return JITC_OK;
+}
+
+static jitc_status explain(finder *f, jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    f->told = JC_NEWN(f->arena, bool *, m->ngraphs);
+    for (uint32_t i = 0; i < m->ngraphs; i++)
+        f->told[i] = JC_NEWN(f->arena, bool, m->graphs[i]->g->refused.n);
+    jitc_status status = explain_classes(f, m, o, err);
+    if (status == JITC_E_INPUT && unread(m->graphs, m->ngraphs)) { /* it may come of what was passed over: it says nothing */
+        *err = (jc_error)JC_ERROR_INIT;
+        status = JITC_OK;
+    }
+    if (status == JITC_OK)
+        add_rest(f, m);
+    return status;
 }
 
 static jitc_status guarded(finder *f, jitc_model *m, const jitc_model_options *o, jc_error *err) {
@@ -245,8 +228,7 @@ jitc_status jitc_model_explain(jitc_context *ctx, jitc_graph *const *graphs, uin
         return jc_context_done(ctx, jc_fail(&err, JITC_E_USAGE, "jitc_model_explain: `told` is NULL"), &err);
     JC_ENTRY(ctx, &err, jc_take_options(&o, sizeof o, options, "jitc_model_options", &err));
     JC_ENTRY(ctx, &err, jc_check_graphs(ctx, graphs, n, &err));
-    if (!unread(graphs, n))
-        JC_ENTRY(ctx, &err, jc_check_explained(graphs, n, &o, &err));
+    JC_ENTRY(ctx, &err, jc_check_explained(graphs, n, &o, &err));
     jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);

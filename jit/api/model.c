@@ -65,30 +65,30 @@ static bool read_memory(void *user, uint64_t at, void *to, size_t n) {
     return true;
 }
 
-static jitc_status read_material(jitc_graph *g, const char *name, const material *m, bool tolerant, jc_error *err) {
+static jitc_status read_material(jitc_graph *g, const char *name, const material *m, jc_error *err) {
     const char *file = jc_arena_strdup(g->arena, name);
     const jc_source memory = { read_memory, (void *)(uintptr_t)m->text, m->length };
     if (m->archive || jc_pt2_is(m->text, m->length))
-        return jc_pt2_read(g->arena, file, m->archive ? m->archive : &memory, tolerant, &g->g, err);
-    return (tolerant ? jc_fx_read_tolerant : jc_fx_read)(g->arena, file, m->text, m->length, &g->g, err);
+        return jc_pt2_read(g->arena, file, m->archive ? m->archive : &memory, true, &g->g, err);
+    return jc_fx_read_tolerant(g->arena, file, m->text, m->length, &g->g, err);
 }
 
-static jitc_status read_into(jitc_graph *g, const char *name, const material *m, bool tolerant, jc_error *err) {
+static jitc_status read_into(jitc_graph *g, const char *name, const material *m, jc_error *err) {
     jc_guard guard;
     double start = jc_now_ms();
     jitc_status status = JC_GUARD(g->arena, &guard) ? jc_fail(err, JITC_E_NOMEM, "out of memory while reading %s", name)
-                                                    : read_material(g, name, m, tolerant, err);
+                                                    : read_material(g, name, m, err);
     jc_guard_end(g->arena, &guard);
     g->ms_read = jc_now_ms() - start;
     jc_trace_span(g->ctx->spans, "read", name, start);
     return status;
 }
 
-static jitc_status read_graph(jitc_context *ctx, const char *name, const material *m, bool tolerant, jitc_graph **out) {
+static jitc_status read_graph(jitc_context *ctx, const char *name, const material *m, jitc_graph **out) {
     jc_error err = JC_ERROR_INIT;
     *out = NULL;
     jitc_status status = graph_new(ctx, out, &err);
-    if (status == JITC_OK && (status = read_into(*out, name ? name : "", m, tolerant, &err)) != JITC_OK) {
+    if (status == JITC_OK && (status = read_into(*out, name ? name : "", m, &err)) != JITC_OK) {
         jitc_graph_free(*out);
         *out = NULL;
     }
@@ -99,15 +99,12 @@ jitc_status jitc_graph_read(jitc_context *ctx, const char *name, const char *tex
     JC_NEED(ctx, ctx, out);
     if (length)
         JC_NEED(ctx, text);
-    return read_graph(ctx, name, &(material){ text, length, NULL }, false, out);
+    return read_graph(ctx, name, &(material){ text, length, NULL }, out);
 }
 
 jitc_status jitc_graph_read_tolerant(jitc_context *ctx, const char *name, const char *text, size_t length,
                                      jitc_graph **out) {
-    JC_NEED(ctx, ctx, out);
-    if (length)
-        JC_NEED(ctx, text);
-    return read_graph(ctx, name, &(material){ text, length, NULL }, true, out);
+    return jitc_graph_read(ctx, name, text, length, out);
 }
 
 static void close_file(void *file) {
@@ -177,7 +174,8 @@ static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_er
     return JITC_OK;
 }
 
-jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool tolerant, jitc_graph **out) {
+jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
+    JC_NEED(ctx, ctx, path, out);
     jc_error err = JC_ERROR_INIT;
     jc_arena *scratch = jc_arena_new(&ctx->alloc);
     jc_guard guard;
@@ -187,19 +185,13 @@ jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool toleran
         return jc_context_done(ctx, JITC_E_NOMEM, &err);
     jitc_status status = JC_GUARD(scratch, &guard) ? JITC_E_NOMEM : slurp(scratch, path, &m, &err);
     jc_guard_end(scratch, &guard);
-    status = status == JITC_OK ? read_graph(ctx, path, &m, tolerant, out) : jc_context_done(ctx, status, &err);
+    status = status == JITC_OK ? read_graph(ctx, path, &m, out) : jc_context_done(ctx, status, &err);
     jc_arena_free(scratch);
     return status;
 }
 
-jitc_status jitc_graph_read_file(jitc_context *ctx, const char *path, jitc_graph **out) {
-    JC_NEED(ctx, ctx, path, out);
-    return jc_graph_read_file(ctx, path, false, out);
-}
-
 jitc_status jitc_graph_read_file_tolerant(jitc_context *ctx, const char *path, jitc_graph **out) {
-    JC_NEED(ctx, ctx, path, out);
-    return jc_graph_read_file(ctx, path, true, out);
+    return jitc_graph_read_file(ctx, path, out);
 }
 
 uint32_t jitc_graph_weights(const jitc_graph *g) {
@@ -493,6 +485,8 @@ jitc_status jitc_model_build(jitc_context *ctx, jitc_graph *const *graphs, uint3
     JC_ENTRY(ctx, &err, jc_take_options(&o, sizeof o, options, "jitc_model_options", &err));
     JC_ENTRY(ctx, &err, jc_check_graphs(ctx, graphs, n, &err));
     JC_ENTRY(ctx, &err, jc_check_explained(graphs, n, &o, &err));
+    if (!o.split_only)
+        JC_ENTRY(ctx, &err, jc_check_refused(graphs, n, &err));
     jitc_model *m = jc_model_new(ctx);
     if (!m)
         return jc_context_done(ctx, JITC_E_NOMEM, &err);

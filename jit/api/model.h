@@ -129,8 +129,6 @@ void jc_give_struct(void *out, const void *from, size_t size);
 /* Copies the user's options (NULL: none), whose first field is their size, over OUT, which holds the defaults.  Older
    callers' are shorter. JITC_E_USAGE for a size that cannot be right: a field that was never set. */
 jitc_status jc_take_options(void *out, size_t size, const void *options, const char *name, jc_error *err);
-/* TOLERANT: as jitc_graph_read_tolerant(). */
-jitc_status jc_graph_read_file(jitc_context *ctx, const char *path, bool tolerant, jitc_graph **out);
 /* An empty model of the context; NULL when memory is out. */
 jitc_model *jc_model_new(jitc_context *ctx);
 /* What the options say to compile for. */
