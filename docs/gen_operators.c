@@ -45,7 +45,7 @@ static const struct {
     { JC_OP_bitwise_not, "`~x`" },  { JC_OP_bitand, "`&`" },      { JC_OP_bitor, "`\\|`" },         { JC_OP_bitxor, "`^`" },
     { JC_OP_shl, "`<<`" },          { JC_OP_shr, "`>>`" },        { JC_OP_eq, "`==`" },             { JC_OP_ne, "`!=`" },
     { JC_OP_lt, "`<`" },            { JC_OP_le, "`<=`" },         { JC_OP_gt, "`>`" },              { JC_OP_ge, "`>=`" },
-    { JC_OP_matmul, "`@`" },        { JC_OP_take, "`x[index]`" }, { JC_OP_slice, "`x[a:b:c]` `x[i]`" },
+    { JC_OP_matmul, "`@`" },        { JC_OP_take, "`x[index]`" },     { JC_OP_pick, "`x[index, index]`" }, { JC_OP_slice, "`x[a:b:c]` `x[i]`" },
     { JC_OP_reshape, "`x[None]`" }, { JC_OP_bitcast, "`x.view(dtype)`" }, { JC_OP_permute, "`x.T` `x.mT`" }, { JC_OP_copy_, "`x[...] = y` and every in-place spelling" },
 };
 
@@ -57,11 +57,13 @@ static const struct {
     { JC_OP_bitcast, "equal element sizes, or the last dimension scales" },
     { JC_OP_clamp, "bounds are numbers; tensors become `maximum` and `minimum`" },
     { JC_OP_div, "`rounding_mode` None or 'floor'" },
-    { JC_OP_pad, "constant padding, not negative" },
+    { JC_OP_pad, "constant padding; other modes become `cat`" },
+    { JC_OP_unfold, "`as_strided` within a contiguous tensor" },
     { JC_OP_sdpa, "no dropout; of what kernels return besides, the logarithms of sums" },
     { JC_OP_slice, "positive constant step; at most 4096 parts of a split, their number a constant" },
     { JC_OP_expand, "`repeat_interleave` with a number of repeats, not a tensor" },
-    { JC_OP_take, "one tensor of integers among the indices" },
+    { JC_OP_take, "integers; `embedding_bag` of a matrix of indices" },
+    { JC_OP_pick, "integers, no masks" },
     { JC_OP_empty, "contiguous buffers only" },
     { JC_OP_amax, "values of a maximum only, not its indices" },
     { JC_OP_amin, "values of a minimum only, not its indices" },
@@ -125,7 +127,7 @@ static jc_arg argument(probe *p, const char *word, size_t length, int i) {
         if (p->op == JC_OP_take && i == 2)
             return tensor(p, JC_I64);
         if (star) {
-            jc_arg x = tensor(p, p->dtype);
+            jc_arg x = tensor(p, p->op == JC_OP_pick ? JC_I64 : p->dtype);
             return jc_arg_list(p->g, &x, 1);
         }
         return tensor(p, p->dtype);
@@ -133,6 +135,8 @@ static jc_arg argument(probe *p, const char *word, size_t length, int i) {
         if (optional)
             return jc_arg_none();
         if (star && (p->op == JC_OP_sum || p->op == JC_OP_mean || p->op == JC_OP_amax || p->op == JC_OP_amin))
+            return jc_arg_list(p->g, (jc_arg[]){ jc_arg_int(p->g, 1) }, 1);
+        if (star && p->op == JC_OP_pick)
             return jc_arg_list(p->g, (jc_arg[]){ jc_arg_int(p->g, 1) }, 1);
         if (star)
             return p->op == JC_OP_permute ? ints(p, 1, 0) : p->op == JC_OP_pad ? ints(p, 1, 1) : ints(p, 4, 4);
@@ -164,6 +168,8 @@ static bool takes(jc_op op, jc_dtype dtype) {
         n++;
         word += length + (word[length] == ' ');
     }
+    if (op == JC_OP_diagonal)
+        args[1] = jc_arg_int(p.g, 0);
     if (op == JC_OP_slice)
         args[3] = jc_arg_int(p.g, 2);
     jc_error err = JC_ERROR_INIT;

@@ -226,7 +226,7 @@ static jc_value *scores(copier *c, const jc_node *n, jc_value *s) {
     if (!s)
         return NULL;
     const uint32_t rank = s->type.rank;
-    s = EMIT(c, mul, V(s), jc_arg_float(n->args[5].f));
+    s = EMIT(c, mul, V(s), n->args[5].kind == JC_ARG_VALUE ? V(cast(c, operand(c, n, 5), s->type.dtype)) : n->args[5]);
     if (s && n->args[4].b) {
         jc_value *row = counted(c, s->type.dims[rank - 2], 0, 2), *key = counted(c, s->type.dims[rank - 1], 1, 2);
         s = EMIT(c, where, V(binary(c, JC_OP_le, key, row)), V(s), jc_arg_float(-INFINITY));

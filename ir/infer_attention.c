@@ -61,6 +61,8 @@ jitc_status jc_infer_sdpa(jc_in *in) {
     if (jc_attention_groups(q, k) != jc_attention_groups(q, v) || (jc_attention_groups(q, k) > 1 && q->rank == JC_MAX_RANK))
         return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected keys and values of as many heads, got %s and %s.", jc_in_text(in, k),
                           jc_in_text(in, v));
+    if (jc_in_is_tensor(&in->n->args[5]) && (jc_in_type(in, 5)->rank || jc_in_fp8(jc_in_type(in, 5)->dtype)))
+        return jc_in_fail(in, JITC_E_INPUT, "expected a scale without dims, got %s.", jc_in_text(in, jc_in_type(in, 5)));
     const jc_expr *const *batch = q->dims;
     uint32_t rank = q->rank - 2u;
     JC_TRY(with_batch(in, 1, &batch, &rank));

@@ -261,6 +261,46 @@ jitc_status jc_infer_take(jc_in *in) {
     return JITC_OK;
 }
 
+/* The indices, broadcast, to *DIMS; each integers that have something to index. */
+static jitc_status indices_of(jc_in *in, const jc_arg *list, const jc_expr *const **dims, uint32_t *rank) {
+    *rank = 0;
+    for (uint32_t k = 0; k < list->list.n; k++) {
+        const jc_type *index = &list->list.at[k].value->type;
+        if (!jc_in_integer(index->dtype))
+            return jc_in_fail(in, index->dtype == JC_B8 ? JITC_E_UNSUPPORTED : JITC_E_INPUT, "expected integers as index %u, got %s.", k,
+                              jc_in_text(in, index));
+        JC_TRY(jc_in_broadcast(in, dims, rank, index));
+    }
+    return JITC_OK;
+}
+
+jitc_status jc_infer_pick(jc_in *in) {
+    const jc_type *table = jc_in_type(in, 0);
+    const jc_arg *list = &in->n->args[1];
+    const jc_expr *const *common = NULL, *one = jc_ex_int(in->t, 1);
+    uint32_t rank, seen = 0;
+    JC_TRY(indices_of(in, &in->n->args[2], &common, &rank));
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, (size_t)rank + table->rank), *count = jc_ex_product(in->t, common, rank);
+    for (uint32_t d = 0; d < rank; d++)
+        dims[d] = common[d];
+    for (uint32_t k = 0; k < list->list.n; k++) {
+        int64_t d;
+        if (!jc_ex_is_const(list->list.at[k].expr, &d) || d < 0 || d >= table->rank || (seen >> d & 1) || list->list.n != in->n->args[2].list.n)
+            return jc_in_fail(in, JITC_E_INPUT, "expected different dims of %s, as many as the %u indices, got %s.", jc_in_text(in, table),
+                              in->n->args[2].list.n, jc_in_expr_text(in, list->list.at[k].expr));
+        seen |= 1u << d;
+        if (jc_ex_is(table->dims[d], 0) && jc_ex_le(in->t, one, count) == JC_YES)
+            return jc_in_fail(in, JITC_E_INPUT, "expected something to take from in dim %u, got %s.", (unsigned)d, jc_in_text(in, table));
+        jc_in_open(in, JC_REL_LE, jc_ex_min(in->t, one, count), table->dims[d]);
+    }
+    for (uint32_t d = 0; d < table->rank; d++)
+        if (!(seen >> d & 1))
+            dims[rank++] = table->dims[d];
+    JC_TRY(jc_in_check_dims(in, dims, rank));
+    jc_in_result(in, 0, table->dtype, dims, rank);
+    return JITC_OK;
+}
+
 /* ---- allocation ---- */
 
 static jitc_status allocate(jc_in *in, jc_dtype dtype) {

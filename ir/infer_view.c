@@ -240,6 +240,69 @@ jitc_status jc_infer_slice(jc_in *in) {
     return JITC_OK;
 }
 
+/* ---- diagonal, unfold ---- */
+
+jitc_status jc_infer_diagonal(jc_in *in) {
+    jc_value *x = jc_in_value(in, 0);
+    const jc_type *type = &x->type;
+    const jc_arg *args = in->n->args;
+    const jc_expr *one = jc_ex_int(in->t, 1), *length = args[5].expr;
+    uint32_t dim[2], rank = 0;
+    JC_TRY(jc_in_dim(in, 1, type->rank, &dim[0]));
+    JC_TRY(jc_in_dim(in, 2, type->rank, &dim[1]));
+    bool fits = dim[0] != dim[1];
+    for (uint32_t k = 0; k < 2; k++)
+        fits &= slice_fits(in, type->dims[dim[k]], args[3 + k].expr, length, one);
+    if (!fits)
+        return jc_in_fail(in, JITC_E_INPUT, "expected a diagonal within dims %u and %u of %s, got %s from %s, %s on.", dim[0], dim[1],
+                          jc_in_text(in, type), jc_in_expr_text(in, length), jc_in_expr_text(in, args[3].expr), jc_in_expr_text(in, args[4].expr));
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, type->rank), **strides = JC_NEWN(in->arena, const jc_expr *, type->rank);
+    const jc_expr **from = strides_of(in, type), *delta = jc_ex_int(in->t, 0);
+    for (uint32_t k = 0; k < 2; k++)
+        delta = jc_ex_add(in->t, delta, jc_ex_mul(in->t, args[3 + k].expr, from[dim[k]]));
+    if (!(delta = in_base_elements(in, x, delta)))
+        return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected a start on a whole element of the storage, %s.",
+                          jc_in_text(in, &jc_storage(x)->type));
+    for (uint32_t d = 0; d < type->rank; d++) {
+        if (d == dim[0] || d == dim[1])
+            continue;
+        dims[rank] = type->dims[d];
+        strides[rank++] = from[d];
+    }
+    dims[rank] = length;
+    strides[rank++] = jc_ex_add(in->t, from[dim[0]], from[dim[1]]);
+    JC_TRY(jc_in_check_dims(in, dims, rank));
+    jc_in_view(in, x, type->dtype, dims, rank, strides, jc_ex_add(in->t, offset_of(in, x), delta));
+    return JITC_OK;
+}
+
+jitc_status jc_infer_unfold(jc_in *in) {
+    jc_value *x = jc_in_value(in, 0);
+    const jc_type *type = &x->type;
+    const jc_expr *one = jc_ex_int(in->t, 1), *size = in->n->args[2].expr, *step = in->n->args[3].expr;
+    uint32_t dim, rank = type->rank;
+    JC_TRY(jc_in_dim(in, 1, rank, &dim));
+    if (jc_ex_le(in->t, size, type->dims[dim]) == JC_NO || jc_ex_le(in->t, jc_ex_int(in->t, 0), size) == JC_NO || jc_ex_le(in->t, one, step) == JC_NO)
+        return jc_in_fail(in, JITC_E_INPUT, "expected windows within dim %u of %s, got a size of %s and a step of %s.", dim, jc_in_text(in, type),
+                          jc_in_expr_text(in, size), jc_in_expr_text(in, step));
+    jc_in_open(in, JC_REL_LE, size, type->dims[dim]);
+    jc_in_open(in, JC_REL_LE, jc_ex_int(in->t, 0), size);
+    jc_in_open(in, JC_REL_LE, one, step);
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, rank + 1), **strides = JC_NEWN(in->arena, const jc_expr *, rank + 1);
+    const jc_expr **from = strides_of(in, type);
+    for (uint32_t d = 0; d < rank; d++) {
+        dims[d] = type->dims[d];
+        strides[d] = from[d];
+    }
+    dims[dim] = jc_ex_add(in->t, jc_ex_fdiv(in->t, jc_ex_sub(in->t, type->dims[dim], size), step), one);
+    strides[dim] = jc_ex_mul(in->t, from[dim], step);
+    dims[rank] = size;
+    strides[rank] = from[dim];
+    JC_TRY(jc_in_check_dims(in, dims, rank + 1));
+    jc_in_view(in, x, type->dtype, dims, rank + 1, strides, offset_of(in, x));
+    return JITC_OK;
+}
+
 /* ---- bitcast ---- */
 
 /* Every stride and the offset, in bytes, are multiples of the new element size? */

@@ -508,6 +508,10 @@ START_TEST(views) {
     jc_arg row = ADD(JC_OP_slice, a, number(0), number(1), number(1), number(1));
     GIVES("expand", ADD(JC_OP_expand, row, ints(DIMS(2, 4))), 4, 5, 6, 7, 4, 5, 6, 7);
     GIVES("clone", ADD(JC_OP_clone, half), 2, 3, 6, 7, 10, 11);
+    jc_arg square[] = { a, number(0), number(1), number(1), number(0), number(2) };
+    GIVES("diagonal", jc_arg_value(add_n(JC_OP_diagonal, square, 6)->results[0]), 4, 9);
+    GIVES("unfold", ADD(JC_OP_unfold, row, number(1), number(2), number(1)), 4, 5, 5, 6, 6, 7);
+    GIVES("unfold of rows", ADD(JC_OP_unfold, half, number(0), number(2), number(1)), 2, 6, 3, 7, 6, 10, 7, 11);
 }
 END_TEST
 
@@ -561,6 +565,11 @@ START_TEST(joins) {
     GIVES("take clamps", ADD(JC_OP_take, a, number(0), index, jc_arg_bool(false)), 3, 4, 1, 2, 3, 4);
     GIVES("take columns", ADD(JC_OP_take, a, number(1), index, jc_arg_bool(true)), 2, 2, 2, 4, 4, 4);
     jc_arg one = param(JC_I32, (double[]){ 1 }, 0, NULL), two = param(JC_I32, (double[]){ 0, 1, 1, 0 }, DIMS(2, 2));
+    jc_arg along = ADD(JC_OP_reshape, ADD(JC_OP_arange, number(0), number(1), number(2), jc_arg_dtype(JC_I64)), ints(DIMS(2, 1)), jc_arg_none());
+    jc_arg by = jc_arg_list(func->graph, (jc_arg[]){ along, two }, 2);
+    GIVES("pick", ADD(JC_OP_pick, a, ints(DIMS(0, 1)), by, jc_arg_bool(true)), 1, 2, 4, 3);
+    GIVES("pick in the other order", ADD(JC_OP_pick, a, ints(DIMS(1, 0)), by, jc_arg_bool(true)), 1, 3, 4, 2);
+    GIVES("pick rows", ADD(JC_OP_pick, a, ints(DIMS(0)), jc_arg_list(func->graph, &two, 1), jc_arg_bool(true)), 1, 2, 3, 4, 3, 4, 1, 2);
     GIVES("take by a 0-d index", ADD(JC_OP_take, a, number(1), one, jc_arg_bool(true)), 2, 4);
     GIVES("take by a 2-d index", ADD(JC_OP_take, b, number(0), two, jc_arg_bool(true)), 5, 6, 6, 5);
 }
@@ -818,7 +827,7 @@ static const jc_op others[] = {
     JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_amax, JC_OP_amin,
     JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
-    JC_OP_take, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
+    JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
 };
 
 START_TEST(every_operator_is_tested) {

@@ -23,7 +23,7 @@
 #include "ir/solve.h"
 #include "jit/api/model.h"
 
-enum { MAX_CASES = 800, MAX_VALUES = 12 };
+enum { MAX_CASES = 800, MAX_VALUES = 24 };
 
 typedef struct numbers {
     DLTensor dl;
@@ -277,7 +277,7 @@ static void by_device(const row *r, const char *name, bool strict) {
         ck_assert_msg(t->dtype.bits == want->dl.dtype.bits && t->dtype.code == want->dl.dtype.code, "%s on %s: result %u has another dtype",
                       r->name, where, k);
         for (int d = t->ndim, step = 1; d-- > 0; step *= (int)t->shape[d])
-            ck_assert_msg(!t->strides || t->shape[d] == 1 || t->strides[d] == step, "%s: result %u is not contiguous", r->name, k);
+            ck_assert_msg(!t->strides || !want->n || t->shape[d] == 1 || t->strides[d] == step, "%s: result %u is not contiguous", r->name, k);
         uint8_t *raw = malloc(bytes + 1);
         if (want->n)
             ck_assert_int_eq(device->ops->copy_out(device, raw, (uint8_t *)t->data + t->byte_offset, bytes, NULL, &err), JITC_OK);

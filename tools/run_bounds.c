@@ -48,7 +48,7 @@ static void trace(walk *w, const frame *at, const jc_value *v) {
             trace(w, at->caller, at->call->args[v->index].value);
     } else if (v->def->op == JC_OP_call) {
         trace_result(w, at, v);
-    } else if (v->def->op == JC_OP_take) {
+    } else if (v->def->op == JC_OP_take || v->def->op == JC_OP_pick) {
         trace(w, at, v->def->args[0].value); /* the numbers come from the table, not from its index */
     } else if (v->def->op != JC_OP_custom) {
         jc_node_operands(v->def, trace_operand, &o);
@@ -66,6 +66,11 @@ static void scan(const frame *at, const int64_t *syms, uint32_t nsyms, int64_t *
         } else if (n->op == JC_OP_take && jc_ex_is_const(n->args[1].expr, &dim) &&
                    jc_ex_eval(n->args[0].value->type.dims[dim], syms, nsyms, &w.size)) {
             trace(&w, at, n->args[2].value);
+        } else if (n->op == JC_OP_pick) {
+            for (uint32_t k = 0; k < n->args[2].list.n; k++)
+                if (jc_ex_is_const(n->args[1].list.at[k].expr, &dim) &&
+                    jc_ex_eval(n->args[0].value->type.dims[dim], syms, nsyms, &w.size))
+                    trace(&w, at, n->args[2].list.at[k].value);
         }
     }
 }

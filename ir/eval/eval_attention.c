@@ -65,7 +65,8 @@ jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
     const int64_t rows = q.t.dims[q.t.rank - 2], depth = q.t.dims[q.t.rank - 1], keys = k.t.dims[k.t.rank - 2], width = v.t.dims[v.t.rank - 1];
     if (k.t.dims[k.t.rank - 1] != depth || v.t.dims[v.t.rank - 2] != keys || out.dims[out.rank - 2] != rows || out.dims[out.rank - 1] != width)
         return jc_ev_fail(ev, n, JITC_E_INPUT, "q[L, E], k[S, E] and v[S, Ev] do not fit together.");
-    const double scale = out.dtype == JC_F64 ? n->args[5].f : (float)n->args[5].f;
+    jc_ev_operand scale;
+    JC_TRY(jc_ev_operand_arg(ev, n, &n->args[5], out.dtype == JC_F64 ? JC_F64 : JC_F32, 0, NULL, &scale));
     double *w = jc_arena_array(ev->arena, (size_t)keys + 1, sizeof *w), *f = jc_ev_floats_out(ev, &out);
     jc_ev_iter it = jc_ev_begin(out.rank - 1, out.dims);
     jc_ev_with(&it, out.strides, 0);
@@ -76,7 +77,7 @@ jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
             double sum = 0;
             for (int64_t e = 0; e < depth; e++)
                 sum += a[e] * b[j * depth + e];
-            w[j] = n->args[4].b && j > i ? -INFINITY : sum * scale;
+            w[j] = n->args[4].b && j > i ? -INFINITY : sum * jc_ev_f(&scale, scale.offset);
             if (has_mask)
                 w[j] = masked(&mask, n->args[3].value->type.dtype, &out, it.index, i, j, w[j]);
         }

@@ -114,6 +114,48 @@ jitc_status jc_ev_expand(jc_ev *ev, const jc_node *n) {
     return JITC_OK;
 }
 
+jitc_status jc_ev_diagonal(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor x, out;
+    int64_t a[5];
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &x));
+    for (uint32_t k = 0; k < 5; k++)
+        JC_TRY(jc_ev_int_arg(ev, n, &n->args[k + 1], &a[k]));
+    for (uint32_t k = 0; k < 2; k++)
+        if (a[k] < 0 || a[k] >= x.rank || a[2 + k] < 0 || a[4] < 0 || a[2 + k] + a[4] > x.dims[a[k]] || a[0] == a[1])
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "A diagonal of %lld elements does not lie in the operand.", (long long)a[4]);
+    out = x;
+    out.rank = 0;
+    for (int d = 0; d < x.rank; d++) {
+        if (d == a[0] || d == a[1])
+            continue;
+        out.dims[out.rank] = x.dims[d];
+        out.strides[out.rank++] = x.strides[d];
+    }
+    out.offset += a[2] * x.strides[a[0]] + a[3] * x.strides[a[1]];
+    out.dims[out.rank] = a[4];
+    out.strides[out.rank++] = x.strides[a[0]] + x.strides[a[1]];
+    *jc_ev_result(ev, n, 0) = out;
+    return JITC_OK;
+}
+
+jitc_status jc_ev_unfold(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor x;
+    int64_t dim, size, step;
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &x));
+    JC_TRY(jc_ev_int_arg(ev, n, &n->args[1], &dim));
+    JC_TRY(jc_ev_int_arg(ev, n, &n->args[2], &size));
+    JC_TRY(jc_ev_int_arg(ev, n, &n->args[3], &step));
+    if (dim < 0 || dim >= x.rank || x.rank == JC_MAX_RANK || size < 0 || step < 1 || size > x.dims[dim])
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "There are no windows of %lld elements, %lld apart, in dim %lld.", (long long)size,
+                          (long long)step, (long long)dim);
+    x.dims[x.rank] = size;
+    x.strides[x.rank++] = x.strides[dim];
+    x.dims[dim] = (x.dims[dim] - size) / step + 1;
+    x.strides[dim] *= step;
+    *jc_ev_result(ev, n, 0) = x;
+    return JITC_OK;
+}
+
 /* The same bytes.  Where the element sizes differ the last dim is scaled, and every other stride and the offset with it.  What has no
    elements lies in any way. */
 jitc_status jc_ev_bitcast(jc_ev *ev, const jc_node *n) {
@@ -300,6 +342,63 @@ jitc_status jc_ev_take(jc_ev *ev, const jc_node *n) {
             out_f[it.at[2]] = f[at];
         else
             jc_ev_row(ev, &table, at, 1, 1, &out_f[it.at[2]]);
+    }
+    *jc_ev_result(ev, n, 0) = out;
+    return JITC_OK;
+}
+
+/* What index K of N, broadcast to the first dims of the result, says at IT: a row of dim D of the table. */
+static jitc_status picked(jc_ev *ev, const jc_node *n, uint32_t k, const int64_t *indices, const jc_ev_iter *it, const jc_ev_tensor *index,
+                          int64_t rows, int64_t *row) {
+    int64_t at = index->offset;
+    for (int d = 0; d < index->rank; d++)
+        at += it->index[d] * index->strides[d];
+    const int64_t i = indices[at];
+    if (!(ev->how & JC_EVAL_CLAMP) && (i < (n->args[3].b ? -rows : 0) || i >= rows))
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "Element %lld of index %u is out of range: the dim of the table has %lld rows.", (long long)i, k,
+                          (long long)rows);
+    *row = row_of(i, rows, n->args[3].b);
+    return JITC_OK;
+}
+
+jitc_status jc_ev_pick(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor table, out, index[JC_MAX_RANK];
+    const int64_t *indices[JC_MAX_RANK];
+    int64_t dims[JC_MAX_RANK];
+    int count;
+    bool gone[JC_MAX_RANK] = { false };
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &table));
+    JC_TRY(jc_ev_ints_arg(ev, n, &n->args[1], &count, dims));
+    JC_TRY(jc_ev_new(ev, n, n->results[0], &out));
+    const int common = out.rank - table.rank + count;
+    for (int k = 0; k < count; k++) {
+        JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[2].list.at[k], &index[k]));
+        if (dims[k] < 0 || dims[k] >= table.rank || jc_is_float(index[k].dtype) || !jc_ev_broadcast(&index[k], common, out.dims, &index[k]))
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "Index %d is not of integers, or the dims do not fit.", k);
+        gone[dims[k]] = true;
+        indices[k] = jc_ev_ints(ev, &index[k]);
+    }
+    jc_ev_tensor flat = jc_ev_like(ev, &table, table.dtype); /* as it lies now */
+    jc_ev_copy(ev, &table, &flat);
+    const bool floating = jc_is_float(table.dtype);
+    const double *f = floating ? jc_ev_floats(ev, &flat) : NULL;
+    const int64_t *i = floating ? NULL : jc_ev_ints(ev, &flat);
+    double *out_f = floating ? jc_ev_floats_out(ev, &out) : NULL;
+    int64_t *out_i = floating ? NULL : jc_ev_ints_out(ev, &out);
+    jc_ev_iter it = jc_ev_begin(out.rank, out.dims);
+    jc_ev_with(&it, out.strides, 0);
+    for (; it.left > 0; jc_ev_next(&it)) {
+        int64_t at = 0, row = 0;
+        for (int d = 0, o = common; d < table.rank; d++)
+            at += gone[d] ? 0 : it.index[o++] * flat.strides[d];
+        for (int k = 0; k < count; k++) {
+            JC_TRY(picked(ev, n, (uint32_t)k, indices[k], &it, &index[k], table.dims[dims[k]], &row));
+            at += row * flat.strides[dims[k]];
+        }
+        if (floating)
+            out_f[it.at[0]] = f[at];
+        else
+            out_i[it.at[0]] = i[at];
     }
     *jc_ev_result(ev, n, 0) = out;
     return JITC_OK;

@@ -32,7 +32,7 @@ typedef struct fx_real {
     const jc_expr *over, *under;
 } fx_real;
 
-#define FX_MAX_PARAMS 12
+#define FX_MAX_PARAMS 14
 extern const char fx_refused[]; /* str of the FX_OPAQUE that stands for what a statement that was passed over gives */
 
 typedef struct fx_call fx_call;
@@ -114,6 +114,8 @@ jc_value *fx_python_slice(fx_reader *r, jc_value *x, int dim, jc_arg start, jc_a
 const jc_expr *fx_place(fx_reader *r, const jc_expr *i, const jc_expr *size, uint32_t at);
 /* I counted from the end of SIZE where it is negative, whatever it is. */
 const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
+/* X at INDICES, broadcast, in N of its dims; the indices' dims come first. */
+jc_value *fx_pick(fx_reader *r, jc_value *x, const int *dims, jc_value *const *indices, int n, bool wrap);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
 
 /* --- fx_build_number.c --- */
@@ -208,6 +210,15 @@ bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at);
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
 jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim);
 jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
+
+jc_arg fx_join(fx_call *c, jc_value *const *parts, uint32_t n, int dim);
+
+/* --- fx_build_move.c --- */
+jc_value *fx_flip(fx_reader *r, jc_value *x, int dim);
+/* X, argument 0, padded as argument 1 says by what MODE makes of its edges. */
+jc_arg fx_pad_by(fx_call *c, const char *mode);
+/* The windows of SIZE elements, STEP apart, along DIM: counted there, their elements in a new last dim. */
+jc_value *fx_windows(fx_reader *r, jc_value *x, int dim, const jc_expr *size, const jc_expr *step);
 
 /* --- fx_build_make.c --- */
 jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype);

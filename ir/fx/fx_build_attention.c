@@ -26,14 +26,14 @@ static jc_value *reduced_last(fx_reader *r, jc_op op, jc_value *x) {
 }
 
 /* log(sum(exp(scores))) of each row; 0 where nothing is seen, as PyTorch has it. */
-static jc_value *log_of_sums(fx_call *c, jc_value *q, jc_value *k, jc_arg mask, bool causal, double scale) {
+static jc_value *log_of_sums(fx_call *c, jc_value *q, jc_value *k, jc_arg mask, bool causal, jc_arg scale) {
     fx_reader *r = c->r;
     const jc_dtype wide = q->type.dtype == JC_F64 ? JC_F64 : JC_F32;
     int order[JC_MAX_RANK];
     for (int d = 0; d < fx_rank(k); d++)
         order[d] = d < fx_rank(k) - 2 ? d : 2 * fx_rank(k) - 3 - d;
     jc_value *s = FX_OP(r, JC_OP_matmul, fx_v(q), fx_v(fx_permute(r, k, order)), jc_arg_dtype(wide));
-    s = FX_OP(r, JC_OP_mul, fx_v(s), jc_arg_float(scale));
+    s = FX_OP(r, JC_OP_mul, fx_v(s), scale);
     if (causal && s)
         s = FX_OP(r, JC_OP_where, fx_v(fx_band(r, s->type.dims + fx_rank(s) - 2, JC_OP_le, jc_ex_int(fx_x(r), 0))), fx_v(s),
                   jc_arg_float(-INFINITY));
@@ -55,13 +55,13 @@ static void check_heads(fx_call *c, const jc_value *q, const jc_value *k, int gr
                 jc_type_text(fx_x(c->r), &q->type, c->r->scratch), jc_type_text(fx_x(c->r), &k->type, c->r->scratch));
 }
 
-static double default_scale(fx_call *c, const jc_value *q) {
+static jc_arg default_scale(fx_call *c, const jc_value *q) {
     int64_t depth;
     if (!fx_rank(q) || !jc_ex_is_const(q->type.dims[fx_rank(q) - 1], &depth)) {
         fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "`%s` needs a `scale` where the size of a head is not a constant.", c->row->name);
-        return 1;
+        return fx_nothing();
     }
-    return 1 / sqrt((double)depth);
+    return jc_arg_float(1 / sqrt((double)depth));
 }
 
 jc_arg fx_h_sdpa(fx_call *c) {
@@ -73,11 +73,11 @@ jc_arg fx_h_sdpa(fx_call *c) {
     if (fx_float(c, at.dropout, 0) != 0)
         fx_refuse_arg(c, at.dropout, "dropout is random");
     const bool causal = fx_bool(c, at.causal, false);
-    const double scale = fx_given(c, at.scale) ? fx_float(c, at.scale, 1) : default_scale(c, q);
+    const jc_arg scale = fx_given(c, at.scale) ? c->a[at.scale] : default_scale(c, q);
     check_heads(c, q, k, at.groups);
     if (c->r->status)
         return fx_nothing();
-    jc_value *y = FX_OP(c->r, JC_OP_sdpa, fx_v(q), fx_v(k), fx_v(v), mask, jc_arg_bool(causal), jc_arg_float(scale));
+    jc_value *y = FX_OP(c->r, JC_OP_sdpa, fx_v(q), fx_v(k), fx_v(v), mask, jc_arg_bool(causal), scale);
     if (!at.results)
         return fx_v(y);
     jc_arg results[9] = { fx_v(y), fx_v(log_of_sums(c, q, k, mask, causal, scale)) };

@@ -1,10 +1,12 @@
 /*
  * ir/fx/fx_build_index.c - x[...] and x[...] = y.
  *
- * Basic indexing (integers, slices, None, Ellipsis) is a chain of slices and at most one reshape, so it is a view.  One
- * tensor of integers among the indices is a gather along its dimension; more of them, and tensors of bool, are
- * operators that we do not have: the node reads as an unknown one.
+ * Basic indexing (integers, slices, None, Ellipsis) is a chain of slices and at most one reshape, so it is a view.  Tensors of
+ * integers among the indices are a gather along their dimensions: broadcast, their dims stand where these were if they were
+ * neighbours, else first.  One without dims is an integer that is not known yet.  Tensors of bool are an operator that we do not
+ * have: the node reads as an unknown one.
  */
+#include <string.h>
 #include "ir/fx/fx_build.h"
 
 /* 1 where E is negative, else 0. */
@@ -101,8 +103,10 @@ typedef struct cursor {
     int dim;              /* of x: the next one to be indexed */
     bool drop[JC_MAX_RANK]; /* of x: selected by an integer */
     uint8_t fresh[JC_MAX_RANK + 1]; /* new dims before dim i of x */
-    jc_value *gather;     /* the tensor among the parts */
-    int gather_dim;
+    int ngather;          /* tensors among the parts */
+    jc_value *gather[JC_MAX_RANK];
+    int gather_dim[JC_MAX_RANK];
+    bool taken;           /* one of them had no dims: X is no view any more */
     bool foreign;         /* something that we have no operator for */
     bool dots;            /* an Ellipsis went by */
 } cursor;
@@ -115,12 +119,15 @@ static int consumed(const jc_arg *parts, uint32_t n) {
 }
 
 static void see_tensor(cursor *c, jc_value *index) {
-    if (c->gather || fx_class_of(index) == 'b' || fx_class_of(index) == 'f' || index->type.dtype == JC_U8) {
+    if (fx_class_of(index) == 'b' || fx_class_of(index) == 'f' || index->type.dtype == JC_U8) {
         c->foreign = true;
-        return;
+    } else if (!fx_rank(index)) {
+        c->x = FX_OP(c->r, JC_OP_take, fx_v(c->x), fx_i(c->r, c->dim), fx_v(index), jc_arg_bool(true));
+        c->taken = true;
+    } else {
+        c->gather[c->ngather] = index;
+        c->gather_dim[c->ngather++] = c->dim++;
     }
-    c->gather = index;
-    c->gather_dim = c->dim++;
 }
 
 static void see_part(cursor *c, jc_arg part, int hidden) {
@@ -153,18 +160,19 @@ static void see_part(cursor *c, jc_arg part, int hidden) {
     }
 }
 
-/* Drops selected dims and adds new ones; the gather's dimension moves along. */
+/* Drops selected dims and adds new ones; the gather's dimensions move along. */
 static void settle(cursor *c) {
     const jc_expr *dims[2 * JC_MAX_RANK + 2];
     uint32_t n = 0;
-    int gather_dim = c->gather_dim;
+    int gather_dim[JC_MAX_RANK] = { 0 };
     bool same = true;
     for (int i = 0; i <= fx_rank(c->x); i++) {
         for (int k = 0; k < c->fresh[i] && n < JC_MAX_RANK + 1; k++)
             dims[n++] = jc_ex_int(fx_x(c->r), 1);
         same &= !c->fresh[i];
-        if (c->gather && i == c->gather_dim)
-            gather_dim = (int)n;
+        for (int k = 0; k < c->ngather; k++)
+            if (i == c->gather_dim[k])
+                gather_dim[k] = (int)n;
         if (i == fx_rank(c->x))
             break;
         if (!c->drop[i] && n < JC_MAX_RANK + 1)
@@ -175,7 +183,7 @@ static void settle(cursor *c) {
         fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "A tensor may have at most %d dimensions.", JC_MAX_RANK);
         return;
     }
-    c->gather_dim = gather_dim;
+    memcpy(c->gather_dim, gather_dim, sizeof gather_dim);
     if (!same)
         c->x = fx_reshape(c->r, c->x, dims, n);
 }
@@ -191,7 +199,7 @@ static bool walk(cursor *c, jc_arg index) {
     }
     for (uint32_t i = 0; i < n && !c->foreign && !c->r->status; i++)
         see_part(c, parts[i], rank - used);
-    if (c->foreign || c->r->status)
+    if (c->foreign || c->r->status || !c->x)
         return false;
     settle(c);
     return c->x && !c->r->status;
@@ -216,6 +224,33 @@ static jc_arg unknown_index(fx_reader *r, jc_value *x, jc_arg index, uint32_t at
     return r->status ? fx_nothing() : fx_custom_node(r, "?operator.getitem", args, 2, 0, at);
 }
 
+jc_value *fx_pick(fx_reader *r, jc_value *x, const int *dims, jc_value *const *indices, int n, bool wrap) {
+    jc_arg at[JC_MAX_RANK], by[JC_MAX_RANK];
+    if (r->status)
+        return NULL;
+    for (int k = 0; k < n; k++) {
+        at[k] = fx_i(r, dims[k]);
+        by[k] = fx_v(indices[k]);
+        if (!indices[k])
+            return NULL;
+    }
+    return FX_OP(r, JC_OP_pick, fx_v(x), jc_arg_list(r->graph, at, (uint32_t)n), jc_arg_list(r->graph, by, (uint32_t)n), jc_arg_bool(wrap));
+}
+
+/* Several tensors; the dims that they have in common stand first in what `pick` gives. */
+static jc_value *gathered(cursor *c) {
+    fx_reader *r = c->r;
+    const int n = c->ngather, first = c->gather_dim[0];
+    jc_value *y = fx_pick(r, c->x, c->gather_dim, c->gather, n, true);
+    if (!y || c->gather_dim[n - 1] - first != n - 1)
+        return y;
+    int order[JC_MAX_RANK];
+    const int common = fx_rank(y) - (fx_rank(c->x) - n);
+    for (int i = 0; i < fx_rank(y); i++)
+        order[i] = i < first ? common + i : i < first + common ? i - first : i;
+    return fx_permute(r, y, order);
+}
+
 static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
     cursor c = { .r = r, .at = at, .x = x };
     if (!walk(&c, index)) {
@@ -223,9 +258,11 @@ static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at)
             return unknown_index(r, x, index, at);
         return fx_nothing();
     }
-    if (!c.gather)
+    if (!c.ngather)
         return fx_v(c.x);
-    return fx_v(FX_OP(r, JC_OP_take, fx_v(c.x), fx_i(r, c.gather_dim), fx_v(c.gather), jc_arg_bool(true)));
+    if (c.ngather > 1)
+        return fx_v(gathered(&c));
+    return fx_v(FX_OP(r, JC_OP_take, fx_v(c.x), fx_i(r, c.gather_dim[0]), fx_v(c.gather[0]), jc_arg_bool(true)));
 }
 
 /* --- lists: results of split, x.size() and the like --- */
@@ -290,7 +327,7 @@ void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t
     const bool walked = walk(&c, index);
     if (r->status)
         return;
-    if (!walked || c.gather) {
+    if (!walked || c.ngather || c.taken) {
         fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing through an index that is a tensor is not supported.");
         return;
     }

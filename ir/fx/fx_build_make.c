@@ -327,10 +327,8 @@ static jc_arg padded(fx_call *c, int i, jc_arg value) {
 }
 
 jc_arg fx_h_pad(fx_call *c) {
-    if (fx_given(c, 2) && !(c->a[2].kind == JC_ARG_STR && strcmp(c->a[2].str, "constant") == 0)) {
-        fx_refuse_arg(c, 2, "only 'constant' is");
-        return fx_nothing();
-    }
+    if (fx_given(c, 2) && !(c->a[2].kind == JC_ARG_STR && strcmp(c->a[2].str, "constant") == 0))
+        return fx_pad_by(c, c->a[2].kind == JC_ARG_STR ? c->a[2].str : "");
     return padded(c, 1, fx_number_or(c, 3, fx_i(c->r, 0)));
 }
 
@@ -368,7 +366,7 @@ jc_arg fx_h_embedding(fx_call *c) {
     return take(c, fx_tensor(c, c->row->aux), 0, fx_tensor(c, !c->row->aux), false);
 }
 
-/* aten.index(x, [None, index]) */
+/* aten.index(x, [None, index]).  Here a tensor without dims is an index like others, which have its dims in common with it. */
 jc_arg fx_h_index(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
@@ -378,6 +376,12 @@ jc_arg fx_h_index(fx_call *c) {
         return fx_nothing();
     }
     jc_arg parts = fx_list(c->r, c->a[1].list.at, c->a[1].list.n);
+    bool ranked = false;
+    for (uint32_t i = 0; i < parts.list.n; i++)
+        ranked |= fx_is_tensor(parts.list.at[i]) && fx_rank(parts.list.at[i].value);
+    for (uint32_t i = 0; i < parts.list.n; i++)
+        if (ranked && fx_is_tensor(parts.list.at[i]) && !fx_rank(parts.list.at[i].value))
+            parts.list.at[i] = fx_v(fx_unsqueeze(c->r, parts.list.at[i].value, 0));
     for (uint32_t i = 0; i < parts.list.n; i++)
         if (parts.list.at[i].kind == JC_ARG_NONE) { /* all of this dimension */
             parts.list.at[i] = fx_list(c->r, (jc_arg[]){ fx_nothing(), fx_nothing(), fx_nothing() }, 3);

@@ -420,7 +420,8 @@ jc_arg fx_h_narrow(fx_call *c) {
     if (c->r->status || !fx_rank(x))
         return fx_nothing();
     start = fx_from_end(fx_x(c->r), start, x->type.dims[dim]);
-    return fx_v(fx_slice(c->r, x, dim, start, length, 1));
+    x = fx_slice(c->r, x, dim, start, length, 1);
+    return fx_v(c->row->aux && x ? FX_OP(c->r, JC_OP_clone, fx_v(x)) : x); /* aux 1: a copy */
 }
 
 jc_arg fx_h_slice(fx_call *c) {
@@ -542,7 +543,7 @@ jc_arg fx_h_unbind(fx_call *c) {
 
 /* --- joining --- */
 
-static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim) {
+jc_arg fx_join(fx_call *c, jc_value *const *parts, uint32_t n, int dim) {
     jc_arg *at = fx_take(c->r, sizeof *at * n);
     for (uint32_t i = 0; i < n; i++)
         at[i] = fx_v(parts[i]);
@@ -551,10 +552,26 @@ static jc_arg join(fx_call *c, jc_value *const *parts, uint32_t n, int dim) {
     return fx_v(FX_OP(c->r, JC_OP_cat, jc_arg_list(c->r->graph, at, n), fx_i(c->r, dim)));
 }
 
+/* What PyTorch passes over in `cat`, whatever the others are, but for its dtype. */
+static bool is_empty_vector(const jc_value *x) {
+    return fx_rank(x) == 1 && jc_ex_is(x->type.dims[0], 0);
+}
+
 jc_arg fx_h_cat(fx_call *c) {
     jc_value **parts;
     const uint32_t n = fx_tensors(c, 0, &parts);
-    return n ? join(c, parts, n, fx_dim(c, 1, fx_rank(parts[0]), 0)) : fx_nothing();
+    uint32_t left = 0;
+    bool others = false;
+    for (uint32_t i = 0; i < n; i++)
+        others |= !is_empty_vector(parts[i]);
+    jc_dtype dtype = n ? (jc_dtype)parts[0]->type.dtype : JC_F32;
+    for (uint32_t i = 0; i < n; i++) {
+        dtype = jc_dtype_promote(dtype, (jc_dtype)parts[i]->type.dtype);
+        if (!others || !is_empty_vector(parts[i]))
+            parts[left++] = parts[i];
+    }
+    jc_arg y = left ? fx_join(c, parts, left, fx_dim(c, 1, fx_rank(parts[0]), 0)) : fx_nothing();
+    return left < n && y.kind == JC_ARG_VALUE && y.value ? fx_v(fx_cast(c->r, y.value, dtype)) : y;
 }
 
 jc_arg fx_h_stack(fx_call *c) {
@@ -568,7 +585,7 @@ jc_arg fx_h_stack(fx_call *c) {
             fx_bad_arg(c, 0, "a list of tensors of one shape");
         parts[i] = fx_unsqueeze(c->r, parts[i], dim);
     }
-    return join(c, parts, n, dim);
+    return fx_join(c, parts, n, dim);
 }
 
 /* --- sizes --- */

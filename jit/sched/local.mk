@@ -4,7 +4,7 @@ jit_libjit_la_SOURCES += \
 	jit/sched/schedule.c jit/sched/schedule.h \
 	jit/sched/sched_args.c \
 	jit/sched/sched_gen.c \
-	jit/sched/sched_group.c \
+	jit/sched/sched_group.c jit/sched/sched_index.c \
 	jit/sched/sched_made.c \
 	jit/sched/sched_math.c \
 	jit/sched/sched_matmul.c \

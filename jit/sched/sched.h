@@ -145,8 +145,8 @@ bool jc_sets_touch(const jc_sched *s, jc_set a, jc_set b);
 /* sched_made.c: values that no node makes. */
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
                             int line);
-/* A call that looks whether TAKE's indices are rows of its table. */
-jc_node *jc_sched_index_check(jc_sched *s, const jc_node *take);
+/* A call that looks whether all of INDEX, an argument of TAKE, lies in dim AT of its table. */
+jc_node *jc_sched_index_check(jc_sched *s, const jc_node *take, const jc_arg *index, const jc_arg *at);
 jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);
 /* Reduction V without the dims that it keeps, where these are not the last one alone: what lies in memory is the same, and its
    dims are those of the rows. */
@@ -154,6 +154,10 @@ jc_value *jc_sched_unkept(jc_sched *s, jc_value *v);
 
 /* Where V starts in its storage, in elements of its own dtype: its `offset` counts those of the owner, and a bitcast may lie between. */
 const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v);
+
+/* --- sched_index.c --- */
+/* The `arange` that V shows where all of it, for certain, lies in a dim of SIZE; else NULL. */
+const jc_node *jc_sched_counted(const jc_sched *s, const jc_value *v, const jc_expr *size);
 
 /* Has an operand's dim D one element for all of dim TO?  A dim that is 0 or 1 has, where it is not TO itself. */
 static inline bool jc_sched_spreads(const jc_sched *s, const jc_expr *d, const jc_expr *to) {

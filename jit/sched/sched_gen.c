@@ -177,6 +177,25 @@ static at broadcast(jc_gen *g, const jc_type *t, const jc_expr *const *dims, uin
     return in;
 }
 
+static void at_diagonal(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    const uint32_t rank = n->args[0].value->type.rank;
+    int64_t dim[2] = { 0, 0 };
+    for (uint32_t k = 0; k < 2; k++)
+        jc_ex_is_const(n->args[1 + k].expr, &dim[k]);
+    for (uint32_t d = 0, o = 0; d < rank; d++)
+        if (d != dim[0] && d != dim[1])
+            in->i[d] = out->i[o++];
+    for (uint32_t k = 0; k < 2; k++)
+        in->i[dim[k]] = jc_ex_add(g->ex, out->i[rank - 2], jc_gen_expr(g, n->args[3 + k].expr));
+}
+
+static void at_unfold(jc_gen *g, const jc_node *n, const at *out, at *in) {
+    int64_t dim = 0;
+    jc_ex_is_const(n->args[1].expr, &dim);
+    *in = *out;
+    in->i[dim] = jc_ex_add(g->ex, jc_ex_mul(g->ex, out->i[dim], jc_gen_expr(g, n->args[3].expr)), out->i[n->args[0].value->type.rank]);
+}
+
 static void at_expand(jc_gen *g, const jc_node *n, const at *out, at *in) {
     const jc_type *to = &n->results[0]->type;
     *in = broadcast(g, &n->args[0].value->type, to->dims, to->rank, out);
@@ -393,6 +412,34 @@ static uint32_t tape_symbol(jc_gen *g, uint32_t i, const jc_expr *size) {
     return sym;
 }
 
+/* Element INDEX of V, which counts, as an expression. */
+static const jc_expr *counted(jc_gen *g, const jc_value *v, const at *index) {
+    at here = *index;
+    for (; v->def->op != JC_OP_arange; v = v->def->args[0].value) {
+        at in;
+        codes[v->def->op].index(g, v->def, &here, &in);
+        here = in;
+    }
+    return jc_ex_add(g->ex, jc_gen_expr(g, v->def->args[0].expr), jc_ex_mul(g->ex, here.i[0], jc_gen_expr(g, v->def->args[1].expr)));
+}
+
+/* Which element of a dim of EXTENT is meant by element AT of INDEX. */
+static const jc_expr *indexed(jc_gen *g, jc_value *index, const at *at_, const jc_expr *extent, bool wrap) {
+    if (jc_sched_counted(g->s, index, extent))
+        return counted(g, index, at_);
+    uint32_t i = generate(g, index, at_);
+    if (g->failed)
+        return jc_ex_int(g->ex, 0);
+    i = convert(g, i, JC_CT_I64);
+    const jc_expr *size = jc_gen_expr(g, extent);
+    uint32_t n = integer(g, size), zero = number(g, JC_CT_I64, 0);
+    if (wrap)
+        i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n), i);
+    uint32_t last = op2(g, JC_T_SUB, n, number(g, JC_CT_I64, 1));
+    i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
+    return jc_ex_sym(g->ex, tape_symbol(g, i, size));
+}
+
 static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
     jc_value *table = n->args[0].value, *index = n->args[2].value;
     int64_t dim = 0;
@@ -400,19 +447,27 @@ static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
     jc_ex_is_const(n->args[1].expr, &dim);
     for (uint32_t d = 0; d < index->type.rank; d++)
         ix.i[d] = out->i[dim + d];
-    uint32_t i = generate(g, index, &ix);
-    if (g->failed)
-        return 0;
-    i = convert(g, i, JC_CT_I64);
-    const jc_expr *size = jc_gen_expr(g, table->type.dims[dim]);
-    uint32_t n_ = integer(g, size), zero = number(g, JC_CT_I64, 0);
-    if (n->args[3].b)
-        i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n_), i);
-    uint32_t last = op2(g, JC_T_SUB, n_, number(g, JC_CT_I64, 1));
-    i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
-    uint32_t sym = tape_symbol(g, i, size);
+    const jc_expr *place = indexed(g, index, &ix, table->type.dims[dim], n->args[3].b);
     for (uint32_t d = 0; d < table->type.rank; d++)
-        in.i[d] = d < dim ? out->i[d] : d == dim ? jc_ex_sym(g->ex, sym) : out->i[d + index->type.rank - 1];
+        in.i[d] = d < dim ? out->i[d] : d == dim ? place : out->i[d + index->type.rank - 1];
+    return generate(g, table, &in);
+}
+
+static uint32_t by_pick(jc_gen *g, const jc_node *n, const at *out) {
+    jc_value *table = n->args[0].value;
+    const jc_type *to = &n->results[0]->type;
+    const uint32_t given = n->args[1].list.n, common = to->rank + given - table->type.rank;
+    at in = { { NULL } };
+    for (uint32_t k = 0; k < given; k++) {
+        jc_value *index = n->args[2].list.at[k].value;
+        int64_t dim = 0;
+        jc_ex_is_const(n->args[1].list.at[k].expr, &dim);
+        at ix = broadcast(g, &index->type, to->dims, common, out);
+        in.i[dim] = indexed(g, index, &ix, table->type.dims[dim], n->args[3].b);
+    }
+    for (uint32_t d = 0, o = common; d < table->type.rank; d++)
+        if (!in.i[d])
+            in.i[d] = out->i[o++];
     return generate(g, table, &in);
 }
 

@@ -150,14 +150,25 @@ const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v) {
 
 /* The storages that generating V loads from as things stand.  `lazy.reads` is what it was when V was made: an operand that became real
    since is loaded, and has its place in the order and a life to end. */
+typedef struct load_scan {
+    jc_sched *s;
+    jc_set to;
+} load_scan;
+
+static void add_loads(jc_sched *s, jc_set to, jc_value *v);
+
+static void operand_loads(void *user, jc_value *v) {
+    load_scan *l = user;
+    if (v->type.kind == JC_TENSOR)
+        add_loads(l->s, l->to, v);
+}
+
 static void add_loads(jc_sched *s, jc_set to, jc_value *v) {
-    if (real(s, v)) {
+    load_scan l = { s, to };
+    if (real(s, v))
         jc_set_add(to, s->lazy[jc_storage(v)->id].store);
-        return;
-    }
-    for (uint32_t i = 0; v->def && i < v->def->nargs; i++)
-        if (v->def->args[i].kind == JC_ARG_VALUE && v->def->args[i].value->type.kind == JC_TENSOR)
-            add_loads(s, to, v->def->args[i].value);
+    else if (v->def)
+        jc_node_operands(v->def, operand_loads, &l);
 }
 
 /* A root over V's dims that stores into an owner's contiguous storage. */
@@ -331,19 +342,34 @@ static bool is_checked(const jc_sched *s, const jc_node *check) {
 }
 
 /* Where the executor is to look at indices, they lie in memory for that. */
-static jitc_status check_index(jc_sched *s, const jc_node *take) {
-    if (s->options->clamp)
+static jitc_status check_index(jc_sched *s, const jc_node *n, const jc_arg *index, const jc_arg *dim) {
+    const jc_type *table = &n->args[0].value->type;
+    int64_t d = 0;
+    jc_ex_is_const(dim->expr, &d);
+    if (s->options->clamp || jc_sched_counted(s, index->value, table->dims[d]))
         return JITC_OK;
-    jc_node *check = jc_sched_index_check(s, take);
+    jc_node *check = jc_sched_index_check(s, n, index, dim);
     return is_checked(s, check) ? JITC_OK : on_custom(s, check);
 }
 
 static jitc_status on_take(jc_sched *s, jc_node *n) {
     JC_TRY(plain(s, n->args[0].value));
-    JC_TRY(check_index(s, n));
+    JC_TRY(check_index(s, n, &n->args[2], &n->args[1]));
     JC_TRY(plain(s, n->args[2].value));
     add_reads(s, &s->lazy[n->results[0]->id], n->args[0].value);
     add_reads(s, &s->lazy[n->results[0]->id], n->args[2].value);
+    return JITC_OK;
+}
+
+static jitc_status on_pick(jc_sched *s, jc_node *n) {
+    jc_lazy *out = &s->lazy[n->results[0]->id];
+    JC_TRY(plain(s, n->args[0].value));
+    for (uint32_t k = 0; k < n->args[2].list.n; k++) {
+        JC_TRY(check_index(s, n, &n->args[2].list.at[k], &n->args[1].list.at[k]));
+        JC_TRY(plain(s, n->args[2].list.at[k].value));
+        add_reads(s, out, n->args[2].list.at[k].value);
+    }
+    add_reads(s, out, n->args[0].value);
     return JITC_OK;
 }
 
@@ -596,12 +622,22 @@ static jitc_status (*const on_node[JC_OP_COUNT])(jc_sched *s, jc_node *n) = {
 };
 
 /* What generating V costs, roughly: kept small by storing values where it grows. */
-static uint32_t cost_of(jc_sched *s, uint32_t *cost, const jc_node *n) {
-    uint32_t sum = 2;
-    for (uint32_t i = 0; i < n->nargs; i++)
-        if (n->args[i].kind == JC_ARG_VALUE && n->args[i].value->type.kind == JC_TENSOR)
-            sum += real(s, n->args[i].value) ? 1 : cost[n->args[i].value->id];
-    return sum;
+typedef struct cost_scan {
+    const jc_sched *s;
+    const uint32_t *cost;
+    uint32_t sum;
+} cost_scan;
+
+static void operand_cost(void *user, jc_value *v) {
+    cost_scan *c = user;
+    if (v->type.kind == JC_TENSOR)
+        c->sum += real(c->s, v) ? 1 : c->cost[v->id];
+}
+
+static uint32_t cost_of(const jc_sched *s, const uint32_t *cost, const jc_node *n) {
+    cost_scan c = { s, cost, 2 };
+    jc_node_operands(n, operand_cost, &c);
+    return c.sum;
 }
 
 /* Is V computed only to be written by the very next effect, the last of its storage? on_copy() sees to the rest. */

@@ -166,6 +166,121 @@ static bool make_take(fz_prog *p) {
     return fz_gives(p, fz_result(p, v.dtype, rank, dims, r));
 }
 
+/* Indices that broadcast to DIMS. */
+static int index_onto(fz_prog *p, int rank, const fz_size *dims, int64_t size, bool wrap) {
+    fz_size own[JC_MAX_RANK];
+    const int left = fz_chance(p, 30) ? fz_below(p, rank + 1) : rank;
+    for (int d = 0; d < left; d++)
+        own[d] = fz_chance(p, 15) ? fz_int(1) : dims[rank - left + d];
+    return fz_param(p, fz_chance(p, 70) ? JC_I64 : JC_I32, left, own, fz_interval(wrap && fz_chance(p, 40) ? -(double)size : 0, (double)size - 1, 1));
+}
+
+/* Several indices: neighbours, or with a slice between them. */
+static bool make_pick(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0 || fz_at(p, x)->rank < 2)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int common = fz_below(p, 3), gap = v.rank > 2 && fz_chance(p, 40), first = fz_below(p, v.rank - 1 - gap), second = first + 1 + gap;
+    fz_size dims[2 * JC_MAX_RANK], own[2];
+    int at[2], rank = 0;
+    if (fz_least(p, &v.dims[first]) < 1 || fz_least(p, &v.dims[second]) < 1)
+        return false;
+    for (int d = 0; d < common; d++)
+        own[d] = fz_some_size(p);
+    at[0] = fz_param(p, JC_I64, common, own, fz_interval(-(double)fz_least(p, &v.dims[first]), (double)fz_least(p, &v.dims[first]) - 1, 1));
+    at[1] = index_onto(p, common, own, fz_least(p, &v.dims[second]), true);
+    if (at[0] < 0 || at[1] < 0 || (common && !fz_at(p, at[1])->rank && gap)) /* an integer: it comes first, and the others stay */
+        return false;
+    for (int d = 0; d < common && gap; d++)
+        dims[rank++] = own[d];
+    for (int d = 0; d < v.rank; d++) {
+        for (int q = 0; d == first && !gap && q < common; q++)
+            dims[rank++] = own[q];
+        if (d != first && d != second)
+            dims[rank++] = v.dims[d];
+    }
+    fz_begin(p);
+    fz_put(p, "%v[(", x);
+    for (int d = 0; d < first; d++)
+        fz_put(p, "slice(None, None, None), ");
+    fz_put(p, gap ? "%v, slice(None, None, None), %v)]" : "%v, %v)]", at[0], at[1]);
+    return fz_gives(p, fz_result(p, v.dtype, rank, dims, *fz_range_of(p, x)));
+}
+
+static bool make_gather(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int d = fz_below(p, v.rank);
+    fz_size dims[JC_MAX_RANK];
+    if (fz_least(p, &v.dims[d]) < 1)
+        return false;
+    for (int k = 0; k < v.rank; k++)
+        dims[k] = k == d ? fz_some_size(p) : fz_chance(p, 20) && fz_least(p, &v.dims[k]) >= 1 ? fz_int(1) : v.dims[k];
+    const int i = fz_param(p, JC_I64, v.rank, dims, fz_interval(0, (double)fz_least(p, &v.dims[d]) - 1, 1));
+    if (i < 0)
+        return false;
+    fz_begin(p);
+    fz_call(p, "gather", x, "%d, %v", d, i);
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, dims, *fz_range_of(p, x)));
+}
+
+static bool make_turn(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int d = fz_below(p, v.rank);
+    fz_begin(p);
+    if (fz_chance(p, 50))
+        fz_put(p, "torch.flip(%v, [%d])", x, d);
+    else
+        fz_call(p, "roll", x, "%d, %d", fz_below(p, 9) - 4, d);
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, v.dims, *fz_range_of(p, x)));
+}
+
+static bool make_triangle(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0 || fz_at(p, x)->rank < 2 || (jc_dtypes[fz_at(p, x)->dtype].size == 1 && fz_class(p, x) == 'f'))
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const fz_range r = fz_join(*fz_range_of(p, x), fz_interval(0, 0, 1));
+    fz_begin(p);
+    fz_call(p, fz_chance(p, 50) ? "tril" : "triu", x, "%d", fz_below(p, 5) - 2);
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, v.dims, r));
+}
+
+/* By what is at the edges: of two dims at most, within what there is. */
+static bool make_pad_edges(fz_prog *p) {
+    static const char *const modes[] = { "reflect", "replicate", "circular" };
+    const int x = fz_some_tensor(p), mode = fz_below(p, 3);
+    if (x < 0 || fz_at(p, x)->rank < 2)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int n = v.rank > 2 && fz_chance(p, 40) ? 2 : 1;
+    fz_size dims[JC_MAX_RANK];
+    int by[4];
+    memcpy(dims, v.dims, sizeof dims);
+    for (int k = 0; k < n; k++) {
+        fz_size *d = &dims[v.rank - 1 - k];
+        const int64_t most = mode == 0 ? fz_least(p, d) - 1 : mode == 1 ? 3 : fz_least(p, d);
+        if (fz_least(p, d) < 2)
+            return false;
+        for (int s = 0; s < 2; s++)
+            by[2 * k + s] = fz_below(p, most > 3 ? 4 : (int)most + 1);
+        *d = fz_add(p, *d, fz_int(by[2 * k] + by[2 * k + 1]));
+    }
+    fz_begin(p);
+    if (n == 2)
+        fz_put(p, "torch.nn.functional.pad(%v, (%d, %d, %d, %d), mode = '%s')", x, by[0], by[1], by[2], by[3], modes[mode]);
+    else
+        fz_put(p, "torch.nn.functional.pad(%v, (%d, %d), '%s')", x, by[0], by[1], modes[mode]);
+    return fz_gives(p, fz_result(p, v.dtype, v.rank, dims, *fz_range_of(p, x)));
+}
+
 const fz_kind fz_join_kinds[] = {
-    { "repeat", make_repeat, 3 }, { "cat", make_cat, 9 }, { "pad", make_pad, 3 }, { "take", make_take, 7 }, { 0 },
+    { "repeat", make_repeat, 3 }, { "cat", make_cat, 9 }, { "pad", make_pad, 3 }, { "take", make_take, 7 }, { "pick", make_pick, 4 }, { "gather", make_gather, 3 },
+    { "turn", make_turn, 3 }, { "triangle", make_triangle, 2 }, { "pad_edges", make_pad_edges, 2 }, { 0 },
 };

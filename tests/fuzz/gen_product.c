@@ -1,5 +1,5 @@
 /*
- * tests/fuzz/gen_product.c - matrix products and attention, of small numbers, so that most sums are exact.
+ * tests/fuzz/gen_product.c - matrix products, convolution and attention, of small numbers, so that most sums are exact.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -19,7 +19,7 @@ static int operand(fz_prog *p, int least) {
     const int x = fz_chance(p, 75) ? fz_choose(p, least == 2 ? matrix : small_float, NULL) : -1;
     if (x >= 0 && fz_at(p, x)->rank >= least)
         return x;
-    fz_size dims[4];
+    fz_size dims[JC_MAX_RANK];
     const int rank = least + (fz_chance(p, 20) ? 1 : 0) + (fz_chance(p, 10) ? 1 : 0);
     for (int d = 0; d < rank; d++)
         dims[d] = fz_some_size(p);
@@ -161,6 +161,61 @@ static bool make_addmm(fz_prog *p) {
     return fz_gives(p, fz_result(p, v.dtype, 2, dims, r));
 }
 
+static bool make_einsum(fz_prog *p) {
+    static const char *const forms[] = { "bij,bjk->bik", "bij,bjk->kbi", "...ij,...jk", "bij,bjk->ki" };
+    const int a = operand(p, 3), form = fz_below(p, 4);
+    if (a < 0 || fz_at(p, a)->rank != 3)
+        return false;
+    const fz_value v = *fz_at(p, a);
+    fz_size b[3] = { v.dims[0], v.dims[2], fz_some_size(p) };
+    const fz_size dims[4][3] = { { v.dims[0], v.dims[1], b[2] }, { b[2], v.dims[0], v.dims[1] }, { v.dims[0], v.dims[1], b[2] }, { b[2], v.dims[1] } };
+    const int bv = shaped(p, v.dtype, 3, b);
+    if (bv < 0)
+        return false;
+    const fz_size k = form == 3 ? fz_mul(p, v.dims[0], v.dims[2]) : v.dims[2];
+    const fz_range r = summed(p, a, bv, &k);
+    fz_begin(p);
+    fz_put(p, "torch.einsum('%s', %v, %v)", forms[form], a, bv);
+    return fz_gives(p, fz_result(p, v.dtype, form == 3 ? 2 : 3, dims[form], r));
+}
+
+/* Convolution of one or two dims, with groups of any kind. */
+static bool make_conv(fz_prog *p) {
+    static const uint8_t types[] = { JC_F32, JC_F32, JC_BF16, JC_F16, JC_F64 };
+    const int space = fz_chance(p, 60) ? 1 : 2, groups = fz_chance(p, 50) ? 1 : 1 + fz_below(p, 3), each = fz_chance(p, 50) ? 1 : 1 + fz_below(p, 3);
+    const int outs = groups * (1 + fz_below(p, 3)), stride = 1 + fz_below(p, 2), pad = fz_below(p, 3), dilation = 1 + fz_below(p, 2);
+    const uint8_t dtype = FZ_PICK(p, types);
+    fz_size x[4] = { fz_some_size(p), fz_int(groups * each) }, w[4] = { fz_int(outs), fz_int(each) }, dims[4] = { x[0], w[0] };
+    int64_t points = each;
+    for (int d = 0; d < space; d++) {
+        const int kernel = 1 + fz_below(p, 3);
+        x[2 + d] = fz_some_size(p);
+        w[2 + d] = fz_int(kernel);
+        points *= kernel;
+        const fz_size left = fz_add(p, x[2 + d], fz_int(2 * pad - dilation * (kernel - 1) - 1));
+        if (fz_least(p, &left) < 0)
+            return false;
+        dims[2 + d] = fz_add(p, fz_fdiv(p, left, stride), fz_int(1));
+    }
+    const int xv = shaped(p, dtype, space + 2, x), wv = xv < 0 ? -1 : shaped(p, dtype, space + 2, w), bv = wv >= 0 && fz_chance(p, 40) ? shaped(p, dtype, 1, w) : -1;
+    if (wv < 0)
+        return false;
+    const fz_size k = fz_int(points);
+    fz_range r = summed(p, xv, wv, &k);
+    if (bv >= 0) {
+        const fz_range b = *fz_range_of(p, bv);
+        r = (fz_range){ r.lo + b.lo, r.hi + b.hi, r.step > 0 && b.step > 0 ? fmin(r.step, b.step) : 0, r.err + b.err, false, false, false };
+    }
+    fz_begin(p);
+    fz_put(p, space == 1 ? "torch.conv1d(%v, %v, " : "torch.nn.functional.conv2d(%v, %v, ", xv, wv);
+    fz_put(p, bv >= 0 ? "%v, " : "None, ", bv);
+    if (space == 1)
+        fz_put(p, "(%d,), (%d,), (%d,), %d)", stride, pad, dilation, groups);
+    else
+        fz_put(p, "%d, %d, (%d, %d), %d)", stride, pad, dilation, dilation, groups);
+    return fz_gives(p, fz_result(p, dtype, space + 2, dims, r));
+}
+
 /* --- attention --- */
 
 /* A mask that broadcasts to the scores [..., l, s]: bools, or floats of V's dtype or f32. */
@@ -212,5 +267,6 @@ static bool make_attention(fz_prog *p) {
 }
 
 const fz_kind fz_product_kinds[] = {
-    { "linear", make_linear, 6 }, { "matmul", make_matmul, 6 }, { "bmm", make_bmm, 2 }, { "addmm", make_addmm, 2 }, { "attention", make_attention, 3 }, { 0 },
+    { "linear", make_linear, 6 }, { "matmul", make_matmul, 6 }, { "bmm", make_bmm, 2 }, { "addmm", make_addmm, 2 }, { "attention", make_attention, 3 },
+    { "einsum", make_einsum, 2 }, { "conv", make_conv, 4 }, { 0 },
 };

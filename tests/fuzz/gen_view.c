@@ -498,6 +498,56 @@ static bool make_expand(fz_prog *p) {
     return fz_gives(p, y);
 }
 
+/* --- diagonals and windows --- */
+
+static bool make_diagonal(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0 || fz_at(p, x)->rank < 2)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int a = fz_below(p, v.rank), b = (a + 1 + fz_below(p, v.rank - 1)) % v.rank, offset = fz_below(p, 4) - 1;
+    fz_size dims[JC_MAX_RANK], rows = v.dims[a], columns = v.dims[b];
+    int rank = 0;
+    if (offset < 0)
+        rows = fz_sub(p, rows, fz_int(-offset));
+    else
+        columns = fz_sub(p, columns, fz_int(offset));
+    if (fz_least(p, &rows) < 0 || fz_least(p, &columns) < 0)
+        return false;
+    for (int d = 0; d < v.rank; d++)
+        if (d != a && d != b)
+            dims[rank++] = v.dims[d];
+    dims[rank++] = fz_min(p, rows, columns);
+    fz_begin(p);
+    fz_call(p, "diagonal", x, "%d, %d, %d", offset, a, b);
+    const int y = fz_view(p, x, v.dtype, rank, dims);
+    if (y >= 0)
+        fz_at(p, y)->contiguous = false;
+    return fz_gives(p, y);
+}
+
+static bool make_unfold(fz_prog *p) {
+    const int x = fz_some_tensor(p);
+    if (x < 0 || fz_at(p, x)->rank > 5)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int d = fz_below(p, v.rank), size = 1 + fz_below(p, 4), step = 1 + fz_below(p, 3);
+    fz_size dims[JC_MAX_RANK];
+    if (fz_least(p, &v.dims[d]) < size)
+        return false;
+    memcpy(dims, v.dims, sizeof dims);
+    dims[d] = fz_add(p, fz_fdiv(p, fz_sub(p, v.dims[d], fz_int(size)), step), fz_int(1));
+    dims[v.rank] = fz_int(size);
+    fz_begin(p);
+    fz_put(p, "%v.unfold(%d, %d, %d)", x, d, size, step);
+    const int y = fz_view(p, x, v.dtype, v.rank + 1, dims);
+    if (y >= 0) {
+        fz_at(p, y)->overlaps |= size > step;
+        fz_at(p, y)->contiguous = false;
+    }
+    return fz_gives(p, y);
+}
+
 /* --- other bits --- */
 
 /* Are its bits certain? Not those of a NaN that was chosen or compared. */
@@ -613,6 +663,6 @@ const fz_kind fz_view_kinds[] = {
     { "reshape", make_reshape, 8 },     { "flatten", make_flatten, 3 }, { "unflatten", make_unflatten, 2 },
     { "unsqueeze", make_unsqueeze, 3 }, { "squeeze", make_squeeze, 2 }, { "permute", make_permute, 8 },
     { "slice", make_slice, 12 },        { "narrow", make_narrow, 3 },   { "select", make_select, 5 },
-    { "split", make_split, 8 },         { "expand", make_expand, 4 },   { "bitcast", make_bitcast, 2 },
+    { "split", make_split, 8 },         { "expand", make_expand, 4 }, { "diagonal", make_diagonal, 2 }, { "unfold", make_unfold, 3 },   { "bitcast", make_bitcast, 2 },
     { "contiguous", make_contiguous, 2 }, { "same", make_same, 1 },     { 0 },
 };

@@ -7,4 +7,82 @@ import torch
 
 from case import case
 
-torch.manual_seed(0)
+X = ('f32', torch.arange(24.).reshape(2, 3, 4).tolist(), '2, 3, 4')
+M = ('f32', torch.arange(12.).reshape(3, 4).tolist(), '3, 4')
+S = ('f32', torch.arange(12.).reshape(3, 4).tolist(), 's0, 4')
+V = ('f32', [1., 2., 3., 4., 5.])
+H = ('bf16', torch.arange(12.).reshape(3, 4).tolist())
+B = ('b8', [[True, False, True], [False, True, True]])
+SYMBOL = {'s0': 3}
+
+
+def several(name, forms, inputs, **kinds):
+    """One result for each of FORMS."""
+    names = [f'r{i}' for i in range(len(forms))]
+    case(name, '\n'.join(f'{n} = ({form}).contiguous()' for n, form in zip(names, forms)) + f'\nreturn ({", ".join(names)},)', inputs, **kinds)
+
+
+# --- reading by index
+i = ('i64', [0, -1, 1])
+j = ('i64', [[2], [0]])
+k = ('i32', [3, 1, -4])
+several('indices, several', ['x[i, j, k]', 'x[i, j]', 'x[:, j, k]', 'x[i, :, k]', 'x[i, None, :, k]', 'x[..., j, k]', 'x[0, j, k]', 'x[i, 1, k]', 'x[None, i, :, k]'],
+        {'x': X, 'i': ('i64', [0, -1, 1]), 'j': j, 'k': k})
+several('indices of aten, and numbers among them', ['torch.ops.aten.index.Tensor(x, [i, None, k])', 'torch.ops.aten.index.Tensor(x, [None, n, k])',
+                                                   'torch.ops.aten.index.Tensor(x, [n, None, k])', 'x[n]', 'x[:, n, 1:]'],
+        {'x': X, 'i': i, 'k': k, 'n': ('i64', 1)})
+case('indices into a mask', 'r = m[(b, q)]\nreturn (r,)', {'m': ('i64', torch.arange(24).reshape(2, 12).tolist()), 'b': ('i64', [[[[0]]], [[[1]]]]), 'q': ('i64', [[x] for x in range(11, -1, -1)])})
+case('indices that symbols count', 'r = x[i, j]\nt = x[:, j]\nreturn (r, t)', {'x': S, 'i': ('i64', [2, 0, -3], 's0'), 'j': ('i64', [3, -2, 0], 's0')}, symbols=SYMBOL)
+for text, index in [('x[i, j]', [0, 4]), ('x[j, i]', [0, -5])]:
+    case(f'indices out of range, {text}', f'r = {text}\nreturn (r,)', {'x': M, 'i': ('i64', [0, 1]), 'j': ('i64', index)}, refused='is out of range')
+several('gather', ['torch.gather(x, dim = 1, index = i)', 'x.gather(0, j)', 'torch.ops.aten.gather.default(h, 1, i)', 'torch.gather(x, -1, i, sparse_grad = False)', 'v.gather(0, n)'],
+        {'x': M, 'h': H, 'i': ('i64', [[0, 3], [2, 2], [1, 0]]), 'j': ('i32', [[2, 1, 0, 2]]), 'v': V, 'n': ('i64', [4])})
+case('gather of what symbols count', 'r = torch.gather(x, 1, i)\nq = x.transpose(0, 1).gather(0, i.t())\nreturn (r, q)', {'x': S, 'i': ('i64', [[3], [0], [1]], 's0, 1')}, symbols=SYMBOL)
+case('gather out of range', 'r = torch.gather(x, 1, i)\nreturn (r,)', {'x': M, 'i': ('i64', [[0], [-1], [1]])}, refused='is out of range')
+several('taking along a dim', ['torch.take_along_dim(x, i, 1)', 'torch.take_along_dim(x, j, dim = 0)', 'x.take_along_dim(f)', 'torch.take(x, t)', 'x.take(t)'],
+        {'x': M, 'i': ('i64', [[1], [3], [0]]), 'j': ('i64', [[2]]), 'f': ('i64', [11, 0, 5]), 't': ('i64', [[0, -1], [11, 6]])})
+several('bags of embeddings', [f"torch.nn.functional.embedding_bag(i, x, mode = '{mode}')" for mode in ('sum', 'mean', 'max')] +
+        ["torch.nn.functional.embedding_bag(i, x, per_sample_weights = w, mode = 'sum')"],
+        {'x': M, 'i': ('i64', [[1, 2], [0, 0]]), 'w': ('f32', [[1., 2.], [0.5, -1.]])}, near=1e-6)
+
+# --- views
+several('diagonals', ['torch.diagonal(m)', 'torch.diagonal(m, 1)', 'm.diagonal(-2)', 'torch.diagonal(x, offset = 1, dim1 = 0, dim2 = 2)', 'torch.diagonal(m, 9)',
+                      'torch.diag(m)', 'torch.diag(v, -1)', 'torch.diag_embed(m, 1)', 'torch.diag_embed(m, dim1 = 0, dim2 = 1)', 'torch.ops.aten.diagonal_copy.default(m)'],
+        {'x': X, 'm': M, 'v': V})
+case('a diagonal that is written', 'm = x.clone()\nd = m.diagonal()\nd.mul_(10)\nd2 = torch.diagonal(m, -1)\nd2.fill_(7.0)\nreturn (m,)', {'x': M})
+several('diagonals that symbols count', ['torch.diagonal(x)', 'torch.diagonal(x, 2)', 'torch.tril(x)', 'torch.triu(x, 1)', 'torch.flip(x, (0,))', 'x.unfold(0, 2, 1)', 'torch.roll(x, 1, 0)'],
+        {'x': S}, symbols=SYMBOL)
+several('windows', ['v.unfold(0, 3, 1)', 'v.unfold(0, 2, 2)', 'x.unfold(1, 2, 1)', 'x.unfold(-1, 3, 1).sum(-1)', 'v.unfold(0, 5, 3)', 'x.transpose(0, 2).unfold(0, 2, 2)'], {'v': V, 'x': X})
+several('strides', ['torch.as_strided(x, (2, 2), (1, 4))', 'x.as_strided([3, 2], [4, 2], 1)', 'torch.ops.aten.as_strided.default(x, [4, 3], [1, 4], 12)', 'v.as_strided((3, 3), (1, 1))',
+                    'v.as_strided((2, 3), (0, 1), 1)', 'x.as_strided((2, 0), (1, 1))', '(x + 1).as_strided((2, 3), (3, 5), 2)'], {'x': X, 'v': V})
+
+# --- moved
+several('flips and rolls', ['torch.flip(x, [0])', 'x.flip(1, 2)', 'torch.fliplr(m)', 'torch.flipud(m)', 'torch.rot90(m)', 'torch.rot90(m, 2)', 'torch.rot90(m, -1, (1, 0))', 'torch.rot90(m, 4)',
+                            'torch.roll(v, 2)', 'torch.roll(m, 5)', 'torch.roll(m, (1, -1), (0, 1))', 'm.roll(7, 1)', 'torch.flip(b, (1,))', 'torch.flip(x, ())'],
+        {'x': X, 'm': M, 'v': V, 'b': B})
+several('triangles', ['torch.tril(m)', 'torch.triu(m)', 'm.tril(1)', 'torch.triu(x, diagonal = -1)', 'torch.tril(b)', 'torch.ops.aten.triu.default(m, 2)', 'torch.tril(n)'],
+        {'x': X, 'm': M, 'b': B, 'n': ('f32', [[1., float('nan')], [float('inf'), 2.]])})
+several('parts of copies', ['torch.select_scatter(m, v, 0, -1)', 'torch.slice_scatter(m, n, 1, 1, 4, 2)', 'torch.diagonal_scatter(m, w)', 'torch.slice_scatter(m, m + 1)',
+                            'torch.ops.aten.slice_scatter.default(m, n, 1, 2, 9223372036854775807)'],
+        {'m': M, 'v': ('f32', [-1., -2., -3., -4.]), 'n': ('f32', [[-1., -2.], [-3., -4.], [-5., -6.]]), 'w': ('f32', [7., 8., 9.])})
+
+# --- joined, cut, made
+several('stacks', ['torch.hstack((v, v))', 'torch.hstack((m, n))', 'torch.vstack((v, v))', 'torch.vstack((m, m))', 'torch.dstack((m, m))', 'torch.dstack((v, v))', 'torch.column_stack((v, v))',
+                   'torch.row_stack((v, v))', 'torch.block_diag(m, v, n)', 'torch.cartesian_prod(v, n.flatten())', 'torch.tile(m, (2,))', 'm.tile(2, 1, 2)'],
+        {'m': M, 'v': V, 'n': ('f32', [[-1.], [-3.], [-5.]])})
+several('tensors of tensors', [f'torch.meshgrid(v, n, indexing = "{how}")[{i}]' for how in ('ij', 'xy') for i in (0, 1)] +
+        ['torch.broadcast_tensors(v, c)[0]', 'torch.broadcast_tensors(v, c)[1]', 'torch.atleast_2d(v)', 'torch.atleast_3d(v)', 'torch.atleast_1d(s)', 'torch.atleast_3d(c)'],
+        {'v': V, 'n': ('f32', [7., 8.]), 'c': ('f32', [[1.], [2.]]), 's': ('f32', 3.)})
+several('splits', [f'torch.tensor_split(v, 3)[{i}]' for i in range(3)] + [f'torch.tensor_split(m, (1, 3), dim = 1)[{i}]' for i in range(3)] +
+        ['torch.hsplit(m, 2)[1]', 'torch.vsplit(m, [2])[1]', 'torch.dsplit(x, 2)[0]', 'torch.ops.aten.unsafe_split.Tensor(v, 2)[2]', 'torch.narrow_copy(v, 0, 1, 2)'],
+        {'m': M, 'v': V, 'x': X})
+several('numbers in steps', ['torch.linspace(0, 1, 5)', 'torch.linspace(-1.5, 7.25, steps = 8)', 'torch.linspace(3, 1, 4)', 'torch.linspace(2, 9, 1)', 'torch.linspace(0, 10, 4, dtype = torch.float64)',
+                             'torch.eye(3)', 'torch.eye(2, 4, dtype = torch.int64)', 'v + 0'], {'v': V}, near=1e-6)
+
+# --- padded
+PAD = 'torch.nn.functional.pad'
+several('padding by edges', [f"{PAD}(m, (2, 1), mode = 'reflect')", f"{PAD}(m, (2, 1), mode = 'replicate')", f"{PAD}(m, (2, 4), mode = 'circular')", f"{PAD}(y, (1, 2, 2, 0), 'reflect')",
+                             f"{PAD}(y, (1, 2, 3, 0), 'replicate')", f"{PAD}(y, (1, -1, -1, 1), 'replicate')", f"{PAD}(y, (-1, 1, 0, 1), 'circular')", f"{PAD}(m, (-1, 2), mode = 'reflect')",
+                             'torch.ops.aten.reflection_pad2d.default(y, [1, 1, 1, 1])', 'torch.ops.aten.replication_pad1d.default(m, [1, 3])'],
+        {'m': M, 'y': ('f32', torch.arange(24.).reshape(1, 2, 3, 4).tolist())})
+case('joining empty vectors', 'a = torch.cat([e, m], 0)\nb = torch.cat([e, x], dim = -2)\nc = torch.cat([m, e, m], 1)\nreturn (a, b, c)', {'e': ('f32', []), 'm': M, 'x': X})

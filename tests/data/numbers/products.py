@@ -39,4 +39,63 @@ case('attention and the logarithms of its sums',
      qkv | {'f': ('f32', [[0., -inf, 1., -2., 0.5], [-inf] * 5, [1.] * 5])}, near=2e-5, absolute=1e-6)
 case('fewer heads of keys without a word', f'o = {SDPA}(q, k, k)\nreturn (o,)', {'q': some('f32', 1, 4, 2, 2), 'k': some('f32', 1, 2, 2, 2)}, refused='enable_gqa')
 case('a mask that does not fit', f'o = {SDPA}(q, q, q, m)\nreturn (o,)', {'q': some('f32', 1, 4, 2, 2), 'm': some('f32', 3, 2)}, refused='sdpa|mask|broadcasts')
-case('attention with dropout', f'o = {SDPA}(q, q, q, dropout_p = 0.5)\nreturn (o,)', {'q': some('f32', 1, 4, 2, 2)}, refused='random')
+case('attention with dropout', f'o = {SDPA}(q, q, q, dropout_p = 0.5)\nreturn (o,)', {'q': some('f32', 1, 4, 2, 2)}, refused='scaled_dot_product_attention')
+
+
+def several(name, forms, inputs, **kinds):
+    """One result for each of FORMS."""
+    names = [f'r{i}' for i in range(len(forms))]
+    case(name, '\n'.join(f'{n} = ({form}).contiguous()' for n, form in zip(names, forms)) + f'\nreturn ({", ".join(names)},)', inputs, **kinds)
+
+
+# --- vectors and matrices
+A, B, V, W = some('f32', 3, 4), some('f32', 4, 2), some('f32', 4), some('f32', 3)
+several('products with vectors', ['torch.mv(a, v)', 'torch.ops.aten.mv.default(a, v)', 'torch.dot(v, v)', 'torch.vdot(v, v)', 'torch.inner(a, v)', 'torch.inner(a, b.t())', 'torch.outer(v, w)', 'torch.ger(w, v)',
+                                  'torch.addmv(w, a, v)', 'torch.addmv(w, a, v, beta = 0.5, alpha = 2)', 'torch.addr(a, w, v, beta = 2, alpha = 0.5)', 'torch.nn.functional.linear(a, v)',
+                                  'a @ v', 'v @ b', 'torch.chain_matmul(a, b, b.t())'], {'a': A, 'b': B, 'v': V, 'w': W}, near=1e-5, absolute=1e-6)
+several('a matrix and a vector as AOT prints them', ['torch.ops.aten.mv.default(m, v)'], {'m': ('f32', [[1., 2.], [3., 4.]]), 'v': ('f32', [1., 1.])})
+several('products that add', ['torch.addbmm(x, p, q)', 'torch.addbmm(x, p, q, beta = 0, alpha = 2)', 'torch.baddbmm(y, p, q, beta = 0)', 'torch.addmv(n, a, v, beta = 0)'],
+        {'x': some('f32', 3, 2), 'y': ('f32', [[[float('nan')] * 2] * 3] * 2), 'p': some('f32', 2, 3, 4), 'q': some('f32', 2, 4, 2), 'n': ('f32', [float('nan')] * 3), 'a': A, 'v': V},
+        near=1e-5, absolute=1e-6)
+several('products of integers', ['a @ b', 'torch.mv(a, v)', 'torch.bmm(a.unsqueeze(0), b.unsqueeze(0))', 'torch.dot(v, v)', 'c @ c', 'torch.addmm(b, a[:, :2], b[:2] - 1)'],
+        {'a': ('i64', [[1, -2, 3], [4, 5, 1 << 40], [7, 8, 9]]), 'b': ('i64', [[1, 2], [3, 4], [1 << 30, -6]]), 'v': ('i64', [1, 2, 3]),
+         'c': ('i8', [[100, 27], [-128, 3]])})
+several('products of small integers in wider ones', ['torch._int_mm(a, b)'], {'a': ('i8', torch.randint(-128, 128, (17, 16)).tolist()), 'b': ('i8', torch.randint(-128, 128, (16, 8)).tolist())})
+
+# --- labels
+EINSUM = ['ij,jk->ik', 'ij,jk', 'ij,kj->ki', 'ij->ji', 'ij->i', 'ij->', 'ij', 'ji', 'ij,ij->', 'ij,ij->ij', 'ij,kl->ijkl']
+several('einsum of matrices', [f"torch.einsum('{e}', {'a, b' if 'jk' in e else 'a, a' if ',' in e else 'a'})" for e in EINSUM], {'a': A, 'b': B}, near=1e-5, absolute=1e-6)
+several('einsum of more', ["torch.einsum('bhid,bhjd->bhij', q, q)", "torch.einsum('b h i j , b h j d -> b i h d', q, k)", "torch.einsum('...id,...jd->...ij', q, q)", "torch.einsum('ii->i', m)",
+                           "torch.einsum('ii', m)", "torch.einsum('ii,i->', m, v)", "torch.einsum('ij,jk,k->i', m, m, v)", "torch.einsum('...ij,jk', q, m)", "torch.einsum('bhid,ij->bhj', q, m)",
+                           "torch.einsum('i,j', v, v)", "torch.einsum('...,...->...', q, m)"],
+        {'q': some('f32', 2, 3, 4, 4), 'k': some('f32', 2, 3, 4, 5), 'm': some('f32', 4, 4), 'v': V}, near=1e-5, absolute=1e-5)
+several('tensordot, kron, bilinear', ['torch.tensordot(x, y, 2)', 'torch.tensordot(x, y, dims = ([1, 2], [0, 1]))', 'torch.tensordot(a, b, 1)', 'torch.tensordot(v, v, 0)',
+                                      'torch.kron(a, b)', 'torch.kron(v, b)', 'torch.nn.functional.bilinear(a, a, w, c)'],
+        {'x': some('f32', 2, 3, 4), 'y': some('f32', 3, 4, 2), 'a': A, 'b': B, 'v': V, 'w': some('f32', 2, 4, 4), 'c': some('f32', 2)}, near=1e-5, absolute=1e-5)
+case('einsum of what symbols count', "r = torch.einsum('bij,bjk->bik', x, x)\nt = torch.einsum('bij->jb', x)\nreturn (r, t.contiguous())", {'x': (*some('f32', 2, 3, 3), '2, s0, s0')}, symbols={'s0': 3}, near=1e-5, absolute=1e-6)
+case('einsum with a wrong text', "r = torch.einsum('ij,jk', x)\nreturn (r,)", {'x': A}, refused='einsum')
+
+# --- convolution
+F = 'torch.nn.functional'
+several('convolution along a line', ['torch.conv1d(x, w, b, (1,), (1,), (1,), 1)', f'{F}.conv1d(x, w)', 'torch.conv1d(x, w, b, 2, 3, 2)', "torch.conv1d(x, w, None, 1, 'same', 3)",
+                                     "torch.conv1d(x, w, padding = 'valid')", 'torch.conv1d(x[0], w, b)', 'torch.ops.aten.convolution.default(x, w, b, [2], [1], [1], False, [0], 1)',
+                                     'torch.conv1d(x, g, b, 1, 1, 1, 2)', 'torch.conv1d(x, p, b)', 'torch.conv1d(x, p, b, 3)'],
+        {'x': some('f32', 2, 4, 9), 'w': some('f32', 6, 4, 3), 'b': some('f32', 6), 'g': some('f32', 6, 2, 3), 'p': some('f32', 6, 4, 1)}, near=1e-5, absolute=1e-5)
+several('depthwise convolution', ['torch.conv1d(x, w, b, 1, 3, 1, 4)[..., :9]', 'torch.conv1d(x, w, None, 2, 0, 2, 4)', 'torch.conv1d(x, d, None, 1, 2, 1, 4)', 'torch.conv2d(y, k, None, 1, 1, 1, 3)',
+                                  'torch.conv2d(y, k, None, (2, 1), (0, 2), (1, 2), 3)'],
+        {'x': some('f32', 2, 4, 9), 'w': some('f32', 4, 1, 4), 'b': some('f32', 4), 'd': some('f32', 8, 1, 3), 'y': some('f32', 1, 3, 6, 7), 'k': some('f32', 3, 1, 3, 3)}, near=1e-5, absolute=1e-5)
+several('convolution of images', ['torch.conv2d(x, w, b, (4, 4), (0, 0), (1, 1), 1)', 'torch.conv2d(x, k, b, 1, 1)', 'torch.conv2d(x, k, b, (2, 3), (1, 0), (2, 1))', "torch.conv2d(x, k, None, 1, 'same')",
+                                  'torch.conv2d(x, p, b)', f'{F}.conv2d(x[0], k)', 'torch.conv2d(y, g, None, 1, 1, 1, 2)',
+                                  'torch.ops.aten._convolution.default(x, k, b, [1, 1], [1, 1], [1, 1], False, [0, 0], 1, False, False, True, True)'],
+        {'x': some('f32', 2, 3, 8, 9), 'w': some('f32', 5, 3, 4, 4), 'k': some('f32', 5, 3, 3, 2), 'b': some('f32', 5), 'p': some('f32', 5, 3, 1, 1), 'y': some('f32', 1, 4, 5, 5), 'g': some('f32', 6, 2, 3, 3)},
+        near=1e-5, absolute=1e-5)
+several('convolution in space', ['torch.conv3d(x, w, b, 1, 1)', 'torch.conv3d(x, w, None, (1, 2, 2))'], {'x': some('f32', 1, 2, 4, 5, 6), 'w': some('f32', 3, 2, 2, 3, 3), 'b': some('f32', 3)}, near=1e-5, absolute=1e-5)
+several('transposed convolution', ['torch.conv_transpose1d(x, w, b)', 'torch.conv_transpose1d(x, w, b, 2, 1, 1)', 'torch.conv_transpose1d(x, w, None, 3, 2, 0, 1, 2)', 'torch.conv_transpose1d(x, g, None, 2, 0, 0, 2)',
+                                   'torch.conv_transpose2d(y, k, None, 2, 1, (1, 0))', 'torch.ops.aten.convolution.default(x, w, b, [2], [1], [1], True, [1], 1)', 'torch.conv_transpose1d(x, w, b, 1, 2)'],
+        {'x': some('f32', 2, 4, 5), 'w': some('f32', 4, 3, 3), 'b': some('f32', 3), 'g': some('f32', 4, 3, 2), 'y': some('f32', 1, 2, 3, 4), 'k': some('f32', 2, 3, 3, 3)}, near=1e-5, absolute=1e-5)
+for dtype, near in (('bf16', 2e-2), ('f16', 3e-3), ('f64', 1e-12)):
+    several(f'convolution {dtype}', ['torch.conv1d(x, w, b, 1, 1)', 'torch.conv1d(x, d, b, 1, 1, 1, 4)'], {'x': some(dtype, 1, 4, 6), 'w': some(dtype, 4, 4, 3), 'd': some(dtype, 4, 1, 3), 'b': some(dtype, 4)},
+            near=near, absolute=near)
+case('convolution of what a symbol counts', 'r = torch.conv1d(x, w, None, 2, 1)\nd = torch.conv1d(x, k, None, 1, 2, 1, 2)\nreturn (r, d)', {'x': (*some('f32', 1, 2, 7), '1, 2, s0'), 'w': some('f32', 3, 2, 3), 'k': some('f32', 2, 1, 3)},
+     symbols={'s0': 7}, near=1e-5, absolute=1e-6)
+case('an image of other channels', 'r = torch.conv1d(x, w)\nreturn (r,)', {'x': some('f32', 1, 2, 7), 'w': some('f32', 3, 4, 3)}, refused='conv1d|does not go with a weight')
