@@ -202,6 +202,11 @@ void jc_func_outputs(const jc_func *f, void (*see)(void *user, jc_value *v), voi
 /* The value that owns the storage: base, or v itself. */
 static inline jc_value *jc_storage(jc_value *v) { return v->base ? v->base : v; }
 
+/* Does PyTorch lay out N's result in the order of its operands' strides?  Row-major otherwise. */
+static inline bool jc_lays_out_as_operands(const jc_node *n) {
+    return (jc_ops[n->op].traits & JC_POINTWISE) || n->op == JC_OP_clone;
+}
+
 /* --- inference (ir/infer.c) --- */
 /* What the operands of pointwise N are cast to before it computes, tensors of every rank and numbers alike (but see
    JC_WIDE_NUMBER): the result's dtype, or what a comparison compares. */

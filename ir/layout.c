@@ -10,7 +10,7 @@
  * Parameters with the same token get a common alias number if the piece writes one of them: then the order of its
  * reads and writes matters in a way that the piece alone does not show.
  *
- * With that it is known which copies of a piece have to be copies: see copies.c.
+ * With that it is known which copies of a piece have to be copies, and which views may be copies in PyTorch: see copies.c, unsure.c.
  *
  * Symbols are the graph's, so expressions pass from root to piece as they are; where a piece was printed with
  * symbols of its own, they are translated by the dims of the arguments.
@@ -29,6 +29,8 @@ typedef struct lay {
     uint32_t **places; /* by call: tokens by value id of the piece, of what owns its storage */
     size_t *written; /* by token: 1 + the last call that writes it */
     size_t *used;    /* by token: 1 + the last call that it is given to, SIZE_MAX: it is the caller's */
+    bool *otherwise; /* by token: PyTorch has another order of dims there (unsure.c) */
+    bool **unsure;   /* by call: the same by value id of the piece; NULL: nothing */
 } lay;
 
 /* ---- root parameters ----------------------------------------------------------------------------------------- */
@@ -278,6 +280,18 @@ static void take_results(results *r, const jc_arg *at, uint32_t n) {
     }
 }
 
+static void find_otherwise(lay *l, const jc_node *call, const uint32_t *place) {
+    const jc_func *f = call->callee;
+    bool *otherwise = JC_NEWN(l->g->arena, bool, f->nvalues), any = false;
+    for (uint32_t i = 0; i < call->nargs; i++)
+        any |= otherwise[f->params[i]->id] = l->otherwise[arg_token(l, call, i)];
+    if (!jc_find_otherwise(f, otherwise) && !any)
+        return;
+    l->unsure[l->at] = otherwise;
+    for (uint32_t i = 0; i < f->nvalues; i++)
+        l->otherwise[place[i]] |= place[i] && otherwise[i];
+}
+
 static jitc_status lay_call(lay *l, jc_node *call) {
     const bool again = jc_map_get(l->seen, &call->callee, sizeof call->callee) != NULL;
     if (!again) {
@@ -296,6 +310,7 @@ static jitc_status lay_call(lay *l, jc_node *call) {
     }
     take_results(&r, call->callee->outputs, call->callee->noutputs);
     l->places[l->at] = r.place;
+    find_otherwise(l, call, r.place);
     return JITC_OK;
 }
 
@@ -303,7 +318,7 @@ static jitc_status lay_call(lay *l, jc_node *call) {
 
 static void mark_copies(lay *l, size_t number) {
     jc_func *f = l->g->root->nodes.at[number]->callee;
-    if (!jc_may_copy(f))
+    if (!jc_may_copy(f) && !l->unsure[number])
         return;
     jc_outside o = { l->places[number], JC_NEWN(l->g->arena, bool, f->nvalues), JC_NEWN(l->g->arena, bool, f->nvalues) };
     for (uint32_t i = 0; i < f->nvalues; i++)
@@ -313,6 +328,8 @@ static void mark_copies(lay *l, size_t number) {
         o.read[id] = o.place[id] && l->used[o.place[id]] > number + 1;
     }
     jc_mark_copies(f, &o);
+    if (l->unsure[number])
+        jc_mark_unsure(f, l->unsure[number], &o);
 }
 
 static void see_root_output(void *user, jc_value *v) {
@@ -329,7 +346,9 @@ jitc_status jc_layout(jc_graph *g, const jc_stride_entry *entries, uint32_t n, j
               .seen = jc_map_new(g->arena),
               .places = JC_NEWN(g->arena, uint32_t *, root->nodes.n),
               .written = JC_NEWN(g->arena, size_t, root->nvalues + 1),
-              .used = JC_NEWN(g->arena, size_t, root->nvalues + 1) };
+              .used = JC_NEWN(g->arena, size_t, root->nvalues + 1),
+              .otherwise = JC_NEWN(g->arena, bool, root->nvalues + 1),
+              .unsure = JC_NEWN(g->arena, bool *, root->nodes.n) };
     for (uint32_t i = 0; i < root->nparams; i++) {
         l.token[root->params[i]->id] = ++l.tokens;
         l.used[l.tokens] = SIZE_MAX;

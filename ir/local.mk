@@ -3,7 +3,7 @@ noinst_LTLIBRARIES += ir/libir.la
 JC_COMMON_LIBS += ir/libir.la
 ir_libir_la_SOURCES = \
 	ir/conditions.c \
-	ir/copies.c \
+	ir/copies.c ir/unsure.c \
 	ir/decompose.c \
 	ir/expr.c ir/expr.h ir/expr_div.c ir/expr_priv.h ir/expr_text.c \
 	ir/graph.c ir/graph.h \

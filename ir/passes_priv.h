@@ -20,4 +20,10 @@ bool jc_may_copy(const jc_func *f);
 /* Sets `apart` of F's reshapes and contiguouses that have to be copies (ir/copies.c). */
 void jc_mark_copies(jc_func *f, const jc_outside *outside);
 
+/* By value id of what owns its storage: does PyTorch lay it out in another order than ours (ir/unsure.c)?  OTHERWISE comes with what is
+   known of parameters.  False: none of F's own. */
+bool jc_find_otherwise(const jc_func *f, bool *otherwise);
+/* Sets `apart` of F's reshapes and contiguouses that are views and might have to be copies. */
+void jc_mark_unsure(jc_func *f, const bool *otherwise, const jc_outside *outside);
+
 #endif

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "ir/eval/eval.h"
+#include "ir/passes_priv.h"
 #include "passes_help.h"
 
 #define P "x: \"bf16[s0, 8]\", y: \"bf16[s0, 8]\", w: \"bf16[8, 8]\", s0: \"Sym(s0)\""
@@ -958,6 +959,22 @@ static jc_func *program(jc_arena *arena, uint32_t seed) {
     return f;
 }
 
+/* Is there a contiguous that is a view of ours and a copy in PyTorch, and a write to its storage (ir/unsure.c)?  The reference copies where
+   the node stands, and forms are free to put views elsewhere. */
+static bool is_unsure(jc_arena *arena, const jc_func *f) {
+    bool *otherwise = JC_NEWN(arena, bool, f->nvalues), *written = JC_NEWN(arena, bool, f->nvalues), unsure = false;
+    if (!jc_find_otherwise(f, otherwise))
+        return false;
+    for (size_t i = 0; i < f->nodes.n; i++)
+        if (f->nodes.at[i]->op == JC_OP_copy_)
+            written[f->nodes.at[i]->results[0]->base->id] = true;
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        const jc_value *v = f->nodes.at[i]->results[0];
+        unsure |= f->nodes.at[i]->op == JC_OP_contiguous && v->base && otherwise[v->base->id] && written[v->base->id];
+    }
+    return unsure;
+}
+
 static const jc_eval_out *computed(jc_arena *arena, const char *name, const jc_func *f, const jc_canon *form, float (*data)[16]) {
     static int64_t shape[] = { 4, 4 };
     jc_error err = JC_ERROR_INIT;
@@ -1049,11 +1066,17 @@ START_TEST(programs) {
     float data[3][16];
     for (int i = 0; i < 48; i++)
         data[i / 16][i % 16] = (float)(i * 37 % 23) / 8 - 1;
+    int unsure = 0;
     for (uint32_t seed = 100u * (uint32_t)_i; seed < 100u * (uint32_t)(_i + 1); seed++) {
         jc_arena *arena = jc_arena_new(NULL);
         char name[40];
         snprintf(name, sizeof name, "program %u", seed);
-        const jc_func *f = program(arena, seed);
+        jc_func *f = program(arena, seed);
+        if (is_unsure(arena, f)) {
+            unsure++;
+            jc_arena_free(arena);
+            continue;
+        }
         const jc_canon c = canon_of(arena, name, f, 0);
         jc_error err = JC_ERROR_INIT;
         jc_graph *g = NULL;
@@ -1070,6 +1093,7 @@ START_TEST(programs) {
         }
         jc_arena_free(arena);
     }
+    ck_assert_int_le(unsure, 25);
 }
 END_TEST
 

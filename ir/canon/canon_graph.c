@@ -59,7 +59,7 @@ static bool is_noop(const jc_node *n) {
     case JC_OP_bitcast:
         return x->dtype == y->dtype;
     case JC_OP_contiguous:
-        return !x->strides;
+        return !x->strides && n->args[1].kind == JC_ARG_NONE; /* what is marked is to be refused */
     case JC_OP_reshape:
     case JC_OP_expand:
         return same_dims(x, y);

@@ -94,6 +94,8 @@ bool jc_ev_contiguous(const jc_ev_tensor *t);
 void jc_ev_row_major(jc_ev_tensor *t);
 /* A fresh tensor of the value's type under the symbols. */
 jitc_status jc_ev_new(jc_ev *ev, const jc_node *n, const jc_value *v, jc_ev_tensor *out);
+/* The strides of OUT, dims are set, which N makes as its operands lie (ir/eval/eval_layout.c). */
+jitc_status jc_ev_lay_out(jc_ev *ev, const jc_node *n, jc_ev_tensor *out);
 /* A fresh row-major tensor of T's shape. */
 jc_ev_tensor jc_ev_like(jc_ev *ev, const jc_ev_tensor *t, uint8_t dtype);
 /* FROM's elements into TO (equal dims), with the rounding of a cast. */

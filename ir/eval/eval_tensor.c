@@ -148,6 +148,8 @@ jitc_status jc_ev_new(jc_ev *ev, const jc_node *n, const jc_value *v, jc_ev_tens
     jc_ev_row_major(out);
     for (int d = 0; d < out->rank && v->type.strides; d++)
         JC_TRY(jc_ev_expr(ev, n, v->type.strides[d], &out->strides[d]));
+    if (!v->type.strides && jc_lays_out_as_operands(n))
+        JC_TRY(jc_ev_lay_out(ev, n, out));
     int64_t span;
     if (!span_of(out, &span))
         return jc_ev_fail(ev, n, JITC_E_INPUT, "The dims of '%s' make no tensor: one is negative, or there are too "

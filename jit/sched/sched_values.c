@@ -305,8 +305,18 @@ static jitc_status on_pointwise(jc_sched *s, jc_node *n) {
     return JITC_OK;
 }
 
+/* PyTorch may copy here, and a write tells (ir/unsure.c). */
+static bool may_be_copy(const jc_node *n) {
+    const jc_arg *apart = &n->args[n->nargs - 1];
+    return (n->op == JC_OP_reshape || n->op == JC_OP_contiguous) && n->results[0]->base && apart->kind == JC_ARG_BOOL && apart->b;
+}
+
 static jitc_status on_view(jc_sched *s, jc_node *n) {
     jc_value *v = n->args[0].value, *r = n->results[0];
+    if (may_be_copy(n))
+        JC_TRY(jc_sched_refuse(s, n->line, r->name, "`%s` copies in PyTorch where its operand does not lie row-major, as what is computed from transposed "
+                               "tensors does not, and here it is a view; what is written to one of the two later is read by way of the other. "
+                               "Make the operand contiguous, or do not write in place.", jc_ops[n->op].name));
     jc_lazy *l = lazy_of(s, v);
     if (n->op == JC_OP_bitcast || (!real(s, v) && l->matmul))
         JC_TRY(realise(s, v));

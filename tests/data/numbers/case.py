@@ -24,7 +24,7 @@ def line(word, t):
     return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
 
 
-def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=None, symbols={}):
+def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=None, unbuilt=None, symbols={}):
     """BODY: statements, the last one `return (...)`.  Annotations of what is assigned are left out."""
     names = {'a': 0}
     params, values = [], []
@@ -49,6 +49,8 @@ def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=N
             print(line('out', t))
             if k in gpu:
                 print(line('gpu', tensor((NAMES[t.dtype], gpu[k]))))
+    if unbuilt:
+        print('#refused', unbuilt)
     if near:
         print('#near', near, *([absolute] if absolute else []))
     if strict:

@@ -58,6 +58,16 @@ case('casts of f16 out of range', 'd = x.to(torch.int32)\nb = x.to(torch.uint8)\
      gpu={0: [0, M, L, 65504, -1], 1: [0, 255, 0, 224, 255]})
 case('a copy casts', 'y = torch.empty([5], dtype = torch.int32)\nz = y.copy_(x)\nreturn (z,)', {'x': f32(nan, inf, -inf, 3e9, -7.9)}, gpu={0: [0, M, L, M, -7]})
 
+# --- what is computed of a transposed tensor is column-major: to reshape it copies
+case('a copy of what lies otherwise', 'v = x.t() + 1\nz = v.reshape(-1)\nw = z + v.sum()\nreturn (v, w)', {'x': f32([1., 2., 3.], [4., 5., 6.])})
+case('written after a copy', 'v = (x.t() + 1).contiguous()\nz = v.reshape(-1)\nz.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])})
+case('written while nobody looks', 'v = x.t() + 1\nz = v.reshape(-1)\nz.add_(1)\nreturn (z,)', {'x': f32([1., 2., 3.], [4., 5., 6.])})
+case('cut, not joined', 'v = x.t() + 1\nz = v.reshape(3, 1, 2)\nz.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])})
+case('a copy, or a view, and a write', 'v = x.t() + 1\nz = v.reshape(-1)\nz.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])},
+     unbuilt='`reshape` copies in PyTorch|Make the operand contiguous')
+case('contiguous, and a write', 'v = x.t() * 2\nz = v.contiguous()\nv.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])},
+     unbuilt='`contiguous` copies in PyTorch')
+
 # --- sine and cosine, however large
 far = [1e5, 1e8, 1e15, 1e16, 3e20, -7e25, 1e30, 3.4e38, -3.4e38, 2.25e15, 4.5e15, 1e22, inf, nan, 0.5]
 case('sin and cos of large f32', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f32', far)}, near=3e-7)
