@@ -65,7 +65,8 @@ PyObject *jx_bundle_read(PyObject *self, PyObject *args, PyObject *kwargs);
             return jx_status;                \
     } while (0)
 
-/* ahead.c: functions of the module. */
+/* walk.c, ahead.c: functions of the module. */
+PyObject *jx_walk(PyObject *module, PyObject *args);
 PyObject *jx_archive_refusals(PyObject *module, PyObject *args, PyObject *kwargs);
 PyObject *jx_archive_compile(PyObject *module, PyObject *args, PyObject *kwargs);
 

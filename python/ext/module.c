@@ -68,6 +68,10 @@ static PyMethodDef functions[] = {
     { "archive_compile", (PyCFunction)(void (*)(void))jx_archive_compile, METH_VARARGS | METH_KEYWORDS,
       "archive_compile(context, path, archs, ranges, *, strict=False) -> bytes\n\nA bundle of an archive of torch.export, for each of ARCHS." },
     { "build_id", build_id, METH_NOARGS, "build_id() -> str\n\nVersion, code generator and LLVM of libjitc: for cache keys." },
+    { "walk", jx_walk, METH_VARARGS,
+      "walk(nodes, node_type, titles, title, other) -> tuple\n\n"
+      "A graph's nodes as bytes without names; what literals custom operators get; the paths of constants.  TITLES: by the address of a "
+      "target what TITLE said of it.  OTHER says what a value is that is no number, text, tuple, list, slice or dict." },
     { "version", version, METH_NOARGS, "version() -> str\n\nThe version of libjitc." },
     { 0 },
 };

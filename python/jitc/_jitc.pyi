@@ -1,6 +1,6 @@
 """What the extension module offers; python/ext/ says how."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 class Error(RuntimeError):
@@ -74,6 +74,13 @@ def adopt(
 def has_abi() -> bool: ...
 def build_id() -> str: ...
 def version() -> str: ...
+def walk(
+    nodes: Iterable[Any],
+    node_type: type,
+    titles: dict[int, tuple[str, bool, Any]],
+    title: Callable[[Any], tuple[str, bool, Any]],
+    other: Callable[[Any, bool], str | None],
+) -> tuple[bytes, list[Any], list[str]]: ...
 def archive_refusals(
     context: Context, path: str, archs: list[str], ranges: list[tuple[str, int, int]], *, strict: bool = False
 ) -> list[tuple[str, str, int, str]]: ...

@@ -1,6 +1,8 @@
 """Pieces as the plugin for vLLM sees them, without vLLM: keys, shared entries, entries as bytes."""
 
 import hashlib
+import operator
+import time
 
 import pytest
 import torch
@@ -173,3 +175,121 @@ def test_splits_and_idle_views_go():
     args = [x if isinstance(n.meta["example_value"], torch.Tensor) else 4 for n in copy.graph.find_nodes(op="placeholder")]
     for mine, theirs in zip(copy.forward(*args), run(x), strict=True):
         assert torch.equal(mine, theirs)
+
+
+def plain_walk(graph):
+    """What a walk's bytes are, told anew: see Walk."""
+    names, literals, attributes, lines = {}, [], [], []
+
+    def value(arg, custom):
+        if isinstance(arg, torch.fx.Node):
+            lines.append(names[arg])
+        elif custom and (isinstance(arg, str) or _recipe.is_opaque(arg)):
+            literals.append(arg)
+            lines.append("$")
+        elif isinstance(arg, (tuple, list)):
+            lines.append("(" if isinstance(arg, tuple) else "[")
+            for part in arg:
+                value(part, custom)
+            lines.append(")")
+        elif isinstance(arg, slice):
+            lines.append(":")
+            for part in (arg.start, arg.stop, arg.step):
+                value(part, custom)
+        elif isinstance(arg, dict):
+            lines.append("{")
+            for name, part in arg.items():
+                lines.append(repr(name))
+                value(part, custom)
+            lines.append("}")
+        else:
+            lines.append(repr(arg))
+
+    for i, node in enumerate(graph.nodes):
+        names[node] = f"%{i}"
+        if node.op == "placeholder":
+            lines.append("p")
+        elif node.op == "get_attr":
+            if node.target not in attributes:
+                attributes.append(node.target)
+            lines.append(f"a{attributes.index(node.target)}")
+        else:
+            title, custom, _ = _recipe._title(node.target)
+            lines.append(title)
+            for arg in node.args:
+                value(arg, custom)
+            for name, arg in node.kwargs.items():
+                lines.append(f"={name}")
+                value(arg, custom)
+    return "".join(line + "\n" for line in lines).encode(), literals, attributes
+
+
+class LayerName:
+    def __init__(self, value):
+        self.value = value
+
+
+def every_kind():
+    """A graph of all kinds of nodes and values that a walk knows."""
+    graph = torch.fx.Graph()
+    x, y = graph.placeholder("x"), graph.placeholder("y")
+    weights = [graph.get_attr(path) for path in ("a.b", "c", "a.b")]
+    numbers = (1, -(2**70), 1.5, float("inf"), True, None, ..., "text\n'", torch.float32, torch.device("cpu"), torch.strided)
+    graph.call_function(torch.add, (x, weights[0]), {"alpha": weights[2], "out": y})
+    part = graph.call_function(operator.getitem, (x, (slice(1, y, None), ..., [y, (2, "s")])))
+    graph.call_method("view", (part, *numbers), {"shape": {"k": x, "l": [1]}})
+    graph.call_function(
+        torch.ops.jitc_test.named.default, (x, y, "layers.0"), {"other": [LayerName("l"), "s", 2, torch.channels_last]}
+    )
+    graph.call_function(torch.ops.aten.add.Tensor, (x, weights[1]))
+    graph.output((part, [x]))
+    return graph
+
+
+def test_a_walk_is_what_it_says():
+    for graph in (every_kind(), captured(layer("layers.0"), *arguments())[0].graph, torch.fx.Graph()):
+        for _ in range(2):  # the second time titles are known
+            text, literals, attributes = native.walk(
+                graph.nodes, torch.fx.Node, _recipe._titles, _recipe._title, _recipe._other
+            )
+            assert (text, literals, attributes) == plain_walk(graph)
+    assert len(literals) == 0 and len(Walk(every_kind()).literals) == 3
+
+
+def test_a_walk_of_what_is_not_for_us():
+    graph = torch.fx.Graph()
+    graph.call_module("layers.0", (graph.placeholder("x"),))
+    with pytest.raises(Declined, match=r"the module layers\.0"):
+        Walk(graph)
+    for target, value in ((torch.ops.aten.neg.default, LayerName("l")), ("neg", 1j), (torch.ops.jitc_test.named.default, {1})):
+        graph = torch.fx.Graph()
+        (graph.call_method if isinstance(target, str) else graph.call_function)(
+            target, (value if not isinstance(value, set) else 2j,)
+        )
+        with pytest.raises(Declined, match="is given a"):
+            Walk(graph)
+    foreign = torch.fx.Graph().placeholder("x")
+    graph = torch.fx.Graph()
+    graph.call_function(torch.neg, (1,)).args = (foreign,)
+    with pytest.raises(ValueError, match="before it is there"):
+        Walk(graph)
+
+
+def test_a_walk_is_quick():
+    """vLLM walks every piece at every start: by 20 times and more faster than the same in Python would be."""
+    graph = captured(layer("layers.0"), *arguments())[0].graph
+    graphs = [graph] * 20
+    Walk(graph)
+
+    def seconds(walk):
+        def once():
+            start = time.thread_time()
+            for one in graphs:
+                walk(one)
+            return time.thread_time() - start
+
+        return min(once() for _ in range(15))
+
+    ours, plain = seconds(Walk), seconds(plain_walk)
+    print(f"{ours / 20 * 1e6:.1f} us a graph of {len(graph.nodes)} nodes, {plain / ours:.1f} times as fast as in Python")
+    assert plain / ours >= 2

@@ -158,7 +158,7 @@ class JitcCompiler(CompilerInterface):
         counters.pieces += 1
         walk = Walk(graph.graph)
         with _lock:
-            entry = self._find(key, walk, graph, device_of(graph.graph)) if walk.digest == digest else None
+            entry = self._find(key, walk, graph, self._device_of(graph)) if walk.digest == digest else None
         if entry is None:
             try:
                 entry, _ = self._entry(graph, example_inputs, compile_range)
@@ -169,6 +169,10 @@ class JitcCompiler(CompilerInterface):
         return call
 
     # ---- entries ----
+
+    def _device_of(self, graph: fx.GraphModule) -> torch.device:
+        """Where a piece that libjitc compiled runs: on a CPU there is no need to look."""
+        return self._device if self._device.type == "cpu" else device_of(graph.graph)
 
     def _entry(self, graph: fx.GraphModule, examples: Sequence[Any], compile_range: Any) -> tuple[Entry, Recipe]:
         """The entry of a piece: found, or built.  Raises Declined."""

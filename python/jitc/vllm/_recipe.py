@@ -18,9 +18,10 @@ from torch import fx
 from torch.fx._lazy_graph_module import _LazyGraphModule
 
 from jitc import _facts as facts
+from jitc._jitc import walk
 from jitc.vllm._names import function_name
 
-_PLAIN = (int, float, bool, type(None), type(Ellipsis), torch.dtype, torch.device, torch.layout, torch.memory_format)
+_PLAIN = (torch.dtype, torch.device, torch.layout, torch.memory_format)
 _OURS = ("aten", "prims", "vllm_ir", "higher_order")
 
 
@@ -34,7 +35,9 @@ def namespace(target: Any) -> str | None:
         return target.namespace
     if isinstance(target, torch._ops.OpOverloadPacket):
         return str(target._qualified_op_name).split("::")[0]
-    return "higher_order" if isinstance(target, torch._ops.HigherOrderOperator) else None
+    # What is an operator is asked first: higher-order ones are an abstract class, which is slow to say no.
+    higher = isinstance(target, torch._ops.OperatorBase) and isinstance(target, torch._ops.HigherOrderOperator)
+    return "higher_order" if higher else None
 
 
 def is_custom(target: Any) -> bool:
@@ -42,90 +45,44 @@ def is_custom(target: Any) -> bool:
     return namespace(target) not in (None, *_OURS)
 
 
-# By the identity of a target, which is kept alive: many targets hash slowly.
+# By the address of a target, which is kept alive: many targets hash slowly.
 _titles: dict[int, tuple[str, bool, Any]] = {}
 
 
 def _title(target: Any) -> tuple[str, bool, Any]:
     """A target's name, as unique as the target; whether it is a custom operator; the target."""
-    known = _titles.get(id(target))
-    if known is None:
-        space = namespace(target)
-        if isinstance(target, str) or space is not None:
-            title = str(target)
-        else:
-            title = function_name(target) or f"one of this process, {id(target)}"
-        known = _titles[id(target)] = (f"{type(target).__name__} {title}", space not in (None, *_OURS), target)
-    return known
+    space = namespace(target)
+    if isinstance(target, str) or space is not None:
+        title = str(target)
+    else:
+        title = function_name(target) or f"one of this process, {id(target)}"
+    return f"{type(target).__name__} {title}", space not in (None, *_OURS), target
+
+
+def _other(item: Any, custom: bool) -> str | None:
+    """What there is of a walk besides numbers, texts and nodes; None: a literal."""
+    if isinstance(item, _PLAIN):
+        return repr(item)
+    if custom and is_opaque(item):
+        return None
+    if isinstance(item, fx.Node):
+        raise Declined(f"it calls the module {item.target}")
+    raise Declined(f"an operator is given a {type(item).__name__}")
 
 
 class Walk:
-    """A graph's nodes as bytes, without names; what they were is kept beside.
+    """A graph's nodes without names, and what is each piece's own beside.
 
-    It is all that loading a piece does with its graph, so it is written to be quick.
+    The bytes are lines (``ext/walk.c``): ``p`` for a parameter, ``a`` and a number for a constant of the graph; for an
+    operator its title, then its arguments, the named ones after ``=`` and the name: ``%`` and the number of the node, a
+    value as Python prints it, ``$`` for a literal, and what is in brackets for what holds others.
     """
 
     def __init__(self, graph: fx.Graph) -> None:
-        self.literals: list[Any] = []  # of custom operators, in order of use
-        self.attributes: list[str] = []  # paths of get_attr nodes, each once
-        self._names: dict[Any, str] = {}
-        self._out: list[str] = []
-        out, names, argument = self._out, self._names, self._argument
-        for i, node in enumerate(graph.nodes):
-            names[node] = f"%{i}"
-            op = node.op
-            if op == "call_function" or op == "call_method" or op == "output":
-                title, custom, _ = _title(node.target)
-                out.append(title)
-                for arg in node.args:
-                    if type(arg) is fx.Node:
-                        out.append(names[arg])
-                    else:
-                        argument(arg, custom)
-                for name, arg in node.kwargs.items():
-                    out.append(name)
-                    argument(arg, custom)
-            elif op == "placeholder":
-                out.append("p")
-            elif op == "get_attr":
-                self._attribute(str(node.target))
-            else:
-                raise Declined(f"it calls the module {node.target}")
-        self.digest = hashlib.blake2b("\n".join(out).encode(), digest_size=20).hexdigest()
-
-    def _attribute(self, path: str) -> None:
-        if path not in self.attributes:
-            self.attributes.append(path)
-        self._out.append(f"a{self.attributes.index(path)}")
-
-    def _argument(self, arg: Any, custom: bool) -> None:
-        out = self._out
-        if isinstance(arg, fx.Node):
-            out.append(self._names[arg])
-        elif isinstance(arg, _PLAIN):
-            out.append(repr(arg))
-        elif isinstance(arg, (tuple, list)):
-            out.append("(" if isinstance(arg, tuple) else "[")
-            for part in arg:
-                self._argument(part, custom)
-            out.append(")")
-        elif isinstance(arg, slice):
-            out.append(":")
-            for part in (arg.start, arg.stop, arg.step):
-                self._argument(part, custom)
-        elif custom and (isinstance(arg, str) or is_opaque(arg)):
-            self.literals.append(arg)
-            out.append("$")
-        elif isinstance(arg, str):
-            out.append(repr(arg))
-        elif isinstance(arg, dict):
-            out.append("{")
-            for name, part in arg.items():
-                out.append(repr(name))
-                self._argument(part, custom)
-            out.append("}")
-        else:
-            raise Declined(f"an operator is given a {type(arg).__name__}")
+        text, literals, attributes = walk(graph.nodes, fx.Node, _titles, _title, _other)
+        self.literals: list[Any] = literals  # strings and layer names that custom operators get, in order of use
+        self.attributes: list[str] = attributes  # paths of get_attr nodes, each once
+        self.digest = hashlib.blake2b(text, digest_size=20).hexdigest()
 
 
 def is_opaque(item: Any) -> bool:

@@ -38,7 +38,7 @@ def watch(record: dict[str, Any]) -> None:
     from torch import fx
 
     made = backends.make_compiler
-    record.update(compiles=[], loads=[], cpu={"compile": 0.0, "load": 0.0}, compiler="", printed_by_load=0, pieces_s=0.0)
+    record.update(compiles=[], loads=[], piece_cpu_ms={"compile": [], "load": []}, compiler="", printed_by_load=0, pieces_s=0.0)
     printing = fx.Graph.python_code
     inside = [0]
 
@@ -74,7 +74,7 @@ def watch(record: dict[str, Any]) -> None:
                     return answer and clocked(answer)
                 finally:
                     into.append((time.perf_counter() - start) * 1e3)
-                    record["cpu"][method] += (time.thread_time() - cpu) * 1e3
+                    record["piece_cpu_ms"][method].append((time.thread_time() - cpu) * 1e3)
                     inside[0] = 0
 
             setattr(compiler, method, call)
