@@ -146,8 +146,9 @@ bool jx_gate_is_alive(const jx_gate *gate) {
 static bool same_states(const jx_gate *gate) {
     for (uint32_t i = 0; i < gate->nstates; i++) {
         PyObject *now = PyObject_CallNoArgs(gate->states[i].function);
+        const bool same = now && is_equal(now, gate->states[i].expected);
         Py_XDECREF(now);
-        if (now != gate->states[i].expected) { /* True, False, small integers: one object each */
+        if (!same) {
             PyErr_Clear();
             return false;
         }

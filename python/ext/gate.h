@@ -58,7 +58,7 @@ typedef struct jx_watch {
 } jx_watch;
 
 typedef struct jx_state_check {
-    PyObject *function, *expected; /* by identity */
+    PyObject *function, *expected;
 } jx_state_check;
 
 /* Where an argument of the target comes from. */

@@ -483,7 +483,6 @@ def gate(call: Call, way: Way, root: Any) -> tuple[Any, ...]:
     """What ``Region.add`` takes, for calls like CALL, for which the guards of ROOT hold."""
     walk = _Walk(root, way)
     watches, texts = walk.watches, walk.texts
-    watches.add("item", vars(torch.utils._device), "CURRENT_DEVICE", torch.utils._device.CURRENT_DEVICE)
     watches.add("item", vars(eval_frame), "_stance", eval_frame._stance)
     try:
         return _spec(call, way, watches, texts, exact=False)

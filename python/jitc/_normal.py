@@ -56,7 +56,8 @@ def _nothing(graph: fx.Graph, node: fx.Node) -> None:
 # With dynamic shapes, Dynamo makes a model's floats (a scale, an epsilon) inputs of the graph: an `f64[]` tensor and its
 # `.item()`.  Where it found out since that a float never changes it says so, and the float is a literal.  Where it may
 # change, arithmetic takes the tensor itself: a tensor without dims is promoted as a number is, and no build depends on
-# its value.
+# its value.  That tensor lies on the CPU; arithmetic on a GPU gets one there, which torch fills in each call: a small
+# kernel, where the arithmetic itself would be torch's otherwise, and the graph cut at it.
 
 _ARITHMETIC = {
     operator.add,
@@ -83,13 +84,29 @@ def _literal(node: fx.Node) -> float | None:
     return float(expr) if isinstance(expr, (sympy.Float, sympy.Integer)) else None
 
 
-def _takes_tensor(user: fx.Node, number: fx.Node) -> bool:
-    """Whether a node may have the tensor for the number: its other operand decides the dtype."""
+def _partner(user: fx.Node, number: fx.Node) -> torch.Tensor | None:
+    """The operand beside a number, if a node may have a tensor for the number: the operand decides the dtype."""
     if user.target not in _ARITHMETIC or len(user.args) != 2 or user.kwargs:
-        return False
+        return None
     others = [arg for arg in user.args if arg is not number]
     other = facts.value(others[0]) if len(others) == 1 and isinstance(others[0], fx.Node) else None
-    return isinstance(other, torch.Tensor) and other.is_floating_point() and other.dim() > 0
+    fits = isinstance(other, torch.Tensor) and other.is_floating_point() and other.dim() > 0
+    return other if fits else None
+
+
+def _tensor_of(graph: fx.Graph, item: fx.Node, partner: torch.Tensor) -> fx.Node:
+    """The tensor that ITEM is the value of, on PARTNER's device."""
+    source = item.args[0]
+    assert isinstance(source, fx.Node)
+    if facts.value(source).device == partner.device:
+        return source
+    for user in item.users:
+        if user.target is torch.full and facts.value(user).device == partner.device:
+            return user
+    with graph.inserting_after(item):
+        there = graph.call_function(torch.full, ((), item), {"dtype": torch.float64, "device": partner.device})
+    there.meta = {"example_value": partner.new_empty((), dtype=torch.float64)}
+    return there
 
 
 def _write(user: fx.Node, number: fx.Node, literal: float) -> None:
@@ -109,8 +126,8 @@ def _floats(graph: fx.Graph, node: fx.Node) -> None:
     for user in list(node.users) if literal is not None or item else ():
         if literal is not None:
             _write(user, node, literal)
-        elif isinstance(node.args[0], fx.Node) and _takes_tensor(user, node):
-            user.replace_input_with(node, node.args[0])
+        elif isinstance(node.args[0], fx.Node) and (partner := _partner(user, node)) is not None:
+            user.replace_input_with(node, _tensor_of(graph, node, partner))
     if item and not node.users:
         graph.erase_node(node)
 

@@ -86,11 +86,26 @@ def _backend(options: Options) -> Callable[[fx.GraphModule, Sequence[Any]], Call
     return backend
 
 
+def _default_devices() -> tuple[torch.device, ...] | None:
+    """What ``torch.set_default_device`` and ``with torch.device(...)`` say, the last one counts; None: another mode is active.
+
+    Both are modes of torch that change what operators do.
+    """
+    modes = [torch._C._get_function_stack_at(i) for i in range(torch._C._len_torch_function_stack())]
+    if any(type(mode) is not torch.utils._device.DeviceContext for mode in modes):
+        return None
+    return tuple(mode.device for mode in modes)
+
+
 def _states() -> list[tuple[Any, Any]]:
-    """Functions that tell of the process what results depend on, and what they say now."""
+    """Functions that tell of the process what results depend on, and what they have to say.
+
+    What was captured under a default device has it in its graph, so it has to be the same.
+    """
+    devices = _default_devices()
     return [
         (torch._C._dynamo.guards.GlobalStateGuard().check, True),  # gradients, autocast, determinism, default dtype, threads
-        (torch._C._len_torch_function_stack, 0),
+        (_default_devices, devices) if devices else (torch._C._len_torch_function_stack, 0),
         (torch._C._len_torch_dispatch_stack, 0),
         (torch._C._functorch.peek_interpreter_stack, None),
     ]
@@ -141,7 +156,7 @@ class _Region:
         inputs: Any,
         outs: Any,
     ) -> None:
-        if any(expected is not function() for function, expected in _states()):
+        if any(expected != function() for function, expected in _states()):
             raise Unwatchable("modes of torch are active")
         way = self._way(args, kwargs)
         entries = _debug_get_cache_entry_list(self.function.__code__)

@@ -328,7 +328,7 @@ def test_threads(path):
     def work(seed):
         generator = torch.Generator().manual_seed(seed)
         for _ in range(50):
-            ids = torch.randint(0, 32, (seed + 3,), generator=generator)
+            ids = torch.randint(0, 32, (seed + 3,), generator=generator, device="cpu").to(DEVICE)
             try:
                 close(loaded(ids), eager(model, ids))
             except Exception as error:

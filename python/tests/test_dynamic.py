@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import operator
+
 import pytest
 import torch
 from compare import Compiled, again, check
-from torch import nn
+from conftest import DEVICE
+from torch import fx, nn
+from torch._subclasses import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+from jitc import _facts as facts
+from jitc._normal import normalise
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +118,31 @@ def test_floats_of_the_model():
     done = check(f, torch.randn(3, 8), 0.5, 1e-5, dynamic=True)
     for scale in (0.25, 3.0, -1.5):
         again(done, f, torch.randn(4, 8), scale, 1e-5)
-    assert len(done.programs) == 1 and not done.refused
+    # On a GPU the floats, which Dynamo hands over on the CPU, are filled in there.
+    torchs = {node.target for result in done.results for node, _ in result.plan.reasons()}
+    assert len(done.programs) == 1 and torchs <= (set() if DEVICE == "cpu" else {"item", torch.full})
+
+
+def test_floats_of_the_model_on_a_gpu():
+    """Of each float that arithmetic takes there is one tensor on the GPU, and no arithmetic is left to torch."""
+    graph = fx.Graph()
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+    with mode:
+        values = torch.empty(3, 8, device="cuda"), torch.empty((), dtype=torch.float64, device="cpu")
+    x, scale = (graph.placeholder(name) for name in ("x", "scale"))
+    item = graph.call_method("item", (scale,))
+    product = graph.call_function(torch.mul, (x, item))
+    graph.output((graph.call_function(operator.add, (product, item)),))
+    assert mode.shape_env is not None
+    for node, value in zip(
+        (x, scale, item, product), (*values, mode.shape_env.create_unbacked_symfloat(), values[0]), strict=True
+    ):
+        node.meta["example_value"] = value
+    normalise(graph)
+    graph.lint()
+    (full,) = (node for node in graph.nodes if node.target is torch.full)
+    assert full.args == ((), item) and facts.value(full).device == values[0].device and facts.value(full).dtype == torch.float64
+    assert len(full.users) == 2 and set(item.users) == {full}
 
 
 def test_floats_made_of_sizes():

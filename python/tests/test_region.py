@@ -12,6 +12,7 @@ import weakref
 import pytest
 import torch
 from compare import again, same
+from conftest import DEVICE
 from torch import nn
 
 import jitc
@@ -343,6 +344,7 @@ def test_globals_closures_lists_and_dicts():
             same(f(x), f.__wrapped__(x), "result")
 
     x = torch.randn(3)
+    TABLE["by"] = torch.ones(3)  # on the device of the tests
     check()
     SCALE = 3.0
     check()
@@ -484,7 +486,7 @@ def test_modes_of_torch():
         f(x)
     with torch.enable_grad(), pytest.warns(UserWarning, match="needs gradients"):
         assert f(x).requires_grad
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(DEVICE, torch.bfloat16):
         assert f(x).dtype == torch.bfloat16
     with torch.inference_mode():
         for _ in range(3):
@@ -492,6 +494,52 @@ def test_modes_of_torch():
     batch = torch.randn(5, 3, 4)
     torch.testing.assert_close(torch.vmap(f)(batch), batch @ weight)
     same(f(x), x @ weight, "afterwards")
+
+
+@needs_gates
+def test_a_default_device():
+    """torch.set_default_device() is a mode of torch that stays: gates open under the same device."""
+    layer, eager = layer_and_eager()
+    args = torch.randn(3, 8), torch.randn(3, 8)
+    for _ in range(2):
+        with torch.device(DEVICE):
+            layer(*args)
+            expect(layer.forward, eager, *args, hit=True)
+    with torch.device(DEVICE):  # another mode, the same device
+        expect(layer.forward, eager, *args, hit=True)
+    torch.set_default_device(DEVICE)
+    try:
+        expect(layer.forward, eager, *args, hit=True)
+        with torch.device("meta"):
+            expect(layer.forward, eager, *args, hit=False)
+            expect(layer.forward, eager, *args, hit=True)
+            with Doubled():
+                expect(layer.forward, eager, *args, hit=False)
+        expect(layer.forward, eager, *args, hit=True)
+    finally:
+        torch.set_default_device(None)
+
+
+class Doubled(torch.overrides.TorchFunctionMode):
+    """A mode that is no default device, though it has one."""
+
+    device = torch.device("cpu")
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_device_for_what_is_made_inside():
+    @jitc.compile
+    def f(x):
+        return x + 1, torch.ones(2)
+
+    x = torch.ones(2)
+    for device in ("cpu", "meta", "cpu", "meta"):
+        for _ in range(3):
+            with torch.device(device):
+                assert f(x)[1].device.type == device
+    assert f(x)[1].device.type == DEVICE
 
 
 def test_negation_that_is_pending():
@@ -548,10 +596,13 @@ def test_threads():
         with torch.no_grad():
             for i in range(200):
                 n = 2 + (seed * 7 + i) % 30
-                args = [torch.randn(n, 8, generator=generator) for _ in range(2)]
-                got, want = (m[i % 3](*args)[0] for m in (layers, eager))
-                if not torch.allclose(got, want, atol=1e-4):
-                    wrong.append(f"thread {seed}, call {i}")
+                args = [torch.randn(n, 8, generator=generator, device="cpu").to(DEVICE) for _ in range(2)]
+                try:
+                    got, want = (m[i % 3](*args)[0] for m in (layers, eager))
+                    if not torch.allclose(got, want, atol=1e-4):
+                        wrong.append(f"thread {seed}, call {i}")
+                except Exception as error:
+                    wrong.append(f"thread {seed}, call {i}: {error}")
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
     for thread in threads:

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import torch
+from conftest import DEVICE
 
 import jitc._jitc as native
 from jitc._compile import compile_graph
@@ -113,7 +114,7 @@ def test_an_entry_serves_all_of_a_class_and_comes_back_from_bytes():
     entry, made, module = built(layer("layers.0"), *arguments())
     other = recipe(layer("a longer name"), *arguments())[0]
     data = entry.save("me", made.key, made.walk.digest)
-    ctx = context(torch.device("cpu"), Options(cache_dir=""))
+    ctx = context(torch.device(DEVICE), Options(cache_dir=""))
     again, digest = _entry.load(data, "me", made.key, ctx, lambda i: None)
     assert digest == made.walk.digest == Walk(module.graph).digest
     x, w = torch.randn(5, 8), torch.randn(5, 2, 4)
@@ -126,7 +127,7 @@ def test_an_entry_serves_all_of_a_class_and_comes_back_from_bytes():
 def test_bytes_that_are_not_the_entry_are_told():
     entry, made, _ = built(layer("layers.0"), *arguments())
     data = entry.save("me", made.key, made.walk.digest)
-    ctx = context(torch.device("cpu"), Options(cache_dir=""))
+    ctx = context(torch.device(DEVICE), Options(cache_dir=""))
     for i in range(0, len(data), 97):
         damaged = bytearray(data)
         damaged[i] ^= 0x10
@@ -151,7 +152,7 @@ def test_nothing_happens_unasked(monkeypatch):
 
 
 def test_a_program_as_bytes():
-    ctx = context(torch.device("cpu"), Options(cache_dir=""))
+    ctx = context(torch.device(DEVICE), Options(cache_dir=""))
     text = (
         'class M(torch.nn.Module):\n    def forward(self, x: "f32[4]"):\n        y: "f32[4]" = x * 2.0\n        return (y,)\n'
     )
