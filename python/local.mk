@@ -1,8 +1,8 @@
 # python/local.mk - the package jitc for Python: its extension module and the wheel.  Not part of `all': the C library needs no Python.
 JC_PY = python3
 JC_EXT_C = python/ext/module.c python/ext/context.c python/ext/bundle.c python/ext/model.c python/ext/program.c python/ext/weights.c python/ext/gate.c python/ext/gate_new.c \
-	python/ext/region.c python/ext/exchange.c python/ext/abi.c python/ext/ahead.c python/ext/loaded.c python/ext/walk.c
-JC_EXT_H = python/ext/ext.h python/ext/exchange.h python/ext/abi.h python/ext/program.h python/ext/gate.h
+	python/ext/region.c python/ext/exchange.c python/ext/abi.c python/ext/ahead.c python/ext/loaded.c python/ext/walk.c python/ext/hold.c
+JC_EXT_H = python/ext/ext.h python/ext/exchange.h python/ext/abi.h python/ext/program.h python/ext/gate.h python/ext/hold.h
 JC_PY_FILES = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/jitc/*.py $(srcdir)/python/jitc/*.pyi $(srcdir)/python/jitc/vllm/*.py $(srcdir)/python/jitc/py.typed))
 JC_PY_TESTS = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/python/tests/*.py $(srcdir)/python/tests/vllm/*.py $(srcdir)/python/tests/*.sh $(srcdir)/python/bench/*.py))
 EXTRA_DIST += $(JC_EXT_C) $(JC_EXT_H) $(JC_PY_FILES) $(JC_PY_TESTS) \

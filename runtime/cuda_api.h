@@ -9,6 +9,7 @@
 #define JC_CUDA_API_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 
@@ -28,11 +29,15 @@ typedef int jc_cu_capture_status;
 typedef int jc_cu_capture_mode;
 #endif
 typedef int jc_cu_device;
+typedef void (*jc_cu_host_function)(void *);
 typedef unsigned long long jc_cu_ptr;
 typedef struct CUctx_st *jc_cu_context;
 typedef struct CUmod_st *jc_cu_module;
 typedef struct CUfunc_st *jc_cu_function;
 typedef struct CUstream_st *jc_cu_stream;
+typedef struct CUgraph_st *jc_cu_graph;
+typedef struct CUgraphNode_st *jc_cu_graph_node;
+typedef struct CUuserObject_st *jc_cu_object;
 
 /* CUDA_MEMCPY2D: N rows of a width at a pitch of their own on either side. Ours, cuda.h's. */
 #define JC_CU_COPY_2D(X)                                                                           \
@@ -88,6 +93,9 @@ struct CUDA_MEMCPY2D_st; /* cuda.h's own */
     X(JC_CU_FUNC_MAX_DYNAMIC, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, 8)                  \
     X(JC_CU_FUNC_MAX_THREADS, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK, 0)                          \
     X(JC_CU_CAPTURE_RELAXED, CU_STREAM_CAPTURE_MODE_RELAXED, 2)                                     \
+    X(JC_CU_CAPTURE_ACTIVE, CU_STREAM_CAPTURE_STATUS_ACTIVE, 1)                                     \
+    X(JC_CU_OBJECT_NO_SYNC, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC, 1)                                  \
+    X(JC_CU_OBJECT_MOVE, CU_GRAPH_USER_OBJECT_MOVE, 1)                                             \
     X(JC_CU_JIT_LOG, CU_JIT_ERROR_LOG_BUFFER, 5)                                                   \
     X(JC_CU_JIT_LOG_SIZE, CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES, 6)
 
@@ -130,6 +138,10 @@ enum {
     X(launch, cuLaunchKernel, 1,                                                                                       \
       (jc_cu_function, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int, unsigned int,             \
        unsigned int, jc_cu_stream, void **, void **))                                                                  \
+    X(capture_info, cuStreamGetCaptureInfo_v2, 0,                                                                      \
+      (jc_cu_stream, jc_cu_capture_status *, uint64_t *, jc_cu_graph *, const jc_cu_graph_node **, size_t *))  \
+    X(object_new, cuUserObjectCreate, 0, (jc_cu_object *, void *, jc_cu_host_function, unsigned int, unsigned int))    \
+    X(graph_hold, cuGraphRetainUserObject, 0, (jc_cu_graph, jc_cu_object, unsigned int, unsigned int))                 \
     X(error_name, cuGetErrorName, 1, (jc_cu_result, const char **))                                                    \
     X(error_text, cuGetErrorString, 1, (jc_cu_result, const char **))
 

@@ -48,6 +48,8 @@ typedef struct jc_device_ops {
        whether to put the caller's back. */
     jitc_status (*enter)(jc_device *d, bool *pushed, jc_error *err);
     void (*leave)(jc_device *d, bool pushed);
+    /* Optional: see jitc_frame_capture(). */
+    jitc_status (*hold)(jc_device *d, void *stream, void (*release)(void *), void *user, uint64_t *capture, jc_error *err);
     void (*close)(jc_device *d);
 } jc_device_ops;
 

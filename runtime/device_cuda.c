@@ -333,6 +333,39 @@ static jitc_status cuda_launch(jc_device *d, jc_module *m, int64_t blocks, void 
            c->cu.launch(m->function, (unsigned)blocks, 1, 1, m->threads, 1, 1, m->dynamic, stream, (void **)args, NULL));
 }
 
+/* ---- captures --------------------------------------------------------------------------------------------------- */
+
+/* The graph under capture gets an object of its own, which the driver hands on to all that is made of the graph and destroys with the last. */
+static jitc_status hold(cuda_device *c, jc_cu_stream stream, void (*release)(void *), void *user, uint64_t *capture, jc_error *err) {
+    jc_cu_capture_status under = 0;
+    jc_cu_graph graph = NULL;
+    jc_cu_object object = NULL;
+    uint64_t id = 0;
+    /* What fails here is a stream that cannot be asked now, or a context that is dead: the run itself will say so. */
+    const bool known = (int)c->cu.capture_info(stream, &under, &id, &graph, NULL, NULL) == JC_CU_SUCCESS;
+    if (!known || (int)under != JC_CU_CAPTURE_ACTIVE)
+        id = 0;
+    if (id && id != *capture) {
+        JC_TRY(result(c, c->cu.object_new(&object, user, release, 1, JC_CU_OBJECT_NO_SYNC), "making an object of a graph", err));
+        JC_TRY(result(c, c->cu.graph_hold(graph, object, 1, JC_CU_OBJECT_MOVE), "handing an object to a graph", err));
+    }
+    *capture = id;
+    return JITC_OK;
+}
+
+static jitc_status cuda_hold(jc_device *d, void *stream, void (*release)(void *), void *user, uint64_t *capture, jc_error *err) {
+    cuda_device *c = cuda_of(d);
+    bool pushed;
+    if (!c->cu.capture_info || !c->cu.object_new || !c->cu.graph_hold) { /* a driver from before CUDA 11.3 */
+        *capture = 0;
+        return JITC_OK;
+    }
+    JC_TRY(enter(c, &pushed, err));
+    jitc_status status = hold(c, stream, release, user, capture, err);
+    leave(c, pushed);
+    return status;
+}
+
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
 static void cuda_close(jc_device *d) {
@@ -360,6 +393,7 @@ static const jc_device_ops cuda_ops = {
     .launch = cuda_launch,
     .enter = cuda_enter,
     .leave = cuda_leave,
+    .hold = cuda_hold,
     .close = cuda_close,
 };
 

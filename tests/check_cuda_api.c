@@ -26,6 +26,8 @@ JC_CU_CONSTANTS(CHECK_CONSTANT)
 #if CUDA_VERSION < 12040
 CUresult cuFuncLoad(CUfunction);
 #endif
+/* cuda.h declares the latest form alone, of CUDA 12.3; this one came with 11.3. */
+CUresult cuStreamGetCaptureInfo_v2(CUstream, CUstreamCaptureStatus *, cuuint64_t *, CUgraph *, const CUgraphNode **, size_t *);
 #define CHECK_FUNCTION(member, symbol, needed, params)                                             \
     _Static_assert(__builtin_types_compatible_p(__typeof__(symbol), jc_cu_result params), #symbol);
 JC_CU_FUNCTIONS(CHECK_FUNCTION)

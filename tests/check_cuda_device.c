@@ -7,6 +7,7 @@
 #include <check.h>
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,6 +280,8 @@ static jc_cu_result (*capture_begin)(jc_cu_stream, int);
 static jc_cu_result (*capture_end)(jc_cu_stream, void **);
 static jc_cu_result (*graph_instantiate)(void **, void *, unsigned long long);
 static jc_cu_result (*graph_launch)(void *, jc_cu_stream);
+static jc_cu_result (*graph_destroy)(void *);
+static jc_cu_result (*graph_exec_destroy)(void *);
 
 static void open_driver(void) {
     ck_assert_int_eq(jc_cuda_load(&cu, &err), JITC_OK);
@@ -288,7 +291,10 @@ static void open_driver(void) {
     *(void **)&capture_end = dlsym(cu.library, "cuStreamEndCapture");
     *(void **)&graph_instantiate = dlsym(cu.library, "cuGraphInstantiateWithFlags");
     *(void **)&graph_launch = dlsym(cu.library, "cuGraphLaunch");
-    ck_assert(ctx_create && stream_create && capture_begin && capture_end && graph_instantiate && graph_launch);
+    *(void **)&graph_destroy = dlsym(cu.library, "cuGraphDestroy");
+    *(void **)&graph_exec_destroy = dlsym(cu.library, "cuGraphExecDestroy");
+    ck_assert(ctx_create && stream_create && capture_begin && capture_end && graph_instantiate && graph_launch && graph_destroy &&
+              graph_exec_destroy);
 }
 
 /* No context of the caller's: none is left behind.  One of the caller's: it is used, and still current. */
@@ -407,6 +413,46 @@ START_TEST(executable_captured) {
 }
 END_TEST
 
+static void count(void *user) {
+    atomic_fetch_add((atomic_int *)user, 1);
+}
+
+static bool becomes(atomic_int *value, int wanted) {
+    for (int i = 0; i < 5000 && atomic_load(value) != wanted; i++)
+        usleep(1000);
+    return atomic_load(value) == wanted;
+}
+
+/* What a graph holds is released when the graph and what was instantiated of it are gone, once per capture. */
+START_TEST(held_by_a_capture) {
+    open_driver();
+    static atomic_int released;
+    jc_cu_context popped, primary = NULL;
+    jc_cu_stream stream = NULL;
+    void *graph = NULL, *ready = NULL;
+    uint64_t capture = 1, again;
+    ck_assert_int_eq((int)cu.primary_retain(&primary, 0), 0);
+    ck_assert_int_eq((int)cu.ctx_push(primary), 0);
+    ck_assert_int_eq((int)stream_create(&stream, 1 /* CU_STREAM_NON_BLOCKING */), 0);
+    ck_assert_int_eq(d->ops->hold(d, stream, count, &released, &capture, &err), JITC_OK);
+    ck_assert_uint_eq(capture, 0); /* nothing is captured yet */
+    ck_assert_int_eq((int)capture_begin(stream, 0), 0);
+    ck_assert_int_eq(d->ops->hold(d, stream, count, &released, &capture, &err), JITC_OK);
+    ck_assert_uint_ne(capture, 0);
+    again = capture;
+    ck_assert_int_eq(d->ops->hold(d, stream, count, &released, &again, &err), JITC_OK);
+    ck_assert_uint_eq(again, capture);
+    ck_assert_int_eq((int)capture_end(stream, &graph), 0);
+    ck_assert_int_eq((int)graph_instantiate(&ready, graph, 0), 0);
+    ck_assert_int_eq((int)graph_destroy(graph), 0);
+    usleep(100000);
+    ck_assert_int_eq(atomic_load(&released), 0); /* what was instantiated needs it */
+    ck_assert_int_eq((int)graph_exec_destroy(ready), 0);
+    ck_assert(becomes(&released, 1));
+    cu.ctx_pop(&popped);
+}
+END_TEST
+
 /* Another frame grows, another model is loaded, while a stream is captured in the strictest mode: neither is refused, and the
    capture holds. */
 static void *grow_and_load(void *unused) {
@@ -471,6 +517,7 @@ int main(void) {
     tcase_add_test(c, no_such_gpu);
     tcase_add_test(c, executable_captured);
     tcase_add_test(c, memory_beside_captures);
+    tcase_add_test(c, held_by_a_capture);
     tcase_add_test(own, contexts_left_alone);
     suite_add_tcase(suite, c);
     suite_add_tcase(suite, own);

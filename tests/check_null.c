@@ -216,6 +216,12 @@ static void frames(void) {
     USAGE(jitc_frame_run_piece, NULL, 0, NULL, &none, 1, &out, 1);
     FILES("values", jitc_frame_run_piece, f, 0, NULL, NULL, 1, &out, 1);
     FILES("results", jitc_frame_run_piece, f, 0, NULL, &none, 1, NULL, 1);
+    uint64_t capture = 1;
+    USAGE(jitc_frame_capture, NULL, NULL, free, NULL, &capture);
+    FILES("release", jitc_frame_capture, f, NULL, NULL, NULL, &capture);
+    FILES("capture", jitc_frame_capture, f, NULL, free, NULL, NULL);
+    ck_assert_int_eq(jitc_frame_capture(f, NULL, free, NULL, &capture), JITC_OK);
+    ck_assert_uint_eq(capture, 0); /* a host captures nothing */
     QUIET(jitc_frame_get_stats, NULL, &stats);
     QUIET(jitc_frame_get_stats, f, NULL);
     jitc_frame_free(f);

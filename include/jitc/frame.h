@@ -13,7 +13,7 @@
  * frame use the same memory: give them one stream, or order the streams by events.  Different frames need no order.
  *
  * Memory.  Device memory never moves: what a run has used stays where it is until the frame is freed, so a CUDA graph that captured
- * a run stays valid as long as the frame.  A larger shape takes a new block, at least half as large again, and the old one is
+ * a run stays valid as long as the frame (jitc_frame_capture() tells how long that has to be).  A larger shape takes a new block, at least half as large again, and the old one is
  * kept; jitc_frame_reserve() avoids both.  A call that allocates nothing is legal inside stream capture: after
  * jitc_frame_reserve(), or once the same shapes have run before.
  *
@@ -101,6 +101,15 @@ JITC_API jitc_status jitc_frame_run(jitc_frame *frame, uint32_t graph, void *str
 /* Runs one piece; parameters and outputs of the piece likewise. */
 JITC_API jitc_status jitc_frame_run_piece(jitc_frame *frame, uint32_t piece, void *stream, const jitc_value *values,
                                           uint32_t nvalues, jitc_value *results, uint32_t nresults);
+
+/*
+ * For a host that may free a frame while graphs that captured its runs are still there: asks whether STREAM is being captured into a CUDA
+ * graph.  *CAPTURE becomes the number of the capture, which no other has; 0 where there is none, as always on the host.  If that is another
+ * number than *CAPTURE was, RELEASE(USER) is called once, when the graph and all that was instantiated of it are destroyed: by a thread of the
+ * driver, and it may call neither CUDA nor libjitc.  Until then the frame and its model have to stay; what they read (weights,
+ * arguments) is the host's business.  JITC_E_DEVICE: the driver refused, and RELEASE is never called.  Safe while the frame runs.
+ */
+JITC_API jitc_status jitc_frame_capture(jitc_frame *frame, void *stream, void (*release)(void *user), void *user, uint64_t *capture);
 
 typedef struct jitc_frame_stats {
     size_t struct_size;

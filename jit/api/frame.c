@@ -200,6 +200,18 @@ jitc_status jitc_frame_bind_piece(jitc_frame *f, uint32_t piece, uint32_t param,
     return jc_context_done(f->m->ctx, bind(f, JC_RUN_PIECE, piece, param, &value, &err), &err);
 }
 
+/* ---- captures --------------------------------------------------------------------------------------------------- */
+
+jitc_status jitc_frame_capture(jitc_frame *f, void *stream, void (*release)(void *user), void *user, uint64_t *capture) {
+    jc_error err = JC_ERROR_INIT;
+    JC_NEED(NULL, f);
+    JC_NEED(f->m->ctx, release);
+    JC_NEED(f->m->ctx, capture);
+    if (!f->d->ops->hold)
+        *capture = 0;
+    return f->d->ops->hold ? jc_context_done(f->m->ctx, f->d->ops->hold(f->d, stream, release, user, capture, &err), &err) : JITC_OK;
+}
+
 /* ---- statistics ------------------------------------------------------------------------------------------------- */
 
 void jitc_frame_get_stats(const jitc_frame *f, jitc_frame_stats *out) {

@@ -5,6 +5,7 @@
  * A result that lies in the memory of an argument or of a weight is a view of that tensor.
  */
 #include "exchange.h"
+#include "hold.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,8 @@ typedef struct loaded {
     uint32_t *tags;      /* of parameters */
     bool *written;
     PyObject **bound;    /* by parameter; NULL: it comes with each call */
+    jx_hold *hold;       /* by graphs that captured calls; NULL: there was none */
+    uint64_t capture;    /* the last */
     bool used;           /* a frame has been made: nothing is bound any more */
 } loaded;
 
@@ -43,6 +46,13 @@ static void frame_free(frame *f) {
     free(f->rooms);
     free(f->owned);
     free(f);
+}
+
+static void frames_free(void *frames) {
+    for (frame *f = frames, *next; f; f = next) {
+        next = f->next;
+        frame_free(f);
+    }
 }
 
 static void give_result(void *user, uint32_t index, DLTensor *tensor, void *stream) {
@@ -232,7 +242,8 @@ static PyObject *loaded_run(PyObject *self, PyObject *const *args, Py_ssize_t n)
     frame *f = take(p);
     if (!f)
         return NULL;
-    if (!fill(p, f, args) && !jx_stream(p->context->state, p->context->place, &stream)) {
+    if (!fill(p, f, args) && !jx_stream(p->context->state, p->context->place, &stream) &&
+        !jx_hold_capture(p->context, f->frame, stream, &p->hold, &p->capture)) {
         jitc_status status;
         Py_BEGIN_ALLOW_THREADS
         status = jitc_frame_run(f->frame, 0, stream, f->values, p->nparams, f->results, p->nresults);
@@ -323,18 +334,12 @@ static void loaded_dealloc(PyObject *self) {
     loaded *p = (loaded *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    while (p->idle) {
-        frame *f = p->idle;
-        p->idle = f->next;
-        frame_free(f);
-    }
-    jitc_model_free(p->model);
+    jx_hold_leave(p->hold, frames_free, (jx_remains){ .frames = p->idle, .model = p->model, .context = p->context });
     for (uint32_t i = 0; p->bound && i < p->nparams; i++)
         Py_XDECREF(p->bound[i]);
     free(p->tags);
     free(p->written);
     free(p->bound);
-    Py_CLEAR(p->context);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }

@@ -2,6 +2,7 @@
  * module.c - the module jitc._jitc: its state, its types, jitc.Error.
  */
 #include "exchange.h"
+#include "hold.h"
 
 static jx_state *state_of(PyObject *module) {
     return PyModule_GetState(module);
@@ -68,6 +69,8 @@ static PyMethodDef functions[] = {
     { "archive_compile", (PyCFunction)(void (*)(void))jx_archive_compile, METH_VARARGS | METH_KEYWORDS,
       "archive_compile(context, path, archs, ranges, *, strict=False) -> bytes\n\nA bundle of an archive of torch.export, for each of ARCHS." },
     { "build_id", build_id, METH_NOARGS, "build_id() -> str\n\nVersion, code generator and LLVM of libjitc: for cache keys." },
+    { "left_behind", jx_hold_count, METH_NOARGS,
+      "left_behind() -> int\n\nHow many programs and models are gone, but for what a captured CUDA graph refers to." },
     { "walk", jx_walk, METH_VARARGS,
       "walk(nodes, node_type, titles, title, other) -> tuple\n\n"
       "A graph's nodes as bytes without names; what literals custom operators get; the paths of constants.  TITLES: by the address of a "

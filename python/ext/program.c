@@ -74,6 +74,13 @@ static void run_free(run *r) {
     free(r);
 }
 
+static void runs_free(void *runs) {
+    for (run *r = runs, *next; r; r = next) {
+        next = r->next;
+        run_free(r);
+    }
+}
+
 static run *run_new(program *p) {
     size_t nparams = p->nparams ? p->nparams : 1, nresults = p->nresults ? p->nresults : 1;
     jx_context *context = p->context;
@@ -198,7 +205,8 @@ static PyObject *program_run(PyObject *self, PyObject *const *args, Py_ssize_t n
     run *r = run_take(p);
     if (!r)
         return NULL;
-    if (!fill(p, r, args) && !jx_stream(context->state, context->place, &stream)) {
+    if (!fill(p, r, args) && !jx_stream(context->state, context->place, &stream) &&
+        !jx_hold_capture(context, r->frame, stream, &p->hold, &p->capture)) {
         p->calls++;
         Py_BEGIN_ALLOW_THREADS
         status = jitc_frame_run(r->frame, 0, stream, r->values, p->nparams, r->results, p->nresults);
@@ -294,18 +302,11 @@ static void program_dealloc(PyObject *self) {
     program *p = (program *)self;
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    while (p->idle) {
-        run *r = p->idle;
-        p->idle = r->next;
-        run_free(r);
-    }
-    jitc_model_free(p->model);
-    jitc_graph_free(p->graph);
+    jx_hold_leave(p->hold, runs_free, (jx_remains){ p->idle, p->model, p->graph, p->context });
     free(p->tags);
     free(p->written);
     free(p->weight_of);
     Py_CLEAR(p->fallback);
-    Py_CLEAR(p->context);
     PyObject_GC_Del(self);
     Py_DECREF(type);
 }

@@ -6,6 +6,7 @@
 
 #include "abi.h"
 #include "exchange.h"
+#include "hold.h"
 
 /* Scratch memory of a frame that came from the framework. */
 typedef struct block {
@@ -41,6 +42,8 @@ typedef struct program {
     uint32_t *weight_of; /* per parameter: its number among the weights, from 1 on; 0: it is none */
     uint32_t nweights;
     unsigned long long calls, fallbacks, bound;
+    jx_hold *hold;       /* by graphs that captured calls; NULL: there was none */
+    uint64_t capture;    /* the last */
     bool varied; /* weights come and go, as where layers share a program: binding them would not pay */
 } program;
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import gc
+import time
 import warnings
+import weakref
 
 import pytest
 import torch
@@ -11,6 +14,7 @@ from compare import Compiled, check
 from torch import nn
 
 import jitc
+from jitc import _jitc
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
 
@@ -82,6 +86,49 @@ def test_capture_survives_larger_calls():
     compiled(torch.randn(4096, 256))
     graph.replay()
     assert torch.equal(got, first)
+
+
+def released():
+    """Whether graphs let go of all that programs left to them; the driver says so from a thread of its own."""
+    for _ in range(500):
+        if not _jitc.left_behind():
+            return True
+        time.sleep(0.01)
+    return False
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_a_captured_graph_outlives_its_program(region):
+    assert released()
+    model = Layer()
+    inputs = torch.randn(8, 64), torch.randn(8, 64)
+    compiled = jitc.compile(copy.deepcopy(model)) if region else Compiled(model)
+    for _ in range(3):
+        compiled(*inputs)
+    kept = [parameter.data for parameter in compiled.parameters()] if region else []  # their memory: a graph refers to it
+    weight = weakref.ref(compiled.up.weight) if region else None
+    torch.cuda.synchronize()
+    graphs = [torch.cuda.CUDAGraph() for _ in range(2)]
+    for graph in graphs:
+        with torch.cuda.graph(graph):
+            got = [compiled(*inputs) for _ in range(3)][-1]
+    compiled = None
+    torch._dynamo.reset()
+    gc.collect()
+    assert _jitc.left_behind() and (weight is None or weight() is None)
+    other = Compiled(mlp())
+    for n in (3, 5, 700):  # other programs, with memory of their own
+        other(torch.randn(n, 256))
+    del graphs[0], graph
+    for _ in range(3):
+        inputs[0].copy_(torch.randn(8, 64))
+        graphs[-1].replay()
+        close(got, model(*inputs))
+    assert _jitc.left_behind()
+    graphs.clear()
+    del got, kept
+    gc.collect()
+    assert released()
 
 
 def test_memory_is_torchs():
