@@ -1,11 +1,13 @@
 """What a call costs from Python: of a compiled function by itself, and with what Dynamo puts around it.
 
-python call.py [--plain]: prints microseconds per call, the best of several runs.
+python call.py [--plain] [--device cuda]: prints microseconds per call, the best of several runs.
+
+On a GPU it is the host's time until a call returns: so few calls a run that the GPU's queue never is full, and no graphs.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,17 +19,30 @@ import jitc
 from jitc import _region, _torch
 from jitc._backend import backend
 
+DEVICE = "cpu"
+QUEUE = 128  # launches that a GPU takes without making the host wait: at most 1,024
+
 
 def microseconds(function: Callable[..., Any], *args: Any, calls: int = 2_000, runs: int = 9) -> float:
-    """The time of one call, in the best of RUNS."""
+    """The host's time of one call, in the best of RUNS."""
     best = float("inf")
+    if DEVICE != "cpu":
+        calls, runs = QUEUE // max(len(args), 1) + 1, 50 * runs  # eager launches up to a kernel per argument
     function(*args)
     for _ in range(runs):
+        settle()
         start = time.perf_counter()
         for _ in range(calls):
             function(*args)
         best = min(best, (time.perf_counter() - start) / calls)
+    settle()
     return best * 1e6
+
+
+def settle() -> None:
+    """Waits until the GPU has nothing to do."""
+    if DEVICE != "cpu":
+        torch.cuda.synchronize()
 
 
 def total(*xs: torch.Tensor) -> torch.Tensor:
@@ -81,8 +96,8 @@ class Layer(nn.Module):
 
 def measure_region() -> None:
     """What jitc.compile puts around a program."""
-    layer = Layer()
-    args = torch.randn(2, 8), torch.randn(2, 8)
+    layer = Layer().to(DEVICE)
+    args = torch.randn(2, 8, device=DEVICE), torch.randn(2, 8, device=DEVICE)
     dynamo = torch.compile(layer.forward, backend="jitc")
     dynamo(*args)
     eager = microseconds(layer, *args)
@@ -106,17 +121,31 @@ def measure_weights() -> None:
     sums = "".join(f'        y{i}: "f32[8]" = {"x0" if i == 1 else f"y{i - 1}"} + x{i}\n' for i in range(1, 100))
     signature = ", ".join(f'{name}: "f32[8]"' for name in names)
     text = f"class GraphModule(torch.nn.Module):\n    def forward(self, {signature}):\n{sums}        return (y99,)\n"
-    context, xs = _torch.context(torch.device("cpu"), jitc.Options(cache_dir="")), [torch.randn(8) for _ in names]
+    context = _torch.context(torch.device(DEVICE), jitc.Options(cache_dir=""))
+    xs = [torch.randn(8, device=DEVICE) for _ in names]
     plain, bound = (context.build("graph", text, weights=weights).run for weights in ([], [*range(1, 100)]))
     print(f"100 tensors, none a weight: {microseconds(plain, *xs):.2f} us; 99 of them bound: {microseconds(bound, *xs):.2f}")
 
 
+def product(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """What a call of torch's own costs: one operator, one kernel."""
+    return x * w
+
+
 def main() -> None:
     """All lines."""
-    exchange = _torch.adopt("--plain" not in sys.argv)
-    print(f"torch {torch.__version__}, tensors by {'the exchange table' if exchange else 'Python functions'}")
-    xs = [torch.randn(8) for _ in range(100)]
+    global DEVICE
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--plain", action="store_true", help="tensors by Python functions")
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    chosen = parser.parse_args()
+    DEVICE = chosen.device
+    exchange = _torch.adopt(not chosen.plain)
+    where = torch.cuda.get_device_name() if DEVICE == "cuda" else "the CPU"
+    print(f"torch {torch.__version__}, tensors by {'the exchange table' if exchange else 'Python functions'}, on {where}")
+    xs = [torch.randn(8, device=DEVICE) for _ in range(100)]
     with torch.no_grad():
+        print(f"eager x * w: {microseconds(product, *xs[:2]):.2f} us")
         measure("2 tensors, 1 result", total, *xs[:2])
         measure("20 tensors, 1 result", total, *xs[:20])
         measure("100 tensors, 1 result", total, *xs)
