@@ -2,7 +2,9 @@
 
 import hashlib
 import operator
+import sys
 import time
+import types
 
 import pytest
 import torch
@@ -294,3 +296,20 @@ def test_a_walk_is_quick():
     ours, plain = seconds(Walk), seconds(plain_walk)
     print(f"{ours / 20 * 1e6:.1f} us a graph of {len(graph.nodes)} nodes, {plain / ours:.1f} times as fast as in Python")
     assert plain / ours >= 2
+
+
+def test_what_vllm_asks_of_make_compiler_is_passed_on(monkeypatch):
+    """vLLM 0.32 gives the configuration alone, 0.33 also a keyword."""
+    asked = []
+
+    def make_compiler(compilation_config, **more):
+        asked.append(more)
+        return "theirs"
+
+    platforms = types.SimpleNamespace(current_platform=types.SimpleNamespace(is_cpu=lambda: False))
+    monkeypatch.setitem(sys.modules, "vllm", types.SimpleNamespace(platforms=platforms))
+    backends = types.SimpleNamespace(make_compiler=make_compiler)
+    _hooks._replace(backends)
+    config = types.SimpleNamespace(backend="eager")
+    assert backends.make_compiler(config) == backends.make_compiler(config, use_aot_compile=True) == "theirs"
+    assert asked == [{}, {"use_aot_compile": True}] and backends.make_compiler._jitc

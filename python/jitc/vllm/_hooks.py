@@ -45,8 +45,8 @@ def _replace(backends: ModuleType) -> None:
     from vllm import platforms
 
     @functools.wraps(original)
-    def make_compiler(compilation_config: Any) -> Any:
-        instead = original(compilation_config)
+    def make_compiler(compilation_config: Any, *args: Any, **kwargs: Any) -> Any:  # vLLM 0.33: use_aot_compile
+        instead = original(compilation_config, *args, **kwargs)
         if compilation_config.backend != "inductor":
             return instead
         if platforms.current_platform.is_cpu():

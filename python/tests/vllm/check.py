@@ -97,6 +97,7 @@ def all_ours(record: dict[str, Any], pieces: int) -> None:
     print(f"  {counters}")
     assert record["compiler"] == "jitc"
     assert counters["pieces"] == pieces and counters["declined"] == 0 and record["calls_that_did_not_fit"] == 0
+    assert record["pieces_in_use"] == 0  # all was compiled before the first request
 
 
 # ---- checks ----------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 DEFAULTS: dict[str, Any] = {
@@ -57,8 +58,8 @@ def watch(record: dict[str, Any]) -> None:
 
         return run
 
-    def make_compiler(config: Any) -> Any:
-        compiler = made(config)
+    def make_compiler(*args: Any, **kwargs: Any) -> Any:
+        compiler = made(*args, **kwargs)
         record["compiler"] = compiler.name
 
         def timed(method: str, into: list[float]) -> None:
@@ -84,6 +85,19 @@ def watch(record: dict[str, Any]) -> None:
         return compiler
 
     backends.make_compiler = make_compiler
+
+
+def watch_use() -> Callable[[], int]:
+    """From now on nothing may be compiled: vLLM's monitor raises, and pieces that our compiler gets are counted.
+
+    On a CPU vLLM itself does not start the monitor, which knows of Triton and its like.
+    """
+    from vllm.utils import jit_monitor
+
+    jit_monitor.activate(mode="error")
+    compiler = sys.modules.get("jitc.vllm._compiler")
+    before = compiler.counters.pieces if compiler else 0
+    return lambda: compiler.counters.pieces - before if compiler else 0
 
 
 def plain_linear() -> None:
@@ -143,11 +157,13 @@ def live(job: dict[str, Any]) -> None:
         max_model_len=256,
         max_num_batched_tokens=256,
         max_num_seqs=8,
+        jit_monitor_mode="error",
         seed=0,
         enable_prefix_caching=False,
         **how,
     )
     record["llm_s"] = time.perf_counter() - start
+    pieces = watch_use()
     given = [{"prompt_token_ids": prompt} for prompt in PROMPTS]
     results = llm.generate(given, params(options["tokens"]), use_tqdm=False)
     again = llm.generate(given, params(options["tokens"]), use_tqdm=False)
@@ -157,6 +173,7 @@ def live(job: dict[str, Any]) -> None:
         [chosen[token].logprob for chosen, token in zip(r.outputs[0].logprobs, r.outputs[0].token_ids, strict=True)]
         for r in results
     ]
+    record["pieces_in_use"] = pieces()
     if options["steady"]:
         steady(llm, params, options["steady"], record)
     compiler = sys.modules.get("jitc.vllm._compiler")
