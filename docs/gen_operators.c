@@ -34,7 +34,7 @@ static const struct {
     const char *prefix;
 } forms[] = { { 'm', "x." },          { 't', "torch." },           { 'f', "torch.nn.functional." },
               { 'n', "torch._C._nn." }, { 'a', "torch.ops.aten." }, { 'p', "torch.ops.prims." },
-              { 'v', "torch.ops.vllm_ir." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." } };
+              { 'v', "torch.ops.vllm_ir." }, { 'x', "torch.ops.transformers." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." } };
 
 static const struct {
     jc_op op;

@@ -32,7 +32,7 @@ typedef struct fx_real {
     const jc_expr *over, *under;
 } fx_real;
 
-#define FX_MAX_PARAMS 14
+#define FX_MAX_PARAMS 26
 extern const char fx_refused[]; /* str of the FX_OPAQUE that stands for what a statement that was passed over gives */
 
 typedef struct fx_call fx_call;

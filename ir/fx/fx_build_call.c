@@ -97,7 +97,7 @@ static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     static const struct {
         const char *space;
         char form;
-    } ours[] = { { "aten", 'a' }, { "prims", 'p' }, { "vllm_ir", 'v' } };
+    } ours[] = { { "aten", 'a' }, { "prims", 'p' }, { "vllm_ir", 'v' }, { "transformers", 'x' } };
     const char *space = n->text + 10, *end = n->text + n->length;
     const char *op = memchr(space, '.', (size_t)(end - space));
     if (!op || op + 1 == end) {
@@ -110,10 +110,12 @@ static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (strlen(ours[i].space) != space_length || memcmp(ours[i].space, space, space_length) != 0)
             continue;
-        if (!find_known(t, op, (size_t)(op_end - op), ours[i].form)) {
-            t->kind = FX_UNKNOWN;
-            t->name = unknown_name(r, "", n);
-        }
+        if (find_known(t, op, (size_t)(op_end - op), ours[i].form))
+            return;
+        if (ours[i].form == 'x') /* the others of that space are the host's */
+            break;
+        t->kind = FX_UNKNOWN;
+        t->name = unknown_name(r, "", n);
         return;
     }
     if (dot && (size_t)(end - dot) == 8 && memcmp(dot, ".default", 8) == 0)

@@ -18,7 +18,7 @@ typedef struct conv {
     int space; /* 1, 2 or 3 dims */
     jc_value *x, *w, *bias;
     int64_t stride[MAX_SPACE], dilation[MAX_SPACE], extra[MAX_SPACE]; /* extra: output_padding */
-    const jc_expr *before[MAX_SPACE], *after[MAX_SPACE];
+    const jc_expr *kernel[MAX_SPACE], *before[MAX_SPACE], *after[MAX_SPACE];
     int64_t groups;
 } conv;
 
@@ -54,7 +54,7 @@ static void paddings(conv *v, int i) {
     if (!same && !valid)
         numbers(v, i, 0, 0, by);
     for (int d = 0; d < v->space && !v->r->status; d++) {
-        const jc_expr *total = jc_ex_mul(fx_x(v->r), jc_ex_sub(fx_x(v->r), v->w->type.dims[2 + d], number(v, 1)), number(v, v->dilation[d]));
+        const jc_expr *total = jc_ex_mul(fx_x(v->r), jc_ex_sub(fx_x(v->r), v->kernel[d], number(v, 1)), number(v, v->dilation[d]));
         v->before[d] = same ? jc_ex_fdiv(fx_x(v->r), total, number(v, 2)) : number(v, by[d]);
         v->after[d] = same ? jc_ex_sub(fx_x(v->r), total, v->before[d]) : number(v, by[d]);
         if (same && v->stride[d] != 1)
@@ -161,7 +161,7 @@ static jc_value *pointwise(conv *v, jc_value *x) {
 static jc_value *windows(conv *v, jc_value *x) {
     jc_exprs *t = fx_x(v->r);
     for (int d = 0; d < v->space && x; d++) {
-        const jc_expr *kernel = v->w->type.dims[2 + d];
+        const jc_expr *kernel = v->kernel[d];
         const jc_expr *reach = jc_ex_add(t, jc_ex_mul(t, jc_ex_sub(t, kernel, number(v, 1)), number(v, v->dilation[d])), number(v, 1));
         x = fx_windows(v->r, x, 2 + d, reach, number(v, v->stride[d]));
         if (v->dilation[d] != 1 && x)
@@ -209,7 +209,7 @@ static int64_t taps_of(const conv *v) {
     int64_t n = 1;
     for (int d = 0; d < v->space; d++) {
         int64_t k;
-        if (!jc_ex_is_const(v->w->type.dims[2 + d], &k) || k < 1 || k > MAX_TAPS)
+        if (!jc_ex_is_const(v->kernel[d], &k) || k < 1 || k > MAX_TAPS)
             return 0;
         n *= k;
     }
@@ -223,7 +223,7 @@ static jc_value *tap(conv *v, jc_value *x, int64_t tap, const jc_expr *const *sp
     jc_value *w = v->w;
     for (int d = v->space; d-- > 0;) {
         int64_t k = 1;
-        jc_ex_is_const(v->w->type.dims[2 + d], &k);
+        jc_ex_is_const(v->kernel[d], &k);
         const int64_t at = tap % k;
         tap /= k;
         w = fx_slice(v->r, w, 2 + d, number(v, at), number(v, 1), 1);
@@ -246,7 +246,7 @@ static jc_value *depthwise(conv *v, jc_value *x, int64_t taps) {
     jc_exprs *t = fx_x(v->r);
     jc_value *sum = NULL;
     for (int d = 0; d < v->space; d++) {
-        const jc_expr *reach = jc_ex_mul(t, jc_ex_sub(t, v->w->type.dims[2 + d], number(v, 1)), number(v, v->dilation[d]));
+        const jc_expr *reach = jc_ex_mul(t, jc_ex_sub(t, v->kernel[d], number(v, 1)), number(v, v->dilation[d]));
         const jc_expr *left = jc_ex_sub(t, jc_ex_sub(t, x->type.dims[2 + d], reach), number(v, 1));
         space[d] = jc_ex_add(t, jc_ex_fdiv(t, left, number(v, v->stride[d])), number(v, 1));
     }
@@ -302,7 +302,7 @@ static jc_value *transposed(conv *v) {
     jc_exprs *t = fx_x(v->r);
     v->w = turned(v);
     for (int d = 0; d < v->space && v->w && !v->r->status; d++) {
-        const jc_expr *reach = jc_ex_mul(t, jc_ex_sub(t, v->w->type.dims[2 + d], number(v, 1)), number(v, v->dilation[d]));
+        const jc_expr *reach = jc_ex_mul(t, jc_ex_sub(t, v->kernel[d], number(v, 1)), number(v, v->dilation[d]));
         v->x = spread_out(v, v->x, 2 + d, v->stride[d]);
         v->before[d] = jc_ex_sub(t, reach, v->before[d]);
         v->after[d] = jc_ex_add(t, jc_ex_sub(t, reach, v->after[d]), number(v, v->extra[d]));
@@ -347,6 +347,8 @@ static jc_arg by(fx_call *c, int space, places at, bool turned_round) {
     if (c->r->status)
         return fx_nothing();
     const bool lone = fx_rank(v.x) == v.space + 1;
+    for (int d = 0; d < v.space; d++)
+        v.kernel[d] = v.w->type.dims[2 + d];
     if (lone)
         v.x = fx_unsqueeze(c->r, v.x, 0);
     numbers(&v, at.stride, 1, 1, v.stride);
@@ -371,4 +373,28 @@ jc_arg fx_h_conv_transpose(fx_call *c) {
 
 jc_arg fx_h_convolution(fx_call *c) {
     return by(c, 0, (places){ 3, 4, 5, 6, 7, 8 }, fx_bool(c, 6, false));
+}
+
+/* The windows themselves: [N, C * kernel, out]. */
+jc_arg fx_h_im2col(fx_call *c) {
+    static const int order[] = { 0, 1, 4, 5, 2, 3 };
+    conv v = { .c = c, .r = c->r, .space = 2, .x = fx_tensor(c, 0), .groups = 1 };
+    int64_t kernel[MAX_SPACE];
+    if (!v.x)
+        return fx_nothing();
+    const bool lone = fx_rank(v.x) == 3;
+    if (fx_rank(v.x) != 4 && !lone)
+        fx_bad_arg(c, 0, "a stack of images, or one");
+    v.x = lone ? fx_unsqueeze(c->r, v.x, 0) : v.x;
+    numbers(&v, 1, 1, 1, kernel);
+    numbers(&v, 2, 1, 1, v.dilation);
+    numbers(&v, 4, 1, 1, v.stride);
+    for (int d = 0; d < v.space; d++)
+        v.kernel[d] = number(&v, kernel[d]);
+    paddings(&v, 3);
+    jc_value *x = c->r->status ? NULL : fx_permute(c->r, windows(&v, padded(&v, v.x)), order);
+    if (!x)
+        return fx_nothing();
+    const jc_expr *dims[3] = { x->type.dims[0], jc_ex_product(fx_x(c->r), x->type.dims + 1, 3), jc_ex_product(fx_x(c->r), x->type.dims + 4, 2) };
+    return fx_v(fx_reshape(c->r, x, dims + lone, 3u - lone));
 }

@@ -124,6 +124,27 @@ jc_arg fx_h_scaled_mm(fx_call *c) {
     return fx_v(y ? fx_cast(r, y, dtype.dtype) : NULL);
 }
 
+/* Row t of A by the matrix of B that it belongs to: the first whose end, in argument 2, lies beyond t.  All products are made, and picked from. */
+jc_arg fx_h_grouped_mm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1), *ends = fx_tensor(c, 2);
+    if (!a || !b || !ends)
+        return fx_nothing();
+    if (fx_rank(a) != 2 || fx_rank(b) != 3 || fx_rank(ends) != 1)
+        fx_refuse_arg(c, 2, "only the rows of a matrix have groups");
+    if (fx_given(c, 3))
+        fx_refuse_arg(c, 3, "no bias is");
+    const jc_arg dtype = fx_dtype_or(c, 4, fx_nothing());
+    if (r->status)
+        return fx_nothing();
+    jc_value *rows = fx_counted(r, a->type.dims[0]), *ended = FX_OP(r, JC_OP_le, fx_v(ends), fx_v(rows ? fx_unsqueeze(r, rows, 1) : NULL));
+    jc_value *group = summed(r, ended, 1);
+    const jc_expr *last = jc_ex_sub(fx_x(r), b->type.dims[0], one(r));
+    group = FX_OP(r, JC_OP_clamp, fx_v(group), fx_nothing(), fx_e(last));
+    jc_value *y = product(c, fx_unsqueeze(r, a, 0), b, dtype);
+    return fx_v(y ? fx_pick(r, y, (const int[]){ 0, 1 }, (jc_value *const[]){ group, rows }, 2, false) : NULL);
+}
+
 /* --- a product and what is added to it --- */
 
 static bool is_number(const fx_call *c, int i, int64_t k) {

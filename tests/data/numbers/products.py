@@ -99,3 +99,13 @@ for dtype, near in (('bf16', 2e-2), ('f16', 3e-3), ('f64', 1e-12)):
 case('convolution of what a symbol counts', 'r = torch.conv1d(x, w, None, 2, 1)\nd = torch.conv1d(x, k, None, 1, 2, 1, 2)\nreturn (r, d)', {'x': (*some('f32', 1, 2, 7), '1, 2, s0'), 'w': some('f32', 3, 2, 3), 'k': some('f32', 2, 1, 3)},
      symbols={'s0': 7}, near=1e-5, absolute=1e-6)
 case('an image of other channels', 'r = torch.conv1d(x, w)\nreturn (r,)', {'x': some('f32', 1, 2, 7), 'w': some('f32', 3, 4, 3)}, refused='conv1d|does not go with a weight')
+# --- whole heads, groups, windows
+MHA = 'torch.nn.functional.multi_head_attention_forward'
+several('attention of many heads', [f'{MHA}(q, q, q, 8, 2, w, b, None, None, False, 0.0, o, c, training = False, need_weights = False)[0]',
+                                    f'{MHA}(q, k, k, 8, 4, w, b, None, None, False, 0.0, o, None, training = False, need_weights = False, attn_mask = m, key_padding_mask = p)[0]',
+                                    f'{MHA}(q[:, 0], k[:, 0], k[:, 0], 8, 2, w, None, None, None, False, 0.1, o, c, training = False)[0]'],
+        {'q': some('f32', 3, 2, 8), 'k': some('f32', 4, 2, 8), 'w': some('f32', 24, 8), 'b': some('f32', 24), 'o': some('f32', 8, 8), 'c': some('f32', 8),
+         'm': ('b8', [[False, True, False, False]] * 3), 'p': ('b8', [[False] * 4, [False, False, False, True]])}, near=1e-5, absolute=1e-5)
+for dtype, near in (('f32', 1e-5), ('bf16', 1e-2)):
+    several(f'products of groups {dtype}', ['torch._grouped_mm(a, b, o)'], {'a': some(dtype, 6, 8), 'b': some(dtype, 3, 8, 16), 'o': ('i32', [2, 2, 6])}, near=near, absolute=near)
+several('windows of images', [f'{F}.unfold(x, 2)', f'{F}.unfold(x, (2, 3), padding = 1, stride = 2)', f'{F}.unfold(x[0], (3, 2), dilation = 2)'], {'x': some('f32', 2, 3, 5, 6)})
