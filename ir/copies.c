@@ -151,12 +151,14 @@ void jc_clear_copies(jc_func *f) {
         const jc_node *n = f->nodes.at[i];
         if (n->op == JC_OP_reshape || n->op == JC_OP_contiguous)
             n->args[n->nargs - 1] = jc_arg_none();
+        else if (jc_is_row_view(n))
+            n->args[n->nargs - 1] = jc_arg_bool(false);
     }
 }
 
 bool jc_may_copy(const jc_func *f) {
     for (size_t i = 0; i < f->nodes.n; i++)
-        if (may_be_view(f->nodes.at[i]))
+        if (may_be_view(f->nodes.at[i]) || jc_is_row_view(f->nodes.at[i]))
             return true;
     return false;
 }

@@ -328,8 +328,7 @@ static void mark_copies(lay *l, size_t number) {
         o.read[id] = o.place[id] && l->used[o.place[id]] > number + 1;
     }
     jc_mark_copies(f, &o);
-    if (l->unsure[number])
-        jc_mark_unsure(f, l->unsure[number], &o);
+    jc_mark_unsure(f, l->unsure[number], &o);
 }
 
 static void see_root_output(void *user, jc_value *v) {

@@ -1,10 +1,10 @@
 /*
- * ir/unsure.c - views of ours that PyTorch may make a copy, since it lays out their operand otherwise.
+ * ir/unsure.c - views of ours that PyTorch may make a copy, and rows that we copy and it makes a view of.
  *
- * What a pointwise operator makes is row-major here, and in PyTorch in the order of its operands' strides (x.t() + 1 is column-major).  No
+ * A row x[i] by a tensor i without dims is a view in PyTorch; we take it, since no layout of ours starts where only a run tells.  What a pointwise operator makes is row-major here, and in PyTorch in the order of its operands' strides (x.t() + 1 is column-major).  No
  * number depends on that but by a reshape or a contiguous of it, which is a view of what is row-major and a copy of what is not.
- * Nothing tells the two apart but a write to one side and a read of the other after it: there the node is marked (`apart`), and since no
- * choice of sizes would make it right, the scheduler refuses it.  Where nothing can be proved of strides they are taken as another order.
+ * In both cases nothing tells the two apart but a write to one side and a read of the other after it: there the node is marked (`apart`), and
+ * since no choice of sizes would make it right, the scheduler refuses it.  Where nothing can be proved of strides they are taken as another order.
  */
 #include "ir/passes_priv.h"
 
@@ -64,57 +64,66 @@ static bool cuts_only(jc_exprs *t, const jc_node *n) {
     return true;
 }
 
-/* The two sides of a storage: what is seen through the node, and all else. */
+/* The two sides of a node: what is seen through it, and all else that lies where its operand does. */
+enum { NEITHER, THROUGH, BESIDE };
+
 typedef struct sides {
-    const jc_value *storage;
-    bool *through;  /* by value id */
-    bool wrote[2], told;
+    const jc_value *storage; /* the operand's */
+    uint8_t *side;           /* by value id, where it does not follow from the storage */
+    bool wrote[3], told;
 } sides;
+
+static uint8_t side_of(const sides *s, jc_value *v) {
+    return s->side[v->id] ? s->side[v->id] : jc_storage(v) == s->storage ? BESIDE : NEITHER;
+}
 
 static void see_read(void *user, jc_value *v) {
     sides *s = user;
-    s->told |= jc_storage(v) == s->storage && s->wrote[!s->through[v->id]];
+    const uint8_t side = side_of(s, v);
+    s->told |= side != NEITHER && s->wrote[THROUGH + BESIDE - side];
 }
 
 static void see_write(void *user, jc_value *v) {
     sides *s = user;
-    if (jc_storage(v) == s->storage)
-        s->wrote[s->through[v->id]] = true;
+    s->wrote[side_of(s, v)] = true;
 }
 
+/* A view of ours, or of PyTorch's: nothing is read, and the result is on its operand's side. */
 static bool is_view(const jc_node *n) {
-    return n->nresults == 1 && n->results[0]->base && n->op != JC_OP_copy_;
+    return jc_is_row_view(n) || (n->nresults == 1 && n->results[0]->base && n->nargs && n->args[0].kind == JC_ARG_VALUE && n->op != JC_OP_call);
 }
 
 static bool told_apart(const jc_func *f, const jc_outside *outside, size_t at) {
-    const jc_value *made = f->nodes.at[at]->results[0];
-    sides s = { .storage = made->base, .through = JC_NEWN(f->graph->arena, bool, f->nvalues) };
-    s.through[made->id] = true;
+    const jc_node *node = f->nodes.at[at];
+    sides s = { .storage = jc_storage(node->args[0].value), .side = JC_NEWN(f->graph->arena, uint8_t, f->nvalues) };
+    s.side[node->results[0]->id] = THROUGH;
     for (size_t i = at + 1; i < f->nodes.n && !s.told; i++) {
         const jc_node *n = f->nodes.at[i];
-        const bool follows = n->nresults == 1 && n->results[0]->base == s.storage && n->nargs && n->args[0].kind == JC_ARG_VALUE;
-        if (follows)
-            s.through[n->results[0]->id] = s.through[n->args[0].value->id];
         if (is_view(n))
+            s.side[n->results[0]->id] = side_of(&s, n->args[0].value);
+        if (is_view(n) && n->op != JC_OP_copy_)
             continue;
         jc_node_operands(n, see_read, &s);
         jc_node_written(n, see_write, &s);
     }
-    if (outside->written[s.storage->id])
-        s.wrote[0] = s.wrote[1] = true;
+    const uint32_t here = s.storage->id, there = jc_storage(node->results[0])->id;
+    if (outside->written[here] || outside->written[there])
+        s.wrote[THROUGH] = s.wrote[BESIDE] = true;
     jc_func_outputs(f, see_read, &s);
-    return s.told || (outside->read[s.storage->id] && s.wrote[1]);
+    return s.told || (outside->read[here] && s.wrote[THROUGH]);
 }
 
 void jc_mark_unsure(jc_func *f, const bool *otherwise, const jc_outside *outside) {
     bool *settled = JC_NEWN(f->graph->arena, bool, f->nvalues); /* seen through a contiguous: row-major in PyTorch too */
     for (size_t i = 0; i < f->nodes.n; i++) {
         jc_node *n = f->nodes.at[i];
-        if (!is_view(n) || !otherwise[n->results[0]->base->id])
-            continue;
-        const bool was = settled[n->args[0].value->id], contiguous = n->op == JC_OP_contiguous;
-        settled[n->results[0]->id] = was || contiguous;
-        if (!was && (contiguous || (n->op == JC_OP_reshape && !cuts_only(f->graph->exprs, n))) && told_apart(f, outside, i))
+        bool unsure = jc_is_row_view(n);
+        if (!unsure && otherwise && is_view(n) && otherwise[n->results[0]->base->id]) {
+            const bool was = settled[n->args[0].value->id], contiguous = n->op == JC_OP_contiguous;
+            settled[n->results[0]->id] = was || contiguous;
+            unsure = !was && (contiguous || (n->op == JC_OP_reshape && !cuts_only(f->graph->exprs, n)));
+        }
+        if (unsure && told_apart(f, outside, i))
             n->args[n->nargs - 1] = jc_arg_bool(true);
     }
 }

@@ -294,6 +294,27 @@ static int64_t row_of(int64_t index, int64_t size, bool wrap) {
     return index < 0 ? 0 : index >= size ? size - 1 : index;
 }
 
+static jitc_status out_of_range(jc_ev *ev, const jc_node *n, int64_t index, int64_t dim, int64_t rows) {
+    return jc_ev_fail(ev, n, JITC_E_INPUT, "The index %lld is out of range: dim %lld of the table has %lld rows.", (long long)index,
+                      (long long)dim, (long long)rows);
+}
+
+/* The one row of TABLE at INDEX: a view. */
+static jitc_status select_row(jc_ev *ev, const jc_node *n, const jc_ev_tensor *table, int64_t dim, int64_t index) {
+    jc_ev_tensor *out = jc_ev_result(ev, n, 0);
+    const int64_t rows = table->dims[dim];
+    if (!(ev->how & JC_EVAL_CLAMP) && jc_ev_numel(table) > 0 && (index < -rows || index >= rows))
+        return out_of_range(ev, n, index, dim, rows);
+    *out = *table;
+    out->rank--;
+    out->offset += rows ? row_of(index, rows, true) * table->strides[dim] : 0;
+    for (int d = (int)dim; d < out->rank; d++) {
+        out->dims[d] = table->dims[d + 1];
+        out->strides[d] = table->strides[d + 1];
+    }
+    return JITC_OK;
+}
+
 jitc_status jc_ev_take(jc_ev *ev, const jc_node *n) {
     jc_ev_tensor table, index, out;
     int64_t dim;
@@ -307,6 +328,8 @@ jitc_status jc_ev_take(jc_ev *ev, const jc_node *n) {
     bool wrap = n->args[3].kind == JC_ARG_BOOL && n->args[3].b;
     if (table.dims[dim] == 0 && jc_ev_numel(&out) != 0)
         return jc_ev_fail(ev, n, JITC_E_INPUT, "There is nothing to take from: dim %lld has no elements.", (long long)dim);
+    if (n->args[4].kind == JC_ARG_BOOL)
+        return select_row(ev, n, &table, dim, jc_ev_ints(ev, &index)[index.offset]);
     /* Both operands as they lie under the result's dims: the table with strides 0 along the index's, and vice versa. */
     int64_t in_table[JC_MAX_RANK] = { 0 }, in_index[JC_MAX_RANK] = { 0 };
     for (int d = 0; d < out.rank; d++) {
@@ -333,8 +356,7 @@ jitc_status jc_ev_take(jc_ev *ev, const jc_node *n) {
     for (; it.left > 0; jc_ev_next(&it)) {
         const int64_t rows = table.dims[dim], k = indices[it.at[1]];
         if (!(ev->how & JC_EVAL_CLAMP) && (k < (wrap ? -rows : 0) || k >= rows))
-            return jc_ev_fail(ev, n, JITC_E_INPUT, "The index %lld is out of range: dim %lld of the table has %lld rows.", (long long)k,
-                              (long long)dim, (long long)rows);
+            return out_of_range(ev, n, k, dim, rows);
         int64_t at = it.at[0] + row_of(indices[it.at[1]], table.dims[dim], wrap) * table.strides[dim];
         if (i)
             out_i[it.at[2]] = i[at];

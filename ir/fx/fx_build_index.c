@@ -107,6 +107,7 @@ typedef struct cursor {
     jc_value *gather[JC_MAX_RANK];
     int gather_dim[JC_MAX_RANK];
     bool taken;           /* one of them had no dims: X is no view any more */
+    bool copies;          /* PyTorch makes a view of none */
     bool foreign;         /* something that we have no operator for */
     bool dots;            /* an Ellipsis went by */
 } cursor;
@@ -122,7 +123,8 @@ static void see_tensor(cursor *c, jc_value *index) {
     if (fx_class_of(index) == 'b' || fx_class_of(index) == 'f' || index->type.dtype == JC_U8) {
         c->foreign = true;
     } else if (!fx_rank(index)) {
-        c->x = FX_OP(c->r, JC_OP_take, fx_v(c->x), fx_i(c->r, c->dim), fx_v(index), jc_arg_bool(true));
+        c->x = FX_OP(c->r, JC_OP_take, fx_v(c->x), fx_i(c->r, c->dim), fx_v(index), jc_arg_bool(true),
+                     c->copies ? jc_arg_none() : jc_arg_bool(false));
         c->taken = true;
     } else {
         c->gather[c->ngather] = index;
@@ -251,8 +253,8 @@ static jc_value *gathered(cursor *c) {
     return fx_permute(r, y, order);
 }
 
-static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
-    cursor c = { .r = r, .at = at, .x = x };
+static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, bool copies, uint32_t at) {
+    cursor c = { .r = r, .at = at, .x = x, .copies = copies };
     if (!walk(&c, index)) {
         if (c.foreign && !r->status)
             return unknown_index(r, x, index, at);
@@ -263,6 +265,10 @@ static jc_arg index_tensor(fx_reader *r, jc_value *x, jc_arg index, uint32_t at)
     if (c.ngather > 1)
         return fx_v(gathered(&c));
     return fx_v(FX_OP(r, JC_OP_take, fx_v(c.x), fx_i(r, c.gather_dim[0]), fx_v(c.gather[0]), jc_arg_bool(true)));
+}
+
+jc_arg fx_index_copy(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
+    return r->status ? fx_nothing() : index_tensor(r, x, index, true, at);
 }
 
 /* --- lists: results of split, x.size() and the like --- */
@@ -296,7 +302,7 @@ jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
     if (base.kind == JC_ARG_LIST)
         return index_list(r, base, index, at);
     if (fx_is_tensor(base))
-        return index_tensor(r, base.value, index, at);
+        return index_tensor(r, base.value, index, false, at);
     if (base.kind == FX_VOID)
         return fx_opaque("an element of a tuple result that nothing annotates");
     fx_fail(r, fx_blame(base), at, "A tensor or a tuple can be indexed, but this is %s.", fx_kind_text(base));

@@ -387,5 +387,5 @@ jc_arg fx_h_index(fx_call *c) {
             parts.list.at[i] = fx_list(c->r, (jc_arg[]){ fx_nothing(), fx_nothing(), fx_nothing() }, 3);
             parts.list.at[i].kind = FX_SLICE;
         }
-    return fx_index(c->r, fx_v(x), parts, c->at);
+    return fx_index_copy(c->r, x, parts, c->at);
 }

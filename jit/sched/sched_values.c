@@ -363,6 +363,9 @@ static jitc_status check_index(jc_sched *s, const jc_node *n, const jc_arg *inde
 }
 
 static jitc_status on_take(jc_sched *s, jc_node *n) {
+    if (n->args[4].kind == JC_ARG_BOOL && n->args[4].b)
+        JC_TRY(jc_sched_refuse(s, n->line, n->results[0]->name, "`x[i]` by a tensor without dims is a view in PyTorch, and here it is a copy; what is "
+                               "written to one of the two later is read by way of the other. Do not write in place."));
     JC_TRY(plain(s, n->args[0].value));
     JC_TRY(check_index(s, n, &n->args[2], &n->args[1]));
     JC_TRY(plain(s, n->args[2].value));

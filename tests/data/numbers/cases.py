@@ -68,6 +68,17 @@ case('a copy, or a view, and a write', 'v = x.t() + 1\nz = v.reshape(-1)\nz.add_
 case('contiguous, and a write', 'v = x.t() * 2\nz = v.contiguous()\nv.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])},
      unbuilt='`contiguous` copies in PyTorch')
 
+# --- a row by an index without dims is a view
+case('a row, read', 'r = x[i]\ny = r + 1\nreturn (y, r)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i64', 1)})
+case('a row, written and let go', 'r = x[i]\nr.add_(1)\nreturn (r,)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i64', -1)},
+     unbuilt='is a view in PyTorch')
+case('a row of what is made here, written', 'v = x + 1\nr = v[i]\nr.add_(1)\nreturn (r,)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i64', -1)})
+case('a row of a row, written', 'v = x + 1\nr = v[i][i]\nr.add_(1)\nreturn (r, v)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1)},
+     unbuilt='is a view in PyTorch')
+case('a row of what is written later', 'v = x + 1\nr = v[:, i]\nv.mul_(2)\nreturn (r, v)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1)},
+     unbuilt='is a view in PyTorch')
+case('a row by aten.index, written', 'v = x + 1\nr = torch.ops.aten.index(v, [i])\nr.add_(1)\nreturn (r, v)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1)})
+
 # --- sine and cosine, however large
 far = [1e5, 1e8, 1e15, 1e16, 3e20, -7e25, 1e30, 3.4e38, -3.4e38, 2.25e15, 4.5e15, 1e22, inf, nan, 0.5]
 case('sin and cos of large f32', 's = torch.sin(x)\nc = torch.cos(x)\nreturn (s, c)', {'x': ('f32', far)}, near=3e-7)
