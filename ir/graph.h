@@ -93,7 +93,7 @@ struct jc_func {
     jc_value **params;
     uint32_t nparams, nconstants; /* the last of them are constants of the text's module, named by their paths there */
     JC_VEC(jc_node *) nodes;
-    jc_arg *outputs;  /* VALUE, EXPR, NONE; a nested tuple is a LIST */
+    jc_arg *outputs;  /* VALUE, EXPR, FLOAT, BOOL, NONE; a nested tuple is a LIST */
     uint32_t noutputs;
     bool tuple;       /* `return (x,)` rather than `return x` */
     jc_conditions guards; /* what annotations say of symbolic integers beyond what their values prove: checked with the arguments */

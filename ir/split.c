@@ -218,8 +218,37 @@ static jc_func *root_like(jc_graph *g, const jc_func *old) {
     return root;
 }
 
+/* A float or a truth that is always the same is the root's to give; no piece has to. */
+static bool is_literal(const jc_arg *a) {
+    return a->kind == JC_ARG_FLOAT || a->kind == JC_ARG_BOOL;
+}
+
+static void drop_literals(jc_graph *g, jc_arg *at, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (at[i].kind == JC_ARG_LIST) {
+            at[i].list.at = jc_arena_memdup(g->arena, at[i].list.at, sizeof *at * at[i].list.n);
+            drop_literals(g, at[i].list.at, at[i].list.n);
+        } else if (is_literal(&at[i])) {
+            at[i] = jc_arg_none();
+        }
+    }
+}
+
+/* NOW with the literals of WAS, which has the same form. */
+static void take_literals(jc_arg *now, const jc_arg *was, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++) {
+        if (was[i].kind == JC_ARG_LIST)
+            take_literals(now[i].list.at, was[i].list.at, was[i].list.n);
+        else if (is_literal(&was[i]))
+            now[i] = was[i];
+    }
+}
+
 /* The old root becomes the piece, as it is. */
 static void make_whole(jc_graph *g) {
+    const jc_arg *was = g->root->outputs;
+    g->root->outputs = jc_arena_memdup(g->arena, was, sizeof *was * g->root->noutputs);
+    drop_literals(g, g->root->outputs, g->root->noutputs);
     jc_func *piece = g->root, *root = root_like(g, piece);
     jc_arg *args = JC_NEWN(g->arena, jc_arg, piece->nparams);
     for (uint32_t i = 0; i < piece->nparams; i++)
@@ -229,6 +258,7 @@ static void make_whole(jc_graph *g) {
     uint32_t next = 0;
     for (uint32_t i = 0; i < piece->noutputs; i++)
         root->outputs[i] = results_as(g, &piece->outputs[i], call, &next);
+    take_literals(root->outputs, was, piece->noutputs);
     jc_push(g->arena, &g->pieces, piece);
     g->root = root;
 }

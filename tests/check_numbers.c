@@ -203,12 +203,15 @@ static void by_reference(const row *r, jitc_context *ctx, bool gpu) {
     jc_eval_out out[MAX_VALUES];
     const char *where = gpu ? "the eager reference, as on a GPU" : "the eager reference";
     jitc_status status = jitc_graph_read(ctx, r->name, r->text, strlen(r->text), &g);
-    if (status != JITC_OK && r->refused) {
-        says(r, where, jitc_context_error(ctx));
+    const bool passed_over = status == JITC_OK && g->g->refused.n > 0;
+    if (r->refused && (status != JITC_OK || passed_over)) {
+        says(r, where, passed_over ? g->g->refused.at[0].reason : jitc_context_error(ctx));
+        jitc_graph_free(g);
         jc_arena_free(arena);
         return;
     }
     ck_assert_msg(status == JITC_OK, "%s: %s", r->name, jitc_context_error(ctx));
+    ck_assert_msg(!passed_over, "%s: %s", r->name, passed_over ? g->g->refused.at[0].reason : "");
     const jc_func *f = g->g->root;
     int64_t syms[MAX_VALUES];
     ck_assert_uint_eq(f->nparams, r->nin);
@@ -309,6 +312,7 @@ int main(void) {
     Suite *s = suite_create("numbers");
     TCase *t = tcase_create("numbers");
     read_cases(TEST_SRCDIR "/tests/data/numbers/cases.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/products.txt");
     tcase_add_loop_test(t, as_pytorch, 0, nrows);

@@ -108,6 +108,14 @@ static jitc_status fetch(run *r, const DLTensor *t, run_output *o, jc_error *err
     return JITC_OK;
 }
 
+/* A number that is no integer is shown as a tensor without dims. */
+static void scalar_output(run *r, run_output *o, jc_dtype dtype, const void *value) {
+    o->kind = JC_TENSOR;
+    o->tensor.dtype = dtype;
+    o->tensor.nbytes = jc_dtypes[dtype].size;
+    o->tensor.data = jc_arena_memdup(r->arena, value, o->tensor.nbytes);
+}
+
 static void integer_output(run *r, run_output *o, int64_t value) {
     o->kind = JC_SYMINT;
     o->integer = value;
@@ -128,6 +136,11 @@ jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err) {
             JC_TRY(fetch(r, results[i].tensor, o, err));
         } else if (results[i].tag == JITC_INT) {
             integer_output(r, o, results[i].i);
+        } else if (results[i].tag == JITC_BOOL) {
+            const uint8_t truth = results[i].i != 0;
+            scalar_output(r, o, JC_B8, &truth);
+        } else if (results[i].tag == JITC_FLOAT) {
+            scalar_output(r, o, JC_F64, &results[i].f);
         }
     }
     for (uint32_t i = 0, k = r->f->noutputs; i < r->f->nparams; i++)

@@ -67,7 +67,7 @@ typedef struct jitc_executable_result {
     DLDataType dtype;    /* of a tensor */
     uint32_t rank;
     const char *const *dims, *const *strides; /* as those of a parameter */
-    const char *value;   /* JITC_INT: the expression that it is */
+    const char *value;   /* JITC_INT: the expression that it is; JITC_FLOAT, JITC_BOOL: the literal */
     const char *type;
     uint32_t view_of;    /* the parameter in whose memory it lies: it is never copied; JITC_NO_PARAM: in memory of its own */
     uint32_t storage;    /* the first result that shares memory with this one; its own number: none before it does */

@@ -286,10 +286,15 @@ static jitc_status give_output(jc_ev *ev, const jc_arg *a, jc_eval_out *out) {
     JC_TRY(slot_of_arg(ev, NULL, a, &s));
     switch (s.v.tag) {
     case JITC_TENSOR: tensor_output(ev, &s.t, out); break;
-    case JITC_INT:
-    case JITC_BOOL: out->integer = s.v.i; break;
+    case JITC_INT: out->integer = s.v.i; break;
+    case JITC_BOOL:
+        out->kind = JC_TENSOR;
+        out->dtype = JC_B8;
+        out->i = jc_arena_memdup(ev->arena, &s.v.i, sizeof s.v.i);
+        break;
     case JITC_FLOAT:
-        out->kind = JC_FLOAT;
+        out->kind = JC_TENSOR;
+        out->dtype = JC_F64;
         out->f = jc_arena_memdup(ev->arena, &s.v.f, sizeof s.v.f);
         break;
     case JITC_NONE: break;

@@ -182,6 +182,7 @@ typedef struct fx_class {
 struct fx_child {
     const fx_name *name;
     jc_func *piece; /* NULL: tree */
+    jc_arg *outputs; /* the piece's, literals among them: those it need not return */
     fx_class *tree;
     int line;
     fx_child *next;
@@ -229,7 +230,9 @@ struct fx_reader {
     uint32_t inlined;    /* how many classes deep, into r->func */
     jc_arg returned;     /* by the class that is inlined */
     JC_VEC(struct fx_bound) hidden; /* bindings that a class which is inlined covers */
-    uint32_t autocast;   /* contexts entered that change dtypes behind operators' backs */
+    uint32_t autocast;   /* contexts entered that change dtypes behind operators' backs ... */
+    jc_dtype narrow;     /* ... and that of products in the innermost */
+    JC_VEC(bool) modes;    /* of autocast, entered by calls: on or off */
     JC_VEC(bool) contexts; /* those of `with`: does it? */
     uint64_t parts;             /* that splits and tuples were taken into so far */
     const struct fx_sig **sigs; /* per row of spellings.def, NULL until used */
@@ -251,6 +254,7 @@ void fx_pool_reset(fx_pool *pool);
 void fx_fail(fx_reader *r, jitc_status status, uint32_t at, const char *format, ...) JC_PRINTF(4, 5);
 /* What the token looks like, for messages; SIZE of OUT >= 48. */
 const char *fx_token_text(const fx_reader *r, const fx_token *t, char *out, size_t size);
+double fx_double(fx_reader *r, const char *from, const char *to); /* a float's text, exactly rounded */
 int fx_line_of(const fx_reader *r, uint32_t at);
 int fx_column_of(const fx_reader *r, uint32_t at);
 

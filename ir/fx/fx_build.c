@@ -52,7 +52,7 @@ static void assign(fx_reader *r, const fx_stmt *s) {
 
 /* x[...] = value */
 static void store(fx_reader *r, const fx_stmt *s) {
-    jc_arg base = fx_eval(r, s->place->first), index = fx_eval(r, s->place->first->next), value = fx_eval(r, s->value);
+    jc_arg base = fx_eval(r, s->place->first), index = fx_index_of(r, s->place->first->next), value = fx_eval(r, s->value);
     if (r->status)
         return;
     if (fx_is_tensor(base))
@@ -65,7 +65,7 @@ static void store(fx_reader *r, const fx_stmt *s) {
 /* x += value: written into a tensor, a new binding for anything else. */
 static void augment(fx_reader *r, const fx_stmt *s) {
     if (s->place->kind == FX_A_INDEX) {
-        jc_arg base = fx_eval(r, s->place->first), index = fx_eval(r, s->place->first->next);
+        jc_arg base = fx_eval(r, s->place->first), index = fx_index_of(r, s->place->first->next);
         jc_arg old = fx_index(r, base, index, s->at), value = fx_infix(r, s->op, old, fx_eval(r, s->value), s->at);
         if (!r->status && fx_is_tensor(base))
             fx_store(r, base.value, index, value, s->at);
@@ -93,8 +93,8 @@ static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at) {
         }
         return a;
     }
-    if (a.kind != JC_ARG_VALUE && a.kind != JC_ARG_EXPR && a.kind != JC_ARG_NONE)
-        fx_fail(r, JITC_E_UNSUPPORTED, at, "A graph can return tensors, integers and None, but this is %s.",
+    if (a.kind != JC_ARG_VALUE && a.kind != JC_ARG_EXPR && a.kind != JC_ARG_FLOAT && a.kind != JC_ARG_BOOL && a.kind != JC_ARG_NONE)
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "A graph can return tensors, numbers and None, but this is %s.",
                 fx_kind_text(a));
     return fx_sound(r, a, at);
 }
@@ -288,7 +288,7 @@ static jc_func *build_class(fx_reader *r, const fx_class *c) {
     r->cls = c;
     r->tainted = false;
     r->autocast = 0;
-    r->contexts.n = 0;
+    r->contexts.n = r->modes.n = 0;
     build_params(r, c);
     fx_build_body(r, c);
     if (r->func->nconstants)
@@ -327,6 +327,18 @@ static bool is_taken(const fx_class *c, const fx_name *name) {
    as trees until they are used. */
 static fx_class *read_class(fx_reader *r, uint32_t depth);
 
+static jc_arg *without_literals(fx_reader *r, const jc_arg *from, uint32_t n) {
+    jc_arg *at = JC_NEWN(r->arena, jc_arg, n);
+    for (uint32_t i = 0; i < n; i++) {
+        at[i] = from[i];
+        if (from[i].kind == JC_ARG_LIST)
+            at[i].list.at = without_literals(r, from[i].list.at, from[i].list.n);
+        else if (from[i].kind == JC_ARG_FLOAT || from[i].kind == JC_ARG_BOOL)
+            at[i] = jc_arg_none();
+    }
+    return at;
+}
+
 static void add_child(fx_reader *r, fx_class *parent, fx_class *c, uint32_t depth) {
     fx_child *child = JC_NEW(r->scratch, fx_child);
     const fx_child *twin = fx_child_of(parent, c->name);
@@ -343,6 +355,10 @@ static void add_child(fx_reader *r, fx_class *parent, fx_class *c, uint32_t dept
     child->tree = NULL;
     r->pool = r->pools[depth];
     child->piece = build_class(r, c);
+    if (r->status)
+        return;
+    child->outputs = child->piece->outputs;
+    child->piece->outputs = without_literals(r, child->outputs, child->piece->noutputs);
     jc_push(r->arena, &r->graph->pieces, child->piece);
 }
 

@@ -83,6 +83,7 @@ struct fx_call {
 typedef struct fx_note {
     bool known; /* else: says nothing about the type */
     jc_type type;
+    jc_arg literal; /* of a number that is always the same float or truth; FX_ABSENT: it is not */
 } fx_note;
 const fx_note *fx_note_of(fx_reader *r, fx_name *note, uint32_t at);
 /* Checks VALUE against its annotation and returns what holds of both. */
@@ -92,6 +93,7 @@ void fx_guard(fx_reader *r, const jc_expr *a, const jc_expr *b);
 
 /* --- fx_build_expr.c --- */
 jc_arg fx_eval(fx_reader *r, const fx_ast *a);
+jc_arg fx_index_of(fx_reader *r, const fx_ast *a); /* what stands in x[...] */
 /* getattr(BASE, NAME) */
 jc_arg fx_getattr(fx_reader *r, const fx_ast *base, const fx_name *name, uint32_t at);
 /* OP is the token of an infix operator. */
@@ -133,6 +135,15 @@ jc_value *fx_op_scalars(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n);
 jc_value *fx_full_of(fx_reader *r, jc_arg dims, jc_arg a, jc_dtype dtype);
 /* Is NAME a function of numbers, and are AT numbers? Then what it gives into OUT. */
 bool fx_number_call(fx_reader *r, const char *name, size_t length, const jc_arg *at, uint32_t n, jc_arg *out);
+
+/* --- fx_build_python.c --- */
+/* Is NAME a method with two underscores on both sides that AT can be given to? Then what it gives into OUT. */
+bool fx_dunder(fx_reader *r, const char *name, size_t length, const jc_arg *at, uint32_t n, jc_arg *out);
+/* Is PATH a call that sets a mode, or marks something, and computes nothing? It is done then. */
+bool fx_mode_call(fx_reader *r, const fx_name *path, const fx_ast *args);
+/* Inside autocast on DEVICE products are of DTYPE. */
+void fx_narrow_to(fx_reader *r, jc_arg device, jc_arg dtype);
+jc_value *fx_list_tensor(fx_reader *r, jc_arg list, uint32_t at); /* [0, 2] as an index */
 
 /* --- fx_build_inline.c --- */
 /* self.NAME...: a class of the text, or a constant that the caller binds. */

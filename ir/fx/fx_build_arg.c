@@ -55,7 +55,7 @@ jc_arg fx_operand(fx_call *c, int i) {
 }
 
 jc_arg fx_number(fx_call *c, int i) {
-    if (!fx_is_number(c->a[i]))
+    if (!fx_is_scalar(c->a[i]))
         fx_bad_arg(c, i, "a number");
     return c->a[i];
 }

@@ -136,7 +136,7 @@ static void find_path(fx_reader *r, fx_target *t, const fx_name *n) {
         char form;
     } prefixes[] = { { "torch.nn.functional.", 'f' }, { "torch._C._nn.", 'n' },  { "torch._C._autograd.", 'g' },
                      { "torch.special.", 't' },       { "torch._C.", 'c' },      { "torch.Tensor.", 'm' },
-                     { "torch.", 't' } };
+                     { "torch.functional.", 't' },    { "torch.", 't' } };
     if (n->length > 10 && memcmp(n->text, "torch.ops.", 10) == 0) {
         find_operator(r, t, n);
         return;
@@ -178,12 +178,29 @@ const fx_target *fx_method(fx_reader *r, fx_name *n) {
 
 /* --- nodes --- */
 
+/* Autocast: operands in the narrow dtype, but those of f64. */
+static jc_value *narrow_product(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
+    const uint32_t autocast = r->autocast;
+    jc_arg at[FX_MAX_PARAMS];
+    for (uint32_t i = 0; i < n; i++) {
+        at[i] = args[i];
+        if (fx_is_tensor(at[i]) && fx_class_of(at[i].value) == 'f' && at[i].value->type.dtype != JC_F64)
+            at[i] = fx_v(fx_cast(r, at[i].value, r->narrow));
+    }
+    r->autocast = 0;
+    jc_value *y = fx_op(r, op, at, n);
+    r->autocast = autocast;
+    return y;
+}
+
 jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
     jc_node *node = NULL;
     if (r->status)
         return NULL;
     if (fx_has_scalar(args, n))
         return fx_op_scalars(r, op, args, n);
+    if (r->autocast && (op == JC_OP_matmul || op == JC_OP_linear))
+        return narrow_product(r, op, args, n);
     for (uint32_t i = 0; i < n; i++) {
         if (args[i].kind == JC_ARG_VALUE && !args[i].value)
             return NULL;
@@ -367,6 +384,32 @@ static bool call_of_numbers(fx_reader *r, const fx_name *n, jc_arg self, const f
     return !args && k && !r->status && fx_number_call(r, n->text, n->length, at, k, out);
 }
 
+/* x.__NAME__(...) */
+static bool call_dunder(fx_reader *r, const char *name, size_t length, jc_arg self, const fx_ast *args, jc_arg *out) {
+    jc_arg at[3];
+    uint32_t n = 0;
+    if (length < 5 || name[0] != '_' || name[1] != '_')
+        return false;
+    if (self.kind != FX_ABSENT)
+        at[n++] = self;
+    for (; args && n < 3 && !args->key && !r->status; args = args->next)
+        at[n++] = args->kind == FX_A_LIST ? fx_list(r, (jc_arg[]){ fx_eval(r, args) }, 1) : fx_eval(r, args);
+    return !args && !r->status && fx_dunder(r, name, length, at, n, out);
+}
+
+/* torch.Tensor.__eq__(x, y), torch.ops.aten.__and__.Tensor(x, y) */
+static bool call_dunder_path(fx_reader *r, const fx_name *path, const fx_ast *args, jc_arg *out) {
+    static const char *const prefixes[] = { "torch.Tensor.__", "torch.ops.aten.__", "torch._C.TensorBase.__", "torch._C._TensorBase.__" };
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        const size_t n = strlen(prefixes[i]) - 2;
+        if (path->length <= n + 2 || memcmp(path->text, prefixes[i], n + 2) != 0)
+            continue;
+        const char *dot = memchr(path->text + n, '.', path->length - n);
+        return call_dunder(r, path->text + n, dot ? (size_t)(dot - path->text) - n : path->length - n, fx_absent(), args, out);
+    }
+    return false;
+}
+
 /* fx_pytree.tree_flatten_spec((args, kwargs), spec): the leaves of its first argument. */
 static void flatten(const jc_arg *a, jc_arg *out, uint32_t *n) {
     const bool inner = a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT;
@@ -455,7 +498,9 @@ static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, con
     jc_arg *at = fx_take(r, sizeof *at * (n ? n : 1));
     for (uint32_t i = 0; i < n; i++) {
         at[i] = fx_nothing();
-        if (outputs[i].kind == JC_ARG_LIST) {
+        if (outputs[i].kind == JC_ARG_FLOAT || outputs[i].kind == JC_ARG_BOOL) {
+            at[i] = outputs[i];
+        } else if (outputs[i].kind == JC_ARG_LIST) {
             at[i] = piece_outputs(r, outputs[i].list.at, outputs[i].list.n, node, next);
         } else if (outputs[i].kind != JC_ARG_NONE && *next < node->nresults) {
             jc_value *v = node->results[(*next)++];
@@ -466,13 +511,14 @@ static jc_arg piece_outputs(fx_reader *r, const jc_arg *outputs, uint32_t n, con
 }
 
 /* A piece that returns `x` and not `(x,)` gives x itself. */
-static jc_arg piece_results(fx_reader *r, const jc_func *piece, const jc_node *node) {
+static jc_arg piece_results(fx_reader *r, const fx_child *child, const jc_node *node) {
     uint32_t next = 0;
-    jc_arg all = piece_outputs(r, piece->outputs, piece->noutputs, node, &next);
-    return piece->tuple ? all : all.list.at[0];
+    jc_arg all = piece_outputs(r, child->outputs, child->piece->noutputs, node, &next);
+    return child->piece->tuple ? all : all.list.at[0];
 }
 
-static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint32_t nargs, uint32_t at) {
+static jc_arg call_piece(fx_reader *r, const fx_child *child, const fx_ast *args, uint32_t nargs, uint32_t at) {
+    jc_func *piece = child->piece;
     const uint32_t declared = piece->nparams - piece->nconstants;
     if (nargs != declared) {
         fx_fail(r, JITC_E_INPUT, at, "%s is called with %u arguments, but takes %u (line %d).", piece->name, nargs,
@@ -498,7 +544,7 @@ static jc_arg call_piece(fx_reader *r, jc_func *piece, const fx_ast *args, uint3
     }
     if (r->status)
         return fx_nothing();
-    return piece_results(r, piece, jc_func_add_call(r->func, piece, a, piece->nparams, r->stmt->line));
+    return piece_results(r, child, jc_func_add_call(r->func, piece, a, piece->nparams, r->stmt->line));
 }
 
 static jc_arg call_inlined(fx_reader *r, const fx_child *child, const fx_ast *args, uint32_t nargs, uint32_t at) {
@@ -513,7 +559,7 @@ static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, 
     const fx_name *n = callee->key;
     const fx_child *child = fx_child_of(r->cls, n);
     if (child && child->piece)
-        return call_piece(r, child->piece, args, nargs, callee->at);
+        return call_piece(r, child, args, nargs, callee->at);
     if (child)
         return call_inlined(r, child, args, nargs, callee->at);
     if (fx_name_is(n, "_guards_fn")) /* torch.export's, which looks at the inputs again */
@@ -535,6 +581,8 @@ static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args
         return fx_nothing();
     if (fx_is_scalar(self) && call_of_numbers(r, callee->key, self, args, &out))
         return out;
+    if (call_dunder(r, callee->key->text, callee->key->length, self, args, &out))
+        return out;
     if (!fx_is_tensor(self)) {
         fx_fail(r, fx_blame(self), at, "The method '%.*s' is called on %s; it needs a tensor.",
                 (int)callee->key->length, callee->key->text, fx_kind_text(self));
@@ -552,8 +600,10 @@ jc_arg fx_call_ast(fx_reader *r, const fx_ast *a) {
             return args ? fx_eval(r, args) : fx_list(r, NULL, 0);
         if (fx_name_is(callee->name, "torch.device"))
             return call_device(r, args);
-        if (call_of_numbers(r, callee->name, fx_absent(), args, &out))
+        if (call_of_numbers(r, callee->name, fx_absent(), args, &out) || call_dunder_path(r, callee->name, args, &out))
             return out;
+        if (fx_mode_call(r, callee->name, args))
+            return (jc_arg){ .kind = FX_VOID, .str = fx_copy(r, callee->name) };
         return call_target(r, function_of(r, callee->name), fx_absent(), args, a->at);
     case FX_A_NAME:
         return call_word(r, callee->name, args, a->at);

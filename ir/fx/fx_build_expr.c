@@ -377,6 +377,12 @@ jc_arg fx_write(fx_reader *r, jc_value *dst, jc_arg src) {
 
 /* --- the whole --- */
 
+/* x[[0, 2]] is one index, x[0, 2] is two. */
+jc_arg fx_index_of(fx_reader *r, const fx_ast *a) {
+    const jc_arg index = fx_eval(r, a);
+    return a->kind == FX_A_LIST ? fx_list(r, &index, 1) : index;
+}
+
 jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
     jc_arg x, y;
     if (r->status)
@@ -403,7 +409,7 @@ jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
     case FX_A_UNARY: return eval_unary(r, a);
     case FX_A_INDEX:
         x = fx_eval(r, a->first);
-        return fx_index(r, x, fx_eval(r, a->first->next), a->at);
+        return fx_index(r, x, fx_index_of(r, a->first->next), a->at);
     case FX_A_BINARY:
         x = fx_eval(r, a->first);
         y = fx_eval(r, a->first->next);

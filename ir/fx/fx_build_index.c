@@ -115,7 +115,7 @@ typedef struct cursor {
 static int consumed(const jc_arg *parts, uint32_t n) {
     int dims = 0;
     for (uint32_t i = 0; i < n; i++)
-        dims += parts[i].kind != JC_ARG_NONE && parts[i].kind != FX_ELLIPSIS;
+        dims += parts[i].kind != JC_ARG_NONE && parts[i].kind != FX_ELLIPSIS && parts[i].kind != JC_ARG_BOOL;
     return dims;
 }
 
@@ -142,7 +142,13 @@ static void see_part(cursor *c, jc_arg part, int hidden) {
         c->dots = true;
         return;
     }
-    if (part.kind == JC_ARG_NONE) {
+    if (part.kind == JC_ARG_LIST) {
+        jc_value *index = fx_list_tensor(r, part, c->at);
+        if (index)
+            see_tensor(c, index);
+        return;
+    }
+    if (part.kind == JC_ARG_NONE || (part.kind == JC_ARG_BOOL && part.b)) {
         c->fresh[c->dim] += c->fresh[c->dim] <= JC_MAX_RANK; /* more than that is refused when the index is settled */
         return;
     }

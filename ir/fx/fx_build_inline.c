@@ -216,6 +216,7 @@ jc_arg fx_higher(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t 
         return fx_nothing();
     if (strcmp(h->name, "cond") == 0)
         return cond(r, t, a, n, at);
+    const jc_arg *a0 = a;
     const fx_child *child = class_in(r, t, n > h->at ? a[h->at] : fx_nothing(), at);
     const bool autocast = strcmp(h->name, "wrap_with_autocast") == 0 && n > 2 && a[2].kind == JC_ARG_BOOL && a[2].b;
     if (!child)
@@ -228,6 +229,8 @@ jc_arg fx_higher(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t 
         skip = 0;
     }
     r->autocast += autocast;
+    if (autocast)
+        fx_narrow_to(r, a0[0], a0[1]);
     const jc_arg result = fx_inline(r, child, a + skip, n > skip ? n - skip : 0, at);
     r->autocast -= autocast;
     return result;

@@ -133,6 +133,8 @@ static jc_arg like_size(fx_call *c, const jc_value *x) {
 }
 
 static jc_arg make_full(fx_call *c, jc_arg size, jc_arg value, jc_arg dtype) {
+    if (fx_has_scalar(&value, 1) && !c->r->status && dtype.kind == JC_ARG_DTYPE)
+        return fx_v(fx_full_of(c->r, size, value, dtype.dtype));
     return fx_v(FX_OP(c->r, JC_OP_full, size, value, dtype));
 }
 
@@ -185,6 +187,12 @@ jc_arg fx_h_new_empty_strided(fx_call *c) {
     return x ? strided(c, 1, fx_dtype_or(c, 3, jc_arg_dtype((jc_dtype)x->type.dtype))) : fx_nothing();
 }
 
+/* The order in which its dims lie in memory is ours to choose. */
+jc_arg fx_h_empty_permuted(fx_call *c) {
+    jc_arg size = size_of(c, 0), dtype = fx_dtype_or(c, 2, f32());
+    return fx_v(FX_OP(c->r, JC_OP_empty, size, dtype));
+}
+
 /* zeros and ones: aux is the value. */
 jc_arg fx_h_filled(fx_call *c) {
     jc_arg size = size_of(c, 0), dtype = fx_dtype_or(c, 1, f32());
@@ -209,12 +217,24 @@ jc_arg fx_h_new_filled(fx_call *c) {
 
 /* The dtype PyTorch gives a number. */
 static jc_arg natural(jc_arg number) {
-    return jc_arg_dtype(number.kind == JC_ARG_FLOAT ? JC_F32 : number.kind == JC_ARG_BOOL ? JC_B8 : JC_I64);
+    return jc_arg_dtype(number.kind == JC_ARG_FLOAT || number.kind == FX_SYMFLOAT ? JC_F32 : number.kind == JC_ARG_BOOL ? JC_B8 : JC_I64);
 }
 
 jc_arg fx_h_full(fx_call *c) {
     jc_arg size = size_of(c, 0), value = fx_number(c, 1), dtype = fx_dtype_or(c, 2, natural(value));
     return make_full(c, size, value, dtype);
+}
+
+/* aten.fill(self, value): the functional form of fill_. */
+jc_arg fx_h_fill(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const jc_arg dtype = jc_arg_dtype((jc_dtype)x->type.dtype);
+    if (!fx_is_tensor(c->a[1]))
+        return make_full(c, like_size(c, x), fx_number(c, 1), dtype);
+    jc_value *v = FX_OP(c->r, JC_OP_expand, fx_v(fx_cast(c->r, fx_reshape(c->r, c->a[1].value, NULL, 0), dtype.dtype)), like_size(c, x));
+    return fx_v(v ? FX_OP(c->r, JC_OP_clone, fx_v(v)) : NULL);
 }
 
 jc_arg fx_h_full_like(fx_call *c) {

@@ -102,7 +102,7 @@ jc_arg fx_h_logical_not(fx_call *c) {
 
 static jc_arg clamped(fx_call *c, jc_arg lo, jc_arg hi) {
     jc_arg x = fx_v(fx_tensor(c, 0));
-    if (fx_is_tensor(lo) || fx_is_tensor(hi)) {
+    if (fx_is_tensor(lo) || fx_is_tensor(hi) || fx_has_scalar((const jc_arg[]){ lo, hi }, 2)) {
         if (lo.kind != JC_ARG_NONE)
             x = fx_v(FX_OP(c->r, JC_OP_maximum, x, lo));
         return hi.kind == JC_ARG_NONE ? x : fx_v(FX_OP(c->r, JC_OP_minimum, x, hi));
@@ -314,9 +314,31 @@ static int64_t normalised_dims(fx_call *c, const jc_value *x) {
     return n;
 }
 
+/* layer_norm whose eps is known at run time only, written out as ir/README.md defines it. */
+static jc_arg layer_norm_at(fx_call *c, jc_value *x, int64_t n) {
+    fx_reader *r = c->r;
+    jc_arg dims[JC_MAX_RANK];
+    if (!x || r->status)
+        return fx_nothing();
+    const jc_dtype dtype = (jc_dtype)x->type.dtype, inner = dtype == JC_F64 ? JC_F64 : JC_F32;
+    for (int64_t i = 0; i < n; i++)
+        dims[i] = fx_i(r, fx_rank(x) - n + i);
+    const jc_arg over = jc_arg_list(r->graph, dims, (uint32_t)n), keep = jc_arg_bool(true), wide = fx_v(fx_cast(r, x, inner));
+    const jc_arg off = fx_v(FX_OP(r, JC_OP_sub, wide, fx_v(FX_OP(r, JC_OP_mean, wide, over, keep, fx_nothing()))));
+    const jc_arg square = fx_v(FX_OP(r, JC_OP_mul, off, off)), variance = fx_v(FX_OP(r, JC_OP_mean, square, over, keep, fx_nothing()));
+    jc_value *y = FX_OP(r, JC_OP_mul, off, fx_v(FX_OP(r, JC_OP_rsqrt, fx_v(FX_OP(r, JC_OP_add, variance, c->a[4])))));
+    if (fx_given(c, 2))
+        y = FX_OP(r, JC_OP_mul, fx_v(y), fx_v(fx_cast(r, fx_tensor(c, 2), inner)));
+    if (fx_given(c, 3))
+        y = FX_OP(r, JC_OP_add, fx_v(y), fx_v(fx_cast(r, fx_tensor(c, 3), inner)));
+    return fx_v(fx_cast(r, y, dtype));
+}
+
 jc_arg fx_h_layer_norm(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const int64_t n = normalised_dims(c, x);
+    if (fx_has_scalar(&c->a[4], 1))
+        return layer_norm_at(c, x, n);
     return fx_v(FX_OP(c->r, JC_OP_layer_norm, fx_v(x), fx_i(c->r, n), fx_tensor_or_none(c, 2),
                       fx_tensor_or_none(c, 3), number_of(fx_float(c, 4, 1e-5))));
 }

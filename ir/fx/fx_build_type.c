@@ -1,8 +1,10 @@
 /*
  * ir/fx/fx_build_type.c - annotations: text to types, each distinct text once, and values checked against them.
  *
- *   ann = DTYPE "[" dims "]" [ "[" strides "]" ] [ device ] | "Sym(" EXPR ")" | NAME
+ *   ann = DTYPE "[" dims "]" [ "[" strides "]" ] [ device ] | ( "Parameter" | "Buffer" ) "(" ann ")" | "Sym(" EXPR ")" | NAME
  *
+ * EXPR is an integer, or a float (`zf14`, `0.25`, `2.0*ToFloat(s0)`) or a truth (`s0 >= 3`), of which only the kind is taken, and the value
+ * of a literal; a function that we do not have tells nothing.
  * Strides are kept for parameters and for results of custom operators; what is computed has the layout that
  * inference gives it.  A parameter of another type than tensor and integer (LayerName and its mangled spellings) is
  * opaque: a layer name.
@@ -164,6 +166,86 @@ static void read_tensor(part *p, const char *open, fx_note *note) {
         note->type.strides = keep_exprs(r, strides, rank);
 }
 
+/* --- what is no integer --- */
+
+/* Where the symbol of a float (zf14), or one of PyTorch's functions that give floats, stands in FROM..TO. */
+static bool names_float(const char *from, const char *to) {
+    static const char *const words[] = { "ToFloat", "IntTrueDiv", "FloatTrueDiv", "FloatPow", "OpaqueUnaryFn", "oo", "inf", "nan" };
+    for (const char *c = from; c < to;) {
+        const char *word = c;
+        while (c < to && is_word(*c))
+            c++;
+        const size_t n = (size_t)(c - word);
+        if (n > 2 && word[0] == 'z' && word[1] == 'f' && word[2] >= '0' && word[2] <= '9')
+            return true;
+        for (size_t i = 0; n && i < sizeof words / sizeof *words; i++)
+            if (n >= strlen(words[i]) && memcmp(word, words[i], strlen(words[i])) == 0)
+                return true;
+        c += c == word;
+    }
+    return memchr(from, '.', (size_t)(to - from)) != NULL;
+}
+
+static bool is_word_of(const char *from, const char *to, const char *text) {
+    return strlen(text) == (size_t)(to - from) && memcmp(from, text, strlen(text)) == 0;
+}
+
+/* "0.250000000000000", "-1.5e-6" */
+static bool literal_float(const part *p, const char *from, const char *to, double *out) {
+    const bool minus = from < to && *from == '-';
+    for (const char *c = from + minus; c < to; c++)
+        if (!(*c >= '0' && *c <= '9') && *c != '.' && *c != 'e' && !((*c == '-' || *c == '+') && c[-1] == 'e'))
+            return false;
+    if (from + minus == to || !(from[minus] >= '0' && from[minus] <= '9'))
+        return false;
+    *out = fx_double(p->r, from + minus, to) * (minus ? -1 : 1);
+    return true;
+}
+
+/* A function before '(' that the expressions of sizes lack. */
+static bool foreign_function(const char *from, const char *to) {
+    static const char *const ours[] = { "Min", "Max", "min", "max", "Mod", "PythonMod", "FloorDiv", "CleanDiv", "CeilDiv" };
+    for (const char *c = from; c < to; c++) {
+        const char *word = c;
+        while (c < to && is_word(*c))
+            c++;
+        if (c == word || c == to || *c != '(')
+            continue;
+        bool known = false;
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+            known |= is_word_of(word, c, ours[i]);
+        if (!known)
+            return true;
+    }
+    return false;
+}
+
+/* What FROM..TO is where it is no integer: its kind, and its value if it has one; false where it is one. */
+static bool read_other(const part *p, const char *from, const char *to, fx_note *note) {
+    const size_t n = (size_t)(to - from);
+    const bool yes = is_word_of(from, to, "True"), no = is_word_of(from, to, "False");
+    static const char *const relations[] = { "Eq(", "Ne(", "Or(", "And(", "Not(" };
+    bool truth = yes || no || memchr(from, '<', n) || memchr(from, '>', n);
+    double f;
+    for (size_t i = 0; i < sizeof relations / sizeof *relations; i++)
+        truth |= n > strlen(relations[i]) && memcmp(from, relations[i], strlen(relations[i])) == 0;
+    if (n >= 9 && memcmp(from, "Piecewise", 9) == 0)
+        return true; /* a choice between numbers: known stays false */
+    if (!truth && !names_float(from, to))
+        return foreign_function(from, to);
+    static const char *const whole[] = { "CeilToInt", "FloorToInt", "TruncToInt", "RoundToInt" };
+    for (size_t i = 0; i < sizeof whole / sizeof *whole; i++) /* an integer made of a float: which is not known */
+        if (!truth && n > strlen(whole[i]) && memcmp(from, whole[i], strlen(whole[i])) == 0)
+            return true;
+    note->known = true;
+    note->type.kind = truth ? JC_BOOL : JC_FLOAT;
+    if (yes || no)
+        note->literal = jc_arg_bool(yes);
+    else if (literal_float(p, from, to, &f))
+        note->literal = jc_arg_float(f);
+    return true;
+}
+
 static void read_symint(part *p, fx_note *note) {
     const char *open = p->at + 3;
     p->at = open;
@@ -174,6 +256,8 @@ static void read_symint(part *p, fx_note *note) {
         fx_fail(p->r, JITC_E_INPUT, offset_of(p, end), "Expected the end of the annotation after ')'.");
         return;
     }
+    if (read_other(p, open + 1, end, note))
+        return;
     note->known = true;
     note->type = (jc_type){ .kind = JC_SYMINT, .expr = expr_of(p, open + 1, end) };
 }
@@ -203,12 +287,26 @@ static void read_name(part *p, fx_note *note) {
             note->type.kind = names[i].kind;
 }
 
+/* A parameter is a tensor like any other: "Parameter(f32[8])". */
+static void strip_class(part *p) {
+    static const char *const classes[] = { "Parameter(", "Buffer(" };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        const size_t n = strlen(classes[i]);
+        if ((size_t)(p->end - p->at) > n && memcmp(p->at, classes[i], n) == 0 && p->end[-1] == ')') {
+            p->at += n;
+            p->end--;
+        }
+    }
+}
+
 const fx_note *fx_note_of(fx_reader *r, fx_name *name, uint32_t at) {
     if (name->note)
         return name->note;
     fx_note *note = JC_NEW(r->scratch, fx_note);
     part p = { r, name->text, name->text + name->length, at };
-    const char *open = memchr(p.at, '[', name->length);
+    note->literal = fx_absent();
+    strip_class(&p);
+    const char *open = memchr(p.at, '[', (size_t)(p.end - p.at));
     if (name->length >= 5 && memcmp(p.at, "Sym(", 4) == 0)
         read_symint(&p, note);
     else if (open && !memchr(p.at, '.', (size_t)(open - p.at)))
@@ -274,7 +372,7 @@ static bool is_whole(double f, int64_t *out) {
 }
 
 static jc_arg check_symint(fx_reader *r, jc_arg value, const jc_expr *expr, uint32_t at) {
-    if (value.kind == FX_OPAQUE)
+    if (value.kind == FX_OPAQUE || value.kind == FX_SYMFLOAT)
         return fx_e(expr); /* could not be worked out: the annotation tells */
     int64_t whole;
     if (value.kind == JC_ARG_BOOL)
@@ -304,6 +402,8 @@ jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *name, uint32_t at) {
     const fx_note *note = fx_note_of(r, name, at);
     if (r->status || !note->known)
         return value;
+    if (note->literal.kind != FX_ABSENT && (value.kind == FX_OPAQUE || value.kind == FX_SYMFLOAT || value.kind == FX_SYMBOOL || value.kind == FX_VOID))
+        return note->literal;
     if (note->type.kind == JC_TENSOR)
         return check_tensor(r, value, &note->type, at);
     if (note->type.kind == JC_SYMINT)

@@ -286,17 +286,57 @@ jc_arg fx_h_reverse(fx_call *c) {
     return fx_v(fx_permute(c->r, x, order));
 }
 
+/* The dims in argument I, each once. */
+static uint32_t distinct_dims(fx_call *c, int i, int rank, int *out) {
+    const jc_expr *at[JC_MAX_RANK];
+    const uint32_t n = fx_exprs(c, i, at, JC_MAX_RANK);
+    unsigned seen = 0;
+    for (uint32_t k = 0; n != UINT32_MAX && k < n; k++) {
+        int64_t d = 0;
+        if (!jc_ex_is_const(at[k], &d))
+            fx_refuse_arg(c, i, "it has to be constants");
+        out[k] = fx_norm_dim(c->r, d, rank, c->at);
+        if (seen & 1u << out[k] && !c->r->status)
+            fx_bad_arg(c, i, "dimensions, each once");
+        seen |= 1u << out[k];
+    }
+    return n;
+}
+
+/* The dims of `source` go to the places in `destination`; the others fill what is left, in order. */
 jc_arg fx_h_movedim(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
-    int order[JC_MAX_RANK], n = 0;
+    int from[JC_MAX_RANK], to[JC_MAX_RANK], order[JC_MAX_RANK];
+    bool moved[JC_MAX_RANK] = { false }, taken[JC_MAX_RANK] = { false };
     if (!x)
         return fx_nothing();
-    const int from = fx_dim(c, 1, fx_rank(x), 0), to = fx_dim(c, 2, fx_rank(x), 0);
+    const uint32_t n = distinct_dims(c, 1, fx_rank(x), from), m = distinct_dims(c, 2, fx_rank(x), to);
+    if (c->r->status || !fx_rank(x))
+        return fx_v(x);
+    if (n != m) {
+        fx_bad_arg(c, 2, "as many dimensions as `source`");
+        return fx_nothing();
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        order[to[i]] = from[i];
+        moved[from[i]] = taken[to[i]] = true;
+    }
     for (int i = 0, k = 0; i < fx_rank(x); i++) {
-        k += k == from;
-        order[n++] = i == to ? from : k++;
+        if (taken[i])
+            continue;
+        while (moved[k])
+            k++;
+        order[i] = k++;
     }
     return fx_v(fx_permute(c->r, x, order));
+}
+
+/* x.adjoint(): nothing is complex here. */
+jc_arg fx_h_adjoint(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (x && fx_rank(x) < 2)
+        fx_bad_arg(c, 0, "of at least two dimensions");
+    return x && fx_rank(x) >= 2 ? exchange(c, x, fx_rank(x) - 2, fx_rank(x) - 1) : fx_nothing();
 }
 
 /* --- expansion --- */
@@ -411,11 +451,26 @@ jc_arg fx_h_select(fx_call *c) {
     return fx_v(fx_select(c->r, x, dim, i, c->at));
 }
 
+/* The start is a tensor: rows start, start + 1, ... */
+static jc_arg narrow_at(fx_call *c, jc_value *x, int dim, jc_value *start, const jc_expr *length) {
+    fx_reader *r = c->r;
+    if (r->status || !fx_rank(x) || fx_class_of(start) == 'f' || fx_class_of(start) == 'b') {
+        fx_bad_arg(c, 2, "an integer, or a tensor that holds one");
+        return fx_nothing();
+    }
+    start = fx_cast(r, fx_reshape(r, start, NULL, 0), JC_I64);
+    const jc_arg steps = fx_v(FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_e(length), jc_arg_dtype(JC_I64)));
+    const jc_arg rows = fx_v(FX_OP(r, JC_OP_add, steps, fx_v(start)));
+    return fx_v(FX_OP(r, JC_OP_take, fx_v(x), fx_i(r, dim), rows, jc_arg_bool(true)));
+}
+
 jc_arg fx_h_narrow(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
     const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    if (fx_is_tensor(c->a[2]))
+        return narrow_at(c, x, dim, c->a[2].value, fx_expr(c, 3));
     const jc_expr *start = fx_expr(c, 2), *length = fx_expr(c, 3);
     if (c->r->status || !fx_rank(x))
         return fx_nothing();

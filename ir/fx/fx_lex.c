@@ -290,6 +290,10 @@ static double float_value(fx_reader *r, const char *from, const char *to, uint64
     return r->c_locale ? strtod_l(text, NULL, (locale_t)r->c_locale) : strtod(text, NULL);
 }
 
+double fx_double(fx_reader *r, const char *from, const char *to) {
+    return float_value(r, from, to, 0, 0, false);
+}
+
 static void lex_hex(fx_reader *r) {
     const char *p = r->p + 2;
     uint64_t value = 0;

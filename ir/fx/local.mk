@@ -5,7 +5,7 @@ ir_libir_la_SOURCES += \
 	ir/fx/fx_lex.c ir/fx/fx_parse.c \
 	ir/fx/fx_build.c ir/fx/fx_build_arg.c ir/fx/fx_build_attention.c ir/fx/fx_build_call.c ir/fx/fx_build_custom.c ir/fx/fx_build_expr.c \
 	ir/fx/fx_build_conv.c ir/fx/fx_build_index.c ir/fx/fx_build_inline.c ir/fx/fx_build_make.c ir/fx/fx_build_math.c ir/fx/fx_build_move.c \
-	ir/fx/fx_build_number.c ir/fx/fx_build_product.c ir/fx/fx_build_refuse.c ir/fx/fx_build_type.c ir/fx/fx_build_view.c
+	ir/fx/fx_build_number.c ir/fx/fx_build_product.c ir/fx/fx_build_python.c ir/fx/fx_build_refuse.c ir/fx/fx_build_type.c ir/fx/fx_build_view.c
 
 check_PROGRAMS += tests/check_fx tests/fuzz_fx docs/gen_operators
 TESTS += tests/check_fx tests/fuzz_fx

@@ -148,6 +148,11 @@ static void fill_result(const jitc_executable *x, uint32_t i, const bool *filled
         out->value = jc_ex_text(g->exprs, a->expr, g->arena);
         out->type = jc_arena_printf(g->arena, "Sym(%s)", out->value);
     }
+    if (a->kind == JC_ARG_FLOAT || a->kind == JC_ARG_BOOL) {
+        out->tag = a->kind == JC_ARG_FLOAT ? JITC_FLOAT : JITC_BOOL;
+        out->type = a->kind == JC_ARG_FLOAT ? "float" : "bool";
+        out->value = a->kind == JC_ARG_FLOAT ? jc_arena_printf(g->arena, "%.17g", a->f) : a->b ? "True" : "False";
+    }
     if (a->kind != JC_ARG_VALUE)
         return;
     if (a->value->type.kind != JC_TENSOR) {
