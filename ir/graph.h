@@ -211,6 +211,8 @@ static inline bool jc_lays_out_as_operands(const jc_node *n) {
 /* What the operands of pointwise N are cast to before it computes, tensors of every rank and numbers alike (but see
    JC_WIDE_NUMBER): the result's dtype, or what a comparison compares. */
 jc_dtype jc_operand_dtype(const jc_node *n);
+/* What tensors and numbers are promoted to. */
+jc_dtype jc_promoted_dtype(const jc_arg *args, uint32_t n);
 /* Fills results' types and places for a node whose op and args are set; used by jc_func_add and by passes that change
    parameter strides (jc_reinfer). */
 jitc_status jc_infer(jc_func *f, jc_node *n, jc_error *err);

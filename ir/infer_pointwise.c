@@ -165,12 +165,20 @@ static jitc_status operands(jc_in *in, uint32_t first, uint32_t last, const jc_e
     return JITC_OK;
 }
 
+jc_dtype jc_promoted_dtype(const jc_arg *args, uint32_t n) {
+    promotion p = { { -1, -1, -1 } };
+    for (uint32_t i = 0; i < n; i++)
+        promote_arg(&p, &args[i]);
+    return (jc_dtype)promoted(&p);
+}
+
 jc_dtype jc_operand_dtype(const jc_node *n) {
     promotion p = { { -1, -1, -1 } };
     if (!(takes[n->op] & COMPARES))
         return (jc_dtype)n->results[0]->type.dtype;
     promote_arg(&p, &n->args[0]);
-    promote_arg(&p, &n->args[1]);
+    if (n->nargs > 1)
+        promote_arg(&p, &n->args[1]);
     return (jc_dtype)promoted(&p);
 }
 
@@ -187,15 +195,6 @@ jitc_status jc_infer_pointwise(jc_in *in) {
     return JITC_OK;
 }
 
-/* The largest number of a floating dtype. */
-static double largest(uint8_t dtype) {
-    static const double at[JC_DTYPE_COUNT] = {
-        [JC_F16] = 65504, [JC_BF16] = 0x1.fep127, [JC_F32] = 0x1.fffffep127, [JC_F64] = 0x1.fffffffffffffp1023,
-        [JC_F8E4M3FN] = 448, [JC_F8E5M2] = 57344,
-    };
-    return at[dtype];
-}
-
 /* Of an integer dtype, as a double: one more than the largest, the least. */
 static bool whole_fits(uint8_t dtype, double x) {
     const bool is_signed = jc_dtypes[dtype].cls == 'i';
@@ -209,7 +208,7 @@ jitc_status jc_in_holds(jc_in *in, uint32_t i, uint8_t dtype) {
     if (dtype == JC_B8 || (a->kind != JC_ARG_FLOAT && (a->kind != JC_ARG_EXPR || !jc_ex_is_const(a->expr, &known))))
         return JITC_OK;
     const double x = a->kind == JC_ARG_FLOAT ? a->f : (double)known;
-    const bool fits = jc_in_floating(dtype) ? x != x || __builtin_isinf(x) || __builtin_fabs(x) <= largest(dtype) : whole_fits(dtype, x);
+    const bool fits = jc_in_floating(dtype) ? x != x || __builtin_isinf(x) || __builtin_fabs(x) <= jc_dtype_largest((jc_dtype)dtype) : whole_fits(dtype, x);
     return fits ? JITC_OK
                 : jc_in_fail(in, JITC_E_INPUT, "expected a number that %s holds, got %g.", jc_dtypes[dtype].name, x);
 }

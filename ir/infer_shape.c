@@ -57,12 +57,12 @@ static jitc_status reduced_dims(jc_in *in, uint32_t rank, uint32_t *mask) {
 
 static jitc_status reduced_dtype(jc_in *in, const jc_type *x, uint8_t *dtype) {
     const jc_arg *given = in->n->nargs > 3 ? &in->n->args[3] : NULL;
+    const bool computes = in->n->op == JC_OP_sum || in->n->op == JC_OP_prod || in->n->op == JC_OP_mean;
     *dtype = x->dtype;
     if (given && given->kind == JC_ARG_DTYPE)
         *dtype = (uint8_t)given->dtype;
-    else if (in->n->op == JC_OP_sum && !jc_in_floating(x->dtype))
+    else if (in->n->op != JC_OP_mean && computes && !jc_in_floating(x->dtype))
         *dtype = JC_I64;
-    bool computes = in->n->op == JC_OP_sum || in->n->op == JC_OP_mean;
     if (jc_in_fp8(x->dtype) || jc_in_fp8(*dtype) || (in->n->op == JC_OP_mean && !jc_in_floating(*dtype)) ||
         (computes && jc_in_floating(x->dtype) && !jc_in_floating(*dtype)))
         return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected an operand of another dtype, got %s (result %s).",

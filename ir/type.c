@@ -40,6 +40,14 @@ int jc_dtype_find(const char *name, size_t length) {
     return -1;
 }
 
+double jc_dtype_largest(jc_dtype dtype) {
+    static const double at[JC_DTYPE_COUNT] = {
+        [JC_F16] = 65504, [JC_BF16] = 0x1.fep127, [JC_F32] = 0x1.fffffep127, [JC_F64] = 0x1.fffffffffffffp1023,
+        [JC_F8E4M3FN] = 448, [JC_F8E5M2] = 57344,
+    };
+    return at[dtype];
+}
+
 /* bool < integers < floats; among equals the wider, with two exceptions: u8 and a signed one meet in a signed one that holds
    both, two different 16-bit (or 8-bit) floats in the next format that holds both. */
 jc_dtype jc_dtype_promote(jc_dtype a, jc_dtype b) {

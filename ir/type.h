@@ -57,6 +57,8 @@ typedef struct jc_type {
 
 /* The narrowest dtype of that spelling ("bf16", "torch.bfloat16" without "torch.", "float"...); -1 when unknown. */
 int jc_dtype_find(const char *name, size_t length);
+/* The largest number of a floating dtype. */
+double jc_dtype_largest(jc_dtype dtype);
 /* PyTorch's promotion of two tensor dtypes; scalars are handled by the operators. */
 jc_dtype jc_dtype_promote(jc_dtype a, jc_dtype b);
 

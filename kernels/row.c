@@ -96,6 +96,8 @@ static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, 
         return is_int ? LLVMBuildAdd(e->b, a, b, "") : LLVMBuildFAdd(e->b, a, b, "");
     case JC_T_RED_MAX:
         return is_int ? jc_select(e, LLVMBuildICmp(e->b, LLVMIntSGT, a, b, ""), a, b) : jc_math_max(e, a, b);
+    case JC_T_RED_PROD:
+        return is_int ? LLVMBuildMul(e->b, a, b, "") : LLVMBuildFMul(e->b, a, b, "");
     default:
         return is_int ? jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, a, b, ""), a, b) : jc_math_min(e, a, b);
     }
@@ -104,6 +106,8 @@ static LLVMValueRef combine(jc_emit *e, uint8_t op, uint8_t ct, LLVMValueRef a, 
 static LLVMValueRef neutral(uint8_t op, LLVMTypeRef type, bool is_int) {
     if (op == JC_T_RED_SUM)
         return LLVMConstNull(type);
+    if (op == JC_T_RED_PROD)
+        return is_int ? jc_int_of(type, 1) : jc_real_of(type, 1);
     if (is_int)
         return jc_int_of(type, op == JC_T_RED_MAX ? INT64_MIN : INT64_MAX);
     return jc_real_of(type, op == JC_T_RED_MAX ? -INFINITY : INFINITY);
@@ -192,7 +196,7 @@ static LLVMValueRef from_shared(row *r, uint32_t i) {
 
 /* "v4.row.sum" */
 static LLVMValueRef name_result(row *r, uint32_t i, LLVMValueRef v) {
-    static const char *const what[] = { "sum", "max", "min" };
+    static const char *const what[] = { "sum", "max", "min", "prod" };
     return jc_name(r->e, v, "v%u.row.%s", i, what[r->k->tape[i].op - JC_T_RED_SUM]);
 }
 

@@ -105,7 +105,7 @@ static uint32_t shared_row(const jc_kernel *k) {
         return 0;
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         uint8_t op = k->tape[i].op;
-        reductions += op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
+        reductions += op >= JC_T_RED_SUM;
     }
     return reductions * (k->threads / 32u) * 8u;
 }

@@ -95,8 +95,25 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(COS, 1, "")                                                                                 \
     X(TANH, 1, "")                                                                                \
     X(ERF, 1, "")                                                                                 \
+    X(EXPM1, 1, "e^a - 1")                                                                          \
+    X(LOG1P, 1, "log(1 + a)")                                                                       \
+    X(LOG2, 1, "")                                                                                  \
+    X(LOG10, 1, "")                                                                                 \
+    X(TAN, 1, "")                                                                                   \
+    X(ASIN, 1, "")                                                                                  \
+    X(ACOS, 1, "")                                                                                  \
+    X(ATAN, 1, "")                                                                                  \
+    X(SINH, 1, "")                                                                                  \
+    X(COSH, 1, "")                                                                                  \
+    X(ASINH, 1, "")                                                                                 \
+    X(ACOSH, 1, "")                                                                                 \
+    X(ATANH, 1, "")                                                                                 \
+    X(ERFC, 1, "")                                                                                  \
+    X(ERFINV, 1, "the inverse of ERF")                                                              \
     X(FLOOR, 1, "")                                                                               \
     X(CEIL, 1, "")                                                                                \
+    X(RINT, 1, "the nearest whole number, of two the even one")                                     \
+    X(SIGNBIT, 1, "B1: of a float, NaN and -0 too")                                                   \
     X(NOT, 1, "bitwise, of I64; logical, of B1")                                                  \
     X(ADD, 2, "")                                                                                 \
     X(SUB, 2, "")                                                                                 \
@@ -105,6 +122,8 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(DIV, 2, "floats: a/b; I64: towards minus infinity, 0 where b is 0")                         \
     X(REM, 2, "a - floor(a/b)*b, 0 where integers are divided by 0")                              \
     X(POW, 2, "floats")                                                                           \
+    X(ATAN2, 2, "")                                                                                 \
+    X(HYPOT, 2, "sqrt(a*a + b*b)")                                                                    \
     X(MINIMUM, 2, "")                                                                             \
     X(MAXIMUM, 2, "")                                                                             \
     X(AND, 2, "I64, B1")                                                                          \
@@ -122,7 +141,8 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(ROUND, 1, "a float rounded to `dtype` and back; an integer wrapped to `dtype`")             \
     X(RED_SUM, 1, "ROW: over the columns; the same in every column")                              \
     X(RED_MAX, 1, "")                                                                             \
-    X(RED_MIN, 1, "")
+    X(RED_MIN, 1, "")                                                                             \
+    X(RED_PROD, 1, "")
 
 typedef enum jc_tape_op {
 #define JC_TAPE_ENUM(id, operands, text) JC_T_##id,

@@ -108,6 +108,13 @@ static const struct rule {
     [JC_T_SQRT] = { FL, R_SAME },    [JC_T_RSQRT] = { FL, R_SAME },           [JC_T_RCP] = { FL, R_SAME },
     [JC_T_SIN] = { FL, R_SAME },     [JC_T_COS] = { FL, R_SAME },             [JC_T_TANH] = { FL, R_SAME },
     [JC_T_ERF] = { FL, R_SAME },     [JC_T_FLOOR] = { FL, R_SAME },           [JC_T_CEIL] = { FL, R_SAME },
+    [JC_T_EXPM1] = { FL, R_SAME }, [JC_T_LOG1P] = { FL, R_SAME }, [JC_T_LOG2] = { FL, R_SAME },
+    [JC_T_LOG10] = { FL, R_SAME }, [JC_T_TAN] = { FL, R_SAME }, [JC_T_ASIN] = { FL, R_SAME },
+    [JC_T_ACOS] = { FL, R_SAME }, [JC_T_ATAN] = { FL, R_SAME }, [JC_T_SINH] = { FL, R_SAME },
+    [JC_T_COSH] = { FL, R_SAME }, [JC_T_ASINH] = { FL, R_SAME }, [JC_T_ACOSH] = { FL, R_SAME },
+    [JC_T_ATANH] = { FL, R_SAME }, [JC_T_ERFC] = { FL, R_SAME }, [JC_T_ERFINV] = { FL, R_SAME },
+    [JC_T_RINT] = { FL, R_SAME }, [JC_T_SIGNBIT] = { FL, R_B1 },
+    [JC_T_ATAN2] = { FL, R_SAME }, [JC_T_HYPOT] = { FL, R_SAME },
     [JC_T_NOT] = { I64 | B1, R_SAME },     [JC_T_ADD] = { FL | I64, R_SAME },
     [JC_T_SUB] = { FL | I64, R_SAME },     [JC_T_MUL] = { FL | I64, R_SAME },
     [JC_T_PRODUCT] = { FL, R_SAME },
@@ -122,6 +129,7 @@ static const struct rule {
     [JC_T_WHOLE] = { FL, R_OWN },
     [JC_T_ROUND] = { FL | I64, R_SAME },   [JC_T_RED_SUM] = { FL | I64, R_SAME },
     [JC_T_RED_MAX] = { FL | I64, R_SAME }, [JC_T_RED_MIN] = { FL | I64, R_SAME },
+    [JC_T_RED_PROD] = { FL | I64, R_SAME },
 };
 
 static jc_ct acc_type(const jc_kernel *k) {

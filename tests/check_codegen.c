@@ -290,6 +290,23 @@ static double f_sin(double a, double b) { (void)b; return sin(a); }
 static double f_cos(double a, double b) { (void)b; return cos(a); }
 static double f_tanh(double a, double b) { (void)b; return tanh(a); }
 static double f_erf(double a, double b) { (void)b; return erf(a); }
+static double f_expm1(double a, double b) { (void)b; return expm1(a); }
+static double f_log1p(double a, double b) { (void)b; return log1p(a); }
+static double f_log2(double a, double b) { (void)b; return log2(a); }
+static double f_log10(double a, double b) { (void)b; return log10(a); }
+static double f_tan(double a, double b) { (void)b; return tan(a); }
+static double f_asin(double a, double b) { (void)b; return asin(a); }
+static double f_acos(double a, double b) { (void)b; return acos(a); }
+static double f_atan(double a, double b) { (void)b; return atan(a); }
+static double f_sinh(double a, double b) { (void)b; return sinh(a); }
+static double f_cosh(double a, double b) { (void)b; return cosh(a); }
+static double f_asinh(double a, double b) { (void)b; return asinh(a); }
+static double f_acosh(double a, double b) { (void)b; return acosh(a); }
+static double f_atanh(double a, double b) { (void)b; return atanh(a); }
+static double f_erfc(double a, double b) { (void)b; return erfc(a); }
+static double f_rint(double a, double b) { (void)b; return nearbyint(a); }
+static double f_atan2(double a, double b) { return atan2(a, b); }
+static double f_hypot(double a, double b) { return hypot(a, b); }
 static double f_floor(double a, double b) { (void)b; return floor(a); }
 static double f_ceil(double a, double b) { (void)b; return ceil(a); }
 static double f_add(double a, double b) { return a + b; }
@@ -310,6 +327,12 @@ static const struct real_row {
     { JC_T_EXP2, f_exp2, 2, 0 },    { JC_T_LOG, f_log, 2, 0 },    { JC_T_SQRT, f_sqrt, 0.51, 0 },
     { JC_T_RSQRT, f_rsqrt, 1.6, 0 }, { JC_T_RCP, f_rcp, 0.51, 0 }, { JC_T_SIN, f_sin, 2, 0 },
     { JC_T_COS, f_cos, 2, 0 },   { JC_T_TANH, f_tanh, 3, 0 },  { JC_T_ERF, f_erf, 3, 0 },
+    { JC_T_EXPM1, f_expm1, 3, 0 }, { JC_T_LOG1P, f_log1p, 3, 0 }, { JC_T_LOG2, f_log2, 3, 0 },
+    { JC_T_LOG10, f_log10, 3, 0 }, { JC_T_TAN, f_tan, 3, 0 }, { JC_T_ASIN, f_asin, 4, 0 },
+    { JC_T_ACOS, f_acos, 4, 0 }, { JC_T_ATAN, f_atan, 4, 0 }, { JC_T_SINH, f_sinh, 4, 0 },
+    { JC_T_COSH, f_cosh, 4, 0 }, { JC_T_ASINH, f_asinh, 4, 0 }, { JC_T_ACOSH, f_acosh, 4, 0 },
+    { JC_T_ATANH, f_atanh, 4, 0 }, { JC_T_ERFC, f_erfc, 4, 0 }, { JC_T_RINT, f_rint, 0, 0 },
+    { JC_T_ATAN2, f_atan2, 3, 0 }, { JC_T_HYPOT, f_hypot, 2, 0 },
     { JC_T_FLOOR, f_floor, 0, 0 },  { JC_T_CEIL, f_ceil, 0, 0 },  { JC_T_ADD, f_add, 0.51, 0 },
     { JC_T_SUB, f_sub, 0.51, 0 },   { JC_T_MUL, f_mul, 0.51, 0 }, { JC_T_DIV, f_div, 0.51, 0 },
     { JC_T_POW, f_pow, 2, 0 },      { JC_T_MINIMUM, f_min, 0, 0 }, { JC_T_MAXIMUM, f_max, 0, 0 },

@@ -165,6 +165,27 @@ static const unary_row unary_rows[] = {
     { "relu of integers", JC_OP_relu, JC_I32, JC_I32, 2, { -1, 2 }, { 0, 2 } },
     { "floor", JC_OP_floor, JC_F32, JC_F32, 2, { -1.5, 2.5 }, { -2, 2 } },
     { "ceil", JC_OP_ceil, JC_F32, JC_F32, 2, { -1.5, 2.5 }, { -1, 3 } },
+    { "expm1", JC_OP_expm1, JC_F64, JC_F64, 2, { 1e-10, 1 }, { 1.00000000005e-10, 1.7182818284590452 } },
+    { "log1p", JC_OP_log1p, JC_F64, JC_F64, 2, { 1e-10, 1 }, { 9.9999999995000004e-11, 0.69314718055994531 } },
+    { "log2", JC_OP_log2, JC_F64, JC_F64, 2, { 8, 10 }, { 3.0, 3.3219280948873623 } },
+    { "log10", JC_OP_log10, JC_F64, JC_F64, 2, { 1000, 2 }, { 3.0, 0.3010299956639812 } },
+    { "tan", JC_OP_tan, JC_F64, JC_F64, 2, { 1, -0.5 }, { 1.5574077246549022, -0.54630248984379051 } },
+    { "asin", JC_OP_asin, JC_F64, JC_F64, 2, { 0.5, -1 }, { 0.52359877559829887, -1.5707963267948966 } },
+    { "acos", JC_OP_acos, JC_F64, JC_F64, 2, { 0.5, -1 }, { 1.0471975511965977, 3.1415926535897932 } },
+    { "atan", JC_OP_atan, JC_F64, JC_F64, 2, { 1, -20 }, { 0.78539816339744831, -1.5208379310729539 } },
+    { "sinh", JC_OP_sinh, JC_F64, JC_F64, 2, { 1, -0.001 }, { 1.1752011936438015, -0.001000000166666675 } },
+    { "cosh", JC_OP_cosh, JC_F64, JC_F64, 2, { 1, -2 }, { 1.5430806348152438, 3.7621956910836315 } },
+    { "asinh", JC_OP_asinh, JC_F64, JC_F64, 2, { 1, -20 }, { 0.88137358701954303, -3.6895038689889056 } },
+    { "acosh", JC_OP_acosh, JC_F64, JC_F64, 2, { 2, 1 }, { 1.3169578969248167, 0.0 } },
+    { "atanh", JC_OP_atanh, JC_F64, JC_F64, 2, { 0.5, -0.001 }, { 0.54930614433405485, -0.0010000003333335334 } },
+    { "erfc", JC_OP_erfc, JC_F64, JC_F64, 3, { 1, -1, 5 }, { 0.15729920705028513, 1.8427007929497149, 1.5374597944280349e-12 } },
+    { "erfinv", JC_OP_erfinv, JC_F64, JC_F64, 2, { 0.5, -0.25 }, { 0.47693627620446987, -0.2253120550121781 } },
+    { "log1p of integers", JC_OP_log1p, JC_I32, JC_F32, 2, { 0, 1 }, { 0, 0.69314718055994531 } },
+    { "erfinv outside", JC_OP_erfinv, JC_F32, JC_F32, 4, { 1, -1, 2, 0 }, { INFINITY, -INFINITY, NAN, 0 } },
+    { "round to even", JC_OP_round, JC_F32, JC_F32, 5, { 0.5, 1.5, -2.5, 2.6, NAN }, { 0, 2, -2, 3, NAN } },
+    { "round of integers", JC_OP_round, JC_I32, JC_I32, 2, { -3, 4 }, { -3, 4 } },
+    { "signbit", JC_OP_signbit, JC_F32, JC_B8, 4, { 1, -1, -0.0, 0 }, { 0, 1, 1, 0 } },
+    { "signbit of integers", JC_OP_signbit, JC_I8, JC_B8, 2, { -1, 1 }, { 1, 0 } },
     { "bitwise_not", JC_OP_bitwise_not, JC_I32, JC_I32, 2, { 0, 5 }, { -1, -6 } },
     { "bitwise_not u8", JC_OP_bitwise_not, JC_U8, JC_U8, 1, { 1 }, { 254 } },
     { "bitwise_not bool", JC_OP_bitwise_not, JC_B8, JC_B8, 2, { 0, 1 }, { 1, 0 } },
@@ -243,6 +264,8 @@ typedef struct binary_row {
 
 #define BIG 9007199254740992.0 /* 2^53 */
 static const binary_row binary_rows[] = {
+    { "atan2", JC_OP_atan2, JC_F32, JC_F32, JC_F32, 3, { 1, 1, -0.0 }, { 1, -1, -1 }, { 0.78539816339744831, 2.3561944901923449, -3.1415926535897931 } },
+    { "hypot", JC_OP_hypot, JC_F32, JC_F32, JC_F32, 2, { 3, INFINITY }, { -4, NAN }, { 5, INFINITY } },
     { "add", JC_OP_add, JC_BF16, JC_BF16, JC_BF16, 2, { 1, 256 }, { 2, 1 }, { 3, 257 } },
     { "add promotes", JC_OP_add, JC_BF16, JC_F32, JC_F32, 1, { 1 }, { 2.5 }, { 3.5 } },
     { "add int and float", JC_OP_add, JC_I32, JC_BF16, JC_BF16, 1, { 3 }, { 0.5 }, { 3.5 } },
@@ -355,6 +378,8 @@ START_TEST(reductions) {
     GIVES("sum of integers is wide", ADD(JC_OP_sum, i, ints(DIMS(1)), drop, none), 200, 7);
     GIVES("sum of bools counts", ADD(JC_OP_sum, b, ints(DIMS(0)), drop, none), 2);
     GIVES("mean", ADD(JC_OP_mean, a, ints(DIMS(1)), keep, none), 2, 5);
+    GIVES("prod", ADD(JC_OP_prod, a, ints(DIMS(1)), drop, none), 6, 120);
+    GIVES("prod of integers is wide", ADD(JC_OP_prod, i, ints(DIMS(1)), drop, none), 10000, 12);
     GIVES("amax", ADD(JC_OP_amax, a, ints(DIMS(0)), drop), 4, 5, 6);
     GIVES("amin", ADD(JC_OP_amin, a, ints(DIMS(1)), drop), 1, 4);
     GIVES("amax of integers", ADD(JC_OP_amax, i, ints(DIMS(1)), drop), 100, 4);
@@ -366,6 +391,7 @@ END_TEST
 START_TEST(reductions_of_nothing) {
     jc_arg empty = param(JC_F32, NULL, DIMS(2, 0)), keep = jc_arg_bool(false), none = jc_arg_none();
     GIVES("sum", ADD(JC_OP_sum, empty, ints(DIMS(1)), keep, none), 0, 0);
+    GIVES("prod", ADD(JC_OP_prod, empty, ints(DIMS(1)), keep, none), 1, 1);
     GIVES("mean", ADD(JC_OP_mean, empty, ints(DIMS(1)), keep, none), NAN, NAN);
 }
 END_TEST
@@ -824,7 +850,7 @@ END_TEST
 
 /* Operators that have a test of their own above rather than a row. */
 static const jc_op others[] = {
-    JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_amax, JC_OP_amin,
+    JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
     JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
     JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,

@@ -313,8 +313,11 @@ int main(void) {
     TCase *t = tcase_create("numbers");
     read_cases(TEST_SRCDIR "/tests/data/numbers/cases.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/layers.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/pointwise.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/products.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/reductions.txt");
     tcase_add_loop_test(t, as_pytorch, 0, nrows);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

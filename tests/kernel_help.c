@@ -124,7 +124,7 @@ uint32_t kb_i(kb *b, int64_t i) { return add_instr(b, (jc_instr){ .op = JC_T_INT
 
 uint32_t kb_op(kb *b, jc_tape_op op, uint32_t x, uint32_t y, uint32_t z) {
     uint8_t ct = b->tape.at[op == JC_T_SELECT ? y : x].ct;
-    if (op == JC_T_EQ || op == JC_T_NE || op == JC_T_LT || op == JC_T_LE)
+    if (op == JC_T_SIGNBIT || op == JC_T_EQ || op == JC_T_NE || op == JC_T_LT || op == JC_T_LE)
         ct = JC_CT_B1;
     return add_instr(b, (jc_instr){ .op = (uint8_t)op, .ct = ct, .a = x, .b = y, .c = z });
 }

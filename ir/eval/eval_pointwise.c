@@ -16,6 +16,20 @@ static double f_sigmoid(double x) { return 1 / (1 + exp(-x)); }
 static double f_silu(double x) { return x / (1 + exp(-x)); }
 static double f_relu(double x) { return x < 0 ? 0 : x; } /* NaN stays */
 
+/* By bisection: erf grows, erfc falls, and each is good on its side. */
+static double f_erfinv(double y) {
+    const double a = fabs(y);
+    double lo = 0, hi = 7;
+    if (a >= 1 || a != a)
+        return a == 1 ? copysign(INFINITY, y) : NAN;
+    for (int i = 0; i < 200; i++) {
+        const double x = (lo + hi) / 2;
+        const bool below = a < 0.5 ? erf(x) < a : erfc(x) > 1 - a;
+        *(below ? &lo : &hi) = x;
+    }
+    return copysign(a < 1e-8 ? a * 0.88622692545275801365 : lo, y);
+}
+
 static int64_t i_neg(int64_t x) { return (int64_t)(0 - (uint64_t)x); }
 static int64_t i_abs(int64_t x) { return x < 0 ? i_neg(x) : x; }
 static int64_t i_relu(int64_t x) { return x < 0 ? 0 : x; }
@@ -94,12 +108,38 @@ UNARY(sin, sin, NULL)
 UNARY(cos, cos, NULL)
 UNARY(tanh, tanh, NULL)
 UNARY(erf, erf, NULL)
+UNARY(expm1, expm1, NULL)
+UNARY(log1p, log1p, NULL)
+UNARY(log2, log2, NULL)
+UNARY(log10, log10, NULL)
+UNARY(tan, tan, NULL)
+UNARY(asin, asin, NULL)
+UNARY(acos, acos, NULL)
+UNARY(atan, atan, NULL)
+UNARY(sinh, sinh, NULL)
+UNARY(cosh, cosh, NULL)
+UNARY(asinh, asinh, NULL)
+UNARY(acosh, acosh, NULL)
+UNARY(atanh, atanh, NULL)
+UNARY(erfc, erfc, NULL)
+UNARY(erfinv, f_erfinv, NULL)
 UNARY(sigmoid, f_sigmoid, NULL)
 UNARY(silu, f_silu, NULL)
 UNARY(relu, f_relu, i_relu)
 UNARY(floor, floor, i_same)
 UNARY(ceil, ceil, i_same)
+UNARY(round, nearbyint, i_same)
 UNARY(bitwise_not, NULL, n->results[0]->type.dtype == JC_B8 ? b_not : i_not) /* ~True is False, not -2 */
+
+jitc_status jc_ev_signbit(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 1, &p));
+    if (p.f)
+        return unsupported(ev, n, p.out->dtype);
+    for (; p.it.left > 0; jc_ev_next(&p.it))
+        p.i[p.it.at[1]] = p.in[0].i ? p.in[0].i[p.it.at[0]] < 0 : signbit(jc_ev_f(&p.in[0], p.it.at[0])) != 0;
+    return JITC_OK;
+}
 
 static double gelu_erf(double x) { return 0.5 * x * (1 + erf(x * 0.70710678118654752440)); }
 static double gelu_tanh(double x) {
@@ -258,6 +298,8 @@ jitc_status jc_ev_floordiv(jc_ev *ev, const jc_node *n) {
 }
 DIVISION(remainder, f_remainder, i_remainder)
 BINARY(pow, pow, i_pow)
+BINARY(atan2, atan2, NULL)
+BINARY(hypot, hypot, NULL)
 BINARY(minimum, f_minimum, i_minimum)
 BINARY(maximum, f_maximum, i_maximum)
 BINARY(bitand, NULL, i_and)

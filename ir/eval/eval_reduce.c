@@ -8,7 +8,7 @@
 #include <math.h>
 #include "ir/eval/eval_priv.h"
 
-/* ---- sum, mean, amax, amin ---- */
+/* ---- sum, mean, prod, amax, amin ---- */
 
 typedef struct reduction {
     jc_ev_tensor x, out;
@@ -62,9 +62,11 @@ typedef struct fold {
 } fold;
 
 static double f_sum(double a, double b) { return a + b; }
+static double f_prod(double a, double b) { return a * b; }
 static double f_max(double a, double b) { return a != a || b != b ? a + b : fmax(a, b); }
 static double f_min(double a, double b) { return a != a || b != b ? a + b : fmin(a, b); }
 static int64_t i_sum(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
+static int64_t i_prod(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
 static int64_t i_max(int64_t a, int64_t b) { return a > b ? a : b; }
 static int64_t i_min(int64_t a, int64_t b) { return a > b ? b : a; }
 
@@ -122,6 +124,7 @@ static jitc_status reduce(jc_ev *ev, const jc_node *n, const fold *op) {
     }
 REDUCE(sum, f_sum, i_sum, 0, 0, .averages = false)
 REDUCE(mean, f_sum, i_sum, 0, 0, .averages = true)
+REDUCE(prod, f_prod, i_prod, 1, 1, .averages = false)
 REDUCE(amax, f_max, i_max, -INFINITY, INT64_MIN, .extremum = true)
 REDUCE(amin, f_min, i_min, INFINITY, INT64_MAX, .extremum = true)
 

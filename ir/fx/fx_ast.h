@@ -221,6 +221,7 @@ struct fx_reader {
     uint32_t scope;  /* number of the class being parsed or built */
     uint32_t scopes; /* numbers given so far */
     fx_pool *pool, *pools[FX_MAX_NESTING]; /* of trees; that of a depth is used again for the next class there */
+    fx_pool define_pool;                   /* of the trees of definitions */
 
     /* the builder */
     jc_func *func;
@@ -235,6 +236,8 @@ struct fx_reader {
     JC_VEC(bool) modes;    /* of autocast, entered by calls: on or off */
     JC_VEC(bool) contexts; /* those of `with`: does it? */
     uint64_t parts;             /* that splits and tuples were taken into so far */
+    struct fx_defined **defined; /* per row of definitions.def, NULL until used */
+    uint32_t within;            /* one more than the place of the call that a definition is evaluated for: failures are placed there; 0: none */
     const struct fx_sig **sigs; /* per row of spellings.def, NULL until used */
     void *c_locale;             /* for numbers that need strtod_l */
     bool tolerant;              /* statements that are not supported are passed over */
@@ -263,5 +266,7 @@ int fx_column_of(const fx_reader *r, uint32_t at);
 void fx_parse_prologue(fx_reader *r);
 /* Parses one class up to the next one or the end. */
 fx_class *fx_parse_class(fx_reader *r);
+/* The statements of TEXT, which is not the reading's but lasts as long; no names of its results are noted. */
+fx_stmt *fx_parse_text(fx_reader *r, const char *text, size_t length);
 
 #endif

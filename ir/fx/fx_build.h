@@ -223,6 +223,8 @@ bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at);
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
 jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim);
 jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
+/* X, one number a channel, so that it broadcasts with a tensor of RANK dims, of which dim 1 counts channels. */
+jc_value *fx_channels(fx_reader *r, jc_value *x, int rank);
 
 jc_arg fx_join(fx_call *c, jc_value *const *parts, uint32_t n, int dim);
 
@@ -240,6 +242,9 @@ jc_value *fx_cast(fx_reader *r, jc_value *x, jc_dtype dtype);
 jc_value *fx_counted(fx_reader *r, const jc_expr *n);
 /* b8[DIMS[0], DIMS[1]]: column - row, compared by OP with K. */
 jc_value *fx_band(fx_reader *r, const jc_expr *const *dims, jc_op op, const jc_expr *k);
+/* --- fx_build_define.c --- */
+/* What NAME of definitions.def makes of the call's arguments. */
+jc_arg fx_defined_as(fx_call *c, const char *name);
 
 /* --- fx_build_custom.c --- */
 /* ARGS is the chain of arguments in the text; FIRST, where not absent, goes before them (a method's tensor). */

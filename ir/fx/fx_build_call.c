@@ -135,8 +135,8 @@ static void find_path(fx_reader *r, fx_target *t, const fx_name *n) {
         const char *prefix;
         char form;
     } prefixes[] = { { "torch.nn.functional.", 'f' }, { "torch._C._nn.", 'n' },  { "torch._C._autograd.", 'g' },
-                     { "torch.special.", 't' },       { "torch._C.", 'c' },      { "torch.Tensor.", 'm' },
-                     { "torch.functional.", 't' },    { "torch.", 't' } };
+                     { "torch.special.", 't' },       { "torch.linalg.", 'l' },  { "torch._C.", 'c' },
+                     { "torch.functional.", 't' },    { "torch.Tensor.", 'm' },  { "torch.", 't' } };
     if (n->length > 10 && memcmp(n->text, "torch.ops.", 10) == 0) {
         find_operator(r, t, n);
         return;

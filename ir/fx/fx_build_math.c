@@ -2,6 +2,7 @@
  * ir/fx/fx_build_math.c - spellings that compute: pointwise, reductions, normalisations, products.
  */
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
@@ -42,15 +43,28 @@ static jc_arg two(fx_call *c, jc_op op, jc_arg a, jc_arg b) {
     return fx_v(FX_OP(c->r, op, a, b));
 }
 
+/* a + alpha * b, a - alpha * b and b - alpha * a: of narrow floats in f32, rounded once. */
+static jc_arg with_alpha(fx_call *c, const char *narrow, jc_op op, jc_arg a, jc_arg b) {
+    jc_dtype dtype;
+    if (!fx_given(c, 2) || (c->a[2].kind == JC_ARG_EXPR && jc_ex_is(c->a[2].expr, 1)) || c->r->status)
+        return two(c, op, a, b);
+    dtype = jc_promoted_dtype((jc_arg[]){ a, b }, 2);
+    if (dtype == JC_F16 || dtype == JC_BF16)
+        return fx_defined_as(c, narrow);
+    return two(c, op, a, scaled(c, b, 2));
+}
+
 jc_arg fx_h_binary(fx_call *c) {
     jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1);
-    if (c->row->op == JC_OP_add || c->row->op == JC_OP_sub)
-        b = scaled(c, b, 2);
+    if (c->row->op == JC_OP_add)
+        return with_alpha(c, "add_alpha", JC_OP_add, a, b);
+    if (c->row->op == JC_OP_sub)
+        return with_alpha(c, "sub_alpha", JC_OP_sub, a, b);
     return two(c, (jc_op)c->row->op, a, b);
 }
 
 jc_arg fx_h_rsub(fx_call *c) {
-    return two(c, JC_OP_sub, fx_operand(c, 1), scaled(c, fx_operand(c, 0), 2));
+    return with_alpha(c, "rsub_alpha", JC_OP_sub, fx_operand(c, 1), fx_operand(c, 0));
 }
 
 jc_arg fx_h_div(fx_call *c) {
@@ -59,7 +73,9 @@ jc_arg fx_h_div(fx_call *c) {
         return two(c, JC_OP_div, a, b);
     if (c->a[2].kind == JC_ARG_STR && !strcmp(c->a[2].str, "floor"))
         return two(c, JC_OP_floordiv, a, b);
-    fx_refuse_arg(c, 2, "only 'floor' is");
+    if (c->a[2].kind == JC_ARG_STR && !strcmp(c->a[2].str, "trunc"))
+        return fx_defined_as(c, fx_is_tensor(b) || fx_class_of(a.value) != 'f' ? "div_trunc" : "div_trunc_number");
+    fx_refuse_arg(c, 2, "only 'floor' and 'trunc' are");
     return fx_nothing();
 }
 
@@ -78,10 +94,45 @@ jc_arg fx_h_isnan(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_ne, x, x));
 }
 
-/* self + value * tensor1 * tensor2 */
-jc_arg fx_h_addcmul(fx_call *c) {
-    jc_arg x = fx_v(fx_tensor(c, 0)), a = scaled(c, fx_v(fx_tensor(c, 1)), 3), b = fx_v(fx_tensor(c, 2));
-    return fx_v(FX_OP(c->r, JC_OP_add, x, fx_v(FX_OP(c->r, JC_OP_mul, a, b))));
+/* round(x), or of x * 10^decimals, divided by that again. */
+jc_arg fx_h_round(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    const int64_t decimals = fx_int(c, 1, 0);
+    if (!x || !decimals || fx_class_of(x) != 'f')
+        return fx_v(FX_OP(c->r, JC_OP_round, fx_v(x)));
+    const jc_arg power = number_of(pow(10, (double)llabs(decimals)));
+    const jc_op first = decimals > 0 ? JC_OP_mul : JC_OP_div, then = decimals > 0 ? JC_OP_div : JC_OP_mul;
+    jc_arg wide = fx_v(fx_cast(c->r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32));
+    jc_arg whole = fx_v(FX_OP(c->r, JC_OP_round, fx_v(FX_OP(c->r, first, wide, power))));
+    return fx_v(fx_cast(c->r, FX_OP(c->r, then, whole, power), (jc_dtype)x->type.dtype));
+}
+
+/* NaN, and what is beyond the largest number, as numbers: 0 and the largest of the dtype where none are given. */
+jc_arg fx_h_nan_to_num(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    if (!x || fx_class_of(x) != 'f')
+        return fx_v(x ? FX_OP(r, JC_OP_clone, fx_v(x)) : NULL);
+    const double most = jc_dtype_largest((jc_dtype)x->type.dtype);
+    const jc_arg v = fx_v(x), number[3] = { number_of(fx_float(c, 1, 0)), number_of(fx_float(c, 2, most)), number_of(fx_float(c, 3, -most)) };
+    const jc_arg is[3] = { fx_v(FX_OP(r, JC_OP_ne, v, v)), fx_v(FX_OP(r, JC_OP_eq, v, number_of(INFINITY))),
+                           fx_v(FX_OP(r, JC_OP_eq, v, number_of(-INFINITY))) };
+    jc_arg y = v;
+    for (int i = 3; i-- > 0;)
+        y = fx_v(FX_OP(r, JC_OP_where, is[i], number[i], y));
+    return y;
+}
+
+/* The weight is one number, or one a channel: dim 1.  Aux: it broadcasts as it is. */
+jc_arg fx_h_prelu(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0), *w = fx_tensor(c, 1);
+    if (!x || !w)
+        return fx_nothing();
+    if (!c->row->aux && fx_rank(w) == 1 && fx_rank(x) > 2)
+        w = fx_channels(r, w, fx_rank(x));
+    jc_arg v = fx_v(x), positive = fx_v(FX_OP(r, JC_OP_gt, v, fx_i(r, 0)));
+    return fx_v(FX_OP(r, JC_OP_where, positive, v, fx_v(FX_OP(r, JC_OP_mul, fx_v(w), v))));
 }
 
 static jc_arg as_bool(fx_call *c, int i) {
@@ -153,6 +204,11 @@ jc_arg fx_h_softplus(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_softplus, x, beta, limit));
 }
 
+/* Aux: where log_target stands. */
+jc_arg fx_h_kl_div(fx_call *c) {
+    return fx_defined_as(c, fx_bool(c, c->row->aux, false) ? "kl_div_log" : "kl_div");
+}
+
 jc_arg fx_h_dropout(fx_call *c) {
     if (fx_bool(c, 2, true) && fx_float(c, 1, 0.5) != 0)
         fx_refuse_arg(c, 2, "dropout in training is random");
@@ -203,7 +259,7 @@ jc_arg fx_h_reduce(fx_call *c) {
     if (!x)
         return fx_nothing();
     jc_arg dtype = fx_dtype_or(c, 3, fx_nothing());
-    if (c->row->op == JC_OP_sum && dtype.kind == JC_ARG_NONE && fx_class_of(x) != 'f')
+    if (c->row->op != JC_OP_mean && dtype.kind == JC_ARG_NONE && fx_class_of(x) != 'f')
         dtype = jc_arg_dtype(JC_I64);
     jc_arg dims = reduced_dims(c, 1, x), keep = jc_arg_bool(fx_bool(c, 2, false));
     return fx_v(FX_OP(c->r, (jc_op)c->row->op, fx_v(x), dims, keep, dtype));
@@ -226,8 +282,30 @@ jc_arg fx_h_minmax(fx_call *c) {
     return fx_list(c->r, (jc_arg[]){ values, fx_opaque("the indices of a maximum, which are not supported") }, 2);
 }
 
+/* What the reduced dims hold together. */
+static const jc_expr *count_of(fx_reader *r, const jc_value *x, jc_arg dims) {
+    const jc_expr *n = jc_ex_int(fx_x(r), 1);
+    for (uint32_t i = 0; i < dims.list.n; i++) {
+        int64_t d = 0;
+        jc_ex_is_const(dims.list.at[i].expr, &d);
+        n = jc_ex_mul(fx_x(r), n, x->type.dims[d]);
+    }
+    return n;
+}
+
+/* max(n - correction, 0) */
+static jc_arg var_divisor(fx_call *c, const jc_expr *n, double correction) {
+    jc_exprs *t = fx_x(c->r);
+    int64_t count = 0;
+    if (correction == floor(correction))
+        return fx_e(jc_ex_max(t, jc_ex_sub(t, n, jc_ex_int(t, (int64_t)correction)), jc_ex_int(t, 0)));
+    if (!jc_ex_is_const(n, &count))
+        fx_refuse_arg(c, 1, "the number of elements has to be a constant unless correction is whole");
+    return number_of(fmax((double)count - correction, 0));
+}
+
 /* sum((x - mean(x))^2) / max(n - correction, 0), in f32 at least.  The mean is rounded: what the differences are off by is
-   their sum, whose share is taken off (Chan, Golub, LeVeque). */
+   their sum, whose share is taken off (Chan, Golub, LeVeque).  Aux: 1 its root, 2 with the mean. */
 jc_arg fx_h_var(fx_call *c) {
     fx_reader *r = c->r;
     jc_value *x = fx_tensor(c, 0);
@@ -237,32 +315,52 @@ jc_arg fx_h_var(fx_call *c) {
         c->a[2] = c->a[1];
         c->a[1] = fx_absent();
     }
-    jc_arg dims = reduced_dims(c, 1, x);
+    const jc_arg dims = reduced_dims(c, 1, x), yes = jc_arg_bool(true), keep = jc_arg_bool(fx_bool(c, 3, false));
     const double correction = fx_given(c, 4) ? fx_float(c, 4, 1) : fx_bool(c, 2, true);
     if (r->status)
         return fx_nothing();
     const jc_dtype dtype = (jc_dtype)x->type.dtype;
-    const jc_expr *n = jc_ex_int(fx_x(r), 1);
-    for (uint32_t i = 0; i < dims.list.n; i++) {
-        int64_t d = 0;
-        jc_ex_is_const(dims.list.at[i].expr, &d);
-        n = jc_ex_mul(fx_x(r), n, x->type.dims[d]);
-    }
-    int64_t count = 0;
-    if (correction != floor(correction) && !jc_ex_is_const(n, &count)) {
-        fx_refuse_arg(c, 1, "the number of elements has to be a constant unless correction is whole");
-        return fx_nothing();
-    }
-    const jc_expr *zero = jc_ex_int(fx_x(r), 0), *left = jc_ex_sub(fx_x(r), n, jc_ex_int(fx_x(r), (int64_t)correction));
-    const jc_arg divisor = correction == floor(correction) ? fx_e(jc_ex_max(fx_x(r), left, zero)) : number_of(fmax((double)count - correction, 0));
-    jc_arg wide = fx_v(fx_cast(r, x, dtype == JC_F64 ? JC_F64 : JC_F32));
-    jc_arg mean = fx_v(FX_OP(r, JC_OP_mean, wide, dims, jc_arg_bool(true), fx_nothing()));
-    jc_arg off = fx_v(FX_OP(r, JC_OP_sub, wide, mean)), square = fx_v(FX_OP(r, JC_OP_mul, off, off));
-    const jc_arg keep = jc_arg_bool(fx_bool(c, 3, false));
+    const jc_expr *n = count_of(r, x, dims);
+    const jc_arg divisor = var_divisor(c, n, correction), wide = fx_v(fx_cast(r, x, dtype == JC_F64 ? JC_F64 : JC_F32));
+    const jc_arg mean = fx_v(FX_OP(r, JC_OP_mean, wide, dims, yes, fx_nothing()));
+    const jc_arg off = fx_v(FX_OP(r, JC_OP_sub, wide, mean)), square = fx_v(FX_OP(r, JC_OP_mul, off, off));
     const jc_arg sum = fx_v(FX_OP(r, JC_OP_sum, square, dims, keep, fx_nothing())), rest = fx_v(FX_OP(r, JC_OP_sum, off, dims, keep, fx_nothing()));
     const jc_arg share = fx_v(FX_OP(r, JC_OP_mul, rest, fx_v(FX_OP(r, JC_OP_div, rest, fx_e(n)))));
     jc_value *y = FX_OP(r, JC_OP_div, fx_v(FX_OP(r, JC_OP_sub, sum, share)), divisor);
-    return y ? fx_v(fx_cast(r, y, dtype)) : fx_nothing();
+    if (c->row->aux & 1)
+        y = FX_OP(r, JC_OP_sqrt, fx_v(y));
+    y = y ? fx_cast(r, y, dtype) : NULL;
+    if (!y || !(c->row->aux & 2))
+        return fx_v(y);
+    jc_value *m = fx_cast(r, mean.value, dtype);
+    return fx_list(r, (jc_arg[]){ fx_v(y), fx_v(keep.b || !m ? m : fx_reshape(r, m, y->type.dims, y->type.rank)) }, 2);
+}
+
+/* The sum of |x|^p, to the 1/p; of infinite p the extreme, of 0 how many are not 0.  In f32 at least.  Aux: linalg's, whose p has no
+   words. */
+jc_arg fx_h_norm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (c->a[1].kind == JC_ARG_STR && !strcmp(c->a[1].str, "fro") && !c->row->aux)
+        c->a[1] = fx_absent();
+    const double p = fx_float(c, 1, 2);
+    const jc_arg dtype = fx_dtype_or(c, 4, jc_arg_dtype((jc_dtype)x->type.dtype)), dims = reduced_dims(c, 2, x), keep = jc_arg_bool(fx_bool(c, 3, false));
+    if (r->status)
+        return fx_nothing();
+    const jc_arg wide = fx_v(fx_cast(r, x, dtype.dtype == JC_F64 ? JC_F64 : JC_F32)), zero = fx_i(r, 0);
+    jc_arg each = p == 2 ? fx_v(FX_OP(r, JC_OP_mul, wide, wide)) : fx_v(FX_OP(r, JC_OP_abs, wide));
+    if (p == 0)
+        each = fx_v(fx_cast(r, FX_OP(r, JC_OP_ne, wide, zero), (jc_dtype)wide.value->type.dtype));
+    else if (p != 1 && p != 2 && !isinf(p))
+        each = fx_v(FX_OP(r, JC_OP_pow, each, number_of(p)));
+    jc_value *y = isinf(p) ? FX_OP(r, p > 0 ? JC_OP_amax : JC_OP_amin, each, dims, keep) : FX_OP(r, JC_OP_sum, each, dims, keep, fx_nothing());
+    if (p == 2)
+        y = FX_OP(r, JC_OP_sqrt, fx_v(y));
+    else if (p != 0 && p != 1 && !isinf(p))
+        y = FX_OP(r, JC_OP_pow, fx_v(y), number_of(1 / p));
+    return y ? fx_v(fx_cast(r, y, dtype.dtype)) : fx_nothing();
 }
 
 /* --- normalisations --- */

@@ -38,6 +38,15 @@ jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint
     return same_dims(x, dims, n) ? x : FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
 }
 
+jc_value *fx_channels(fx_reader *r, jc_value *x, int rank) {
+    const jc_expr *dims[JC_MAX_RANK];
+    if (!x || rank < 3)
+        return x;
+    for (int d = 0; d < rank - 1; d++)
+        dims[d] = d ? jc_ex_int(fx_x(r), 1) : x->type.dims[0];
+    return fx_reshape(r, x, dims, (uint32_t)rank - 1);
+}
+
 /*
  * The size behind the -1 at DIMS[HOLE]: the old elements over the product of the other new dims.  Dims that occur on both
  * sides are struck out first, so that the quotient mostly is one of constants even where sizes are symbols.

@@ -84,6 +84,7 @@ void fx_fail(fx_reader *r, jitc_status status, uint32_t at, const char *format, 
     if (r->status != JITC_OK)
         return;
     r->status = status;
+    at = r->within ? r->within - 1 : at;
     r->token.kind = FX_T_END;
     r->p = r->end;
     char message[900];

@@ -758,6 +758,30 @@ static void parse_body(fx_reader *r, fx_class *c) {
     }
 }
 
+fx_stmt *fx_parse_text(fx_reader *r, const char *text, size_t length) {
+    const struct {
+        const char *text, *p, *end, *line_start;
+        int line;
+        uint32_t brackets, depth;
+        fx_token token;
+    } was = { r->text, r->p, r->end, r->line_start, r->line, r->brackets, r->depth, r->token };
+    fx_class c = { 0 };
+    r->text = r->p = r->line_start = text;
+    r->end = text + length;
+    r->brackets = r->depth = 0;
+    fx_next(r);
+    parse_body(r, &c);
+    r->text = was.text;
+    r->p = was.p;
+    r->end = was.end;
+    r->line_start = was.line_start;
+    r->line = was.line;
+    r->brackets = was.brackets;
+    r->depth = was.depth;
+    r->token = was.token;
+    return c.body;
+}
+
 /* --- classes --- */
 
 static void parse_params(fx_reader *r, fx_class *c) {

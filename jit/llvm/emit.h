@@ -208,7 +208,7 @@ LLVMValueRef jc_env_memory(jc_env *env, uint32_t i, jc_dtype dtype, bool wide);
 /* What instruction I, not a LOAD, moves; nothing where it does not. */
 void jc_emit_moved(jc_env *env, uint32_t i);
 
-/* ---- mathematics (emit_math.c): f32 or f64, scalar or vector ---- */
+/* ---- mathematics (emit_math.c, emit_rare.c): f32 or f64, scalar or vector ---- */
 LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x);
@@ -216,6 +216,23 @@ LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_tanh(jc_emit *e, LLVMValueRef x);
 LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_expm1(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_log1p(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_log2(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_log10(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_tan(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_asin(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_acos(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_atan(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_sinh(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_cosh(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_asinh(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_acosh(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_atanh(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_erfc(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_erfinv(jc_emit *e, LLVMValueRef x);
+LLVMValueRef jc_math_atan2(jc_emit *e, LLVMValueRef y, LLVMValueRef x);
+LLVMValueRef jc_math_hypot(jc_emit *e, LLVMValueRef x, LLVMValueRef y);
 LLVMValueRef jc_math_pow(jc_emit *e, LLVMValueRef x, LLVMValueRef y);
 /* Exact, of Y's sign: what fmod gives, and Y more where that has the other sign. */
 LLVMValueRef jc_math_remainder(jc_emit *e, LLVMValueRef x, LLVMValueRef y);

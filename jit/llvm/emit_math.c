@@ -12,11 +12,7 @@
  *   pow     2^(y log2 x) in f64 also for f32
  * What is exact is the remainder, in f64 also for f32, by long division of the significands, in a loop.
  */
-#include "jit/llvm/emit.h"
-
-#include "jit/llvm/dialect.h"
-
-#include <math.h>
+#include "jit/llvm/emit_math.h"
 
 /* ---- coefficients, lowest first ------------------------------------------------------------------------------- */
 
@@ -105,83 +101,13 @@ static const double erfcx_p_64[] = { /* error 8.6e-22 */
 
 /* clang-format on */
 
-/* ---- helpers -------------------------------------------------------------------------------------------------- */
-
-/* A float type, the integer type of its size, and its format. */
-typedef struct fmt {
-    jc_emit *e;
-    LLVMBuilderRef b;
-    LLVMTypeRef f, i;
-    bool wide;     /* f64 */
-    int mantissa;  /* 23, 52 */
-    int bias;
-} fmt;
-
-static fmt fmt_of(jc_emit *e, LLVMValueRef x) {
-    unsigned w = jc_width_of(LLVMTypeOf(x));
-    bool wide = jc_scalar_of(LLVMTypeOf(x)) == e->t.f64;
-    return (fmt){ .e = e, .b = e->b, .f = LLVMTypeOf(x), .i = jc_vec_of(wide ? e->t.i64 : e->t.i32, w), .wide = wide,
-                  .mantissa = wide ? 52 : 23, .bias = wide ? 1023 : 127 };
-}
-
-static LLVMValueRef real(const fmt *m, double x) { return jc_real_of(m->f, x); }
-static LLVMValueRef whole(const fmt *m, int64_t x) { return jc_int_of(m->i, x); }
-static LLVMValueRef bits_of(const fmt *m, LLVMValueRef x) { return LLVMBuildBitCast(m->b, x, m->i, ""); }
-static LLVMValueRef float_of(const fmt *m, LLVMValueRef x) { return LLVMBuildBitCast(m->b, x, m->f, ""); }
-static LLVMValueRef mul(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFMul(m->b, a, b, ""); }
-static LLVMValueRef add(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFAdd(m->b, a, b, ""); }
-static LLVMValueRef sub(const fmt *m, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildFSub(m->b, a, b, ""); }
-static LLVMValueRef less(const fmt *m, LLVMValueRef a, LLVMValueRef b) {
-    return LLVMBuildFCmp(m->b, LLVMRealOLT, a, b, "");
-}
-static LLVMValueRef absolute(const fmt *m, LLVMValueRef x) { return jc_unary_intrinsic(m->e, "llvm.fabs", x); }
-
-static LLVMValueRef quotient(const fmt *m, LLVMValueRef a, LLVMValueRef b) {
-    return !m->wide && m->e->d->divide ? m->e->d->divide(m->e, a, b) : LLVMBuildFDiv(m->b, a, b, "");
-}
-
-/* NaN stays. */
-static LLVMValueRef clamp(const fmt *m, LLVMValueRef x, double lo, double hi) {
-    x = jc_select(m->e, less(m, x, real(m, lo)), real(m, lo), x);
-    return jc_select(m->e, less(m, real(m, hi), x), real(m, hi), x);
-}
-
-static LLVMValueRef horner(const fmt *m, LLVMValueRef x, const double *c, unsigned n) {
-    LLVMValueRef p = real(m, c[n - 1]);
-    for (unsigned i = n - 1; i-- > 0;)
-        p = jc_fused(m->e, p, x, real(m, c[i]));
-    return p;
-}
-#define COUNT(a) (unsigned)(sizeof(a) / sizeof *(a))
-#define POLY(m, x, name)                                                                           \
-    ((m)->wide ? horner((m), (x), name##_64, COUNT(name##_64)) : horner((m), (x), name##_32, COUNT(name##_32)))
-
-/* X rounded to a whole number, |x| < 2^(mantissa-2); N gets it as an integer, of which the low bits count. */
-static LLVMValueRef nearest(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
-    double magic = ldexp(1.5, m->mantissa);
-    LLVMValueRef sum = add(m, x, real(m, magic));
-    *n = LLVMBuildSub(m->b, bits_of(m, sum), bits_of(m, real(m, magic)), "");
-    return sub(m, sum, real(m, magic));
-}
-
-/* P * 2^N for N within twice the exponents of the type. */
-static LLVMValueRef scale(const fmt *m, LLVMValueRef p, LLVMValueRef n) {
+LLVMValueRef jc_math_scale(const fmt *m, LLVMValueRef p, LLVMValueRef n) {
     LLVMValueRef half = LLVMBuildAShr(m->b, n, whole(m, 1), "");
     LLVMValueRef other = LLVMBuildSub(m->b, n, half, "");
     LLVMValueRef shift = whole(m, m->mantissa), bias = whole(m, m->bias);
     half = float_of(m, LLVMBuildShl(m->b, LLVMBuildAdd(m->b, half, bias, ""), shift, ""));
     other = float_of(m, LLVMBuildShl(m->b, LLVMBuildAdd(m->b, other, bias, ""), shift, ""));
     return mul(m, mul(m, p, half), other);
-}
-
-static LLVMValueRef copy_sign(const fmt *m, LLVMValueRef magnitude, LLVMValueRef sign) {
-    LLVMTypeRef type = m->f;
-    LLVMValueRef args[2] = { magnitude, sign };
-    return jc_call_intrinsic(m->e, "llvm.copysign", &type, 1, args, 2);
-}
-
-static LLVMValueRef extended(jc_emit *e, LLVMValueRef x) {
-    return LLVMBuildFPExt(e->b, x, jc_vec_of(e->t.f64, jc_width_of(LLVMTypeOf(x))), "");
 }
 
 /* ---- exponentials --------------------------------------------------------------------------------------------- */
@@ -198,7 +124,22 @@ LLVMValueRef jc_math_exp(jc_emit *e, LLVMValueRef x) {
     r = jc_fused(e, k, real(&m, -ln2_hi), x);
     r = jc_fused(e, k, real(&m, -ln2_lo), r);
     LLVMValueRef p = jc_fused(e, mul(&m, r, r), POLY(&m, r, exp_q), r);
-    return scale(&m, add(&m, p, real(&m, 1)), n);
+    return jc_math_scale(&m, add(&m, p, real(&m, 1)), n);
+}
+
+/* e^x - 1 without losing small x: 2^n (e^r - 1) + (2^n - 1).  Where 2^n is too large for that, the 1 is nothing. */
+LLVMValueRef jc_math_expm1(jc_emit *e, LLVMValueRef x) {
+    fmt m = fmt_of(e, x);
+    const double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
+    const double most = m.wide ? 700 : 80;
+    LLVMValueRef n, k, r, near = clamp(&m, x, m.wide ? -40 : -20, most);
+    k = nearest(&m, mul(&m, near, real(&m, M_LOG2E)), &n);
+    r = jc_fused(e, k, real(&m, -ln2_hi), near);
+    r = jc_fused(e, k, real(&m, -ln2_lo), r);
+    LLVMValueRef p = jc_fused(e, mul(&m, r, r), POLY(&m, r, exp_q), r), power = jc_math_scale(&m, real(&m, 1), n);
+    LLVMValueRef v = jc_fused(e, p, power, sub(&m, power, real(&m, 1)));
+    v = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, x, real(&m, 0), ""), x, v); /* -0 */
+    return jc_select(e, less(&m, real(&m, most), x), jc_math_exp(e, x), v);
 }
 
 LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x) {
@@ -209,13 +150,12 @@ LLVMValueRef jc_math_exp2(jc_emit *e, LLVMValueRef x) {
     x = m.wide ? clamp(&m, x, -1076, 1024) : clamp(&m, x, -151, 128);
     LLVMValueRef r = sub(&m, x, nearest(&m, x, &n));
     LLVMValueRef p = jc_fused(e, mul(&m, r, r), POLY(&m, r, exp2_q), mul(&m, r, real(&m, M_LN2)));
-    return scale(&m, add(&m, p, real(&m, 1)), n);
+    return jc_math_scale(&m, add(&m, p, real(&m, 1)), n);
 }
 
 /* ---- logarithm ------------------------------------------------------------------------------------------------ */
 
-/* log m and n with x = m 2^n, for finite x > 0. */
-static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
+LLVMValueRef jc_math_log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
     /* subnormals first get a mantissa */
     LLVMValueRef tiny = less(m, x, real(m, m->wide ? 0x1p-1022 : 0x1p-126));
     x = jc_select(m->e, tiny, mul(m, x, real(m, ldexp(1, m->mantissa + 1))), x);
@@ -239,7 +179,7 @@ static LLVMValueRef log_parts(const fmt *m, LLVMValueRef x, LLVMValueRef *n) {
 LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x) {
     fmt m = fmt_of(e, x);
     double ln2_hi = m.wide ? 0x1.62e42fefp-1 : 0x1.62ep-1, ln2_lo = m.wide ? 0x1.473de6af278edp-34 : 0x1.0bfbe8p-15;
-    LLVMValueRef n, l = log_parts(&m, x, &n);
+    LLVMValueRef n, l = jc_math_log_parts(&m, x, &n);
     LLVMValueRef r = jc_fused(e, n, real(&m, ln2_hi), jc_fused(e, n, real(&m, ln2_lo), l));
     LLVMValueRef zero = real(&m, 0), inf = real(&m, INFINITY);
     r = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUEQ, x, inf, ""), x, r); /* infinity and NaN */
@@ -247,19 +187,36 @@ LLVMValueRef jc_math_log(jc_emit *e, LLVMValueRef x) {
     return jc_select(e, less(&m, x, zero), real(&m, NAN), r);
 }
 
+/* log(1 + x) without losing small x: what u = 1 + x has lost is given back by the quotient. */
+LLVMValueRef jc_math_log1p(jc_emit *e, LLVMValueRef x) {
+    fmt m = fmt_of(e, x);
+    LLVMValueRef u = add(&m, x, real(&m, 1)), lost = sub(&m, x, sub(&m, u, real(&m, 1)));
+    LLVMValueRef v = add(&m, jc_math_log(e, u), LLVMBuildFDiv(e->b, lost, u, ""));
+    v = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, u, real(&m, 1), ""), x, v);
+    LLVMValueRef edge = LLVMBuildOr(e->b, LLVMBuildFCmp(e->b, LLVMRealOEQ, u, real(&m, INFINITY), ""),
+                                    LLVMBuildFCmp(e->b, LLVMRealOEQ, u, real(&m, 0), ""), "");
+    return jc_select(e, edge, jc_math_log(e, u), v);
+}
+
+/* Of base e^(1/SCALE): the whole powers are multiplied apart, in two parts. */
+static LLVMValueRef log_of_base(jc_emit *e, LLVMValueRef x, double scale, double hi, double lo) {
+    fmt m = fmt_of(e, x);
+    LLVMValueRef n, l = jc_math_log_parts(&m, x, &n);
+    LLVMValueRef r = jc_fused(e, n, real(&m, hi), jc_fused(e, l, real(&m, scale), mul(&m, n, real(&m, lo))));
+    r = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealUEQ, x, real(&m, INFINITY), ""), x, r);
+    r = jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, x, real(&m, 0), ""), real(&m, -INFINITY), r);
+    return jc_select(e, less(&m, x, real(&m, 0)), real(&m, NAN), r);
+}
+
+LLVMValueRef jc_math_log2(jc_emit *e, LLVMValueRef x) { return log_of_base(e, x, M_LOG2E, 1, 0); }
+LLVMValueRef jc_math_log10(jc_emit *e, LLVMValueRef x) { return log_of_base(e, x, M_LOG10E, 0x1.34413p-2, 0x1.427de7fbcc47cp-24); }
+
 /* ---- circular functions --------------------------------------------------------------------------------------- */
 
 /* pi/2 in two parts; three give all bits of an f64 result */
 #define PIO2_1 0x1.921fb54442d18p0
 #define PIO2_2 0x1.1a62633145c07p-54
 #define PIO2_3 (-0x1.f1976b7ed8fbcp-110)
-
-/* Where the processor has no fma this is a call, but the reduction is nothing without it. */
-static LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
-    LLVMTypeRef type = m->f;
-    LLVMValueRef args[3] = { a, b, c };
-    return jc_call_intrinsic(m->e, "llvm.fma", &type, 1, args, 3);
-}
 
 /* 2/pi: 64 zeros, then its bits from 1/2 down. */
 static const uint64_t two_over_pi[] = {
@@ -378,25 +335,31 @@ static void look_far(const fmt *d, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef
     *r = either(e, *r, before, far_r, inside);
 }
 
-/* sin(x + SHIFT*pi/2) */
-static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
+void jc_math_circular(jc_emit *e, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef *sine, LLVMValueRef *cosine) {
     fmt m = fmt_of(e, x);
-    LLVMValueRef wide = m.wide ? x : extended(e, x), n;
+    LLVMValueRef wide = m.wide ? x : extended(e, x);
     fmt d = fmt_of(e, wide);
-    LLVMValueRef k = nearest(&d, mul(&d, wide, real(&d, M_2_PI)), &n);
+    LLVMValueRef k = nearest(&d, mul(&d, wide, real(&d, M_2_PI)), n);
     LLVMValueRef r = exact_fma(&d, k, real(&d, -PIO2_1), wide);
     r = exact_fma(&d, k, real(&d, -PIO2_2), r);
     if (m.wide)
         r = exact_fma(&d, k, real(&d, -PIO2_3), r);
-    look_far(&d, wide, &n, &r);
+    look_far(&d, wide, n, &r);
     if (!m.wide)
         r = LLVMBuildFPTrunc(e->b, r, m.f, "");
     LLVMValueRef z = mul(&m, r, r);
-    LLVMValueRef sine = jc_fused(e, mul(&m, r, z), POLY(&m, z, sin_p), r);
-    LLVMValueRef cosine = jc_fused(e, mul(&m, z, z), POLY(&m, z, cos_p),
-                                   jc_fused(e, z, real(&m, -0.5), real(&m, 1)));
-    LLVMValueRef q = LLVMBuildAdd(e->b, n, jc_int_of(d.i, shift), "");
-    LLVMValueRef one = jc_int_of(d.i, 1), two = jc_int_of(d.i, 2), zero = jc_int_of(d.i, 0);
+    *sine = jc_fused(e, mul(&m, r, z), POLY(&m, z, sin_p), r);
+    *cosine = jc_fused(e, mul(&m, z, z), POLY(&m, z, cos_p), jc_fused(e, z, real(&m, -0.5), real(&m, 1)));
+}
+
+/* sin(x + SHIFT*pi/2) */
+static LLVMValueRef turned(jc_emit *e, LLVMValueRef x, int shift) {
+    fmt m = fmt_of(e, x);
+    LLVMValueRef n, sine, cosine;
+    jc_math_circular(e, x, &n, &sine, &cosine);
+    LLVMTypeRef type = LLVMTypeOf(n);
+    LLVMValueRef q = LLVMBuildAdd(e->b, n, jc_int_of(type, shift), "");
+    LLVMValueRef one = jc_int_of(type, 1), two = jc_int_of(type, 2), zero = jc_int_of(type, 0);
     LLVMValueRef odd = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, one, ""), zero, "");
     LLVMValueRef minus = LLVMBuildICmp(e->b, LLVMIntNE, LLVMBuildAnd(e->b, q, two, ""), zero, "");
     LLVMValueRef v = jc_select(e, odd, cosine, sine);
@@ -404,8 +367,8 @@ static LLVMValueRef circular(jc_emit *e, LLVMValueRef x, int shift) {
     return shift ? v : jc_select(e, LLVMBuildFCmp(e->b, LLVMRealOEQ, x, real(&m, 0), ""), x, v); /* -0 */
 }
 
-LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x) { return circular(e, x, 0); }
-LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x) { return circular(e, x, 1); }
+LLVMValueRef jc_math_sin(jc_emit *e, LLVMValueRef x) { return turned(e, x, 0); }
+LLVMValueRef jc_math_cos(jc_emit *e, LLVMValueRef x) { return turned(e, x, 1); }
 
 /* ---- tanh, erf ------------------------------------------------------------------------------------------------ */
 
@@ -433,7 +396,7 @@ LLVMValueRef jc_math_erf(jc_emit *e, LLVMValueRef x) {
 /* |x|^y for finite x != 0, in f64. */
 static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y) {
     fmt d = fmt_of(e, ax);
-    LLVMValueRef n, l = log_parts(&d, ax, &n);
+    LLVMValueRef n, l = jc_math_log_parts(&d, ax, &n);
     /* n and the fraction apart: their products with y are reduced separately, so n*y costs no digits */
     LLVMValueRef f = mul(&d, l, real(&d, M_LOG2E));
     LLVMValueRef f_lo = exact_fma(&d, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
@@ -453,7 +416,7 @@ static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y) {
     fmt lim = d;
     LLVMValueRef capped = jc_select(e, too_large, whole(&lim, 1024), whole_part);
     capped = jc_select(e, too_small, whole(&lim, -1090), capped);
-    LLVMValueRef v = scale(&d, add(&d, poly, real(&d, 1)), capped);
+    LLVMValueRef v = jc_math_scale(&d, add(&d, poly, real(&d, 1)), capped);
     v = jc_select(e, too_large, real(&d, INFINITY), v);
     return jc_select(e, too_small, real(&d, 0), v);
 }
@@ -549,7 +512,7 @@ static LLVMValueRef truncated(const fmt *d, LLVMValueRef x, LLVMValueRef y) {
     my = jc_select(d->e, bad, whole(d, 1), my);
     LLVMValueRef shift = jc_select(d->e, bad, whole(d, 0), LLVMBuildSub(d->b, ex, ey, ""));
     LLVMValueRef rest = LLVMBuildSIToFP(d->b, long_division(d, mx, my, shift), d->f, "");
-    LLVMValueRef v = scale(d, rest, LLVMBuildSub(d->b, ey, whole(d, d->bias + d->mantissa), ""));
+    LLVMValueRef v = jc_math_scale(d, rest, LLVMBuildSub(d->b, ey, whole(d, d->bias + d->mantissa), ""));
     v = jc_select(d->e, less(d, ax, ay), ax, v);
     return jc_select(d->e, bad, real(d, NAN), copy_sign(d, v, x));
 }

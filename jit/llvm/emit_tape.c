@@ -12,7 +12,7 @@
 #include "jit/llvm/dialect.h"
 
 bool jc_is_reduction(uint8_t op) {
-    return op == JC_T_RED_SUM || op == JC_T_RED_MAX || op == JC_T_RED_MIN;
+    return op >= JC_T_RED_SUM;
 }
 
 static bool has_index(uint8_t op) {
@@ -127,7 +127,7 @@ static void need_exact(jc_tape *t, uint32_t i) {
 
 static void find_exact(jc_tape *t, uint32_t i) {
     const jc_instr *in = &t->e->k->tape[i];
-    if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || in->op == JC_T_WHOLE || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
+    if (in->op == JC_T_FLOOR || in->op == JC_T_CEIL || in->op == JC_T_RINT || in->op == JC_T_WHOLE || (in->op == JC_T_CONVERT && in->ct == JC_CT_I64))
         need_exact(t, in->a);
     if (in->op == JC_T_DIV && t->e->k->tape[in->a].op == JC_T_RED_SUM) /* the mean of equal elements is such an element */
         t->exact[i] = true;
@@ -259,10 +259,35 @@ MATH(op_sin, jc_math_sin)
 MATH(op_cos, jc_math_cos)
 MATH(op_tanh, jc_math_tanh)
 MATH(op_erf, jc_math_erf)
+MATH(op_expm1, jc_math_expm1)
+MATH(op_log1p, jc_math_log1p)
+MATH(op_log2, jc_math_log2)
+MATH(op_log10, jc_math_log10)
+MATH(op_tan, jc_math_tan)
+MATH(op_asin, jc_math_asin)
+MATH(op_acos, jc_math_acos)
+MATH(op_atan, jc_math_atan)
+MATH(op_sinh, jc_math_sinh)
+MATH(op_cosh, jc_math_cosh)
+MATH(op_asinh, jc_math_asinh)
+MATH(op_acosh, jc_math_acosh)
+MATH(op_atanh, jc_math_atanh)
+MATH(op_erfc, jc_math_erfc)
+MATH(op_erfinv, jc_math_erfinv)
 
 OP(op_pow) { UNUSED; return jc_math_pow(e, a[0], a[1]); }
+OP(op_atan2) { UNUSED; return jc_math_atan2(e, a[0], a[1]); }
+OP(op_hypot) { UNUSED; return jc_math_hypot(e, a[0], a[1]); }
 OP(op_floor) { UNUSED; return jc_unary_intrinsic(e, "llvm.floor", a[0]); }
 OP(op_ceil) { UNUSED; return jc_unary_intrinsic(e, "llvm.ceil", a[0]); }
+
+OP(op_rint) { UNUSED; return jc_unary_intrinsic(e, "llvm.rint", a[0]); }
+
+OP(op_signbit) {
+    UNUSED;
+    LLVMTypeRef type = jc_vec_of(ct == JC_CT_F64 ? e->t.i64 : e->t.i32, jc_width_of(LLVMTypeOf(a[0])));
+    return LLVMBuildICmp(e->b, LLVMIntSLT, LLVMBuildBitCast(e->b, a[0], type, ""), LLVMConstNull(type), "");
+}
 
 OP(op_sqrt) {
     UNUSED;
@@ -369,6 +394,10 @@ static const op_fn ops[JC_T_COUNT] = {
     [JC_T_NEG] = op_neg,       [JC_T_ABS] = op_abs,         [JC_T_EXP] = op_exp,     [JC_T_EXP2] = op_exp2,
     [JC_T_LOG] = op_log,       [JC_T_SQRT] = op_sqrt,       [JC_T_RSQRT] = op_rsqrt, [JC_T_RCP] = op_rcp,
     [JC_T_SIN] = op_sin,       [JC_T_COS] = op_cos,         [JC_T_TANH] = op_tanh,   [JC_T_ERF] = op_erf,
+    [JC_T_EXPM1] = op_expm1, [JC_T_LOG1P] = op_log1p, [JC_T_LOG2] = op_log2, [JC_T_LOG10] = op_log10, [JC_T_TAN] = op_tan,
+    [JC_T_ASIN] = op_asin, [JC_T_ACOS] = op_acos, [JC_T_ATAN] = op_atan, [JC_T_SINH] = op_sinh, [JC_T_COSH] = op_cosh,
+    [JC_T_ASINH] = op_asinh, [JC_T_ACOSH] = op_acosh, [JC_T_ATANH] = op_atanh, [JC_T_ERFC] = op_erfc, [JC_T_ERFINV] = op_erfinv,
+    [JC_T_RINT] = op_rint,     [JC_T_SIGNBIT] = op_signbit, [JC_T_ATAN2] = op_atan2, [JC_T_HYPOT] = op_hypot,
     [JC_T_FLOOR] = op_floor,   [JC_T_CEIL] = op_ceil,       [JC_T_NOT] = op_not,     [JC_T_ADD] = op_add,
     [JC_T_SUB] = op_sub,       [JC_T_MUL] = op_mul,         [JC_T_PRODUCT] = op_mul, [JC_T_DIV] = op_div,     [JC_T_REM] = op_rem,
     [JC_T_POW] = op_pow,       [JC_T_MINIMUM] = op_minimum, [JC_T_MAXIMUM] = op_maximum,

@@ -9,9 +9,10 @@ jit_llvm_libllvm_la_SOURCES += \
 	jit/llvm/emit_build.c \
 	jit/llvm/emit_convert.c \
 	jit/llvm/emit_expr.c \
-	jit/llvm/emit_math.c \
+	jit/llvm/emit_math.c jit/llvm/emit_math.h \
 	jit/llvm/emit_move.c \
 	jit/llvm/emit_name.c \
+	jit/llvm/emit_rare.c \
 	jit/llvm/emit_tape.c \
 	jit/llvm/llvm_compat.c jit/llvm/llvm_compat.h \
 	jit/llvm/llvm_module.c jit/llvm/llvm_module.h

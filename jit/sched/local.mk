@@ -29,6 +29,8 @@ check_PROGRAMS += tests/check_numbers
 TESTS += tests/check_numbers
 EXTRA_DIST += tests/data/numbers/case.py tests/data/numbers/cases.py tests/data/numbers/cases.txt \
 	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
+	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
+	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
 	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/products.py tests/data/numbers/products.txt
 tests_check_numbers_SOURCES = tests/check_numbers.c
 tests_check_numbers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

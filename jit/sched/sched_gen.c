@@ -278,6 +278,11 @@ static jc_ct result_ct(const jc_node *n) {
     return jc_compute_type((jc_dtype)n->results[0]->type.dtype);
 }
 
+/* Bools add, multiply and have an order as the numbers 0 and 1. */
+static jc_ct as_number(jc_ct c) {
+    return c == JC_CT_B1 ? JC_CT_I64 : c;
+}
+
 static uint32_t by_cast(jc_gen *g, const jc_node *n, const at *out) {
     return convert_for(g, operand(g, n, 0, out, JC_CT_NONE), (jc_dtype)n->results[0]->type.dtype);
 }
@@ -293,6 +298,13 @@ static uint32_t by_silu(jc_gen *g, const jc_node *n, const at *out) {
 static uint32_t by_relu(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t x = operand(g, n, 0, out, result_ct(n));
     return op2(g, JC_T_MAXIMUM, x, number(g, result_ct(n), 0));
+}
+
+static uint32_t by_signbit(jc_gen *g, const jc_node *n, const at *out) {
+    const uint32_t x = operand(g, n, 0, out, as_number(common(n)));
+    if (ct(g, x) == JC_CT_I64)
+        return op2(g, JC_T_LT, x, number(g, JC_CT_I64, 0));
+    return ins(g, JC_T_SIGNBIT, JC_CT_B1, x, 0);
 }
 
 static uint32_t by_gelu(jc_gen *g, const jc_node *n, const at *out) {
@@ -369,12 +381,7 @@ static int weight(const jc_gen *g, const jc_arg *a) {
 static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
     const jc_tape_op tape = (jc_tape_op)codes[n->op].tape;
     uint32_t x = operand(g, n, 0, out, result_ct(n));
-    return (tape == JC_T_FLOOR || tape == JC_T_CEIL) && result_ct(n) == JC_CT_I64 ? x : op1(g, tape, x);
-}
-
-/* Bools add, multiply and have an order as the numbers 0 and 1. */
-static jc_ct as_number(jc_ct c) {
-    return c == JC_CT_B1 ? JC_CT_I64 : c;
+    return (tape == JC_T_FLOOR || tape == JC_T_CEIL || tape == JC_T_RINT) && result_ct(n) == JC_CT_I64 ? x : op1(g, tape, x);
 }
 
 static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
@@ -529,6 +536,10 @@ static uint32_t reduce_by(jc_gen *g, const jc_node *n, const at *out, jc_tape_op
 
 static uint32_t reduce(jc_gen *g, const jc_node *n, const at *out) {
     return reduce_by(g, n, out, (jc_tape_op)codes[n->op].tape);
+}
+
+static uint32_t by_prod(jc_gen *g, const jc_node *n, const at *out) {
+    return narrow(g, n, reduce_by(g, n, out, JC_T_RED_PROD));
 }
 
 static uint32_t by_sum(jc_gen *g, const jc_node *n, const at *out) {

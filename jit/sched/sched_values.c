@@ -351,12 +351,20 @@ static bool is_checked(const jc_sched *s, const jc_node *check) {
     return false;
 }
 
+/* Is INDEX held below SIZE? */
+static bool is_clamped(const jc_sched *s, const jc_value *index, const jc_expr *size) {
+    const jc_node *n = index->def;
+    if (!n || n->op != JC_OP_clamp || n->args[1].kind != JC_ARG_EXPR || !jc_ex_is(n->args[1].expr, 0) || n->args[2].kind != JC_ARG_EXPR)
+        return false;
+    return n->args[2].expr == jc_ex_sub(s->ex, size, jc_ex_int(s->ex, 1));
+}
+
 /* Where the executor is to look at indices, they lie in memory for that. */
 static jitc_status check_index(jc_sched *s, const jc_node *n, const jc_arg *index, const jc_arg *dim) {
     const jc_type *table = &n->args[0].value->type;
     int64_t d = 0;
     jc_ex_is_const(dim->expr, &d);
-    if (s->options->clamp || jc_sched_counted(s, index->value, table->dims[d]))
+    if (s->options->clamp || is_clamped(s, index->value, table->dims[d]) || jc_sched_counted(s, index->value, table->dims[d]))
         return JITC_OK;
     jc_node *check = jc_sched_index_check(s, n, index, dim);
     return is_checked(s, check) ? JITC_OK : on_custom(s, check);

@@ -192,6 +192,26 @@ static double f_silu(double x) { return x * f_sigmoid(x); }
 static double f_gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
 static double f_softplus(double x) { return log1p(exp(x)); }
 static double f_square(double x) { return x * x; }
+static double f_elu(double x) { return x > 0 ? x : expm1(x); }
+static double f_selu(double x) { return 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x)); }
+static double f_mish(double x) { return x * tanh(log1p(exp(x))); }
+static double f_hardsigmoid(double x) { return fmin(fmax(x + 3, 0), 6) / 6; }
+static double f_hardswish(double x) { return x * f_hardsigmoid(x); }
+static double f_hardtanh(double x) { return fmin(fmax(x, -1), 1); }
+static double f_leaky(double x) { return x > 0 ? x : 0.01 * x; }
+static double f_logsigmoid(double x) { return fmin(x, 0) - log1p(exp(-fabs(x))); }
+static double f_softsign(double x) { return x / (fabs(x) + 1); }
+static double f_tanhshrink(double x) { return x - tanh(x); }
+static double f_sinc(double x) { return x == 0 ? 1 : sin(3.14159265358979323846 * x) / (3.14159265358979323846 * x); }
+static double f_logit(double x) { return log(x / (1 - x)); }
+static double f_deg2rad(double x) { return x * 0.017453292519943295; }
+static double f_ndtr(double x) { return 0.5 * erfc(-x / sqrt(2)); }
+static double f_entr(double x) { return -x * log(x); }
+/* Nearly, which will do for its range. */
+static double f_erfinv(double y) {
+    const double l = log(1 - y * y), a = 2 / (3.14159265358979323846 * 0.147) + l / 2;
+    return copysign(sqrt(sqrt(a * a - l / 0.147) - a), y);
+}
 
 static const struct {
     const char *name, *rest;
@@ -208,11 +228,40 @@ static const struct {
     { "sigmoid", "", f_sigmoid, -50, 50, false }, { "silu", "", f_silu, -50, 50, true },
     { "gelu", "", f_gelu, -50, 50, true },      { "gelu", "approximate = 'tanh'", f_gelu, -50, 50, true },
     { "softplus", "", f_softplus, -30, 19, true }, { "square", "", f_square, -100, 100, true },
+    { "expm1", "", expm1, -20, 6, false }, { "log1p", "", log1p, -0.9, 1000000.0, false },
+    { "log2", "", log2, 0.02, 1000000.0, false }, { "log10", "", log10, 0.02, 1000000.0, false },
+    { "tan", "", tan, -1.3, 1.3, false }, { "asin", "", asin, -0.95, 0.95, false },
+    { "acos", "", acos, -0.95, 0.95, false }, { "atan", "", atan, -50, 50, false },
+    { "sinh", "", sinh, -6, 6, false }, { "cosh", "", cosh, -6, 6, false },
+    { "asinh", "", asinh, -50, 50, false }, { "acosh", "", acosh, 1.1, 10000.0, false },
+    { "atanh", "", atanh, -0.9, 0.9, false }, { "erfc", "", erfc, -5, 5, false },
+    { "erfinv", "", f_erfinv, -0.9, 0.9, false }, { "arctan", "", atan, -50, 50, false },
+    { "expit", "", f_sigmoid, -50, 50, false }, { "elu", "", f_elu, -20, 20, true },
+    { "celu", "", f_elu, -20, 20, true }, { "selu", "", f_selu, -20, 20, true },
+    { "mish", "", f_mish, -20, 20, true }, { "hardswish", "", f_hardswish, -50, 50, true },
+    { "hardsigmoid", "", f_hardsigmoid, -50, 50, true }, { "leaky_relu", "", f_leaky, -50, 50, true },
+    { "logsigmoid", "", f_logsigmoid, -30, 30, true }, { "softsign", "", f_softsign, -50, 50, true },
+    { "tanhshrink", "", f_tanhshrink, -50, 50, true }, { "sinc", "", f_sinc, -5, 5, true },
+    { "logit", "", f_logit, 0.05, 0.95, true }, { "deg2rad", "", f_deg2rad, -10000.0, 10000.0, true },
+    { "hardtanh", "", f_hardtanh, -50, 50, true }, { "ndtr", "", f_ndtr, -5, 5, true },
+    { "entr", "", f_entr, 0.05, 50, true },
 };
+
+/* A parameter within the domain of function K. */
+static int within_domain(fz_prog *p, int k) {
+    static const uint8_t floats[] = { JC_F32, JC_F32, JC_BF16, JC_F64 };
+    fz_size dims[3];
+    const int rank = 1 + fz_below(p, 3);
+    const double lo = ceil(fmax(functions[k].lo, -4) * 16) / 16, hi = floor(fmin(functions[k].hi, 4) * 16) / 16;
+    for (int d = 0; d < rank; d++)
+        dims[d] = fz_some_size(p);
+    return fz_param(p, FZ_PICK(p, floats), rank, dims, fz_interval(lo, hi, 0.0625));
+}
 
 static bool make_function(fz_prog *p) {
     const int k = fz_below(p, (int)(sizeof functions / sizeof *functions));
-    const int x = functions[k].floats || fz_chance(p, 80) ? fz_some_float(p) : fz_some(p, fz_computable, JC_DTYPE_COUNT);
+    const bool floats = functions[k].floats || fz_chance(p, 80);
+    const int x = fz_chance(p, 40) ? within_domain(p, k) : floats ? fz_some_float(p) : fz_some(p, fz_computable, JC_DTYPE_COUNT);
     if (x < 0)
         return false;
     const fz_value v = *fz_at(p, x);
@@ -226,8 +275,8 @@ static bool make_function(fz_prog *p) {
 
 /* Those that keep what is exact exact. */
 static bool make_simple(fz_prog *p) {
-    static const char *const names[] = { "neg", "negative", "abs", "absolute", "relu", "floor", "ceil" };
-    const int k = fz_below(p, 7), x = some_that_is(p, k < 5 ? is_clamped : fz_is_number);
+    static const char *const names[] = { "neg", "negative", "abs", "absolute", "relu", "floor", "ceil", "round", "trunc" };
+    const int k = fz_below(p, 9), x = some_that_is(p, k < 5 ? is_clamped : fz_is_number);
     if (x < 0 || (k >= 5 && fz_range_of(p, x)->step == 0))
         return false;
     const fz_value v = *fz_at(p, x);
@@ -307,6 +356,14 @@ static bool r_remainder(fz_range a, fz_range b, fz_range *r) {
     return true;
 }
 
+static bool r_fmod(fz_range a, fz_range b, fz_range *r) {
+    if (!r_remainder(a, b, r))
+        return false;
+    const double m = fz_magnitude(b);
+    *r = fz_interval(a.lo < 0 ? -m : 0, a.hi > 0 ? m : 0, r->step);
+    return true;
+}
+
 static bool r_min(fz_range a, fz_range b, fz_range *r) {
     *r = (fz_range){ fmin(a.lo, b.lo), fmin(a.hi, b.hi), a.step > 0 && b.step > 0 ? fmin(a.step, b.step) : 0,
                      fmax(a.err, b.err), false, false, a.wild || b.wild };
@@ -353,6 +410,7 @@ const struct fz_binary fz_binaries[] = {
     { "true_divide", NULL, r_div, false, false, true, true },
     { "floor_divide", "//", r_floordiv, false, true, false, false },
     { "remainder", "%", r_remainder, false, true, false, false },
+    { "fmod", NULL, r_fmod, false, true, false, false },
     { "minimum", NULL, r_min, false, false, false, true },
     { "maximum", NULL, r_max, false, false, false, true },
     { "bitwise_and", "&", r_bits, true, true, false, true },
@@ -525,6 +583,40 @@ static bool make_compare(fz_prog *p) {
     return fz_gives(p, fz_result(p, JC_B8, rank, dims, fz_interval(0, 1, 1)));
 }
 
+/* Signs, and what is finite: of what is known exactly. */
+static bool make_sign(fz_prog *p) {
+    static const char *const names[] = { "sign", "sgn", "signbit", "isfinite", "isinf", "isposinf", "isneginf" };
+    const int x = fz_some(p, fz_is_exact, JC_DTYPE_COUNT), k = fz_below(p, 7);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    if (k == 2 && (jc_dtypes[v.dtype].cls == 'f' || jc_dtypes[v.dtype].cls == 'b')) /* -0 */
+        return false;
+    fz_begin(p);
+    fz_call(p, names[k], x, "");
+    return fz_gives(p, k < 2 ? fz_result(p, v.dtype, v.rank, v.dims, fz_interval(-1, 1, 1)) : fz_result(p, JC_B8, v.rank, v.dims, fz_interval(0, 1, 1)));
+}
+
+/* atan2 and hypot of what is away from 0, and copysign by it. */
+static bool make_polar(fz_prog *p) {
+    static const char *const names[] = { "atan2", "hypot", "copysign" };
+    const int a = fz_some_float(p), b = a < 0 ? -1 : fz_partner(p, a, fz_is_float), k = fz_below(p, 3);
+    fz_size dims[JC_MAX_RANK];
+    int rank;
+    if (b < 0 || !fz_broadcast(p, fz_at(p, a), fz_at(p, b), &rank, dims) || !nonzero(*fz_range_of(p, b)))
+        return false;
+    const uint8_t dtype = promoted(fz_at(p, a), fz_at(p, b));
+    const fz_range x = *fz_range_of(p, a), y = *fz_range_of(p, b);
+    if (!survives(p, a, dtype) || !survives(p, b, dtype) || (k == 0 && x.lo - x.err <= 0.01))
+        return false;
+    const double least = fmin(fabs(y.lo), fabs(y.hi)) - y.err, m = k == 0 ? 3.2 : k == 1 ? hypot(fz_magnitude(x), fz_magnitude(y)) : fz_magnitude(x);
+    fz_range r = { k == 1 ? 0 : -m, m, 0, k == 0 ? (x.err + y.err) / least : x.err + (k == 1 ? y.err : 0), false, false, false };
+    r.err += m * 0x1p-18;
+    fz_begin(p);
+    fz_call(p, names[k], a, "%v", b);
+    return fz_gives(p, fz_result(p, dtype, rank, dims, r));
+}
+
 static bool make_logical(fz_prog *p) {
     static const char *const names[] = { "logical_and", "logical_or", "logical_xor" };
     const int a = fz_some(p, fz_is_ordered, JC_DTYPE_COUNT), k = fz_below(p, 5);
@@ -641,9 +733,9 @@ static bool make_masked_fill(fz_prog *p) {
 }
 
 const fz_kind fz_pointwise_kinds[] = {
-    { "function", make_function, 10 }, { "simple", make_simple, 5 },   { "binary", make_binary, 16 },
+    { "function", make_function, 14 }, { "simple", make_simple, 5 },   { "binary", make_binary, 16 },
     { "scalar", make_scalar, 10 },     { "pow", make_pow, 3 },         { "addcmul", make_addcmul, 1 },
-    { "compare", make_compare, 6 },    { "logical", make_logical, 2 }, { "not", make_not, 2 },
+    { "compare", make_compare, 6 },    { "logical", make_logical, 2 }, { "sign", make_sign, 3 }, { "polar", make_polar, 8 }, { "not", make_not, 2 },
     { "clamp", make_clamp, 3 },        { "where", make_where, 4 },     { "masked_fill", make_masked_fill, 2 },
     { "cast", fz_make_cast, 8 },          { 0 },
 };

@@ -91,6 +91,86 @@ static bool make_sum(fz_prog *p) {
     return fz_gives(p, fz_result(p, dtype, rank, dims, r));
 }
 
+/* Of what is at most 1, so that the product is. */
+static bool make_prod(fz_prog *p) {
+    const int x = fz_some(p, fz_computable, JC_DTYPE_COUNT);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const bool one = v.rank && fz_chance(p, 70), keep = one && fz_chance(p, 50), floating = jc_dtypes[v.dtype].cls == 'f';
+    const int d = one ? fz_below(p, v.rank) : 0;
+    const unsigned mask = one ? 1u << d : (1u << v.rank) - 1;
+    const double n = counted(p, &v, mask, false);
+    fz_size dims[JC_MAX_RANK];
+    fz_range r = *fz_range_of(p, x);
+    if (fz_magnitude(r) > 1 || r.err * n > 0.1)
+        return false;
+    const int rank = reduced(&v, mask, keep, dims);
+    r = (fz_range){ -1, 1, floating ? 0 : 1, floating ? 1.2 * r.err * n + n * 0x1p-20 : 0, false, false, false };
+    fz_begin(p);
+    fz_call(p, "prod", x, !one ? "" : keep ? "%d, True" : "%d", d);
+    return fz_gives(p, fz_result(p, floating ? v.dtype : JC_I64, rank, dims, r));
+}
+
+static bool make_any(fz_prog *p) {
+    static const char *const names[] = { "any", "all", "count_nonzero" };
+    const int x = fz_some(p, fz_is_exact, JC_DTYPE_COUNT), k = fz_below(p, 3);
+    if (x < 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const bool one = v.rank && fz_chance(p, 70), keep = one && k < 2 && fz_chance(p, 50);
+    const int d = one ? fz_below(p, v.rank) : 0;
+    const unsigned mask = one ? 1u << d : (1u << v.rank) - 1;
+    fz_size dims[JC_MAX_RANK];
+    const int rank = reduced(&v, mask, keep, dims);
+    fz_begin(p);
+    fz_call(p, names[k], x, !one ? "" : keep ? "%d, True" : "%d", d);
+    const uint8_t dtype = k == 2 ? JC_I64 : v.dtype == JC_U8 ? JC_U8 : JC_B8;
+    return fz_gives(p, fz_result(p, dtype, rank, dims, fz_interval(0, k == 2 ? counted(p, &v, mask, false) : 1, 1)));
+}
+
+/* A norm is at most the sum, and changes by no more than its operand. */
+static bool make_norm(fz_prog *p) {
+    static const char *const powers[] = { "1", "2", "inf" };
+    const int x = fz_some_float(p), k = fz_below(p, 3);
+    if (x < 0 || fz_at(p, x)->rank == 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int d = fz_below(p, v.rank);
+    const double n = counted(p, &v, 1u << d, false);
+    fz_size dims[JC_MAX_RANK];
+    fz_range r = *fz_range_of(p, x);
+    if (counted(p, &v, 1u << d, true) < 1)
+        return false;
+    const bool keep = fz_chance(p, 50);
+    const int rank = reduced(&v, 1u << d, keep, dims);
+    const double most = fz_magnitude(r) * (k == 0 ? n : k == 1 ? sqrt(n) : 1);
+    r = (fz_range){ 0, most, 0, r.err * (k == 2 ? 1 : n) + most * 0x1p-18, false, false, false };
+    fz_begin(p);
+    fz_call(p, "norm", x, keep ? "%s, %d, True" : "%s, %d", powers[k], d);
+    return fz_gives(p, fz_result(p, v.dtype, rank, dims, r));
+}
+
+static bool make_logs(fz_prog *p) {
+    const int x = fz_some_float(p);
+    if (x < 0 || fz_at(p, x)->rank == 0)
+        return false;
+    const fz_value v = *fz_at(p, x);
+    const int d = fz_below(p, v.rank);
+    const bool sum = fz_chance(p, 50), keep = sum && fz_chance(p, 50);
+    const fz_range a = *fz_range_of(p, x);
+    const double n = counted(p, &v, 1u << d, false), most = a.hi - a.lo + log(n + 1);
+    fz_size dims[JC_MAX_RANK];
+    if (counted(p, &v, 1u << d, true) < 1 || most > 40)
+        return false;
+    const int rank = sum ? reduced(&v, 1u << d, keep, dims) : v.rank;
+    fz_range r = { sum ? a.lo : -most, sum ? a.hi + log(n + 1) : 0, 0, 2 * a.err, false, false, false };
+    r.err += (fz_magnitude(a) + most) * 0x1p-18;
+    fz_begin(p);
+    fz_call(p, sum ? "logsumexp" : "log_softmax", x, keep ? "%d, True" : "%d", d);
+    return fz_gives(p, fz_result(p, v.dtype, rank, sum ? dims : v.dims, r));
+}
+
 static bool make_extreme(fz_prog *p) {
     static const char *const names[] = { "amax", "amin", "max", "min" };
     const int x = fz_some(p, p->wild ? fz_is_ordered : fz_computable, JC_DTYPE_COUNT), k = fz_below(p, 4);
@@ -281,6 +361,7 @@ static bool make_silu_and_mul(fz_prog *p) {
 
 const fz_kind fz_reduce_kinds[] = {
     { "sum", make_sum, 12 },           { "extreme", make_extreme, 6 },       { "extreme_dim", make_extreme_dim, 2 },
+    { "prod", make_prod, 3 }, { "any", make_any, 3 }, { "norm", make_norm, 2 }, { "logs", make_logs, 2 },
     { "var", make_var, 1 },            { "softmax", make_softmax, 4 },       { "layer_norm", make_layer_norm, 2 },
     { "rms_norm", make_rms_norm, 3 },  { "fused_norm", make_fused_norm, 2 }, { "silu_and_mul", make_silu_and_mul, 2 },
     { 0 },

@@ -1,0 +1,237 @@
+/*
+ * ir/fx/fx_build_define.c - spellings that are defined in others: definitions.def, evaluated as if the text of the graph held them.
+ *
+ * A definition is parsed once a reading, where it is first needed.  Its names are those of the call's parameters and its own; what they
+ * mean in the graph's text is put aside for the time.  Failures are placed at the call.
+ */
+#include <string.h>
+#include "ir/fx/fx_build.h"
+
+enum {
+    AS_IS = 0,
+    WIDE = 1,    /* narrow floats and integers are f32 before, and the result is rounded once to what the tensors have in common */
+    TENSORS = 2, /* numbers are tensors */
+    SAME = 4,    /* the result has the dtype of the first tensor */
+};
+
+static const struct definition {
+    const char *name, *classes, *defaults, *text;
+    uint8_t how;
+} definitions[] = {
+#define DEFINE(name, classes, how, defaults, text) { #name, classes, defaults, text, how },
+#include "ir/fx/definitions.def"
+};
+#undef DEFINE
+enum { COUNT = sizeof definitions / sizeof *definitions, MAX_NAMES = 24 };
+
+typedef struct fx_defined {
+    fx_stmt *defaults, *body;
+} fx_defined;
+
+/* The names that an evaluation binds, and what they were before. */
+typedef struct scope {
+    uint32_t n;
+    fx_name *names[MAX_NAMES]; /* parameters first */
+    fx_name was[MAX_NAMES];
+} scope;
+
+/* The first row of NAME for tensors of class CLS, or COUNT. */
+static uint32_t find(const char *name, char cls) {
+    uint32_t lo = 0, hi = COUNT;
+    while (lo < hi) {
+        const uint32_t mid = (lo + hi) / 2;
+        if (strcmp(definitions[mid].name, name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    for (; lo < COUNT && strcmp(definitions[lo].name, name) == 0; lo++)
+        if (!*definitions[lo].classes || strchr(definitions[lo].classes, cls))
+            return lo;
+    return COUNT;
+}
+
+/* Statements of TEXT; they outlive what is parsed afterwards. */
+static fx_stmt *parse(fx_reader *r, const char *text) {
+    fx_pool *pool = r->pool;
+    r->pool = &r->define_pool;
+    fx_stmt *s = fx_parse_text(r, text, strlen(text));
+    r->pool = pool;
+    return s;
+}
+
+static const fx_defined *defined_at(fx_reader *r, uint32_t row) {
+    if (!r->defined)
+        r->defined = JC_NEWN(r->scratch, fx_defined *, COUNT);
+    if (!r->defined[row]) {
+        fx_defined *d = JC_NEW(r->scratch, fx_defined);
+        d->defaults = parse(r, definitions[row].defaults);
+        d->body = parse(r, definitions[row].text);
+        r->defined[row] = d;
+    }
+    return r->defined[row];
+}
+
+static void put_aside(scope *s, fx_name *name) {
+    for (uint32_t i = 0; i < s->n; i++)
+        if (s->names[i] == name)
+            return;
+    if (s->n < MAX_NAMES) {
+        s->was[s->n] = *name;
+        s->names[s->n++] = name;
+    }
+}
+
+static void put_back(const scope *s) {
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->names[i]->scope = s->was[i].scope;
+        s->names[i]->state = s->was[i].state;
+        s->names[i]->at = s->was[i].at;
+        s->names[i]->value = s->was[i].value;
+    }
+}
+
+/* The parameters of the spelling, as many as are returned, and what D assigns. */
+static uint32_t open_scope(fx_reader *r, scope *s, const fx_spelling *spelling, const fx_defined *d) {
+    s->n = 0;
+    for (const char *p = spelling->params; *p;) {
+        p += *p == '*';
+        const size_t n = strcspn(p, " ");
+        const bool self = n == 4 && memcmp(p, "self", 4) == 0;
+        put_aside(s, self ? fx_intern(r, "this", 4) : fx_intern(r, p, n));
+        p += n + (p[n] == ' ');
+    }
+    const uint32_t params = s->n;
+    for (const fx_stmt *at = d->body; at; at = at->next)
+        if (at->kind == FX_S_ASSIGN)
+            put_aside(s, at->target);
+    return params;
+}
+
+/* What the tensors and numbers of the call have in common. */
+static jc_dtype common_of(const fx_call *c, uint32_t n) {
+    jc_arg operands[FX_MAX_PARAMS];
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (fx_is_tensor(c->a[i]))
+            operands[count++] = c->a[i];
+    return jc_promoted_dtype(operands, count);
+}
+
+static jc_value *first_tensor(const fx_call *c, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (fx_is_tensor(c->a[i]))
+            return c->a[i].value;
+    return NULL;
+}
+
+/* An argument as the definition takes it. */
+static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype inner) {
+    fx_reader *r = c->r;
+    if (how & TENSORS && (fx_is_number(a))) {
+        const jc_dtype dtype = a.kind == JC_ARG_BOOL ? JC_B8 : a.kind == JC_ARG_EXPR ? JC_I64 : inner == JC_F64 ? JC_F64 : JC_F32;
+        a = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), a, jc_arg_dtype(dtype)));
+    }
+    if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8)
+        a = fx_v(fx_cast(r, a.value, inner));
+    return a;
+}
+
+static void bind(fx_reader *r, fx_name *n, jc_arg value) {
+    n->scope = r->scope;
+    n->state = FX_BOUND;
+    n->value = value;
+    n->value.key = NULL;
+}
+
+/* "mean", 1: what a loss is reduced to; "batchmean" is the sum by the first dim. */
+static jc_arg reduced(fx_call *c, jc_arg loss, int i) {
+    static const char *const words[] = { "none", "mean", "sum", "batchmean" };
+    int64_t which = 1;
+    if (c->a[i].kind == JC_ARG_STR) {
+        for (which = 0; which < 4 && strcmp(words[which], c->a[i].str) != 0;)
+            which++;
+    } else {
+        which = fx_int(c, i, 1);
+    }
+    if (which < 0 || which > 3)
+        fx_bad_arg(c, i, "'none', 'mean', 'sum' or 'batchmean'");
+    if (c->r->status || !which || !loss.value)
+        return loss;
+    jc_arg dims[JC_MAX_RANK];
+    for (int d = 0; d < fx_rank(loss.value); d++)
+        dims[d] = fx_i(c->r, d);
+    const int rank = fx_rank(loss.value);
+    const jc_arg all = jc_arg_list(c->r->graph, dims, (uint32_t)rank), batch = rank ? fx_e(loss.value->type.dims[0]) : fx_i(c->r, 1);
+    jc_value *y = FX_OP(c->r, which == 1 ? JC_OP_mean : JC_OP_sum, loss, all, jc_arg_bool(false), fx_nothing());
+    return fx_v(which == 3 ? FX_OP(c->r, JC_OP_div, fx_v(y), batch) : y);
+}
+
+static jc_arg evaluate(fx_reader *r, const fx_defined *d) {
+    jc_arg value = fx_nothing();
+    for (const fx_stmt *s = d->body; s && !r->status; s = s->next) {
+        value = fx_eval(r, s->value);
+        if (s->kind == FX_S_ASSIGN)
+            bind(r, s->target, value);
+    }
+    return value;
+}
+
+/* Binds the parameters, evaluates, and puts the names back. */
+static jc_arg in_scope(fx_call *c, const fx_defined *d, uint8_t how, jc_dtype inner) {
+    fx_reader *r = c->r;
+    scope s;
+    const uint32_t within = r->within, params = open_scope(r, &s, c->row, d);
+    r->within = within ? within : c->at + 1;
+    for (uint32_t i = 0; i < params; i++)
+        bind(r, s.names[i], fx_given(c, (int)i) ? prepared(c, c->a[i], how, inner) : fx_nothing());
+    for (const fx_stmt *at = d->defaults; at && !r->status; at = at->next)
+        if (at->target->value.kind == JC_ARG_NONE)
+            bind(r, at->target, prepared(c, fx_eval(r, at->value), how, inner));
+    jc_arg value = evaluate(r, d);
+    r->within = within;
+    put_back(&s);
+    return value;
+}
+
+/* The elements of a tuple one by one. */
+static jc_arg cast_to(fx_reader *r, jc_arg value, jc_dtype dtype) {
+    for (uint32_t i = 0; value.kind == JC_ARG_LIST && i < value.list.n; i++)
+        value.list.at[i] = cast_to(r, value.list.at[i], dtype);
+    return fx_is_tensor(value) && value.value->type.dtype != JC_B8 ? fx_v(fx_cast(r, value.value, dtype)) : value;
+}
+
+jc_arg fx_defined_as(fx_call *c, const char *name) {
+    fx_reader *r = c->r;
+    uint32_t params = 1;
+    int reduction = -1;
+    for (const char *p = c->row->params; *p; p++) {
+        if (*p == ' ')
+            params++;
+        if (strncmp(p, "reduction", 9) == 0)
+            reduction = (int)params - 1;
+    }
+    jc_value *x = first_tensor(c, params);
+    if (!x) {
+        fx_tensor(c, 0);
+        return fx_nothing();
+    }
+    const jc_dtype common = common_of(c, params);
+    const uint32_t row = find(name, (char)jc_dtypes[common].cls);
+    if (row == COUNT) {
+        fx_fail(r, JITC_E_UNSUPPORTED, c->at, "`%s` is not supported for %s.", c->row->name, jc_dtypes[common].name);
+        return fx_nothing();
+    }
+    const struct definition *def = &definitions[row];
+    const jc_dtype inner = common == JC_F64 ? JC_F64 : JC_F32;
+    jc_arg y = in_scope(c, defined_at(r, row), def->how, inner);
+    if (def->how & WIDE)
+        y = cast_to(r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
+    if (def->how & SAME)
+        y = cast_to(r, y, (jc_dtype)x->type.dtype);
+    return reduction < 0 || r->status ? y : reduced(c, y, reduction);
+}
+
+jc_arg fx_h_defined(fx_call *c) {
+    return fx_defined_as(c, c->row->name);
+}
