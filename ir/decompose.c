@@ -62,7 +62,7 @@ static void copy_node(copier *c, const jc_node *n) {
     }
     for (uint32_t i = 0; i < n->nresults; i++) { /* a base may be a later result of the same call */
         jc_value *base = n->results[i]->base;
-        out->results[i]->base = base ? c->map[base->id] : NULL;
+        out->results[i]->base = base ? jc_storage(c->map[base->id]) : NULL; /* what a definition gives may be another shape of a product: from its start on */
     }
     jc_push(c->g->arena, &c->to->nodes, out);
 }

@@ -28,6 +28,8 @@ case('attention with a mask, rows of which see nothing', f'o = {SDPA}(q, k, v, a
      qkv | {'m': ('b8', seen), 'f': ('f32', [[[[0., -inf, 1., -2., 0.5]], [[-inf] * 5]]])}, near=2e-5, absolute=1e-6)
 case('attention of groups of heads', f'o = {SDPA}(q, k, v, is_causal = True, enable_gqa = True)\np = {SDPA}(q.transpose(1, 2).contiguous().transpose(1, 2), k, v, m, enable_gqa = True)\nreturn (o, p)',
      {'q': some('f32', 2, 6, 3, 4), 'k': some('f32', 2, 2, 5, 4), 'v': some('f32', 2, 2, 5, 4), 'm': some('f32', 2, 1, 3, 5)}, near=2e-5, absolute=1e-6)
+case('a part of the attention of groups of heads', f'o = {SDPA}(q, k, k, enable_gqa = True)\np = o[1:, 1:].permute(1, 0, 2)\nreturn ((p + 0).contiguous(), (o[4:].permute(1, 0, 2) * 2).contiguous())',
+     {'q': some('f32', 4, 3, 2), 'k': some('f32', 2, 1, 2)}, near=2e-5, absolute=1e-6)
 case('attention of matrices, one head of keys, more causal rows than keys',
      f'o = {SDPA}(q, k, v, is_causal = True)\np = {SDPA}(r, k.unsqueeze(0), v.unsqueeze(0))\nreturn (o, p)',
      {'q': some('f32', 4, 4), 'k': some('f32', 2, 4), 'v': some('f32', 2, 3), 'r': some('f32', 3, 2, 4)}, near=2e-5, absolute=1e-6)
