@@ -128,7 +128,7 @@ static bool read_elsewhere(const copies *c, size_t at, const jc_value *v) {
     for (size_t i = 0; i < c->f->nodes.n && !s.found; i++) {
         const jc_node *n = c->f->nodes.at[i];
         const bool view = n->nresults == 1 && n->results[0]->base;
-        if (i != at && (!view || n->op == JC_OP_copy_) && !(i < at && writes(c, n, s.storage)))
+        if (i != at && (!view || jc_ops[n->op].traits & JC_WRITES) && !(i < at && writes(c, n, s.storage)))
             jc_node_operands(n, see_read, &s);
     }
     jc_func_outputs(c->f, see_read, &s);

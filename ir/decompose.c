@@ -285,6 +285,79 @@ static void define_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {
     out[0] = binary(c, JC_OP_mul, activated, up);
 }
 
+/* ---- order ---- */
+
+#define TOPK_AT_ONCE 10 /* the best of a row, one after the other; beyond that a sort is quicker */
+#define SORT_RUN 64     /* elements that are sorted by counting */
+
+static jc_value *second(jc_value *first) { return first ? first->def->results[1] : NULL; }
+
+/* 0, 1, ... along dim DIM of a tensor of RANK dims. */
+static jc_value *places(copier *c, const jc_expr *count, uint32_t rank, uint32_t dim) {
+    const jc_expr *dims[JC_MAX_RANK];
+    for (uint32_t d = 0; d < rank; d++)
+        dims[d] = d == dim ? count : jc_ex_int(c->g->exprs, 1);
+    jc_value *i = EMIT(c, arange, jc_arg_int(c->g, 0), jc_arg_int(c->g, 1), jc_arg_expr(count), jc_arg_dtype(JC_I64));
+    return EMIT(c, reshape, V(i), jc_arg_exprs(c->g, dims, rank));
+}
+
+/* The first place where X is what is best, or NaN. */
+static void arg_extreme(copier *c, const jc_node *n, jc_value **out, jc_op extreme) {
+    jc_value *x = operand(c, n, 0);
+    const uint32_t dim = (uint32_t)n->args[1].expr->value;
+    const jc_expr *count = x->type.dims[dim];
+    const jc_arg dims = jc_arg_list(c->g, &n->args[1], 1);
+    jc_value *best = emit(c, extreme, 3, (jc_arg[]){ V(x), dims, jc_arg_bool(true) });
+    jc_value *hit = binary(c, JC_OP_eq, x, best);
+    if (jc_dtypes[x->type.dtype].cls == 'f')
+        hit = binary(c, JC_OP_bitor, hit, binary(c, JC_OP_ne, x, x));
+    jc_value *place = EMIT(c, where, V(hit), V(places(c, count, x->type.rank, dim)), jc_arg_expr(count));
+    out[0] = EMIT(c, amin, V(place), dims, n->args[2]);
+}
+
+static void define_argmax(copier *c, const jc_node *n, jc_value **out) { arg_extreme(c, n, out, JC_OP_amax); }
+static void define_argmin(copier *c, const jc_node *n, jc_value **out) { arg_extreme(c, n, out, JC_OP_amin); }
+
+/* Runs that are counted out, and merged by twos until there is one, whatever the symbols are. */
+static void sorted(copier *c, jc_value *x, bool descending, jc_value **out) {
+    const jc_expr *n = x->type.dims[x->type.rank - 1];
+    int64_t lo, hi, run = SORT_RUN;
+    if (!jc_ex_range(c->g->exprs, n, &lo, &hi) || hi > JC_SYM_MAX)
+        hi = JC_SYM_MAX;
+    if (jc_ex_is_const(n, &lo) && lo <= SORT_RUN)
+        run = lo > 0 ? lo : 1;
+    out[0] = EMIT(c, sort_runs, V(x), jc_arg_int(c->g, run), jc_arg_bool(descending));
+    out[1] = second(out[0]);
+    for (; run < hi; run *= 2) {
+        out[0] = EMIT(c, merge_runs, V(out[0]), V(out[1]), jc_arg_int(c->g, run), jc_arg_bool(descending));
+        out[1] = second(out[0]);
+    }
+}
+
+static void define_sort(copier *c, const jc_node *n, jc_value **out) { sorted(c, operand(c, n, 0), n->args[1].b, out); }
+
+static void define_topk(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, 0), *all[2] = { NULL };
+    const uint32_t last = x->type.rank - 1u;
+    const jc_expr *at = jc_ex_int(c->g->exprs, last);
+    int64_t k;
+    if (!jc_ex_is_const(n->args[1].expr, &k) || k < 1 || k > TOPK_AT_ONCE) {
+        sorted(c, x, n->args[2].b, all);
+        for (int i = 0; i < 2; i++)
+            out[i] = EMIT(c, clone, V(slice_last(c, all[i], jc_ex_int(c->g->exprs, 0), n->args[1].expr)));
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        jc_arg parts[TOPK_AT_ONCE];
+        for (int64_t r = 0; r < k; r++)
+            parts[r] = V(EMIT(c, nth, V(x), jc_arg_exprs(c->g, &at, 1), jc_arg_bool(true), jc_arg_int(c->g, r), n->args[2], jc_arg_bool(i)));
+        for (int64_t r = 0; r < k; r++)
+            if (!parts[r].value)
+                return;
+        out[i] = EMIT(c, cat, jc_arg_list(c->g, parts, (uint32_t)k), jc_arg_int(c->g, last));
+    }
+}
+
 static void (*const definitions[JC_OP_COUNT])(copier *c, const jc_node *n, jc_value **out) = {
 #define COMPOSITE(id, ...) [JC_OP_##id] = define_##id,
 #define OP(...)

@@ -187,7 +187,7 @@ bool jc_func_writes(const jc_func *f, const jc_value *param) {
 }
 
 bool jc_node_writes(const jc_node *n, uint32_t operand) {
-    if (n->op == JC_OP_copy_)
+    if (jc_ops[n->op].traits & JC_WRITES)
         return operand == 0;
     if (n->op == JC_OP_custom)
         return operand < 64 ? n->writes >> operand & 1 : n->writes == UINT64_MAX;

@@ -144,8 +144,12 @@ typedef enum jc_trait {
     JC_OVERFLOWS = 128, /* of integers: what it computes may lie outside the result's dtype, and wraps */
     JC_WIDE_NUMBER = 256, /* a number beside narrow floats is not rounded to their dtype: PyTorch's kernel takes it in f32 */
     JC_ROUGH = 1024, /* of floats: libraries and orders of adding differ in the last places; all other operators round one exact value */
+    JC_WRITES = 2048, /* an effect on operand 0, whose storage result 0 is a view of */
     JC_WIDE_ON_GPU = 512, /* likewise on CUDA; on a CPU PyTorch rounds it */
 } jc_trait;
+
+/* What put_ does with what is there. */
+typedef enum jc_put_mode { JC_PUT_SET, JC_PUT_ADD, JC_PUT_MUL, JC_PUT_MIN, JC_PUT_MAX, JC_PUT_COUNT } jc_put_mode;
 
 #define JC_MAX_RESULTS 2 /* of a compiled operator */
 #define JC_AS_CALLED 0   /* instead of a number of results: arguments and results are as the call says */

@@ -313,7 +313,7 @@ static bool has_sibling(const jc_func *f, size_t i) {
 static bool is_destination(const jc_func *f, size_t i) {
     const jc_node *n = f->nodes.at[i];
     for (size_t k = i + 1; k < f->nodes.n && same_line(f->nodes.at[k], n); k++)
-        if (f->nodes.at[k]->op == JC_OP_copy_ && jc_storage(f->nodes.at[k]->args[0].value) == jc_storage(n->results[0]))
+        if (jc_ops[f->nodes.at[k]->op].traits & JC_WRITES && jc_storage(f->nodes.at[k]->args[0].value) == jc_storage(n->results[0]))
             return true;
     return false;
 }

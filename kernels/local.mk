@@ -10,7 +10,8 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/mma.c \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \
-	kernels/row.c
+	kernels/row.c \
+	kernels/walk.c
 EXTRA_DIST += kernels/README.md
 
 # Kernels by hand: on the host and in the simulator; as PTX.

@@ -20,7 +20,7 @@
 
 #include <math.h>
 
-enum { HOST_REGISTER_STEPS = 8, HOST_CHUNKS = 4 };
+enum { HOST_REGISTER_STEPS = 8, HOST_CHUNKS = 4, FEW_PHASES = 5 };
 
 typedef struct row {
     jc_emit *e;
@@ -440,15 +440,15 @@ static void init(row *r, jc_emit *e) {
     r->registers = k->steps > 0 && (!host || k->steps <= HOST_REGISTER_STEPS);
     r->w = host && !r->registers && k->vec == 1 ? e->host_width : k->vec;
     r->tail = r->w != k->vec;
-    r->nacc = host && !r->registers ? HOST_CHUNKS : 1;
     jc_tape_init(&r->vector, e, r->w);
+    find_phases(r);
+    r->nacc = host && !r->registers && r->phases <= FEW_PHASES ? HOST_CHUNKS : 1; /* a pass a phase: many are code enough */
     jc_tape_init(&r->single, e, 1);
     jc_env_init(&r->base, e, &r->vector, NULL);
     r->columns = jc_name(e, count_columns(r), "columns");
     r->take = JC_NEWN(e->arena, bool, k->ninstrs);
     r->acc = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs * (size_t)r->nacc);
     r->acc_single = JC_NEWN(e->arena, LLVMValueRef, k->ninstrs);
-    find_phases(r);
 }
 
 static void host_row(row *r, const jc_expr *rows) {

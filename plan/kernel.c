@@ -43,6 +43,7 @@ static const uint8_t carried[JC_T_COUNT] = {
     [JC_T_INDEX] = HAS_INDEX,
     [JC_T_SCALAR] = HAS_ARG,
     [JC_T_ROUND] = HAS_DTYPE,
+    [JC_T_CARRY] = HAS_INT,
 };
 
 jc_ct jc_compute_type(jc_dtype dtype) {
@@ -68,6 +69,10 @@ static const jc_expr *blocks_point(jc_kernel *k) {
 
 static const jc_expr *blocks_row(jc_kernel *k) {
     return ceil_by(k->ex, jc_ex_product(k->ex, k->extent, k->rank - 1u), k->threads / k->lanes);
+}
+
+static const jc_expr *blocks_walk(jc_kernel *k) {
+    return ceil_by(k->ex, jc_ex_product(k->ex, k->extent + 1, k->rank - 1u), (int64_t)k->threads * k->vec * k->unroll);
 }
 
 /* Blocks of a product: of M by N outputs each. */
@@ -110,6 +115,11 @@ static uint32_t shared_row(const jc_kernel *k) {
     return reductions * (k->threads / 32u) * 8u;
 }
 
+static uint32_t shared_walk(const jc_kernel *k) {
+    (void)k;
+    return 0;
+}
+
 static uint32_t shared_dot(const jc_kernel *k) {
     return k->lanes > 32 ? k->threads / 32u * k->tile_m * k->tile_n * 8u : 0;
 }
@@ -125,6 +135,53 @@ uint32_t jc_kernel_shared(const jc_kernel *k) {
 #undef SHARED
     };
     return shared[k->family](k);
+}
+
+/* ---- phases of a walk ---------------------------------------------------------------------------------------- */
+
+typedef struct phase_scan {
+    const jc_kernel *k;
+    const uint8_t *phase;
+    bool step, after; /* needs what a step has; what is left after all */
+} phase_scan;
+
+static void see_phase(phase_scan *s, uint32_t instr) {
+    s->step |= s->phase[instr] == JC_WALK_STEP;
+    s->after |= s->phase[instr] == JC_WALK_AFTER;
+}
+
+static void see_phase_of(void *user, uint32_t sym) {
+    phase_scan *s = user;
+    const jc_ksym *ks = &s->k->syms[sym];
+    s->step |= ks->kind == JC_KSYM_LOOP && ks->index == 0;
+    if (ks->kind == JC_KSYM_TAPE)
+        see_phase(s, ks->index);
+}
+
+static bool is_stored_to(const jc_kernel *k, uint16_t arg) {
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        if (k->tape[i].op == JC_T_STORE && k->tape[i].arg == arg)
+            return true;
+    return false;
+}
+
+bool jc_kernel_walk_phases(const jc_kernel *k, uint8_t *phase) {
+    bool good = true;
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        const jc_instr *in = &k->tape[i];
+        phase_scan s = { .k = k, .phase = phase };
+        const uint32_t operand[3] = { in->a, in->b, in->c };
+        for (unsigned j = in->op == JC_T_LAST || in->op == JC_T_CARRY; j < jc_tape_ops[in->op].operands; j++)
+            see_phase(&s, operand[j]);
+        if (carried[in->op] & HAS_INDEX)
+            jc_ex_symbols(in->index, see_phase_of, &s);
+        s.after |= in->op == JC_T_LAST;
+        s.step |= in->op == JC_T_CARRY || in->op == JC_T_NEXT || (in->op == JC_T_STORE && !s.after) ||
+                  (in->op == JC_T_LOAD && !s.after && is_stored_to(k, in->arg));
+        good &= !(s.step && s.after) && !(in->op == JC_T_CARRY && phase[in->a] != JC_WALK_BEFORE);
+        phase[i] = s.after ? JC_WALK_AFTER : s.step ? JC_WALK_STEP : JC_WALK_BEFORE;
+    }
+    return good;
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------------- */

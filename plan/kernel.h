@@ -21,6 +21,12 @@
  *           reduction's result is used.  vec > 1 only if it divides the column extent.
  *           A STORE whose index is free of the column variable is done once a row, by the first lane.
  *           blocks = ceil(rows / (threads/lanes))
+ *   WALK    loop variable 0 is the step, which is run through in order; the others number the walkers, one point each, neighbours along
+ *           the last (rank 2 at least), in vectors as POINT has them.  A CARRY is what one step hands to the next, a LAST what is left after
+ *           all.  Instructions fall into three phases: those that no step changes come before the first one, what follows from a LAST after the
+ *           last one, the rest is done at each step, loads and stores in the order of the tape.  What one walker stores no other one loads or
+ *           stores, whatever the indices that it reads.
+ *           blocks = ceil(walkers / (threads*vec*unroll)); unroll: host, one block takes that many in turn
  *   DOT     C[b, m, n] = sum_k A[b, m, k] * B[b, n, k], lanes along k: `lanes` threads (host: the one thread) make tile_m x tile_n
  *           outputs and take `vec` consecutive k each, `unroll` times before they add up.  Partial sums meet by shuffles, then by
  *           shared memory.  Any dtype.  groups = threads/lanes, laid along n;
@@ -55,7 +61,7 @@
  *   jc_kernel_NAME              kernels/family.h         the code
  *   cost_NAME                   jit/service/service_kernel.c   which is compiled first
  */
-#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true)
+#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true) X(WALK, walk, false)
 typedef enum jc_family {
 #define JC_FAMILY_ENUM(id, name, product) JC_K_##id,
     JC_FAMILY_LIST(JC_FAMILY_ENUM)
@@ -63,7 +69,7 @@ typedef enum jc_family {
         JC_FAMILY_COUNT
 } jc_family;
 typedef struct jc_family_info {
-    const char *name; /* "point", "row", "dot", "mma" */
+    const char *name; /* "point", "row", "dot", "mma", "walk" */
     bool product;
 } jc_family_info;
 extern const jc_family_info jc_families[JC_FAMILY_COUNT];
@@ -142,7 +148,10 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(RED_SUM, 1, "ROW: over the columns; the same in every column")                              \
     X(RED_MAX, 1, "")                                                                             \
     X(RED_MIN, 1, "")                                                                             \
-    X(RED_PROD, 1, "")
+    X(RED_PROD, 1, "")                                                                      \
+    X(CARRY, 1, "WALK: a at the first step, then what NEXT gave it at the step before; `i` tells carries apart") \
+    X(NEXT, 2, "WALK: at the next step, CARRY a is b; no result")                                 \
+    X(LAST, 1, "WALK: what CARRY a would be at the step after the last")
 
 typedef enum jc_tape_op {
 #define JC_TAPE_ENUM(id, operands, text) JC_T_##id,
@@ -159,7 +168,7 @@ extern const jc_tape_info jc_tape_ops[JC_T_COUNT];
 
 typedef struct jc_instr {
     uint8_t op;    /* jc_tape_op */
-    uint8_t ct;    /* jc_ct of the result; NONE for STORE */
+    uint8_t ct;    /* jc_ct of the result; NONE for STORE and NEXT */
     uint8_t dtype; /* ROUND */
     uint16_t arg;  /* LOAD, STORE, SCALAR */
     uint32_t a, b, c; /* earlier instructions */
@@ -217,7 +226,7 @@ typedef struct jc_kernel {
     const jc_expr *k;     /* DOT, MMA: length of the sum */
 
     /* schedule */
-    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, DOT */
+    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, WALK, DOT */
     uint16_t lanes, steps;         /* lanes: ROW, DOT; steps: ROW */
     uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } jc_kernel;
@@ -233,6 +242,11 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k);
  *   all others            0
  */
 uint32_t jc_kernel_shared(const jc_kernel *k);
+
+/* When an instruction of a WALK is done. */
+typedef enum jc_walk_phase { JC_WALK_BEFORE, JC_WALK_STEP, JC_WALK_AFTER } jc_walk_phase;
+/* Of all instructions, to PHASE: one each.  False where one needs what a step has and what is left after all. */
+bool jc_kernel_walk_phases(const jc_kernel *k, uint8_t *phase);
 
 /* Our own invariants: operands earlier, types fit, expressions use known symbols, schedule is legal. */
 jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err);

@@ -63,7 +63,7 @@ static void print_place(const jc_exprs *names, const jc_instr *in, jc_bytes *out
 static void print_instr(const jc_kernel *k, const jc_exprs *names, uint32_t i, jc_bytes *out) {
     const jc_instr *in = &k->tape[i];
     const uint32_t operand[3] = { in->a, in->b, in->c };
-    if (in->op == JC_T_STORE)
+    if (in->ct == JC_CT_NONE)
         jc_put_text(out, "  ");
     else
         jc_put_text(out, "  v%u = ", i);
@@ -82,6 +82,8 @@ static void print_instr(const jc_kernel *k, const jc_exprs *names, uint32_t i, j
         jc_ex_print(names, in->index, out);
     } else if (in->op == JC_T_SCALAR) {
         jc_put_text(out, " x%u", in->arg);
+    } else if (in->op == JC_T_CARRY) {
+        jc_put_text(out, " #%lld", (long long)in->i);
     } else if (in->op == JC_T_ROUND) {
         jc_put_text(out, " to %s", jc_dtypes[in->dtype].name);
     }

@@ -7,6 +7,8 @@
  */
 #include "plan/kernel.h"
 
+#include <string.h>
+
 #define BAD(...) jc_fail(err, JITC_E_COMPILE, __VA_ARGS__)
 
 static const char *const ct_names[] = { "f32", "f64", "i64", "b1", "none" };
@@ -130,6 +132,7 @@ static const struct rule {
     [JC_T_ROUND] = { FL | I64, R_SAME },   [JC_T_RED_SUM] = { FL | I64, R_SAME },
     [JC_T_RED_MAX] = { FL | I64, R_SAME }, [JC_T_RED_MIN] = { FL | I64, R_SAME },
     [JC_T_RED_PROD] = { FL | I64, R_SAME },
+    [JC_T_CARRY] = { FL | I64 | B1, R_SAME }, [JC_T_NEXT] = { FL | I64 | B1, R_OWN }, [JC_T_LAST] = { FL | I64 | B1, R_SAME },
 };
 
 static jc_ct acc_type(const jc_kernel *k) {
@@ -186,6 +189,9 @@ static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err) 
     case JC_T_WHOLE:
         good = in->ct == JC_CT_I64;
         break;
+    case JC_T_NEXT:
+        good = in->ct == JC_CT_NONE && k->tape[in->a].op == JC_T_CARRY;
+        break;
     default:
         break;
     }
@@ -213,6 +219,8 @@ static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err) {
     for (unsigned j = 0; j < info->operands; j++)
         if (operand[j] >= i || k->tape[operand[j]].ct == JC_CT_NONE)
             return BAD("Operand %u of instruction %u (%s) of a kernel is no earlier result.", j, i, info->name);
+    if (in->op >= JC_T_CARRY && k->family != JC_K_WALK)
+        return BAD("Instruction %u of a kernel (%s) belongs to steps, but the kernel is no walk kernel.", i, info->name);
     const struct rule *rule = &rules[in->op];
     if (info->operands && !(rule->a >> k->tape[in->a].ct & 1))
         return BAD("Instruction %u of a kernel is %s of %s, which does not exist.", i, info->name,
@@ -226,8 +234,10 @@ static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err) {
     if (in->ct != want)
         return BAD("Instruction %u (%s) of a kernel is marked as %s, but gives %s.", i, info->name, ct_names[in->ct],
                    ct_names[want]);
-    if (in->op >= JC_T_RED_SUM && k->family != JC_K_ROW)
+    if (in->op >= JC_T_RED_SUM && in->op <= JC_T_RED_PROD && k->family != JC_K_ROW)
         return BAD("Instruction %u of a kernel reduces over columns, but the kernel is no row kernel.", i);
+    if (in->op == JC_T_LAST && k->tape[in->a].op != JC_T_CARRY)
+        return BAD("Instruction %u of a kernel is what is left of instruction %u, which carries nothing.", i, in->a);
     return in->op == JC_T_ROUND ? check_round(k, i, err) : JITC_OK;
 }
 
@@ -300,6 +310,33 @@ static jitc_status check_row(const jc_kernel *k, jc_error *err) {
     return JITC_OK;
 }
 
+/* Each CARRY has one NEXT, and what follows a step does not come before it. */
+static jitc_status check_walk(const jc_kernel *k, jc_error *err) {
+    const jc_alloc *a = &jc_alloc_libc;
+    if (!k->unroll)
+        return BAD("A walk kernel takes each thread's walkers `unroll` times, at least once.");
+    uint32_t *next = a->alloc(a->user, (k->ninstrs + 1) * sizeof *next);
+    uint8_t *phase = a->alloc(a->user, k->ninstrs + 1);
+    bool phases = false, pairs = next != NULL;
+    if (next && phase) {
+        memset(next, 0, k->ninstrs * sizeof *next);
+        phases = jc_kernel_walk_phases(k, phase);
+        for (uint32_t i = 0; i < k->ninstrs; i++)
+            if (k->tape[i].op == JC_T_NEXT)
+                next[k->tape[i].a]++;
+        for (uint32_t i = 0; i < k->ninstrs; i++)
+            pairs &= next[i] == (k->tape[i].op == JC_T_CARRY);
+    }
+    const bool memory = next && phase;
+    a->free(a->user, next, (k->ninstrs + 1) * sizeof *next);
+    a->free(a->user, phase, k->ninstrs + 1);
+    if (!memory)
+        return jc_fail(err, JITC_E_NOMEM, "There is no memory to check a kernel of %u instructions.", k->ninstrs);
+    if (!pairs)
+        return BAD("A walk kernel has a CARRY that is not given one next value.");
+    return phases ? JITC_OK : BAD("A walk kernel uses at a step what is left after the last one, or starts a CARRY with what a step has.");
+}
+
 static jitc_status check_dot(const jc_kernel *k, jc_error *err) {
     if (!k->tile_m || !k->tile_n)
         return BAD("A dot kernel has a tile of %u x %u outputs.", k->tile_m, k->tile_n);
@@ -366,7 +403,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
 jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
     if (k->family >= JC_FAMILY_COUNT)
         return BAD("A kernel is of unknown family %u.", k->family);
-    unsigned least = jc_families[k->family].product ? 2 : 1;
+    unsigned least = jc_families[k->family].product || k->family == JC_K_WALK ? 2 : 1;
     if (k->rank < least || k->rank > JC_KERNEL_MAX_RANK)
         return BAD("A %s kernel has rank %u; %u to %d are possible (a single point has extent 1).",
                    jc_families[k->family].name, k->rank, least, JC_KERNEL_MAX_RANK);

@@ -54,7 +54,7 @@ typedef struct jc_plan_karg {
     uint8_t kind;        /* jc_karg_kind */
     uint8_t access;      /* PTR: what the kernel does through it */
     uint32_t tensor;     /* PTR: tensor (its offset is added to the pointer); what is read lies in it */
-    uint32_t nparts;     /* PTR that is written: the tensors, of the same home, that are written in whole */
+    uint32_t nparts;     /* PTR that is written: the tensors, of the same home, that are written in whole; none where indices say what is */
     uint32_t *parts;
     const jc_expr *expr; /* I64 */
     uint32_t input;      /* I64, F64 from a lifted literal: the input; else JC_PLAN_NONE */

@@ -171,7 +171,7 @@ static bool is_input_of(const jc_plan *p, uint32_t input, unsigned kinds) {
 static jitc_status check_karg(const jc_plan *p, const jc_plan_karg *a, uint32_t step, uint32_t i, jc_error *err) {
     switch (a->kind) {
     case JC_KARG_PTR:
-        if (a->tensor >= p->ntensors || !a->access || !(a->access & JC_KARG_WRITES) != !a->nparts)
+        if (a->tensor >= p->ntensors || !a->access || (a->nparts && !(a->access & JC_KARG_WRITES)))
             break;
         for (uint32_t k = 0; k < a->nparts; k++)
             if (a->parts[k] >= p->ntensors)

@@ -1,5 +1,5 @@
 /*
- * runtime/exec_index.c - the step that looks at indices before a kernel takes rows of a table by them.
+ * runtime/exec_index.c - the step that looks at indices before a kernel reads or writes rows of a table by them.
  *
  * PyTorch raises for an index out of range.  Kernels clamp what they read by, so that nothing outside is touched, and cannot raise; a step
  * before them looks.  Memory of a GPU is copied out for it.
@@ -16,9 +16,9 @@ static int64_t load(const DLTensor *t, const uint8_t *at) {
 }
 
 static bool fits(const jitc_value *v, const jc_plan_step *step) {
-    const DLTensor *t = step->nargs == 4 && v[0].tag == JITC_TENSOR ? v[0].tensor : NULL;
+    const DLTensor *t = step->nargs == 5 && v[0].tag == JITC_TENSOR ? v[0].tensor : NULL;
     return t && t->ndim <= JC_MAX_RANK && t->dtype.bits <= 64 && t->dtype.bits % 8 == 0 && v[1].tag == JITC_INT && v[2].tag == JITC_INT &&
-           v[3].tag == JITC_BOOL;
+           v[3].tag == JITC_BOOL && v[4].tag == JITC_BOOL;
 }
 
 /* Walks row-major over T, keeping the offset; false at the end. */
@@ -41,9 +41,9 @@ static jitc_status look(const jitc_value *v, const uint8_t *at, jc_error *err) {
     do {
         int64_t x = load(t, at + offset * (t->dtype.bits / 8));
         if (x < least || x >= rows)
-            return jc_fail(err, JITC_E_INPUT, "take: the index %lld (element %lld of the indices) is out of range: dim %lld of the table has "
-                           "%lld rows, so expected %lld to %lld.", (long long)x, (long long)element, (long long)v[2].i, (long long)rows,
-                           (long long)least, (long long)rows - 1);
+            return jc_fail(err, JITC_E_INPUT, "%s: the index %lld (element %lld of the indices) is out of range: dim %lld of the %s has "
+                           "%lld rows, so expected %lld to %lld.", v[4].i ? "put_" : "take", (long long)x, (long long)element,
+                           (long long)v[2].i, v[4].i ? "destination" : "table", (long long)rows, (long long)least, (long long)rows - 1);
         element++;
     } while (next(t, index, &offset));
     return JITC_OK;

@@ -601,6 +601,72 @@ START_TEST(joins) {
 }
 END_TEST
 
+START_TEST(scans) {
+    jc_arg x = param(JC_F32, (double[]){ 3, 1, 4, 4, 2, 6 }, DIMS(2, 3)), i = param(JC_I8, (double[]){ 100, 27, 2 }, DIMS(3));
+    jc_arg wild = param(JC_F32, (double[]){ 1, NAN, 7, NAN, INFINITY }, DIMS(5));
+    GIVES("cumsum of columns", ADD(JC_OP_cumsum, x, number(0)), 3, 1, 4, 7, 3, 10);
+    GIVES("cumsum of rows", ADD(JC_OP_cumsum, x, number(1)), 3, 4, 8, 4, 6, 12);
+    GIVES("cumsum wraps", ADD(JC_OP_cumsum, i, number(0)), 100, 127, -127);
+    GIVES("cumprod", ADD(JC_OP_cumprod, x, number(1)), 3, 3, 12, 4, 8, 48);
+    GIVES("logcumsumexp", ADD(JC_OP_logcumsumexp, param(JC_F64, (double[]){ -INFINITY, 0, 0 }, DIMS(3)), number(0)), -INFINITY, 0, log(2));
+    jc_arg most = ADD(JC_OP_cummax, x, number(1)), least = ADD(JC_OP_cummin, wild, number(0));
+    GIVES("cummax", most, 3, 3, 4, 4, 4, 6);
+    GIVES("where it is, of equal ones the last", jc_arg_value(most.value->def->results[1]), 0, 0, 2, 0, 0, 2);
+    GIVES("cummin of NaNs", least, 1, NAN, NAN, NAN, NAN);
+    GIVES("where it is, of NaNs the last", jc_arg_value(least.value->def->results[1]), 0, 1, 1, 3, 3);
+}
+END_TEST
+
+START_TEST(writes_by_indices) {
+    jc_arg index = param(JC_I64, (double[]){ 0, -1, 0 }, DIMS(3)), src = param(JC_F32, (double[]){ 1, 2, 4 }, DIMS(3));
+    static const double first[] = { 10, 20, 30 };
+    static const struct {
+        jc_put_mode mode;
+        double want[3];
+    } rows_[] = { { JC_PUT_SET, { 4, 20, 2 } }, { JC_PUT_ADD, { 15, 20, 32 } }, { JC_PUT_MUL, { 40, 20, 60 } }, { JC_PUT_MIN, { 1, 20, 2 } }, { JC_PUT_MAX, { 10, 20, 30 } } };
+    for (size_t k = 0; k < sizeof rows_ / sizeof *rows_; k++) {
+        jc_arg dst = ADD(JC_OP_clone, param(JC_F32, first, DIMS(3)));
+        jc_arg y = ADD(JC_OP_put_, dst, jc_arg_list(graph, &index, 1), ints(DIMS(0)), src, number(rows_[k].mode), jc_arg_bool(true));
+        GIVES("put_", y, rows_[k].want[0], rows_[k].want[1], rows_[k].want[2]);
+        GIVES("what it is a view of", dst, rows_[k].want[0], rows_[k].want[1], rows_[k].want[2]);
+    }
+    jc_arg dst = ADD(JC_OP_clone, param(JC_F32, first, DIMS(3))), out = ADD(JC_OP_put_, dst, jc_arg_list(graph, &index, 1), ints(DIMS(0)), src, number(0), jc_arg_bool(false));
+    jc_error err = JC_ERROR_INIT;
+    jc_eval_out unused;
+    ck_assert_int_eq(eval_status(&out, 1, NULL, &unused, &err), JITC_E_INPUT);
+    ck_assert_msg(strstr(err.message, "The index -1 (element 1 of the indices) is out of range: dim 0 has 3 rows") != NULL, "%s", err.message);
+}
+END_TEST
+
+#define SECOND(arg) jc_arg_value((arg).value->def->results[1])
+
+START_TEST(order) {
+    jc_arg x = param(JC_F32, (double[]){ 3, NAN, 1, 3, -0.0, 0 }, DIMS(2, 3)), i = param(JC_I8, (double[]){ 5, -7, 5, 9, 1 }, DIMS(5));
+    jc_arg up = ADD(JC_OP_sort, x, jc_arg_bool(false)), down = ADD(JC_OP_sort, x, jc_arg_bool(true));
+    GIVES("sort", up, 1, 3, NAN, -0.0, 0, 3);
+    GIVES("its places", SECOND(up), 2, 0, 1, 1, 2, 0);
+    GIVES("sort down", down, NAN, 3, 1, 3, -0.0, 0);
+    GIVES("its places", SECOND(down), 1, 0, 2, 0, 1, 2);
+    jc_arg most = ADD(JC_OP_topk, i, number(3), jc_arg_bool(true)), least = ADD(JC_OP_topk, x, number(2), jc_arg_bool(false));
+    GIVES("topk", most, 9, 5, 5);
+    GIVES("its places", SECOND(most), 3, 0, 2);
+    GIVES("the least", least, 1, 3, -0.0, 0);
+    GIVES("the third", ADD(JC_OP_nth, i, ints(DIMS(0)), jc_arg_bool(true), number(2), jc_arg_bool(true), jc_arg_bool(false)), 5);
+    GIVES("where the third least is", ADD(JC_OP_nth, i, ints(DIMS(0)), jc_arg_bool(false), number(2), jc_arg_bool(false), jc_arg_bool(true)), 0);
+    GIVES("argmax", ADD(JC_OP_argmax, x, number(1), jc_arg_bool(false)), 1, 0);
+    GIVES("argmin", ADD(JC_OP_argmin, x, number(0), jc_arg_bool(true)), 0, 0, 1);
+    jc_arg runs = ADD(JC_OP_sort_runs, i, number(2), jc_arg_bool(false));
+    GIVES("runs", runs, -7, 5, 5, 9, 1);
+    GIVES("their places", SECOND(runs), 1, 0, 2, 3, 4);
+    jc_arg merged = ADD(JC_OP_merge_runs, runs, SECOND(runs), number(2), jc_arg_bool(false));
+    GIVES("merged", merged, -7, 5, 5, 9, 1);
+    GIVES("merged places", SECOND(merged), 1, 0, 2, 3, 4);
+    merged = ADD(JC_OP_merge_runs, merged, SECOND(merged), number(4), jc_arg_bool(false));
+    GIVES("merged to the end", merged, -7, 1, 5, 5, 9);
+    GIVES("and the places", SECOND(merged), 1, 4, 0, 2, 3);
+}
+END_TEST
+
 START_TEST(fresh_buffers) {
     GIVES("full", ADD(JC_OP_full, ints(DIMS(2)), jc_arg_float(0.5), jc_arg_dtype(JC_BF16)), 0.5, 0.5);
     GIVES("full of bools", ADD(JC_OP_full, ints(DIMS(2)), number(3), jc_arg_dtype(JC_B8)), 1, 1);
@@ -853,7 +919,9 @@ static const jc_op others[] = {
     JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
     JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
-    JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_custom, JC_OP_call,
+    JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_put_,
+    JC_OP_cumsum, JC_OP_cumprod, JC_OP_logcumsumexp, JC_OP_cummax, JC_OP_cummin,
+    JC_OP_argmax, JC_OP_argmin, JC_OP_topk, JC_OP_sort, JC_OP_nth, JC_OP_sort_runs, JC_OP_merge_runs, JC_OP_custom, JC_OP_call,
 };
 
 START_TEST(every_operator_is_tested) {
@@ -894,6 +962,9 @@ int main(void) {
     tcase_add_test(t, looks_change_nothing);
     tcase_add_test(t, bitcasts_of_any_layout);
     tcase_add_test(t, joins);
+    tcase_add_test(t, scans);
+    tcase_add_test(t, writes_by_indices);
+    tcase_add_test(t, order);
     tcase_add_test(t, fresh_buffers);
     tcase_add_test(t, writes_are_seen_through_views);
     tcase_add_test(t, reshapes_are_views_where_sizes_allow);

@@ -212,7 +212,8 @@ START_TEST(operator_table) {
         for (char *word = strtok(sig, " "); word; word = strtok(NULL, " "))
             n++;
         ck_assert_msg(jc_ops[op].nargs == n, "%s: %u, not %u", jc_ops[op].name, jc_ops[op].nargs, n);
-        unsigned results = op == JC_OP_fused_add_rms_norm ? 2 : op == JC_OP_custom || op == JC_OP_call ? JC_AS_CALLED : 1;
+        const bool two = op == JC_OP_fused_add_rms_norm || op == JC_OP_topk || op == JC_OP_sort || op == JC_OP_sort_runs || op == JC_OP_merge_runs || op == JC_OP_cummax || op == JC_OP_cummin;
+        unsigned results = two ? 2 : op == JC_OP_custom || op == JC_OP_call ? JC_AS_CALLED : 1;
         ck_assert_msg(jc_ops[op].nresults == results, "%s: %u results", jc_ops[op].name, jc_ops[op].nresults);
     }
 }
@@ -392,6 +393,30 @@ static const struct {
     { "cat <bf16[2] | 3>; 0", IN, "a list of tensors" },
     { "pad bf16[4]; {0, 0}; {0}; 0.0", IN, "an entry for each of the 1 dims" },
     { "pad bf16[4]; {-5}; {0}; 0.0", IN, "at least 0, got -1" },
+    { "sort f32[]; False", IN, "at least 1 dim" },
+    { "sort f8e5m2[4]; False", UN, "another dtype" },
+    { "topk f32[4]; 5; True", IN, "at least 5 elements in dim 0" },
+    { "argmax f32[0]; 0; False", IN, "at least 1 elements in dim 0" },
+    { "argmin f32[4]; 1; False", IN, "dim below 1" },
+    { "nth f32[4]; {0}; False; 4; True; False", IN, "at least 5 elements" },
+    { "nth f32[4, 2]; {0}; False; 0; True; False", IN, "the last dim" },
+    { "sort_runs f32[4]; 0; False", IN, "the length of a run" },
+    { "merge_runs f32[4]; i64[3]; 2; False", IN, "of one shape" },
+    { "merge_runs f32[4]; i32[4]; 2; False", IN, "places in i64" },
+    { "cumsum b8[4]; 0", UN, "another dtype, got b8[4]" },
+    { "cumsum f32[4]; 1", IN, "dim below 1" },
+    { "cummax f8e5m2[4]; 0", UN, "another dtype" },
+    { "logcumsumexp i64[4]; 0", UN, "another dtype, got i64[4]" },
+    { "put_ f32[4]; <f32[2]>; {0}; 1.0; 0; True", IN, "expected integers as index, got f32[2]" },
+    { "put_ f32[4]; <i64[2] | i64[2]>; {0}; 1.0; 0; True", IN, "a dim for each of at least one index, got 2 indices and 1 dims" },
+    { "put_ f32[4]; <i64[2]>; {1}; 1.0; 0; True", IN, "different dims below 1" },
+    { "put_ f32[4, 2]; <i64[2, 2] | i64[2, 2]>; {0, 0}; 1.0; 0; True", IN, "different dims below 2" },
+    { "put_ f32[4, 2]; <i64[2]>; {0}; 1.0; 0; True", IN, "indices of 2 dims" },
+    { "put_ f32[4]; <i64[2]>; {0}; f32[3]; 0; True", IN, "of one shape, got i64[2] and f32[3]" },
+    { "put_ f32[4, 2]; <i64[2, 3]>; {0}; 1.0; 0; True", IN, "at least 3 elements in dim 1" },
+    { "put_ f32[0]; <i64[2]>; {0}; 1.0; 0; True", IN, "at least 1 elements in dim 0" },
+    { "put_ f32[4]; <i64[2]>; {0}; 1.0; 5; True", IN, "dim below 5" },
+    { "put_ u8[4]; <i64[2]>; {0}; 300; 0; True", IN, "a number that u8 holds" },
     { "take bf16[4]; 0; f32[2]; True", IN, "expected integers as index, got f32[2]" },
     { "take bf16[4]; 0; b8[4]; True", UN, "b8[4]" },
     { "take bf16[4]; 1; i64[2]; True", IN, "dim below 1" },

@@ -315,6 +315,7 @@ int main(void) {
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/layers.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/order.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/pointwise.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/products.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/reductions.txt");

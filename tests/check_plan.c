@@ -784,7 +784,7 @@ SPOIL(karg_input, p->steps[0].kargs[3].input = 7;)
 SPOIL(karg_input_kind, p->steps[0].kargs[3].input = 4;)
 SPOIL(karg_float_input, p->steps[0].kargs[5].input = 3;)
 SPOIL(karg_access, p->steps[0].kargs[0].access = 0;)
-SPOIL(karg_parts, p->steps[0].kargs[1].nparts = 0;)
+SPOIL(karg_parts_unwritten, p->steps[0].kargs[1].access = JC_KARG_READS;)
 SPOIL(karg_part, p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1); p->steps[0].kargs[1].parts[0] = 6;)
 SPOIL(karg_part_elsewhere, p->steps[0].kargs[1].parts = JC_NEWN(arena, uint32_t, 1); p->steps[0].kargs[1].parts[0] = 3;)
 SPOIL(input_alias, p->inputs[0].alias = 8;)
@@ -881,7 +881,7 @@ static const struct {
     { karg_input_kind, "argument 3" },
     { karg_float_input, "argument 5" },
     { karg_access, "does not exist or does not fit" },
-    { karg_parts, "does not exist or does not fit" },
+    { karg_parts_unwritten, "does not exist or does not fit" },
     { karg_part, "writes tensor 6 of 6" },
     { karg_part_elsewhere, "which lies elsewhere" },
     { input_alias, "alias group 8" },

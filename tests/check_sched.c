@@ -51,7 +51,7 @@ static jc_schedule scheduled(const graph_case *c, const char *arch) {
 }
 
 static const char *steps(const jc_schedule *s) {
-    static const char *const family[] = { "point", "row", "dot", "mma" };
+    static const char *const family[] = { "point", "row", "dot", "mma", "walk" };
     jc_bytes b = JC_BYTES(arena);
     for (uint32_t i = 0; i < s->plan->nsteps; i++) {
         const jc_plan_step *t = &s->plan->steps[i];

@@ -123,7 +123,7 @@ static void enter_node(cn *c, uint32_t index) {
         v->node = index;
         v->esc = v->readers = v->number = CN_NONE;
         v->fwd = v->stor = r->id;
-        if (i == 0 && x->count && (x->skip || n->op == JC_OP_copy_)) {
+        if (i == 0 && x->count && (x->skip || jc_ops[n->op].traits & JC_WRITES)) {
             v->fwd = c->ops.at[x->first];
             v->stor = c->v[v->fwd].stor;
         } else if (i == 0 && x->count && r->base) {

@@ -1,7 +1,7 @@
 # ir/eval/local.mk - the reference
 ir_libir_la_SOURCES += \
 	ir/eval/eval.c ir/eval/eval.h ir/eval/eval_priv.h \
-	ir/eval/eval_attention.c ir/eval/eval_custom.c ir/eval/eval_float.c ir/eval/eval_layout.c ir/eval/eval_matmul.c ir/eval/eval_pointwise.c \
+	ir/eval/eval_attention.c ir/eval/eval_custom.c ir/eval/eval_float.c ir/eval/eval_layout.c ir/eval/eval_matmul.c ir/eval/eval_order.c ir/eval/eval_pointwise.c \
 	ir/eval/eval_reduce.c ir/eval/eval_shape.c ir/eval/eval_tensor.c
 
 check_PROGRAMS += tests/check_eval tests/check_eval_float

@@ -122,6 +122,14 @@ const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
 jc_value *fx_pick(fx_reader *r, jc_value *x, const int *dims, jc_value *const *indices, int n, bool wrap);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
 
+/* --- fx_build_order.c --- */
+/* Where along DIM X is largest (JC_OP_argmax) or smallest (JC_OP_argmin). */
+jc_value *fx_arg_extreme(fx_reader *r, jc_op op, jc_value *x, int dim, bool keep);
+
+/* --- fx_build_put.c --- */
+/* Writes VALUE, a tensor or a number, into X at PARTS, tensors among them; ADD: to what is there.  The result is X after it. */
+jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_arg value, bool add, uint32_t at);
+
 /* --- fx_build_number.c --- */
 static inline const fx_real *fx_real_of(jc_arg a) { return (const fx_real *)(const void *)a.value; }
 bool fx_is_scalar(jc_arg a);   /* a number, known before it runs or not */

@@ -317,31 +317,23 @@ jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
 
 /* --- writing --- */
 
-/* x[mask] = number: the rest of x stays. */
-static bool store_masked(fx_reader *r, jc_value *x, jc_arg index, jc_arg value) {
-    if (index.kind == JC_ARG_LIST && index.list.n == 1)
-        index = index.list.at[0];
-    if (!fx_is_tensor(index) || index.value->type.dtype != JC_B8 || !fx_is_number(value) ||
-        fx_rank(index.value) > fx_rank(x))
-        return false;
-    const jc_expr *dims[JC_MAX_RANK];
-    for (int i = 0; i < fx_rank(x); i++)
-        dims[i] = i < fx_rank(index.value) ? index.value->type.dims[i] : jc_ex_int(fx_x(r), 1);
-    jc_value *mask = fx_reshape(r, index.value, dims, (uint32_t)fx_rank(x));
-    fx_write(r, x, fx_v(FX_OP(r, JC_OP_where, fx_v(mask), value, fx_v(x))));
-    return true;
+static bool has_tensor(const jc_arg *parts, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (fx_is_tensor(parts[i]))
+            return true;
+    return false;
 }
 
 void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at) {
-    if (r->status || store_masked(r, base, index, value))
-        return;
-    cursor c = { .r = r, .at = at, .x = base };
-    const bool walked = walk(&c, index);
+    const jc_arg *parts = index.kind == JC_ARG_LIST ? index.list.at : &index;
+    const uint32_t n = index.kind == JC_ARG_LIST ? index.list.n : 1;
     if (r->status)
         return;
-    if (!walked || c.ngather || c.taken) {
-        fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing through an index that is a tensor is not supported.");
+    if (has_tensor(parts, n)) {
+        fx_put(r, base, parts, n, value, false, at);
         return;
     }
-    fx_write(r, c.x, value);
+    cursor c = { .r = r, .at = at, .x = base };
+    if (walk(&c, index))
+        fx_write(r, c.x, value);
 }

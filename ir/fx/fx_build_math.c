@@ -279,7 +279,10 @@ jc_arg fx_h_minmax(fx_call *c) {
     jc_arg values = fx_h_extreme(c);
     if (!fx_given(c, 1))
         return values;
-    return fx_list(c->r, (jc_arg[]){ values, fx_opaque("the indices of a maximum, which are not supported") }, 2);
+    jc_value *x = fx_tensor(c, 0);
+    const int dim = x ? fx_dim(c, 1, fx_rank(x), 0) : 0;
+    const jc_op op = c->row->op == JC_OP_amax ? JC_OP_argmax : JC_OP_argmin;
+    return fx_list(c->r, (jc_arg[]){ values, fx_v(fx_arg_extreme(c->r, op, x, dim, fx_bool(c, 2, false))) }, 2);
 }
 
 /* What the reduced dims hold together. */
@@ -361,6 +364,13 @@ jc_arg fx_h_norm(fx_call *c) {
     else if (p != 0 && p != 1 && !isinf(p))
         y = FX_OP(r, JC_OP_pow, fx_v(y), number_of(1 / p));
     return y ? fx_v(fx_cast(r, y, dtype.dtype)) : fx_nothing();
+}
+
+/* aminmax(self, dim, keepdim) */
+jc_arg fx_h_aminmax(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg dims = reduced_dims(c, 1, x), keep = jc_arg_bool(fx_bool(c, 2, false));
+    return fx_list(c->r, (jc_arg[]){ fx_v(FX_OP(c->r, JC_OP_amin, fx_v(x), dims, keep)), fx_v(FX_OP(c->r, JC_OP_amax, fx_v(x), dims, keep)) }, 2);
 }
 
 /* --- normalisations --- */

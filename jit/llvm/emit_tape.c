@@ -172,7 +172,7 @@ void jc_tape_init(jc_tape *t, jc_emit *e, unsigned w) {
         find_exact(t, i);
         if (has_index(in->op)) {
             find_access(t, i);
-        } else if (in->op == JC_T_ACC) {
+        } else if (in->op == JC_T_ACC || in->op == JC_T_CARRY) {
             t->wide[i] = w > 1;
             t->column[i] = true;
         } else if (!jc_is_reduction(in->op)) {

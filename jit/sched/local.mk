@@ -9,11 +9,13 @@ jit_libjit_la_SOURCES += \
 	jit/sched/sched_math.c \
 	jit/sched/sched_matmul.c \
 	jit/sched/sched_once.c \
+	jit/sched/sched_order.c \
 	jit/sched/sched_plan.c \
 	jit/sched/sched_set.c \
 	jit/sched/sched_shape.c \
 	jit/sched/sched_tape.h \
-	jit/sched/sched_values.c
+	jit/sched/sched_values.c \
+	jit/sched/sched_walk.c
 
 check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
 TESTS += tests/check_run tests/check_sched tests/check_planted
@@ -31,7 +33,8 @@ EXTRA_DIST += tests/data/numbers/case.py tests/data/numbers/cases.py tests/data/
 	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
 	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
 	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
-	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/products.py tests/data/numbers/products.txt
+	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/order.py tests/data/numbers/order.txt \
+	tests/data/numbers/products.py tests/data/numbers/products.txt
 tests_check_numbers_SOURCES = tests/check_numbers.c
 tests_check_numbers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_numbers_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

@@ -65,6 +65,10 @@ typedef struct jc_root {
     const jc_expr *strides[JC_MAX_RANK];
     const jc_rows *rows;
     jc_node *matmul;
+    const jc_node *ordered;  /* what goes through a dimension in order, or writes where indices say: sched_walk.c has the code */
+    const jc_rows *walk;     /* its space, the step first; NULL: every point of `dims` for itself */
+    bool sized;              /* sizes and strides are arguments */
+    bool scatters;           /* `dims` are what is written there, not where */
     uint32_t join;         /* roots with one number fill parts of one buffer that do not overlap; 0: none */
     uint32_t stores;       /* storages there were when it was placed: what it may load from */
     jc_set reads;
@@ -73,8 +77,9 @@ typedef struct jc_root {
 
 /* Loop space of a root: all columns of its rows, or its own dims. */
 static inline uint32_t jc_root_space(const jc_root *r, const jc_expr *const **dims) {
-    *dims = r->rows ? r->rows->full : r->dims;
-    return r->rows ? r->rows->rank : r->rank;
+    const jc_rows *space = r->rows ? r->rows : r->walk;
+    *dims = space ? space->full : r->dims;
+    return space ? space->rank : r->rank;
 }
 
 typedef enum jc_item_kind { JC_ITEM_GROUP, JC_ITEM_CALL } jc_item_kind;
@@ -88,6 +93,8 @@ typedef struct jc_item {
     const jc_expr *dims[JC_MAX_RANK];
     const jc_rows *rows;
     jc_node *matmul;
+    bool walk;             /* loop variable 0 is a step */
+    bool sized;            /* sizes and strides are arguments, as of products */
     JC_VEC(jc_root *) roots;
     struct jc_gen *gen;    /* the tape of the roots so far, or NULL: not made yet */
     /* call */
@@ -145,8 +152,8 @@ bool jc_sets_touch(const jc_sched *s, jc_set a, jc_set b);
 /* sched_made.c: values that no node makes. */
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
                             int line);
-/* A call that looks whether all of INDEX, an argument of TAKE, lies in dim AT of its table. */
-jc_node *jc_sched_index_check(jc_sched *s, const jc_node *take, const jc_arg *index, const jc_arg *at);
+/* A call that looks whether elements of INDEX are in dim DIM of TABLE, which is to be read or written. */
+jc_node *jc_sched_index_check(jc_sched *s, jc_value *index, const jc_value *table, const jc_expr *dim, bool wrap, bool writes, int line);
 jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);
 /* Reduction V without the dims that it keeps, where these are not the last one alone: what lies in memory is the same, and its
    dims are those of the rows. */
@@ -202,7 +209,7 @@ typedef struct jc_gen {
     jc_exprs *ex;              /* the kernel's */
     const jc_expr *loop[JC_MAX_RANK]; /* loop variable, or 0 where the extent is 1 */
     const jc_expr **sym_map;   /* class symbol -> kernel expression */
-    bool runtime_sizes;        /* products: sizes and strides become arguments */
+    bool runtime_sizes;        /* products, merges: sizes and strides become arguments */
     JC_VEC(jc_instr) tape;
     JC_VEC(jc_karg) args;
     JC_VEC(jc_ksym) syms;
@@ -236,6 +243,12 @@ const jc_expr *jc_gen_size(jc_gen *gen, const jc_expr *e);
 /* Stride E of STORE: of one storage, equal strides are one argument. */
 const jc_expr *jc_gen_stride_of(jc_gen *gen, uint32_t store, const jc_expr *e);
 void jc_gen_finish(jc_gen *gen); /* moves the lists into the kernel */
+
+/* sched_walk.c */
+/* The space in which node N, which has a root for itself, goes through dimensions in order: that of the step first.  NULL: there is one
+   step at most, so every point is for itself. */
+const jc_rows *jc_walk_space(jc_sched *s, const jc_node *n);
+bool jc_gen_ordered(jc_gen *gen, const jc_root *r); /* appends root R, whose node goes in order or writes where indices say */
 
 /* sched_matmul.c: operands, K and dims of a product into the kernel. */
 bool jc_gen_matmul(jc_gen *gen, const jc_item *item);

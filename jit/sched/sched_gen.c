@@ -90,8 +90,7 @@ static const jc_expr *element(jc_gen *g, const jc_value *v, uint32_t store, cons
     return e;
 }
 
-/* X as it comes back from memory of dtype D. */
-static uint32_t kept(jc_gen *g, uint32_t x, jc_dtype d) {
+uint32_t jc_gen_kept(jc_gen *g, uint32_t x, jc_dtype d) {
     bool narrow_float = jc_dtypes[d].cls == 'f' && d != JC_F32 && d != JC_F64;
     bool narrow_int = jc_dtypes[d].cls != 'f' && jc_dtypes[d].cls != 'b' && jc_dtypes[d].size < 8;
     if (g->failed || (!narrow_float && !narrow_int))
@@ -109,7 +108,7 @@ static uint32_t from_register(jc_gen *g, const jc_value *v, uint32_t store, cons
             continue;
         for (size_t p = 0; p < g->ptrs.n; p++)
             if (g->ptrs.at[p].arg == t->arg && g->ptrs.at[p].store == store)
-                return t->index == element && g->ptrs.at[p].dtype == v->type.dtype ? kept(g, t->a, g->ptrs.at[p].dtype) : fail(g);
+                return t->index == element && g->ptrs.at[p].dtype == v->type.dtype ? jc_gen_kept(g, t->a, g->ptrs.at[p].dtype) : fail(g);
     }
     return NO_INSTR;
 }
@@ -419,6 +418,15 @@ static uint32_t tape_symbol(jc_gen *g, uint32_t i, const jc_expr *size) {
     return sym;
 }
 
+const jc_expr *jc_gen_place(jc_gen *g, uint32_t i, const jc_expr *size, bool wrap) {
+    uint32_t n = integer(g, size), zero = number(g, JC_CT_I64, 0);
+    if (wrap)
+        i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n), i);
+    uint32_t last = op2(g, JC_T_SUB, n, number(g, JC_CT_I64, 1));
+    i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
+    return g->failed ? jc_ex_int(g->ex, 0) : jc_ex_sym(g->ex, tape_symbol(g, i, size));
+}
+
 /* Element INDEX of V, which counts, as an expression. */
 static const jc_expr *counted(jc_gen *g, const jc_value *v, const at *index) {
     at here = *index;
@@ -435,16 +443,7 @@ static const jc_expr *indexed(jc_gen *g, jc_value *index, const at *at_, const j
     if (jc_sched_counted(g->s, index, extent))
         return counted(g, index, at_);
     uint32_t i = generate(g, index, at_);
-    if (g->failed)
-        return jc_ex_int(g->ex, 0);
-    i = convert(g, i, JC_CT_I64);
-    const jc_expr *size = jc_gen_expr(g, extent);
-    uint32_t n = integer(g, size), zero = number(g, JC_CT_I64, 0);
-    if (wrap)
-        i = select(g, op2(g, JC_T_LT, i, zero), op2(g, JC_T_ADD, i, n), i);
-    uint32_t last = op2(g, JC_T_SUB, n, number(g, JC_CT_I64, 1));
-    i = op2(g, JC_T_MAXIMUM, op2(g, JC_T_MINIMUM, i, last), zero);
-    return jc_ex_sym(g->ex, tape_symbol(g, i, size));
+    return g->failed ? jc_ex_int(g->ex, 0) : jc_gen_place(g, convert(g, i, JC_CT_I64), jc_gen_expr(g, extent), wrap);
 }
 
 static uint32_t by_take(jc_gen *g, const jc_node *n, const at *out) {
@@ -558,6 +557,14 @@ static uint32_t by_mean(jc_gen *g, const jc_node *n, const at *out) {
     return narrow(g, n, x);
 }
 
+static uint32_t by_nth(jc_gen *g, const jc_node *n, const at *out) {
+    at in = { { NULL } };
+    if (!reduction_index(g, n, out, &in))
+        return fail(g);
+    const uint32_t x = generate(g, n->args[0].value, &in);
+    return g->failed ? 0 : jc_gen_nth(g, n, x);
+}
+
 static uint32_t by_product(jc_gen *g, const jc_node *n, const at *out) {
     uint32_t rank = n->results[0]->type.rank, lead = g->k->rank - rank;
     if (g->item->matmul != n)
@@ -631,6 +638,17 @@ static uint32_t generate(jc_gen *g, jc_value *v, const at *index) {
     return g->failed ? 0 : x;
 }
 
+uint32_t jc_gen_value(jc_gen *g, jc_value *v, const jc_expr *const *index) {
+    at in;
+    for (uint32_t d = 0; d < v->type.rank; d++)
+        in.i[d] = index[d];
+    return generate(g, v, &in);
+}
+
+uint32_t jc_gen_argument(jc_gen *g, const jc_node *n, uint32_t i, jc_ct want) {
+    return operand_of(g, n, i, NULL, want);
+}
+
 /* --- a group --- */
 
 static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
@@ -642,7 +660,7 @@ static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
     g->memo = jc_map_new(s->arena);
     g->sym_map = JC_NEWN(s->arena, const jc_expr *, jc_sym_count(s->ex) + 1);
     g->small = 8;
-    g->runtime_sizes = item->matmul != NULL;
+    g->runtime_sizes = item->matmul != NULL || item->sized;
     const jc_expr *dims[JC_MAX_RANK + 1];
     uint32_t rank = 0, least = item->matmul ? 2 : 1;
     for (uint32_t lead = item->rank; lead < least; lead++)
@@ -656,7 +674,7 @@ static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
         g->loop[d] = jc_ex_is(dims[d], 1) ? jc_ex_int(g->ex, 0) : jc_ex_sym(g->ex, sym);
     }
     for (uint32_t d = 0; d < rank; d++) {
-        g->k->extent[d] = d + 2 >= rank ? jc_gen_size(g, dims[d]) : jc_gen_expr(g, dims[d]);
+        g->k->extent[d] = d + 2 >= rank || (item->walk && d == 0) ? jc_gen_size(g, dims[d]) : jc_gen_expr(g, dims[d]);
         jc_sym_at(g->ex, d)->hi = last_index(g->ex, g->k->extent[d]);
     }
 }
@@ -671,9 +689,11 @@ static at root_index(jc_gen *g, const jc_root *r) {
 }
 
 bool jc_gen_root(jc_gen *g, const jc_root *r) {
+    g->stores = r->stores;
+    if (r->ordered)
+        return jc_gen_ordered(g, r);
     at index = root_index(g, r);
     at in = broadcast(g, &r->value->type, r->dims, r->rank, &index);
-    g->stores = r->stores;
     g->stored = r->dtype == r->value->type.dtype ? r->value : NULL;
     uint32_t x = generate(g, r->value, &in);
     g->stored = NULL;
@@ -681,7 +701,7 @@ bool jc_gen_root(jc_gen *g, const jc_root *r) {
         return false;
     x = convert_for(g, x, r->dtype);
     if (r->dtype != r->value->type.dtype) /* who reads it from the register reads what memory would have kept of it */
-        x = kept(g, x, r->dtype);
+        x = jc_gen_kept(g, x, r->dtype);
     const jc_expr *e = jc_gen_expr(g, r->offset);
     for (uint32_t d = 0; d < r->rank; d++)
         if (!jc_ex_is(index.i[d], 0))

@@ -21,7 +21,7 @@ static bool same_space(jc_sched *s, uint32_t rank, const jc_expr *const *a, cons
 static bool fits(jc_sched *s, const jc_item *g, const jc_root *r) {
     const jc_expr *const *dims;
     uint32_t rank = jc_root_space(r, &dims);
-    if (g->matmul || r->matmul || rank != g->rank)
+    if (g->matmul || r->matmul || rank != g->rank || g->walk != (r->walk != NULL) || g->sized != r->sized)
         return false;
     return same_space(s, rank, dims, g->dims);
 }
@@ -99,6 +99,8 @@ jc_item *jc_item_of_root(jc_sched *s, jc_root *r) {
     g->rank = jc_root_space(r, &dims);
     memcpy(g->dims, dims, g->rank * sizeof *g->dims);
     g->matmul = r->matmul;
+    g->walk = r->walk != NULL;
+    g->sized = r->sized;
     add(s, g, r);
     return g;
 }
@@ -117,7 +119,7 @@ static void see_contents(jc_sched *s, const jc_root *r) {
         if (s->stores.at[i].partial && jc_set_has(r->reads, i))
             s->stores.at[i].undefined = true;
     to->filled = true;
-    to->partial = to->partial && !jc_sched_fills(s, r->store, &t);
+    to->partial = to->partial && (r->scatters || !jc_sched_fills(s, r->store, &t));
 }
 
 void jc_sched_root(jc_sched *s, jc_root *r) {

@@ -38,17 +38,17 @@ jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t ra
     return v;
 }
 
-jc_node *jc_sched_index_check(jc_sched *s, const jc_node *take, const jc_arg *index, const jc_arg *at) {
-    const jc_value *table = take->args[0].value;
-    int64_t dim = 0;
+jc_node *jc_sched_index_check(jc_sched *s, jc_value *index, const jc_value *table, const jc_expr *dim, bool wrap, bool writes, int line) {
+    int64_t d = 0;
     jc_node *n = JC_NEW(s->arena, jc_node);
-    *n = (jc_node){ .op = JC_OP_custom, .target = JC_CHECK_INDEX, .nargs = 4, .line = take->line };
-    jc_ex_is_const(at->expr, &dim);
+    *n = (jc_node){ .op = JC_OP_custom, .target = JC_CHECK_INDEX, .nargs = 5, .line = line };
+    jc_ex_is_const(dim, &d);
     n->args = JC_NEWN(s->arena, jc_arg, n->nargs);
-    n->args[0] = *index;
-    n->args[1] = jc_arg_expr(table->type.dims[dim]);
-    n->args[2] = *at;
-    n->args[3] = take->args[3];
+    n->args[0] = jc_arg_value(index);
+    n->args[1] = jc_arg_expr(table->type.dims[d]);
+    n->args[2] = jc_arg_expr(dim);
+    n->args[3] = jc_arg_bool(wrap);
+    n->args[4] = jc_arg_bool(writes);
     return n;
 }
 

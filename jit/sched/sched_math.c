@@ -32,7 +32,7 @@ uint32_t jc_gen_gelu(jc_gen *g, uint32_t x, bool tanh_form) {
 }
 
 /* log(1 + y) without losing small y: log(u) * y/(u-1) with u = 1 + y (Kahan). */
-static uint32_t log1p_of(jc_gen *g, uint32_t y) {
+uint32_t jc_gen_log1p(jc_gen *g, uint32_t y) {
     jc_ct c = ct(g, y);
     uint32_t one = number(g, c, 1), u = op2(g, JC_T_ADD, one, y);
     uint32_t scaled = op2(g, JC_T_MUL, op1(g, JC_T_LOG, u), op2(g, JC_T_DIV, y, op2(g, JC_T_SUB, u, one)));
@@ -43,7 +43,7 @@ uint32_t jc_gen_softplus(jc_gen *g, uint32_t x, double beta, double threshold) {
     jc_ct c = ct(g, x);
     uint32_t z = op2(g, JC_T_MUL, x, number(g, c, beta));
     uint32_t e = op1(g, JC_T_EXP, op1(g, JC_T_NEG, op1(g, JC_T_ABS, z)));
-    uint32_t sum = op2(g, JC_T_ADD, op2(g, JC_T_MAXIMUM, z, number(g, c, 0)), log1p_of(g, e));
+    uint32_t sum = op2(g, JC_T_ADD, op2(g, JC_T_MAXIMUM, z, number(g, c, 0)), jc_gen_log1p(g, e));
     uint32_t soft = op2(g, JC_T_MUL, sum, number(g, c, 1 / beta));
     return select(g, op2(g, JC_T_LT, number(g, c, threshold), z), x, soft);
 }

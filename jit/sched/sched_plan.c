@@ -153,7 +153,7 @@ static void add_access(jc_sched *s, const jc_gen *g, const jc_gen_ptr *p, jc_pla
     a->parts = JC_NEWN(s->arena, uint32_t, g->item->roots.n);
     for (size_t i = 0; i < g->item->roots.n && g->k->args[p->arg].written; i++) {
         const jc_root *r = g->item->roots.at[i];
-        if (r->store == p->store && r->dtype == p->dtype)
+        if (r->store == p->store && r->dtype == p->dtype && !r->scatters)
             a->parts[a->nparts++] = written_by(s, r);
     }
 }

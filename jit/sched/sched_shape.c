@@ -11,6 +11,7 @@
 #define GPU_THREADS 256
 #define GPU_ROW_STEPS 8     /* more data registers than this spill */
 #define GPU_ROW_THREADS 1024
+#define GPU_WALK_THREADS 64 /* few walkers there are mostly: over many processors */
 #define HOST_VEC 16
 #define HOST_UNROLL 64
 
@@ -76,8 +77,29 @@ static void shape_point(jc_sched *s, jc_gen *g) {
     k->unroll = jc_gpu(s) ? 1 : HOST_UNROLL;
 }
 
+/* Neighbours along the last dim go side by side where what they store lies side by side. */
+static bool stores_rows(const jc_gen *g) {
+    const uint32_t last = g->k->rank - 1u;
+    for (size_t i = 0; i < g->tape.n; i++) {
+        const jc_expr *step, *rest;
+        if (g->tape.at[i].op == JC_T_STORE && (!jc_ex_linear(g->ex, g->tape.at[i].index, last, &step, &rest) || !jc_ex_is(step, 1)))
+            return false;
+    }
+    return true;
+}
+
+static void shape_walk(jc_sched *s, jc_gen *g) {
+    jc_kernel *k = g->k;
+    k->family = JC_K_WALK;
+    k->unroll = 1;
+    k->threads = jc_gpu(s) ? GPU_WALK_THREADS : 1;
+    k->vec = jc_gpu(s) || !stores_rows(g) ? 1 : vector_width(g->ex, k->extent[k->rank - 1], HOST_VEC);
+}
+
 void jc_sched_shape(jc_sched *s, jc_gen *g) {
-    if (g->item->rows)
+    if (g->item->walk)
+        shape_walk(s, g);
+    else if (g->item->rows)
         shape_row(s, g);
     else
         shape_point(s, g);

@@ -11,6 +11,14 @@
 /* Appends an instruction, or finds the same one (sched_gen.c). */
 uint32_t jc_gen_push(jc_gen *g, jc_instr i);
 
+/* Element INDEX of V: what computes it (sched_gen.c). */
+uint32_t jc_gen_value(jc_gen *g, jc_value *v, const jc_expr *const *index);
+/* X as it comes back from memory of dtype D. */
+uint32_t jc_gen_kept(jc_gen *g, uint32_t x, jc_dtype d);
+/* Integer I as an index of a dim of SIZE (of the kernel's): from the end where it is negative and WRAP, and within. */
+const jc_expr *jc_gen_place(jc_gen *g, uint32_t i, const jc_expr *size, bool wrap);
+uint32_t jc_gen_argument(jc_gen *g, const jc_node *n, uint32_t i, jc_ct want); /* N's argument I, a number */
+
 static inline jc_ct ct(const jc_gen *g, uint32_t i) {
     return g->failed ? JC_CT_NONE : (jc_ct)g->tape.at[i].ct;
 }
@@ -65,11 +73,26 @@ static inline uint32_t round_to(jc_gen *g, uint32_t a, jc_dtype d) {
     return jc_gen_push(g, (jc_instr){ .op = JC_T_ROUND, .ct = (uint8_t)ct(g, a), .dtype = (uint8_t)d, .a = a });
 }
 
+/* ---- in order (sched_walk.c) ---- */
+/* Carry WHICH of N, which starts with FIRST: the results of one node go by the same. */
+uint32_t jc_gen_carry(jc_gen *g, const jc_node *n, uint64_t which, uint32_t first);
+void jc_gen_next(jc_gen *g, uint32_t carry, uint32_t x);
+/* X to where R has element AT. */
+void jc_gen_store(jc_gen *g, const jc_root *r, const jc_expr *const *at, uint32_t x);
+/* The length of the runs that N merges. */
+const jc_expr *jc_gen_run(jc_gen *g, const jc_node *n);
+
+/* ---- order (sched_order.c) ---- */
+uint32_t jc_gen_nth(jc_gen *g, const jc_node *n, uint32_t x); /* X: the operand at the column */
+void jc_gen_sort_runs(jc_gen *g, const jc_root *r, const jc_expr **at);
+void jc_gen_merge_runs(jc_gen *g, const jc_root *r, const jc_expr **at);
+
 /* ---- functions (sched_math.c); floats unless it says otherwise ---- */
 uint32_t jc_gen_sigmoid(jc_gen *g, uint32_t x);
 uint32_t jc_gen_silu(jc_gen *g, uint32_t x);
 uint32_t jc_gen_gelu(jc_gen *g, uint32_t x, bool tanh_form);
 uint32_t jc_gen_softplus(jc_gen *g, uint32_t x, double beta, double threshold);
+uint32_t jc_gen_log1p(jc_gen *g, uint32_t x);
 uint32_t jc_gen_floor_quotient(jc_gen *g, uint32_t a, uint32_t b);
 /* Of integers; KNOWN: the exponent where it is known and not negative, else -1. */
 uint32_t jc_gen_integer_pow(jc_gen *g, uint32_t x, uint32_t exponent, int64_t known);

@@ -360,13 +360,12 @@ static bool is_clamped(const jc_sched *s, const jc_value *index, const jc_expr *
 }
 
 /* Where the executor is to look at indices, they lie in memory for that. */
-static jitc_status check_index(jc_sched *s, const jc_node *n, const jc_arg *index, const jc_arg *dim) {
-    const jc_type *table = &n->args[0].value->type;
+static jitc_status check_index(jc_sched *s, jc_value *index, const jc_value *table, const jc_expr *dim, bool wrap, bool writes, int line) {
     int64_t d = 0;
-    jc_ex_is_const(dim->expr, &d);
-    if (s->options->clamp || is_clamped(s, index->value, table->dims[d]) || jc_sched_counted(s, index->value, table->dims[d]))
+    jc_ex_is_const(dim, &d);
+    if (s->options->clamp || is_clamped(s, index, table->type.dims[d]) || jc_sched_counted(s, index, table->type.dims[d]))
         return JITC_OK;
-    jc_node *check = jc_sched_index_check(s, n, index, dim);
+    jc_node *check = jc_sched_index_check(s, index, table, dim, wrap, writes, line);
     return is_checked(s, check) ? JITC_OK : on_custom(s, check);
 }
 
@@ -375,7 +374,7 @@ static jitc_status on_take(jc_sched *s, jc_node *n) {
         JC_TRY(jc_sched_refuse(s, n->line, n->results[0]->name, "`x[i]` by a tensor without dims is a view in PyTorch, and here it is a copy; what is "
                                "written to one of the two later is read by way of the other. Do not write in place."));
     JC_TRY(plain(s, n->args[0].value));
-    JC_TRY(check_index(s, n, &n->args[2], &n->args[1]));
+    JC_TRY(check_index(s, n->args[2].value, n->args[0].value, n->args[1].expr, n->args[3].b, false, n->line));
     JC_TRY(plain(s, n->args[2].value));
     add_reads(s, &s->lazy[n->results[0]->id], n->args[0].value);
     add_reads(s, &s->lazy[n->results[0]->id], n->args[2].value);
@@ -386,7 +385,7 @@ static jitc_status on_pick(jc_sched *s, jc_node *n) {
     jc_lazy *out = &s->lazy[n->results[0]->id];
     JC_TRY(plain(s, n->args[0].value));
     for (uint32_t k = 0; k < n->args[2].list.n; k++) {
-        JC_TRY(check_index(s, n, &n->args[2].list.at[k], &n->args[1].list.at[k]));
+        JC_TRY(check_index(s, n->args[2].list.at[k].value, n->args[0].value, n->args[1].list.at[k].expr, n->args[3].b, false, n->line));
         JC_TRY(plain(s, n->args[2].list.at[k].value));
         add_reads(s, out, n->args[2].list.at[k].value);
     }
@@ -614,6 +613,102 @@ static jitc_status on_copy(jc_sched *s, jc_node *n) {
         JC_TRY(realise(s, src));
     jc_root *r = root_new(s, src, store, &dst->type, jc_sched_offset(s, dst));
     jc_sched_root(s, r);
+    return JITC_OK;
+}
+
+/* --- in order, and where indices say --- */
+
+static jitc_status on_scan(jc_sched *s, jc_node *n) {
+    JC_TRY(plain(s, n->args[0].value));
+    for (uint32_t i = 0; i < n->nresults; i++) {
+        jc_value *v = n->results[i];
+        jc_root *r = root_new(s, v, 0, &v->type, NULL);
+        r->ordered = n;
+        r->walk = jc_walk_space(s, n);
+        r->store = new_store(s, v);
+        jc_sched_root(s, r);
+    }
+    return JITC_OK;
+}
+
+/* What DST's elements are set by while it is written: from elsewhere, so by way of memory of its own. */
+static jitc_status apart_from(jc_sched *s, jc_value **v, const jc_value *dst, int line) {
+    JC_TRY(plain(s, *v));
+    if (!jc_set_touches(s, lazy_of(s, *v)->reads, s->lazy[jc_storage((jc_value *)dst)->id].store))
+        return JITC_OK;
+    if (real(s, *v))
+        *v = jc_sched_clone(s, *v, line);
+    return realise(s, *v);
+}
+
+/* The tensor that INDEX shows once or several times. */
+static jc_value *shown(const jc_sched *s, jc_value *index) {
+    while (index->def && (index->def->op == JC_OP_expand || index->def->op == JC_OP_reshape) &&
+           !jc_no_elements(s, index->type.dims, index->type.rank))
+        index = index->def->args[0].value;
+    return index;
+}
+
+static jitc_status on_put(jc_sched *s, jc_node *n) {
+    jc_value *dst = n->args[0].value;
+    const jc_arg *indices = &n->args[1];
+    JC_TRY(realise(s, dst));
+    for (uint32_t i = 0; i < indices->list.n; i++) {
+        jc_value **index = &indices->list.at[i].value;
+        JC_TRY(apart_from(s, index, dst, n->line));
+        JC_TRY(check_index(s, shown(s, *index), dst, n->args[2].list.at[i].expr, n->args[5].b, true, n->line));
+        JC_TRY(plain(s, *index));
+    }
+    if (n->args[3].kind == JC_ARG_VALUE)
+        JC_TRY(apart_from(s, &n->args[3].value, dst, n->line));
+    jc_type place = indices->list.at[0].value->type;
+    place.dtype = dst->type.dtype;
+    place.strides = jc_type_strides(s->ex, s->arena, &dst->type);
+    jc_root *r = root_new(s, dst, s->lazy[jc_storage(dst)->id].store, &place, jc_sched_offset(s, dst));
+    for (uint32_t i = 0; i < indices->list.n; i++)
+        add_loads(s, r->reads, indices->list.at[i].value);
+    if (n->args[3].kind == JC_ARG_VALUE)
+        add_loads(s, r->reads, n->args[3].value);
+    r->ordered = n;
+    r->scatters = true;
+    r->walk = jc_walk_space(s, n);
+    jc_sched_root(s, r);
+    return JITC_OK;
+}
+
+/* Each element beside those of its run. */
+static jitc_status on_sort_runs(jc_sched *s, jc_node *n) {
+    jc_value *x = n->args[0].value;
+    JC_TRY(plain(s, x));
+    if (x->type.rank >= JC_MAX_RANK)
+        return refuse(s, n, "a sort of a tensor with more than %d dims is not supported", JC_MAX_RANK - 1);
+    jc_rows *rows = JC_NEW(s->arena, jc_rows);
+    for (uint32_t d = 0; d < x->type.rank; d++)
+        rows->full[rows->rank++] = x->type.dims[d];
+    rows->full[rows->rank++] = n->args[1].expr;
+    for (uint32_t i = 0; i < n->nresults; i++) {
+        jc_value *v = n->results[i];
+        jc_root *r = root_new(s, v, 0, &v->type, NULL);
+        r->ordered = n;
+        r->rows = rows;
+        r->store = new_store(s, v);
+        jc_sched_root(s, r);
+    }
+    return JITC_OK;
+}
+
+static jitc_status on_merge_runs(jc_sched *s, jc_node *n) {
+    for (uint32_t i = 0; i < 2; i++)
+        JC_TRY(realise(s, n->args[i].value));
+    for (uint32_t i = 0; i < n->nresults; i++) {
+        jc_value *v = n->results[i];
+        jc_root *r = root_new(s, v, 0, &v->type, NULL);
+        r->ordered = n;
+        r->sized = true;
+        r->walk = jc_walk_space(s, n);
+        r->store = new_store(s, v);
+        jc_sched_root(s, r);
+    }
     return JITC_OK;
 }
 

@@ -12,6 +12,7 @@
 /* What compiling takes: milliseconds measured for sm_90a, of which nearly all grows with the instructions of the PTX, times 64. */
 static unsigned cost_point(const jc_kernel *k) { return 8 * 64 + k->ninstrs * (1u + k->vec); }
 static unsigned cost_row(const jc_kernel *k) { return 14 * 64 + k->ninstrs * (1u + k->vec); }
+static unsigned cost_walk(const jc_kernel *k) { return 9 * 64 + k->ninstrs * (1u + k->vec); }
 static unsigned cost_dot(const jc_kernel *k) { return 10 * 64 + k->ninstrs * (1u + (unsigned)k->tile_m * k->tile_n); }
 static unsigned cost_mma(const jc_kernel *k) { return 30 * 64 + k->tile_m + k->ninstrs * 17u; }
 

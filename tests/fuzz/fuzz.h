@@ -205,7 +205,7 @@ typedef struct fz_kind {
     int weight;
 } fz_kind;
 extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], fz_join_kinds[], fz_make_kinds[], fz_product_kinds[],
-    fz_write_kinds[]; /* ends with name NULL */
+    fz_write_kinds[], fz_order_kinds[]; /* ends with name NULL */
 
 /* --- gen_cast.c --- */
 bool fz_make_cast(fz_prog *p);
@@ -214,6 +214,10 @@ bool fz_cast_range(fz_range *r, uint8_t from, uint8_t to); /* false: no good */
 /* --- gen_view.c: shared --- */
 int fz_some_tensor(fz_prog *p); /* of one dim at least */
 bool fz_make_bits(fz_prog *p);  /* of the taste for bits: integers seen as floats, or such floats as integers */
+
+/* --- gen_join.c, gen_write.c: shared --- */
+int fz_some_index(fz_prog *p, int64_t size, bool wrap, bool vector); /* of integers below SIZE, and with WRAP from -SIZE on */
+int fz_some_target(fz_prog *p);                                      /* what a statement may write */
 
 /* --- gen_pointwise.c: shared --- */
 /* Dims of A and B broadcast; false where they do not for certain. */

@@ -381,10 +381,11 @@ static bool one_statement(fz_prog *p) {
         const fz_kind *kinds;
         int weight;
     } groups[] = { { fz_pointwise_kinds, 32 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 19 }, { fz_join_kinds, 8 },
-                   { fz_make_kinds, 11 },      { fz_product_kinds, 6 }, { fz_write_kinds, 18 } };
+                   { fz_make_kinds, 11 },      { fz_product_kinds, 6 }, { fz_write_kinds, 18 },
+                   { fz_order_kinds, 8 } };
     if (p->bits && fz_chance(p, 25))
         return fz_make_bits(p);
-    int roll = fz_below(p, 106), g = 0, total = 0;
+    int roll = fz_below(p, 114), g = 0, total = 0;
     while (roll >= groups[g].weight)
         roll -= groups[g++].weight;
     const fz_kind *k = groups[g].kinds, *const first = p->bits && fz_chance(p, 40) ? fz_chance(p, 60) ? fz_join_kinds : fz_view_kinds : k;

@@ -117,7 +117,8 @@ static bool is_index(const fz_prog *p, int value, const void *user) {
            (!i->vector || v->rank == 1);
 }
 
-static int some_index(fz_prog *p, const indices *i) {
+int fz_some_index(fz_prog *p, int64_t size, bool wrap, bool vector) {
+    const indices all = { size, wrap, vector }, *i = &all;
     int x = fz_chance(p, 70) ? fz_choose(p, is_index, i) : -1;
     if (x >= 0)
         return x;
@@ -139,7 +140,7 @@ static bool make_take(fz_prog *p) {
     const indices want = { fz_least(p, &v.dims[d]), !embedding && !select, select };
     if (want.size < 1 || (embedding && v.rank != 2))
         return false;
-    const int i = some_index(p, &want);
+    const int i = fz_some_index(p, want.size, want.wrap, want.vector);
     if (i < 0)
         return false;
     const fz_value iv = *fz_at(p, i);

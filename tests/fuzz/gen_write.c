@@ -16,7 +16,7 @@ static bool target(const fz_prog *p, int value, const void *user) {
 }
 
 /* Views before what owns its storage. */
-static int some_target(fz_prog *p) {
+int fz_some_target(fz_prog *p) {
     int x = fz_choose(p, target, NULL);
     for (int tries = 0; tries < 3 && x >= 0 && !fz_at(p, x)->view; tries++)
         x = fz_choose(p, target, NULL);
@@ -66,7 +66,7 @@ static bool gives_target(fz_prog *p, int dst) {
 }
 
 static bool make_copy(fz_prog *p) {
-    const int dst = some_target(p);
+    const int dst = fz_some_target(p);
     const int src = dst < 0 ? -1 : some_source(p, dst, false);
     if (src < 0)
         return false;
@@ -86,7 +86,7 @@ static bool make_copy(fz_prog *p) {
 
 /* x[a:b] = y without a name for the view. */
 static bool make_setitem(fz_prog *p) {
-    const int dst = some_target(p);
+    const int dst = fz_some_target(p);
     if (dst < 0 || fz_at(p, dst)->rank == 0)
         return false;
     const fz_value v = *fz_at(p, dst);
@@ -134,7 +134,7 @@ static bool make_setitem(fz_prog *p) {
 }
 
 static bool make_fill(fz_prog *p) {
-    const int dst = some_target(p), k = fz_below(p, 3);
+    const int dst = fz_some_target(p), k = fz_below(p, 3);
     if (dst < 0 || !fz_wrote(p, dst, fz_interval(k, k, 1)))
         return false;
     fz_begin(p);
@@ -147,7 +147,7 @@ static bool make_fill(fz_prog *p) {
 
 /* x += y, x.mul_(y) */
 static bool make_in_place(fz_prog *p) {
-    const int dst = some_target(p), k = fz_below(p, 5);
+    const int dst = fz_some_target(p), k = fz_below(p, 5);
     const struct fz_binary *op = &fz_binaries[k < 2 ? k : k == 2 ? 3 : k == 3 ? 1 : 0];
     if (dst < 0 || fz_class(p, dst) == 'b')
         return false;
@@ -184,7 +184,7 @@ static bool make_in_place_function(fz_prog *p) {
         const char *name, *rest;
         double (*f)(double);
     } functions[] = { { "tanh", "", tanh }, { "sigmoid", "", f_sigmoid }, { "relu", "", NULL }, { "neg", "", NULL }, { "clamp", "-1, 1", NULL }, { "sin", "", sin } };
-    const int dst = some_target(p), k = fz_below(p, 6);
+    const int dst = fz_some_target(p), k = fz_below(p, 6);
     if (dst < 0 || fz_class(p, dst) != 'f')
         return false;
     fz_range r = *fz_range_of(p, dst);
@@ -206,7 +206,7 @@ static bool make_in_place_function(fz_prog *p) {
 /* --- operators of the host (fuzz_ops.c): they move elements, so that their dtype is nothing to them --- */
 
 static bool make_touch(fz_prog *p) {
-    const int x = some_target(p);
+    const int x = fz_some_target(p);
     if (x < 0)
         return false;
     p->custom = true;
@@ -232,7 +232,7 @@ static bool is_like(const fz_prog *p, int value, const void *user) {
 
 /* Every other element of each. */
 static bool make_mix(fz_prog *p) {
-    const int x = some_target(p);
+    const int x = fz_some_target(p);
     if (x < 0)
         return false;
     const fz_value v = *fz_at(p, x);
