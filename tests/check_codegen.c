@@ -262,7 +262,7 @@ START_TEST(test_casts) {
             bool integer = jc_dtypes[to].cls == 'i' || jc_dtypes[to].cls == 'u';
             if (integer && !(fabs(in) < (in_32 ? 0x1p31 : 0x1p63))) { /* what holds it goes by the processor, then it wraps */
                 int64_t least = in_32 ? INT32_MIN : INT64_MIN, most = in_32 ? INT32_MAX : INT64_MAX;
-                *(int64_t *)want_at = t == HOST || in < 0 ? least : isnan(in) ? 0 : most;
+                *(int64_t *)want_at = t == HOST || in < 0 ? least : isnan(in) ? (in_32 && from != JC_F64 ? 0 : least) : most;
             } else
                 dtype_set((jc_dtype)to, want_at, 0, in);
             double want = dtype_get((jc_dtype)to, want_at, 0);
