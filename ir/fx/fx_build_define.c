@@ -91,7 +91,14 @@ static void put_back(const scope *s) {
     }
 }
 
-/* The parameters of the spelling, as many as are returned, and what D assigns. */
+static void bind(fx_reader *r, fx_name *n, jc_arg value) {
+    n->scope = r->scope;
+    n->state = FX_BOUND;
+    n->value = value;
+    n->value.key = NULL;
+}
+
+/* The parameters of the spelling, as many as are returned, and what D assigns; what the text calls so is out of sight. */
 static uint32_t open_scope(fx_reader *r, scope *s, const fx_spelling *spelling, const fx_defined *d) {
     s->n = 0;
     for (const char *p = spelling->params; *p;) {
@@ -102,9 +109,13 @@ static uint32_t open_scope(fx_reader *r, scope *s, const fx_spelling *spelling, 
         p += n + (p[n] == ' ');
     }
     const uint32_t params = s->n;
+    for (const fx_stmt *at = d->defaults; at; at = at->next)
+        put_aside(s, at->target);
     for (const fx_stmt *at = d->body; at; at = at->next)
         if (at->kind == FX_S_ASSIGN)
             put_aside(s, at->target);
+    for (uint32_t i = params; i < s->n; i++)
+        bind(r, s->names[i], fx_nothing());
     return params;
 }
 
@@ -135,13 +146,6 @@ static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype inner) {
     if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8)
         a = fx_v(fx_cast(r, a.value, inner));
     return a;
-}
-
-static void bind(fx_reader *r, fx_name *n, jc_arg value) {
-    n->scope = r->scope;
-    n->state = FX_BOUND;
-    n->value = value;
-    n->value.key = NULL;
 }
 
 /* "mean", 1: what a loss is reduced to; "batchmean" is the sum by the first dim. */

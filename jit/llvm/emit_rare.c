@@ -68,6 +68,9 @@ static LLVMValueRef tan_of(const fmt *d, LLVMValueRef x) {
 static LLVMValueRef angle(const fmt *d, LLVMValueRef y, LLVMValueRef x) {
     jc_emit *e = d->e;
     LLVMValueRef ax = absolute(d, x), ay = absolute(d, y);
+    LLVMValueRef endless = LLVMBuildAnd(d->b, equal(d, ay, INFINITY), equal(d, ax, INFINITY), ""); /* as alike as 1 and 1 */
+    ax = jc_select(e, endless, real(d, 1), ax);
+    ay = jc_select(e, endless, real(d, 1), ay);
     LLVMValueRef large = LLVMBuildOr(d->b, less(d, real(d, 0x1p1000), ax), less(d, real(d, 0x1p1000), ay), "");
     LLVMValueRef unit = jc_select(e, large, real(d, 0x1p-4), real(d, 1)); /* so that their sum is finite */
     ax = mul(d, ax, unit);
@@ -76,9 +79,8 @@ static LLVMValueRef angle(const fmt *d, LLVMValueRef y, LLVMValueRef x) {
     LLVMValueRef middle = LLVMBuildFCmp(d->b, LLVMRealOLE, ay, mul(d, ax, real(d, 0x1.3504f333f9de6p1)), "");
     LLVMValueRef top = jc_select(e, flat, ay, jc_select(e, middle, sub(d, ay, ax), minus(d, ax)));
     LLVMValueRef t = by(d, top, jc_select(e, flat, ax, jc_select(e, middle, add(d, ay, ax), ay))), z = mul(d, t, t);
-    /* 0/0 and inf/inf of what the two sides are alike */
+    /* 0/0 */
     t = jc_select(e, LLVMBuildAnd(d->b, equal(d, ay, 0), LLVMBuildOr(d->b, equal(d, ax, 0), equal(d, ax, INFINITY), ""), ""), real(d, 0), t);
-    t = jc_select(e, LLVMBuildAnd(d->b, equal(d, ay, INFINITY), equal(d, ax, INFINITY), ""), real(d, 0), t);
     z = mul(d, t, t);
     LLVMValueRef near = jc_fused(e, mul(d, t, z), horner(d, z, atan_p_64, COUNT(atan_p_64)), t);
     LLVMValueRef high = jc_select(e, flat, real(d, 0), jc_select(e, middle, real(d, M_PI_4), real(d, M_PI_2)));
@@ -149,7 +151,7 @@ static LLVMValueRef erfc_of(const fmt *d, LLVMValueRef x) {
     w = sub(d, w, mul(d, w, rest));
     LLVMValueRef far = mul(d, w, horner(d, u, erfcx_p_64, COUNT(erfcx_p_64)));
     far = jc_select(d->e, less(d, x, real(d, 0)), sub(d, two, far), far);
-    return jc_select(d->e, less(d, a, real(d, 0.5)), sub(d, real(d, 1), jc_math_erf(d->e, x)), far);
+    return jc_select(d->e, less(d, a, real(d, 0.75)), sub(d, real(d, 1), jc_math_erf(d->e, x)), far);
 }
 
 static LLVMValueRef erfinv_of(const fmt *d, LLVMValueRef y) {

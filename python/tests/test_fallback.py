@@ -224,8 +224,6 @@ def test_subclasses_are_refused_with_a_reason():
 
 
 def test_what_writes_through_an_index():
-    """One node is torch's, not all of the piece: the statement has no name of its own in the text."""
-
     def f(x, at):
         out = torch.empty_like(x)
         out[at] = x * 2
@@ -233,7 +231,7 @@ def test_what_writes_through_an_index():
 
     with torch.no_grad():
         done = check(f, torch.randn(4, 3), torch.tensor([2, 0, 3, 1]))
-    assert done.refused == ["setitem"]
+    assert done.refused == []
 
 
 def test_sizes_across_a_fallback():
@@ -278,11 +276,11 @@ def test_explain_finds_what_is_expensive():
 
 def test_explain_writes_arguments_once():
     def f(x):
-        return x.add_(1).cumsum(0) * 2
+        return x.add_(1).renorm(2, 0, 1.0) * 2
 
-    x = torch.zeros(3)
+    x = torch.zeros(3, 2)
     told = jitc.explain(f, x)
-    assert torch.equal(x, torch.ones(3)) and told.fallbacks[0].us > 0
+    assert torch.equal(x, torch.ones(3, 2)) and told.fallbacks[0].us > 0
 
 
 def test_explain_of_what_is_supported():

@@ -112,8 +112,9 @@ static bool evaluate(fz_run *r, jitc_context *ctx, int which) {
     const jc_eval_host host = { .call = call_op, .user = ctx, .name = name_of };
     for (int gpu = 0; gpu < 2; gpu++) {
         r->want[gpu][which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
-        if (jc_eval(r->root, gpu ? JC_EVAL_GPU : 0, r->syms[which], nsyms, in, &host, r->arena, r->want[gpu][which], &err) != JITC_OK)
-            return fz_fail(r, FZ_UNREADABLE, "reference: %s", err.message);
+        const jitc_status status = jc_eval(r->root, gpu ? JC_EVAL_GPU : 0, r->syms[which], nsyms, in, &host, r->arena, r->want[gpu][which], &err);
+        if (status != JITC_OK)
+            return fz_fail(r, status == JITC_E_UNSUPPORTED ? FZ_REFUSED : FZ_UNREADABLE, "reference: %s", err.message);
     }
     return shapes_agree(r, which);
 }
@@ -456,6 +457,8 @@ bool fz_judge(fz_run *r, fz_lab *lab, jitc_graph **flat) {
     jitc_context *ctx = lab->devices[0].ctx;
     if (jitc_graph_read(ctx, "fuzz", r->c->flat, strlen(r->c->flat), flat) != JITC_OK)
         return library_fails(r, ctx, FZ_UNREADABLE);
+    if ((*flat)->g->refused.n)
+        return fz_fail(r, FZ_REFUSED, "%s", (*flat)->g->refused.at[0].reason);
     r->root = (*flat)->g->root;
     r->nparams = r->root->nparams;
     r->noutputs = r->root->noutputs;

@@ -201,7 +201,6 @@ static double f_hardtanh(double x) { return fmin(fmax(x, -1), 1); }
 static double f_leaky(double x) { return x > 0 ? x : 0.01 * x; }
 static double f_logsigmoid(double x) { return fmin(x, 0) - log1p(exp(-fabs(x))); }
 static double f_softsign(double x) { return x / (fabs(x) + 1); }
-static double f_tanhshrink(double x) { return x - tanh(x); }
 static double f_sinc(double x) { return x == 0 ? 1 : sin(3.14159265358979323846 * x) / (3.14159265358979323846 * x); }
 static double f_logit(double x) { return log(x / (1 - x)); }
 static double f_deg2rad(double x) { return x * 0.017453292519943295; }
@@ -241,7 +240,7 @@ static const struct {
     { "mish", "", f_mish, -20, 20, true }, { "hardswish", "", f_hardswish, -50, 50, true },
     { "hardsigmoid", "", f_hardsigmoid, -50, 50, true }, { "leaky_relu", "", f_leaky, -50, 50, true },
     { "logsigmoid", "", f_logsigmoid, -30, 30, true }, { "softsign", "", f_softsign, -50, 50, true },
-    { "tanhshrink", "", f_tanhshrink, -50, 50, true }, { "sinc", "", f_sinc, -5, 5, true },
+    { "sinc", "", f_sinc, -5, 5, true },
     { "logit", "", f_logit, 0.05, 0.95, true }, { "deg2rad", "", f_deg2rad, -10000.0, 10000.0, true },
     { "hardtanh", "", f_hardtanh, -50, 50, true }, { "ndtr", "", f_ndtr, -5, 5, true },
     { "entr", "", f_entr, 0.05, 50, true },

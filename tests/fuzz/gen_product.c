@@ -176,7 +176,10 @@ static bool make_einsum(fz_prog *p) {
     const fz_range r = summed(p, a, bv, &k);
     fz_begin(p);
     fz_put(p, "torch.einsum('%s', %v, %v)", forms[form], a, bv);
-    return fz_gives(p, fz_result(p, v.dtype, form == 3 ? 2 : 3, dims[form], r));
+    const int made = fz_result(p, v.dtype, form == 3 ? 2 : 3, dims[form], r);
+    if (made >= 0)
+        fz_at(p, made)->contiguous = false; /* the product's dims in another order */
+    return fz_gives(p, made);
 }
 
 /* Convolution of one or two dims, with groups of any kind. */

@@ -37,6 +37,9 @@ for dt, near in (('f32', 2e-6), ('f64', 1e-13), ('bf16', 1.6e-2), ('f16', 2e-3))
                                      'torch.float_power(x, 2)', 'torch.logical_xor(x, y)', 'torch.logical_and(x, y)', 'torch.logical_not(x)'], y, near)
     bodies(f'three of {dt}', ['torch.lerp(x, y, 0.3)', 'torch.lerp(x, y, 0.75)', 'torch.lerp(x, y, y)', 'torch.addcmul(x, x, y, value = 0.5)', 'torch.addcdiv(x, x, y, value = 2)',
                               'torch.add(x, y, alpha = 2)', 'torch.sub(x, y, alpha = 0.5)', 'torch.rsub(x, y, alpha = 2)'], y, near)
+case('names that a definition has too', 'scale = x * 2\nthis = x + 1\nalpha = x - 1\na = torch.nn.functional.elu(x)\nb = torch.nn.functional.celu(this)\n'
+     'return (a, b, scale, this, alpha)', {'x': ('f32', [1.0, -1.0, 0.5])}, near=2e-6)
+bodies('angles of infinities', ['torch.atan2(y, x)'], {'y': ('f32', [inf, inf, -inf, -inf, inf, 1.0]), 'x': ('f32', [inf, -inf, inf, -inf, 1.0, -inf])}, 1e-6)
 bodies('parts of a gate', [F + 'glu(x)', F + 'glu(x, 0)', F + 'prelu(x, w)', F + 'prelu(x, v)', 'torch.prelu(y, w)'],
        {'x': ('f32', [[1., -2., 3., -4.], [0.5, -0.25, -1., 2.]]), 'w': ('f32', [0.25]), 'v': ('f32', [0.5, -1., 2., 3.]), 'y': ('f32', [[[1., -1.]]])}, 1e-6)
 bodies('decimals', ['torch.round(x, decimals = 2)', 'torch.round(x, decimals = -1)', 'torch.round(y, decimals = 1)', 'x.round()'],
