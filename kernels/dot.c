@@ -35,13 +35,6 @@ static bool unit(const jc_operand *o) {
     return jc_ex_is(o->kstride, 1);
 }
 
-static uint8_t sum_type(const jc_kernel *k) {
-    jc_ct a = jc_compute_type(k->args[k->a.arg].dtype), b = jc_compute_type(k->args[k->b.arg].dtype);
-    if (a == JC_CT_F64 || b == JC_CT_F64)
-        return JC_CT_F64;
-    return a == JC_CT_F32 || b == JC_CT_F32 ? JC_CT_F32 : JC_CT_I64;
-}
-
 static void find_rows(dot *d) {
     jc_emit *e = d->e;
     LLVMValueRef last_m = LLVMBuildSub(e->b, d->p.m, jc_int_of(LLVMTypeOf(d->p.m), 1), "");
@@ -81,12 +74,6 @@ static LLVMValueRef operand(dot *d, bool second, LLVMValueRef row, LLVMValueRef 
     return jc_name(e, jc_emit_convert(e, d->ct, from, v), second ? "b" : "a");
 }
 
-static LLVMValueRef multiply_add(dot *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
-    if (d->ct == JC_CT_I64)
-        return LLVMBuildAdd(d->e->b, c, LLVMBuildMul(d->e->b, a, b, ""), "");
-    return jc_fused(d->e, a, b, c);
-}
-
 static void add_products(dot *d, unsigned w, const LLVMValueRef *a, const LLVMValueRef *b, LLVMValueRef *slots) {
     jc_emit *e = d->e;
     LLVMTypeRef type = jc_vec_of(d->type, d->host ? w : 1);
@@ -94,10 +81,10 @@ static void add_products(dot *d, unsigned w, const LLVMValueRef *a, const LLVMVa
         for (unsigned j = 0; j < d->nn; j++) {
             LLVMValueRef slot = slots[i * d->nn + j], c = LLVMBuildLoad2(e->b, type, slot, "");
             if (d->host) {
-                c = multiply_add(d, a[i], b[j], c);
+                c = jc_product_multiply_add(e, a[i], b[j], c);
             } else {
                 for (unsigned l = 0; l < w; l++)
-                    c = multiply_add(d, jc_lane(e, a[i], l), jc_lane(e, b[j], l), c);
+                    c = jc_product_multiply_add(e, jc_lane(e, a[i], l), jc_lane(e, b[j], l), c);
             }
             LLVMBuildStore(e->b, c, slot);
         }
@@ -129,10 +116,6 @@ static void make_slots(dot *d, LLVMValueRef *slots, unsigned w) {
     }
 }
 
-static LLVMValueRef plus(dot *d, LLVMValueRef a, LLVMValueRef b) {
-    return d->ct == JC_CT_I64 ? LLVMBuildAdd(d->e->b, a, b, "") : LLVMBuildFAdd(d->e->b, a, b, "");
-}
-
 /*
  * Host: the vectors' sums into the tile.  By way of memory and a loop: joined to the loop over k, the instructions that add
  * up within a vector would keep accumulators in the lower half of the register file, where they do not fit.
@@ -147,7 +130,7 @@ static void fold_vectors(dot *d) {
     jc_for loop = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, count), jc_i64(e, 1), "output");
     LLVMValueRef v = LLVMBuildLoad2(e->b, vector, jc_gep(e, vector, all, loop.i), "");
     for (unsigned w = d->w; w > 1; w /= 2)
-        v = plus(d, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
+        v = jc_product_add(e, jc_slice(e, v, 0, w / 2), jc_slice(e, v, w / 2, w / 2));
     LLVMBuildStore(e->b, v, jc_gep(e, d->type, d->tile, loop.i));
     jc_for_end(e, &loop);
 }
@@ -157,7 +140,7 @@ static void add_singles(dot *d) {
     jc_emit *e = d->e;
     for (unsigned i = 0; i < d->nm * d->nn; i++) {
         LLVMValueRef at = jc_gep(e, d->type, d->tile, jc_i64(e, i)), v = LLVMBuildLoad2(e->b, d->type, at, "");
-        LLVMBuildStore(e->b, plus(d, v, LLVMBuildLoad2(e->b, d->type, d->single[i], "")), at);
+        LLVMBuildStore(e->b, jc_product_add(e, v, LLVMBuildLoad2(e->b, d->type, d->single[i], "")), at);
     }
 }
 
@@ -197,10 +180,6 @@ static void sum_over_k(dot *d) {
         add_singles(d);
 }
 
-static uint8_t acc_ct(const dot *d) {
-    return d->ct == JC_CT_F64 ? JC_CT_F64 : JC_CT_F32;
-}
-
 /* ---- GPU ------------------------------------------------------------------------------------------------------ */
 
 static LLVMValueRef shared_slot(dot *d, LLVMValueRef warp, unsigned i) {
@@ -224,7 +203,7 @@ static void join_warps(dot *d, LLVMValueRef lane, LLVMValueRef *sum) {
         for (unsigned w = 0; w < warps; w++) {
             LLVMValueRef at = shared_slot(d, LLVMBuildNSWAdd(e->b, d->first, jc_i32(e, w), ""), i);
             LLVMValueRef x = e->d->load(e, JC_SHARED, d->type, at, align);
-            sum[i] = jc_name(e, w ? plus(d, sum[i], x) : x, "sum.group");
+            sum[i] = jc_name(e, w ? jc_product_add(e, sum[i], x) : x, "sum.group");
         }
     }
 }
@@ -250,7 +229,7 @@ static void gpu_epilogue(dot *d, LLVMValueRef lane, const LLVMValueRef *sum) {
         env.loop[k->rank - 2] = jc_select(e, valid, m, LLVMConstNull(LLVMTypeOf(m)));
         env.loop[k->rank - 1] = jc_select(e, valid, c, LLVMConstNull(LLVMTypeOf(c)));
         env.store_if = valid;
-        env.acc = jc_emit_convert(e, acc_ct(d), d->ct, v);
+        env.acc = jc_emit_convert(e, jc_product_acc_type(k), d->ct, v);
         jc_emit_loads(&env, NULL);
         jc_emit_rest(&env, NULL);
     }
@@ -263,7 +242,7 @@ static void gpu_outputs(dot *d) {
     for (unsigned i = 0; i < count; i++) {
         sum[i] = LLVMBuildLoad2(e->b, d->type, d->sum[i], "");
         for (unsigned mask = 16; mask > 0; mask /= 2)
-            sum[i] = jc_name(e, plus(d, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
+            sum[i] = jc_name(e, jc_product_add(e, sum[i], jc_shuffle_xor(e, sum[i], mask)), "sum.warp");
     }
     if (d->k->lanes == 32) {
         gpu_epilogue(d, lane, sum);
@@ -328,42 +307,11 @@ static void call_sums(dot *d, LLVMValueRef fn, LLVMTypeRef type) {
     LLVMBuildCall2(e->b, type, fn, args, n, "");
 }
 
-static void outputs(dot *d, jc_tape *t, LLVMValueRef m, LLVMValueRef i, LLVMValueRef j) {
-    jc_emit *e = d->e;
-    jc_env env;
-    jc_env_init(&env, e, t, &d->p.base);
-    env.loop[d->k->rank - 2] = m;
-    env.loop[d->k->rank - 1] = LLVMBuildAdd(e->b, d->n0, j, "");
-    LLVMValueRef index = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, i, jc_i64(e, d->nn), ""), j, "");
-    LLVMValueRef v = LLVMBuildLoad2(e->b, jc_vec_of(d->type, t->w), jc_gep(e, d->type, d->tile, index), "");
-    LLVMSetAlignment(v, 8);
-    env.acc = jc_emit_convert(e, acc_ct(d), d->ct, v);
-    jc_emit_loads(&env, NULL);
-    jc_emit_rest(&env, NULL);
-}
-
 static void host_outputs(dot *d) {
     jc_emit *e = d->e;
-    jc_tape single, vector;
-    jc_tape_init(&single, e, 1);
-    bool in_vectors = d->nn > 1 && !(d->nn & (d->nn - 1));
-    LLVMValueRef left_m = LLVMBuildSub(e->b, d->p.m, d->p.m0, ""), left_n = LLVMBuildSub(e->b, d->p.n, d->n0, "");
-    LLVMValueRef zero = jc_i64(e, 0), one = jc_i64(e, 1), all_m = jc_i64(e, d->nm), all_n = jc_i64(e, d->nn);
-    left_m = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_m, all_m, ""), left_m, all_m);
-    left_n = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left_n, all_n, ""), left_n, all_n);
-    jc_for rows = jc_for_begin(e, zero, left_m, one, "row");
-    LLVMValueRef m = LLVMBuildAdd(e->b, d->p.m0, rows.i, ""), from = zero;
-    if (in_vectors) {
-        jc_tape_init(&vector, e, d->nn);
-        jc_for whole = jc_for_begin(e, zero, LLVMBuildSub(e->b, left_n, jc_i64(e, d->nn - 1), ""), all_n, "columns");
-        outputs(d, &vector, m, rows.i, whole.i);
-        jc_for_end(e, &whole);
-        from = whole.i;
-    }
-    jc_for rest = jc_for_begin(e, from, left_n, one, "column");
-    outputs(d, &single, m, rows.i, rest.i);
-    jc_for_end(e, &rest);
-    jc_for_end(e, &rows);
+    LLVMValueRef rows = jc_product_left(e, d->p.m, d->p.m0, jc_i64(e, d->nm)), columns = jc_product_left(e, d->p.n, d->n0, jc_i64(e, d->nn));
+    bool power = !(d->nn & (d->nn - 1));
+    jc_product_outputs(&d->p, &(jc_product_sums){ d->tile, rows, columns, d->nn }, power ? d->nn : 1);
 }
 
 /* ---- both ----------------------------------------------------------------------------------------------------- */
@@ -376,7 +324,7 @@ void jc_kernel_dot(jc_emit *e) {
     }
     dot *d = JC_NEW(e->arena, dot);
     *d = (dot){ .e = e, .k = k, .w = k->vec, .nm = k->tile_m, .nn = k->tile_n, .host = jc_on_host(e) };
-    d->ct = sum_type(k);
+    d->ct = jc_product_sum_type(k);
     d->type = jc_ct_type(e, d->ct);
     if (d->host && k->vec == 1 && unit(&k->a) && unit(&k->b))
         d->w = e->host_width;

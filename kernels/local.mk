@@ -2,6 +2,7 @@
 noinst_LTLIBRARIES += jit/llvm/libllvm.la
 jit_llvm_libllvm_la_SOURCES = \
 	kernels/backend_entry.c \
+	kernels/band.c \
 	kernels/dialect_host.c \
 	kernels/dialect_nvptx.c \
 	kernels/dialect_sim.c \
@@ -11,7 +12,7 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \
 	kernels/row.c \
-	kernels/walk.c
+	kernels/walk.c kernels/tile.c
 EXTRA_DIST += kernels/README.md
 
 # Kernels by hand: on the host and in the simulator; as PTX.

@@ -1,5 +1,5 @@
 /*
- * kernels/product.h - what DOT and MMA share: where a block's tile lies, and rows of operands.
+ * kernels/product.h - what products share: where a block's tile lies, rows of operands, and on the host sums in memory.
  */
 #ifndef JC_PRODUCT_H
 #define JC_PRODUCT_H
@@ -23,5 +23,25 @@ LLVMValueRef jc_product_below(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef jc_product_row(jc_product *p, bool second, LLVMValueRef index);
 /* The largest power of two up to MOST that always divides X. */
 unsigned jc_power_dividing(jc_emit *e, const jc_expr *x, unsigned most);
+
+/* What products are summed up in: F32, F64, or I64 for integers; and what ACC is. */
+uint8_t jc_product_sum_type(const jc_kernel *k);
+uint8_t jc_product_acc_type(const jc_kernel *k);
+LLVMValueRef jc_product_add(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
+LLVMValueRef jc_product_multiply_add(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
+
+/* Host: a block's sums in memory, row-major with LD columns: those of ROWS x COLUMNS (i64) outputs from m0, n0 on. */
+typedef struct jc_product_sums {
+    LLVMValueRef at, rows, columns;
+    unsigned ld;
+} jc_product_sums;
+/* The lesser of LIMIT and what is left of SIZE from FIRST on; i64. */
+LLVMValueRef jc_product_left(jc_emit *e, LLVMValueRef size, LLVMValueRef first, LLVMValueRef limit);
+/* The epilogue, in vectors of W columns (a power of two) where so many are left. */
+void jc_product_outputs(jc_product *p, const jc_product_sums *s, unsigned w);
+/* Into the second cache: what operand O has at ELEMENT.  It need not exist. */
+void jc_product_fetch(jc_emit *e, const jc_operand *o, LLVMValueRef element);
+/* COUNT sums, a multiple of W, become zero. */
+void jc_product_zero(jc_emit *e, LLVMValueRef at, LLVMTypeRef type, LLVMValueRef count, unsigned w);
 
 #endif

@@ -90,6 +90,14 @@ static const jc_expr *blocks_mma(jc_kernel *k) {
     return tiles(k, k->tile_m, k->tile_n);
 }
 
+static const jc_expr *blocks_tile(jc_kernel *k) {
+    return tiles(k, k->tile_m, k->tile_n);
+}
+
+static const jc_expr *blocks_band(jc_kernel *k) {
+    return tiles(k, k->tile_m, k->tile_n);
+}
+
 const jc_expr *jc_kernel_blocks(jc_kernel *k) {
     static const jc_expr *(*const blocks[JC_FAMILY_COUNT])(jc_kernel *) = {
 #define BLOCKS(id, name, product) blocks_##name,
@@ -126,6 +134,16 @@ static uint32_t shared_dot(const jc_kernel *k) {
 
 static uint32_t shared_mma(const jc_kernel *k) {
     return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
+}
+
+static uint32_t shared_tile(const jc_kernel *k) {
+    (void)k;
+    return 0;
+}
+
+static uint32_t shared_band(const jc_kernel *k) {
+    (void)k;
+    return 0;
 }
 
 uint32_t jc_kernel_shared(const jc_kernel *k) {

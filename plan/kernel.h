@@ -35,7 +35,14 @@
  *           shared memory filled by asynchronous copies, warps_m x warps_n warps.  Needs kstride 1 and 16-byte aligned
  *           rows on both sides (row offsets and K divisible by 8).
  *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
- * For DOT and MMA the space is [batch..., M, N] and the tape starts from ACC, the f32 (f64 for f64 operands) sum at a point: it is the
+ *   TILE    the same on the host, B read once for many rows: a block has tile_m x tile_n outputs, whose sums it holds in memory.  It
+ *           copies tile_k of B at a time, converted, to where it is contiguous, and multiplies them by warps_m rows of A (copied
+ *           too) at once, with warps_n vectors of `vec` columns in registers.
+ *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
+ *   BAND    the same on the host for a row or two, where B's elements are consecutive along n: lanes along n.  A block has one row
+ *           (tile_m 1) of tile_n outputs, whose sums lie in memory; B streams through, `unroll` of k at a time, `vec` columns in a vector.
+ *           blocks as TILE
+ * For products the space is [batch..., M, N] and the tape starts from ACC, the f32 (f64 for f64 operands) sum at a point: it is the
  * epilogue, and stores.
  *
  * Code is called once per launch over `blocks` linear blocks (grid.x); see jc_kernel_blocks().
@@ -61,7 +68,8 @@
  *   jc_kernel_NAME              kernels/family.h         the code
  *   cost_NAME                   jit/service/service_kernel.c   which is compiled first
  */
-#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true) X(WALK, walk, false)
+#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true) X(WALK, walk, false) \
+    X(TILE, tile, true) X(BAND, band, true)
 typedef enum jc_family {
 #define JC_FAMILY_ENUM(id, name, product) JC_K_##id,
     JC_FAMILY_LIST(JC_FAMILY_ENUM)
@@ -69,7 +77,7 @@ typedef enum jc_family {
         JC_FAMILY_COUNT
 } jc_family;
 typedef struct jc_family_info {
-    const char *name; /* "point", "row", "dot", "mma", "walk" */
+    const char *name; /* "point", "row" ... */
     bool product;
 } jc_family_info;
 extern const jc_family_info jc_families[JC_FAMILY_COUNT];
@@ -88,7 +96,7 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(INT, 0, "constant `i`; I64 or B1")                                                          \
     X(INDEX, 0, "the integer expression `index`: I64")                                            \
     X(SCALAR, 0, "float argument `arg`, as ct")                                                   \
-    X(ACC, 0, "DOT, MMA: the sum at this point")                                                  \
+    X(ACC, 0, "products: the sum at this point")                                                  \
     X(NEG, 1, "-a")                                                                               \
     X(ABS, 1, "|a|")                                                                              \
     X(EXP, 1, "e^a")                                                                              \
@@ -195,7 +203,7 @@ typedef struct jc_ksym {
     uint32_t index; /* loop variable, argument, or instruction */
 } jc_ksym;
 
-/* One operand of DOT and MMA: element (batch, row, k) lies at `row + k*kstride`, row an expression over loop variables. */
+/* One operand of a product: element (batch, row, k) lies at `row + k*kstride`, row an expression over loop variables. */
 typedef struct jc_operand {
     uint16_t arg;
     const jc_expr *row;     /* A: over batch and m; B: over batch and n (loop variables rank-2 and rank-1) */
@@ -222,11 +230,11 @@ typedef struct jc_kernel {
     uint32_t ninstrs;
     jc_instr *tape;
 
-    jc_operand a, b;      /* DOT, MMA */
-    const jc_expr *k;     /* DOT, MMA: length of the sum */
+    jc_operand a, b;      /* products */
+    const jc_expr *k;     /* products: length of the sum */
 
     /* schedule */
-    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, WALK, DOT */
+    uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, WALK, DOT, BAND */
     uint16_t lanes, steps;         /* lanes: ROW, DOT; steps: ROW */
     uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } jc_kernel;

@@ -379,6 +379,44 @@ static jitc_status check_mma(const jc_kernel *k, jc_error *err) {
     return JITC_OK;
 }
 
+/* Bytes of the stack that the sums, and the copies of operands, take at most. */
+#define HOST_SCRATCH (256 * 1024)
+
+static uint64_t sum_bytes(const jc_kernel *k) {
+    return jc_compute_type(k->args[k->a.arg].dtype) == JC_CT_F32 && jc_compute_type(k->args[k->b.arg].dtype) == JC_CT_F32 ? 4 : 8;
+}
+
+static jitc_status check_host_tile(const jc_kernel *k, jc_error *err) {
+    if (k->threads != 1)
+        return BAD("A %s kernel has %u threads; it is for the host, which has one.", jc_families[k->family].name, k->threads);
+    if (!k->tile_m || !k->tile_n || k->vec > 64 || k->tile_n % k->vec)
+        return BAD("A %s kernel has a tile of %u x %u outputs, in vectors of %u.", jc_families[k->family].name, k->tile_m, k->tile_n, k->vec);
+    return JITC_OK;
+}
+
+static jitc_status check_tile(const jc_kernel *k, jc_error *err) {
+    JC_TRY(check_host_tile(k, err));
+    if (!k->warps_m || !k->warps_n || !k->tile_k || k->tile_k % k->vec || k->tile_m % k->warps_m || k->tile_n % ((uint32_t)k->warps_n * k->vec))
+        return BAD("A tile kernel's block of %u x %u outputs in parts of %u, is no whole number of %u rows by %u vectors of %u.",
+                   k->tile_m, k->tile_n, k->tile_k, k->warps_m, k->warps_n, k->vec);
+    if (k->vec * sum_bytes(k) < 16)
+        return BAD("A tile kernel has vectors of %u columns: at least 16 bytes.", k->vec);
+    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k * ((uint64_t)k->tile_n + k->warps_m);
+    if (elements * sum_bytes(k) > HOST_SCRATCH || (uint32_t)k->warps_m * k->warps_n > 64)
+        return BAD("A tile kernel's block of %u x %u outputs, %u of k at a time, is too large for a stack.", k->tile_m, k->tile_n, k->tile_k);
+    return JITC_OK;
+}
+
+static jitc_status check_band(const jc_kernel *k, jc_error *err) {
+    const jc_expr *step, *rest;
+    JC_TRY(check_host_tile(k, err));
+    if (k->tile_m != 1 || !k->unroll || k->unroll > 64 || k->tile_n * sum_bytes(k) > HOST_SCRATCH)
+        return BAD("A band kernel takes %u rows by %u columns, %u of k at a time.", k->tile_m, k->tile_n, k->unroll);
+    if (!jc_ex_linear(k->ex, k->b.row, k->rank - 1u, &step, &rest) || !jc_ex_is(step, 1))
+        return BAD("The columns of operand B of a band kernel are not consecutive.");
+    return JITC_OK;
+}
+
 static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
 #define CHECK(id, name, product) check_##name,
@@ -390,7 +428,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     if (k->family != JC_K_MMA) {
         if (!power_of_two(k->vec) || k->vec > 1024)
             return BAD("A kernel takes %u elements at once, which is no power of two up to 1024.", k->vec);
-        if (k->family != JC_K_DOT && !divides(k, k->vec, k->extent[k->rank - 1]))
+        if (!jc_families[k->family].product && !divides(k, k->vec, k->extent[k->rank - 1]))
             return BAD("A kernel takes %u elements at once, which need not divide its last extent.", k->vec);
     }
     JC_TRY(by_family[k->family](k, err));

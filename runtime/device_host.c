@@ -10,6 +10,7 @@
 #include "runtime/loader.h"
 
 #define THREADS_PAY_MS 0.25 /* work left that makes starting threads (some 20 us each) worth while */
+#define FEW 4               /* blocks that are not worth looking at the clock for */
 #define SHARES 4            /* per thread: evens out blocks of unequal length */
 
 typedef void (*host_kernel)(void *const *args, int64_t first, int64_t last);
@@ -73,7 +74,7 @@ static void run_share(void *user, size_t index) {
 static jitc_status launch(jc_device *d, jc_module *m, int64_t blocks, void *const *args, void *stream, jc_error *err) {
     (void)stream, (void)err;
     unsigned threads = ((host_device *)d)->threads;
-    if (threads <= 1 || blocks < 2 * (int64_t)threads) {
+    if (threads <= 1 || blocks < FEW) {
         m->run(args, 0, blocks);
         return JITC_OK;
     }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "tests/kernel_help.h"
 
@@ -744,6 +746,129 @@ START_TEST(test_dot) {
 }
 END_TEST
 
+/* ---- products on the host: what lies in memory of its own, up to its last byte --------------------------------- */
+
+/* Memory whose last byte is followed by a page that cannot be touched. */
+typedef struct fenced {
+    uint8_t *map;
+    size_t length;
+    void *at;
+} fenced;
+
+static fenced fence(jc_dtype dtype, int64_t n) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), size = bytes(dtype, n), whole = (size + page - 1) / page * page;
+    fenced f = { .length = whole + page };
+    f.map = mmap(NULL, f.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ck_assert_ptr_ne(f.map, MAP_FAILED);
+    ck_assert_int_eq(mprotect(f.map + whole, page, PROT_NONE), 0);
+    f.at = f.map + whole - size;
+    return f;
+}
+
+typedef enum layout { ROWS, COLUMNS, APART } layout; /* [n, k], [k, n], neither consecutive */
+
+static const struct host_row {
+    const char *name;
+    uint8_t family;
+    int64_t batch, m, n, k;
+    jc_dtype dtype;
+    layout a, b;             /* A: ROWS is [m, k] */
+    unsigned vec, tile_m, tile_n, tile_k, strip, vectors, unroll;
+    const char *cpu;         /* NULL: this one */
+} host_rows[] = {
+    { "rows", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "apart", JC_K_TILE, 0, 9, 33, 50, JC_F32, APART, APART, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "a by columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, COLUMNS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "whole", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "whole columns", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "less than a vector", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "less than a vector of columns", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "one", JC_K_TILE, 0, 1, 1, 1, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "no k", JC_K_TILE, 0, 3, 5, 0, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "batch", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "batch of rows", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
+    { "bf16", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL },
+    { "bf16 columns", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, COLUMNS, 8, 8, 32, 64, 4, 2, 1, NULL },
+    { "f16", JC_K_TILE, 0, 7, 45, 131, JC_F16, ROWS, ROWS, 16, 12, 64, 64, 6, 1, 1, NULL },
+    { "fp8", JC_K_TILE, 0, 7, 45, 131, JC_F8E4M3FN, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL },
+    { "f64", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL },
+    { "f64 columns", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, COLUMNS, 4, 8, 16, 16, 4, 2, 1, NULL },
+    { "i32", JC_K_TILE, 0, 7, 21, 53, JC_I32, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL },
+    { "sse", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 4, 8, 32, 16, 4, 2, 1, "x86-64-v2" },
+    { "sse columns", JC_K_TILE, 0, 9, 33, 50, JC_F16, ROWS, COLUMNS, 4, 8, 32, 16, 4, 2, 1, "x86-64" },
+    { "sse f64", JC_K_TILE, 0, 9, 33, 50, JC_F64, ROWS, ROWS, 2, 8, 32, 16, 4, 2, 1, "x86-64-v2" },
+    { "as scheduled", JC_K_TILE, 0, 130, 131, 400, JC_F32, ROWS, ROWS, 8, 128, 128, 192, 4, 2, 1, NULL },
+    { "as scheduled, columns", JC_K_TILE, 0, 130, 131, 400, JC_BF16, ROWS, COLUMNS, 16, 128, 128, 192, 4, 2, 1, NULL },
+    { "band", JC_K_BAND, 0, 1, 83, 50, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
+    { "whole band", JC_K_BAND, 0, 1, 64, 48, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
+    { "bands of a batch", JC_K_BAND, 3, 1, 18, 37, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
+    { "band of bf16", JC_K_BAND, 0, 1, 45, 131, JC_BF16, APART, COLUMNS, 16, 1, 32, 0, 0, 0, 4, NULL },
+    { "band of one row", JC_K_BAND, 0, 3, 45, 7, JC_F64, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL },
+    { "band without k", JC_K_BAND, 0, 1, 45, 0, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
+    { "band of integers", JC_K_BAND, 0, 1, 45, 21, JC_I32, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL },
+};
+enum { NHOST_ROWS = sizeof host_rows / sizeof *host_rows };
+
+/* Elements between neighbours along k, and along the rows; of all of one of the batch. */
+static void strides_of(layout l, int64_t count, int64_t k, int64_t *step, int64_t *row, int64_t *all) {
+    *step = l == ROWS ? 1 : l == COLUMNS ? count : 2 * count;
+    *row = l == ROWS ? k : l == COLUMNS ? 1 : 2;
+    *all = l == APART ? 2 * count * k : count * k;
+}
+
+static jc_operand host_operand(kb *b, unsigned arg, unsigned loop, const int64_t at[3]) {
+    const jc_expr *row = kb_muli(b, kb_loop(b, loop), at[1]);
+    b->args.at[arg].loose = true;
+    return operand_of(b, arg, b->k.rank > 2 ? kb_add(b, kb_muli(b, kb_loop(b, 0), at[2]), row) : row, at[0]);
+}
+
+START_TEST(test_host_product) {
+    const struct host_row *r = &host_rows[_i];
+    unsigned rank = r->batch ? 3 : 2;
+    int64_t batch = r->batch ? r->batch : 1, nc = batch * r->m * r->n, sa[3], sb[3];
+    strides_of(r->a, r->m, r->k, &sa[0], &sa[1], &sa[2]);
+    strides_of(r->b, r->n, r->k, &sb[0], &sb[1], &sb[2]);
+    kb *b = kb_new(r->family, rank);
+    b->cpu = r->cpu;
+    if (r->batch)
+        kb_extent(b, 0, r->batch);
+    kb_extent(b, rank - 2, r->m);
+    kb_extent(b, rank - 1, r->n);
+    b->k.k = kb_const(b, r->k);
+    jc_dtype out = r->dtype == JC_F64 ? JC_F64 : JC_F32;
+    unsigned pa = kb_ptr(b, r->dtype, false), pb = kb_ptr(b, r->dtype, false), bias = kb_ptr(b, out, false), pc = kb_ptr(b, out, true);
+    b->k.a = host_operand(b, pa, rank - 2, sa);
+    b->k.b = host_operand(b, pb, rank - 1, sb);
+    b->args.at[bias].loose = b->args.at[pc].loose = true;
+    const jc_expr *m = kb_loop(b, rank - 2), *n = kb_loop(b, rank - 1), *at = kb_add(b, kb_muli(b, m, r->n), n);
+    if (r->batch)
+        at = kb_add(b, kb_muli(b, kb_loop(b, 0), r->m * r->n), at);
+    kb_store(b, pc, at, kb_op(b, JC_T_ADD, kb_acc(b, out == JC_F64 ? JC_CT_F64 : JC_CT_F32), kb_load(b, bias, n), 0));
+    b->k.vec = (uint16_t)r->vec, b->k.unroll = (uint16_t)r->unroll, b->k.tile_m = (uint16_t)r->tile_m, b->k.tile_n = (uint16_t)r->tile_n;
+    b->k.tile_k = (uint16_t)r->tile_k, b->k.warps_m = (uint16_t)r->strip, b->k.warps_n = (uint16_t)r->vectors;
+    int64_t na = r->k ? batch * sa[2] - (r->a == APART) : 0, nb = r->k ? batch * sb[2] - (r->b == APART) : 0;
+    fenced a = fence(r->dtype, na), w = fence(r->dtype, nb), c = fence(out, nc), p = fence(out, r->n);
+    double span = jc_dtypes[r->dtype].cls == 'i' ? 50 : 1;
+    fill_random(r->dtype, a.at, na, -span, span, 41);
+    fill_random(r->dtype, w.at, nb, -span, span, 42);
+    fill_random(out, p.at, r->n, -1, 1, 43);
+    value args[4] = { { .p = a.at }, { .p = w.at }, { .p = p.at }, { .p = c.at } };
+    size_t sizes[4] = { bytes(r->dtype, na), bytes(r->dtype, nb), bytes(out, r->n), bytes(out, nc) };
+    kb_run(b, "host", args, sizes);
+    for (int64_t j = 0; j < nc; j++) {
+        int64_t x = j / (r->m * r->n), mi = j / r->n % r->m, ni = j % r->n;
+        double sum = dtype_get(out, p.at, ni);
+        for (int64_t k = 0; k < r->k; k++)
+            sum += dtype_get(r->dtype, a.at, x * sa[2] + mi * sa[1] + k * sa[0]) * dtype_get(r->dtype, w.at, x * sb[2] + ni * sb[1] + k * sb[0]);
+        close_to(dtype_get(out, c.at, j), sum, tolerance_of(out), span * span * (1 + sqrt((double)r->k)), r->name, j);
+    }
+    for (fenced *f = (fenced[]){ a, w, c, p, { 0 } }; f->map; f++)
+        munmap(f->map, f->length);
+    kb_free(b);
+}
+END_TEST
+
 static const struct mma_row {
     const char *name;
     int64_t m, n, k;
@@ -860,6 +985,7 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, test_softmax, 0, 2 * NROWS);
     tcase_add_loop_test(t, test_row_symbolic, 0, 6);
     tcase_add_loop_test(t, test_dot, 0, 2 * NPRODUCTS);
+    tcase_add_loop_test(t, test_host_product, 0, NHOST_ROWS);
     tcase_add_loop_test(t, test_mma, 0, NMMAS);
     tcase_add_loop_test(t, test_deterministic, 0, 4);
     tcase_add_test(t, test_times);

@@ -131,7 +131,15 @@ static jc_kernel *sample_product(uint8_t family) {
     emit(k, (jc_instr){ .op = JC_T_ACC, .ct = JC_CT_F32 });
     emit(k, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .a = 0, .arg = 2,
                         .index = ADD(ADD(MUL(MUL(INT(512), SYM(n3)), SYM(b)), MUL(INT(512), SYM(m))), SYM(n)) });
-    if (family == JC_K_MMA) {
+    if (family == JC_K_TILE || family == JC_K_BAND) {
+        k->threads = k->unroll = 1;
+        k->vec = 8;
+        k->tile_m = 8;
+        k->tile_n = 64;
+        k->tile_k = 32;
+        k->warps_m = 4;
+        k->warps_n = 2;
+    } else if (family == JC_K_MMA) {
         k->threads = 128;
         k->tile_m = 64;
         k->tile_n = 128;
@@ -163,6 +171,21 @@ static jc_kernel *sample_dot_group(void) {
 
 static jc_kernel *sample_mma(void) {
     return sample_product(JC_K_MMA);
+}
+
+static jc_kernel *sample_tile(void) {
+    return sample_product(JC_K_TILE);
+}
+
+/* B by columns. */
+static jc_kernel *sample_band(void) {
+    jc_kernel *k = sample_product(JC_K_BAND);
+    k->b.row = ADD(MUL(INT(64 * 512), SYM(0)), SYM(2));
+    k->b.kstride = INT(512);
+    k->tile_k = k->warps_m = k->warps_n = 0;
+    k->tile_m = 1;
+    k->unroll = 8;
+    return k;
 }
 
 /* Blocks and shared memory by hand, for the value of the integer argument. */
@@ -215,6 +238,28 @@ static const struct kernel_row {
       "  n3: i64 1..100\n"
       "  a = p0[64*i0*n3 + 64*i1 + k]\n"
       "  b = p1[32768*i0 + 64*i2 + k]\n"
+      "  k < 64\n"
+      "  v0 = acc : f32\n"
+      "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
+    { "tile", sample_tile, 0, 17, 2 * 3 * 8, /* ceil(17/8), 512/64 */
+      "tile [2, n3, 512] threads=1 vec=8 unroll=1 tile_m=8 tile_n=64 tile_k=32 warps_m=4 warps_n=2\n"
+      "  p0: bf16*\n"
+      "  p1: bf16* weight\n"
+      "  p2: f32* written\n"
+      "  n3: i64 1..100\n"
+      "  a = p0[64*i0*n3 + 64*i1 + k]\n"
+      "  b = p1[32768*i0 + 64*i2 + k]\n"
+      "  k < 64\n"
+      "  v0 = acc : f32\n"
+      "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
+    { "band", sample_band, 0, 3, 2 * 3 * 8,
+      "band [2, n3, 512] threads=1 vec=8 unroll=8 tile_m=1 tile_n=64\n"
+      "  p0: bf16*\n"
+      "  p1: bf16* weight\n"
+      "  p2: f32* written\n"
+      "  n3: i64 1..100\n"
+      "  a = p0[64*i0*n3 + 64*i1 + k]\n"
+      "  b = p1[32768*i0 + i2 + (512)*k]\n"
       "  k < 64\n"
       "  v0 = acc : f32\n"
       "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
@@ -366,6 +411,15 @@ BREAKAGE(bad_dot_lanes, k->lanes = 48; k->threads = 96;)
 BREAKAGE(bad_dot_groups, k->lanes = 0;)
 BREAKAGE(bad_dot_unroll, k->unroll = 0;)
 BREAKAGE(bad_dot_shared, k->threads = k->lanes = 1024; k->tile_m = k->tile_n = 64;)
+BREAKAGE(bad_tile_threads, k->threads = 32;)
+BREAKAGE(bad_tile_columns, k->tile_n = 60;)
+BREAKAGE(bad_tile_rows, k->tile_m = 6;)
+BREAKAGE(bad_tile_part, k->tile_k = 12;)
+BREAKAGE(bad_tile_stack, k->tile_k = 2048;)
+BREAKAGE(bad_band_unroll, k->unroll = 0;)
+BREAKAGE(bad_band_rows, k->tile_m = 2;)
+BREAKAGE(bad_tile_vec, k->vec = 2;)
+BREAKAGE(bad_band_b, k->b.row = MUL(INT(64), SYM(2));)
 
 static const struct {
     void (*break_it)(jc_kernel *k);
@@ -436,6 +490,15 @@ static const struct {
     { bad_mma_stages, sample_mma, "0 stages" },
     { bad_mma_shared, sample_mma, "shared memory" },
     { bad_acc_type, sample_mma, "does not fit" },
+    { bad_tile_threads, sample_tile, "is for the host" },
+    { bad_tile_columns, sample_tile, "in vectors of 8" },
+    { bad_tile_rows, sample_tile, "no whole number of 4 rows" },
+    { bad_tile_part, sample_tile, "in parts of 12" },
+    { bad_tile_stack, sample_tile, "too large for a stack" },
+    { bad_band_unroll, sample_band, "0 of k at a time" },
+    { bad_band_rows, sample_band, "2 rows by 64 columns" },
+    { bad_tile_vec, sample_tile, "at least 16 bytes" },
+    { bad_band_b, sample_band, "not consecutive" },
     { bad_dot_tile, sample_dot, "tile of 4 x 0" },
     { bad_dot_threads, sample_dot, "48 threads" },
     { bad_dot_lanes, sample_dot, "96 threads in groups of 48" },

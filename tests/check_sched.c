@@ -51,11 +51,10 @@ static jc_schedule scheduled(const graph_case *c, const char *arch) {
 }
 
 static const char *steps(const jc_schedule *s) {
-    static const char *const family[] = { "point", "row", "dot", "mma", "walk" };
     jc_bytes b = JC_BYTES(arena);
     for (uint32_t i = 0; i < s->plan->nsteps; i++) {
         const jc_plan_step *t = &s->plan->steps[i];
-        jc_put_text(&b, "%s%s", i ? " " : "", t->kind == JC_STEP_CALL ? "call" : family[s->kernels[t->kernel]->family]);
+        jc_put_text(&b, "%s%s", i ? " " : "", t->kind == JC_STEP_CALL ? "call" : jc_families[s->kernels[t->kernel]->family].name);
     }
     jc_put_u8(&b, 0);
     return (const char *)b.at;

@@ -187,6 +187,8 @@ const uint8_t *kb_compile(kb *b, const char *name, size_t *n, char **ir) {
     const uint8_t *code = NULL;
     jc_bytes bytes = JC_BYTES(b->arena);
     ck_ok(jc_target_parse(name, &target, &err), err);
+    if (b->cpu)
+        snprintf(target.cpu, sizeof target.cpu, "%s", b->cpu);
     kb_finish(b, &bytes);
     double start = jc_now_ms();
     ck_ok(kernel_backend()->compile(bytes.at, bytes.n, "kernel", &target, b->arena, &code, n, ir, &err), err);

@@ -14,6 +14,7 @@ typedef struct kb {
     JC_VEC(jc_instr) tape;
     JC_VEC(jc_karg) args;
     JC_VEC(jc_ksym) syms;
+    const char *cpu; /* host, sim: the level to compile for; NULL: this machine's */
 } kb;
 
 typedef union value {

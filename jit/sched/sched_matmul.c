@@ -14,6 +14,7 @@ typedef struct variant {
 } variant;
 
 #define ANY INT64_MAX
+#define OWN 0 /* vec: the CPU's vectors of what is summed up */
 
 /*
  * One row: see shares.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
@@ -29,10 +30,14 @@ static const variant gpu_plain[] = {
     { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
     { 2, ANY, JC_K_DOT, 128, 32, 1, 8, 8, 2, 0, 0, 0, 0 },
 };
-static const variant host_plain[] = {
-    { 0, 1, JC_K_DOT, 1, 1, 1, 16, 1, 8, 0, 0, 0, 0 },
-    { 2, ANY, JC_K_DOT, 1, 1, 1, 16, 4, 4, 0, 0, 0, 0 },
-};
+/*
+ * The host by how B lies: one row of activations reads it in place, by dot along k or by bands along n; from two rows on it is worth
+ * copying.  4 rows by 2 vectors are as many sums as the units for them need to be busy, on all levels; measured on a Zen 3
+ * (docs/performance.md), as is the block.
+ */
+#define HOST_TILE { 2, ANY, JC_K_TILE, 1, 1, 1, OWN, 128, 128, 192, 0, 4, 2 }
+static const variant host_plain[] = { { 0, 1, JC_K_DOT, 1, 1, 1, OWN, 1, 8, 0, 0, 0, 0 }, HOST_TILE };
+static const variant host_along_n[] = { { 0, 1, JC_K_BAND, 1, 1, 8, OWN, 1, 1024, 0, 0, 0, 0 }, HOST_TILE };
 
 /*
  * One row of activations on a GPU reads each weight once: the bytes in flight are all that counts.  Of a long row several warps take a part
@@ -112,18 +117,33 @@ static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
     return v;
 }
 
-static void apply(jc_kernel *k, const variant *v) {
+/* Sums in f64 and integers are twice as wide. */
+static void own_width(const jc_sched *s, jc_kernel *k) {
+    unsigned wide = jc_compute_type(k->args[k->a.arg].dtype) == JC_CT_F32 ? 1 : 2;
+    uint16_t vec = (uint16_t)(jc_target_schedule_facts(&s->options->target)->vector / wide);
+    k->vec = k->family == JC_K_DOT ? dot_width(k, vec) : vec;
+    k->tile_k = (uint16_t)(k->tile_k / wide);
+}
+
+static void apply(const jc_sched *s, jc_kernel *k, const variant *v) {
     k->family = v->family;
     k->threads = v->threads;
     k->lanes = v->lanes;
     k->unroll = v->unroll;
-    k->vec = v->family == JC_K_DOT ? dot_width(k, v->vec) : v->vec;
+    k->vec = v->family == JC_K_DOT && v->vec != OWN ? dot_width(k, v->vec) : v->vec;
     k->tile_m = v->tile_m;
     k->tile_n = v->tile_n;
     k->tile_k = v->tile_k;
     k->stages = v->stages;
     k->warps_m = v->warps_m;
     k->warps_n = v->warps_n;
+    if (v->vec == OWN)
+        own_width(s, k);
+}
+
+static bool along_n(const jc_kernel *k) {
+    const jc_expr *step, *rest;
+    return jc_ex_linear(k->ex, k->b.row, k->rank - 1u, &step, &rest) && jc_ex_is(step, 1);
 }
 
 static void share_k(jc_kernel *k, const jc_expr *length) {
@@ -140,7 +160,9 @@ static void share_k(jc_kernel *k, const jc_expr *length) {
 
 static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n) {
 #define TABLE(t) (*at = (t), *n = sizeof(t) / sizeof *(t))
-    if (!jc_gpu(s))
+    if (!jc_gpu(s) && !jc_ex_is(k->b.kstride, 1) && along_n(k))
+        TABLE(host_along_n);
+    else if (!jc_gpu(s))
         TABLE(host_plain);
     else if (tensor_cores(s, k))
         TABLE(gpu_tensor);
@@ -168,7 +190,7 @@ jitc_status jc_sched_matmul_steps(jc_sched *s, const jc_item *item) {
         table(s, gen.k, &at, &n);
         if (at[i].hi < lo || at[i].lo > hi)
             continue;
-        apply(gen.k, &at[i]);
+        apply(s, gen.k, &at[i]);
         if (jc_gpu(s) && at[i].hi == 1)
             share_k(gen.k, length);
         bool always = at[i].lo <= lo && at[i].hi >= hi;

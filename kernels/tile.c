@@ -1,0 +1,352 @@
+/*
+ * kernels/tile.c - TILE: products of many rows on the host.
+ *
+ * A block's sums lie in memory.  For each part of k (`tile_k`) it copies what it needs of B to a panel, converted, and in the order
+ * in which it is multiplied: warps_n vectors of columns, then k, then the next columns; likewise some rows of A to a strip.  A function of
+ * its own then holds the sums of warps_m rows and warps_n vectors in registers while it walks over k.  So each copy of an
+ * element of B serves tile_m rows, one of A tile_n columns, and each load of a vector warps_m products.
+ *
+ * Rows and columns past the end repeat the last one, and are not stored: nothing beyond an operand is read.
+ */
+#include "jit/llvm/llvm_compat.h"
+#include "kernels/product.h"
+
+#include <string.h>
+
+enum { MAX_REGISTERS = 64, LINE = 64 /* bytes of the cache's */ };
+
+/* How B lies. */
+typedef enum order { ALONG_K, ALONG_N, ANY_ORDER } order;
+
+typedef struct tile {
+    jc_emit *e;
+    const jc_kernel *k;
+    jc_product p;
+    order order;
+    uint8_t ct;
+    unsigned w, nm, nn;                    /* lanes; rows and columns that registers hold */
+    LLVMTypeRef type, vector;
+    LLVMValueRef step_a, step_b;
+    LLVMValueRef panel, strip;             /* [columns/nn][tile_k][nn] of B; [nm][tile_k] of A */
+    jc_product_sums sums;
+    LLVMValueRef copied;                   /* rows, whole strips of them */
+    LLVMValueRef off_a, off_b;             /* i64: where rows and columns start */
+    LLVMValueRef k0, length;               /* this part of k */
+} tile;
+
+/* W elements of an operand from AT on, as sums are computed. */
+static LLVMValueRef load(tile *d, const jc_operand *o, LLVMValueRef at, unsigned w) {
+    uint8_t from = jc_compute_type(d->k->args[o->arg].dtype);
+    return jc_emit_convert(d->e, d->ct, from, jc_load_run(d->e, o->arg, at, w, 1));
+}
+
+static void put(tile *d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index) {
+    jc_emit *e = d->e;
+    LLVMSetAlignment(LLVMBuildStore(e->b, v, jc_gep(e, d->type, base, index)), d->ct == JC_CT_F32 ? 4 : 8);
+}
+
+/* Where row I of A's, or column I of B's, has k 0; of those of the block, and of as many as are copied beyond. */
+static void note_offsets(tile *d, bool second, LLVMValueRef to, LLVMValueRef count) {
+    jc_emit *e = d->e;
+    LLVMValueRef size = second ? d->p.n : d->p.m, last = LLVMBuildSub(e->b, size, jc_i64(e, 1), "");
+    jc_for loop = jc_for_begin(e, jc_i64(e, 0), count, jc_i64(e, 1), second ? "b.offset" : "a.offset");
+    LLVMValueRef at = LLVMBuildAdd(e->b, second ? d->p.n0 : d->p.m0, loop.i, "");
+    at = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, at, last, ""), at, last);
+    LLVMBuildStore(e->b, jc_product_row(&d->p, second, at), jc_gep(e, e->t.i64, to, loop.i));
+    jc_for_end(e, &loop);
+}
+
+/* The element that row (column) INDEX has at K. */
+static LLVMValueRef element(tile *d, bool second, LLVMValueRef index, LLVMValueRef k) {
+    jc_emit *e = d->e;
+    LLVMValueRef at = jc_gep(e, e->t.i64, second ? d->off_b : d->off_a, index);
+    at = LLVMBuildLoad2(e->b, e->t.i64, at, second ? "b.row" : "a.row");
+    return LLVMBuildAdd(e->b, at, LLVMBuildMul(e->b, k, second ? d->step_b : d->step_a, ""), "");
+}
+
+static bool divides(tile *d, unsigned by, const jc_expr *size) {
+    return jc_ex_divisor(d->k->ex, size) % by == 0;
+}
+
+/* K of the operands where this part's is K. */
+static LLVMValueRef whole_k(tile *d, LLVMValueRef k) {
+    return LLVMBuildAdd(d->e->b, d->k0, k, "");
+}
+
+/* Where the panel has column J at k 0. */
+static LLVMValueRef panel_at(tile *d, LLVMValueRef j) {
+    jc_emit *e = d->e;
+    LLVMValueRef q, r;
+    jc_emit_divmod(e, j, jc_i64(e, d->nn), &q, &r);
+    return LLVMBuildAdd(e->b, LLVMBuildMul(e->b, q, jc_i64(e, d->nn * d->k->tile_k), ""), r, "");
+}
+
+/* One element of B, k'th of this part. */
+static void copy_element(tile *d, LLVMValueRef k, LLVMValueRef j) {
+    jc_emit *e = d->e;
+    LLVMValueRef at = element(d, true, j, whole_k(d, k));
+    LLVMValueRef to = LLVMBuildAdd(e->b, panel_at(d, j), LLVMBuildMul(e->b, k, jc_i64(e, d->nn), ""), "");
+    put(d, load(d, &d->k->b, at, 1), d->panel, to);
+}
+
+/* COUNT columns from J on, of k from FROM on, one by one. */
+static void copy_elements(tile *d, LLVMValueRef from, LLVMValueRef j, unsigned count) {
+    jc_emit *e = d->e;
+    jc_for ks = jc_for_begin(e, from, d->length, jc_i64(e, 1), "k.single");
+    jc_for js = jc_for_begin(e, j, LLVMBuildAdd(e->b, j, jc_i64(e, count), ""), jc_i64(e, 1), "column.single");
+    copy_element(d, ks.i, js.i);
+    jc_for_end(e, &js);
+    jc_for_end(e, &ks);
+}
+
+/*
+ * In each 16 bytes (G elements: 4 or 2) of G vectors, V[i][j] becomes V[j][i].  By interleaving single elements, then pairs, as the
+ * CPU's instructions do: other orders take LLVM longer to select than all else in a kernel.
+ */
+static void transpose(tile *d, LLVMValueRef *v, unsigned g) {
+    jc_emit *e = d->e;
+    LLVMValueRef low[64], high[64], old[4];
+    for (unsigned run = 1; run < g; run *= 2) {
+        for (unsigned l = 0; l < d->w; l++) {
+            unsigned of = l / run % 2 * d->w, at = l / g * g + l % g / (2 * run) * run + l % run;
+            low[l] = jc_i32(e, of + at);
+            high[l] = jc_i32(e, of + at + g / 2);
+        }
+        memcpy(old, v, sizeof old);
+        for (unsigned i = 0; i < g; i += 2) {
+            LLVMValueRef a = old[run == 1 ? i : i / 2], b = old[run == 1 ? i + 1 : i / 2 + 2];
+            v[i] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(low, d->w), "");
+            v[i + 1] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(high, d->w), "");
+        }
+    }
+}
+
+/* PARTS vectors as one. */
+static LLVMValueRef join(tile *d, LLVMValueRef *parts, unsigned n) {
+    LLVMValueRef all[64];
+    for (unsigned w = jc_width_of(LLVMTypeOf(parts[0])) * 2; n > 1; n /= 2, w *= 2) {
+        for (unsigned l = 0; l < w; l++)
+            all[l] = jc_i32(d->e, l);
+        for (unsigned i = 0; i < n / 2; i++)
+            parts[i] = LLVMBuildShuffleVector(d->e->b, parts[2 * i], parts[2 * i + 1], LLVMConstVector(all, w), "");
+    }
+    return parts[0];
+}
+
+/* X rounded up to a multiple of BY; i64. */
+static LLVMValueRef round_up(jc_emit *e, LLVMValueRef x, unsigned by) {
+    LLVMValueRef n = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, x, jc_i64(e, by - 1), ""), jc_i64(e, by), "");
+    return LLVMBuildMul(e->b, n, jc_i64(e, by), "");
+}
+
+/* B is consecutive along k: W columns and 16 bytes of k at a time. */
+static void copy_along_k(tile *d) {
+    jc_emit *e = d->e;
+    const unsigned g = d->ct == JC_CT_F32 ? 4 : 2;
+    LLVMValueRef v[4], parts[64], w = jc_i64(e, d->w), step = jc_i64(e, g);
+    jc_for js = jc_for_begin(e, jc_i64(e, 0), round_up(e, d->sums.columns, d->nn), w, "columns");
+    LLVMValueRef to = panel_at(d, js.i);
+    jc_for ks = jc_for_begin(e, jc_i64(e, 0), LLVMBuildSub(e->b, d->length, jc_i64(e, g - 1), ""), step, "k.square");
+    LLVMValueRef k = whole_k(d, ks.i);
+    for (unsigned i = 0; i < g; i++) {
+        for (unsigned part = 0; part < d->w / g; part++)
+            parts[part] = load(d, &d->k->b, element(d, true, LLVMBuildAdd(e->b, js.i, jc_i64(e, part * g + i), ""), k), g);
+        v[i] = join(d, parts, d->w / g);
+    }
+    transpose(d, v, g);
+    for (unsigned i = 0; i < g; i++) {
+        LLVMValueRef at = LLVMBuildMul(e->b, LLVMBuildAdd(e->b, ks.i, jc_i64(e, i), ""), jc_i64(e, d->nn), "");
+        put(d, v[i], d->panel, LLVMBuildAdd(e->b, to, at, ""));
+    }
+    jc_for_end(e, &ks);
+    if (!divides(d, g, d->k->k))
+        copy_elements(d, ks.i, js.i, d->w);
+    jc_for_end(e, &js);
+}
+
+/* B is consecutive along n. */
+static void copy_along_n(tile *d) {
+    jc_emit *e = d->e;
+    LLVMValueRef zero = jc_i64(e, 0), step = jc_i64(e, d->nn);
+    jc_for ks = jc_for_begin(e, zero, d->length, jc_i64(e, 1), "k");
+    LLVMValueRef from = element(d, true, zero, whole_k(d, ks.i));
+    LLVMValueRef to = LLVMBuildMul(e->b, ks.i, step, "");
+    jc_for js = jc_for_begin(e, zero, LLVMBuildSub(e->b, d->sums.columns, jc_i64(e, d->nn - 1), ""), step, "columns");
+    LLVMValueRef here = LLVMBuildAdd(e->b, from, js.i, "");
+    LLVMValueRef there = LLVMBuildAdd(e->b, to, LLVMBuildMul(e->b, js.i, jc_i64(e, d->k->tile_k), ""), "");
+    for (unsigned j = 0; j < d->nn; j += d->w)
+        put(d, load(d, &d->k->b, LLVMBuildAdd(e->b, here, jc_i64(e, j), ""), d->w), d->panel, LLVMBuildAdd(e->b, there, jc_i64(e, j), ""));
+    jc_for_end(e, &js);
+    jc_for_end(e, &ks);
+    if (divides(d, d->nn, d->k->extent[d->k->rank - 1]))
+        return;
+    LLVMValueRef rest = LLVMBuildURem(e->b, d->sums.columns, step, "");
+    jc_if some = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntNE, rest, zero, ""), "rest");
+    copy_elements(d, zero, LLVMBuildSub(e->b, d->sums.columns, rest, ""), d->nn);
+    jc_if_end(e, &some);
+}
+
+/* B is consecutive along neither. */
+static void copy_any(tile *d) {
+    jc_emit *e = d->e;
+    jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "columns");
+    copy_elements(d, jc_i64(e, 0), js.i, d->nn);
+    jc_for_end(e, &js);
+}
+
+/* NM rows of A from I of the block on; and those after them are fetched. */
+static void copy_rows(tile *d, LLVMValueRef i) {
+    jc_emit *e = d->e;
+    LLVMValueRef from = jc_i64(e, 0), one = jc_i64(e, 1);
+    const jc_operand *a = &d->k->a;
+    jc_for rows = jc_for_begin(e, from, jc_i64(e, d->nm), one, "a.row");
+    LLVMValueRef index = LLVMBuildAdd(e->b, i, rows.i, ""), to = LLVMBuildMul(e->b, rows.i, jc_i64(e, d->k->tile_k), "");
+    if (jc_ex_is(a->kstride, 1)) {
+        jc_for ks = jc_for_begin(e, from, LLVMBuildSub(e->b, d->length, jc_i64(e, d->w - 1), ""), jc_i64(e, d->w), "k");
+        put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), d->w), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
+        jc_product_fetch(e, a, element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, ks.i)));
+        jc_for_end(e, &ks);
+        from = ks.i;
+    }
+    if (!jc_ex_is(a->kstride, 1) || !divides(d, d->w, d->k->k)) {
+        jc_for ks = jc_for_begin(e, from, d->length, one, "k.single");
+        put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), 1), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
+        jc_for_end(e, &ks);
+    }
+    jc_for_end(e, &rows);
+}
+
+/* Fetches, with the strip at I, its share of the next part's B. */
+static void fetch_next(tile *d, LLVMValueRef i) {
+    jc_emit *e = d->e;
+    LLVMValueRef one = jc_i64(e, 1), nm = jc_i64(e, d->nm), zero = jc_i64(e, 0);
+    const unsigned line = LINE / jc_dtypes[d->k->args[d->k->b.arg].dtype].size;
+    LLVMValueRef next = whole_k(d, jc_i64(e, d->k->tile_k));
+    jc_if more = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, d->p.k, ""), "next");
+    bool along_n = d->order == ALONG_N;
+    LLVMValueRef rows = along_n ? jc_i64(e, d->k->tile_k) : d->sums.columns;
+    LLVMValueRef share = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, rows, nm, ""), d->copied, "");
+    LLVMValueRef first = LLVMBuildMul(e->b, LLVMBuildUDiv(e->b, i, nm, ""), share, "");
+    jc_for bs = jc_for_begin(e, first, LLVMBuildAdd(e->b, first, share, ""), one, "b.next");
+    LLVMValueRef at = along_n ? element(d, true, zero, LLVMBuildAdd(e->b, next, bs.i, "")) : element(d, true, bs.i, next);
+    for (unsigned i0 = 0; i0 < (along_n ? d->k->tile_n : d->k->tile_k); i0 += line)
+        jc_product_fetch(e, &d->k->b, LLVMBuildAdd(e->b, at, jc_i64(e, i0), ""));
+    jc_for_end(e, &bs);
+    jc_if_end(e, &more);
+}
+
+/* The walk over k: strip, panel, length, and the sums to add to. */
+static void products(tile *d, LLVMValueRef fn) {
+    jc_emit *e = d->e;
+    LLVMValueRef slot[MAX_REGISTERS], strip = LLVMGetParam(fn, 0), panel = LLVMGetParam(fn, 1), length = LLVMGetParam(fn, 2);
+    LLVMValueRef sums = LLVMGetParam(fn, 3), b[MAX_REGISTERS];
+    const unsigned nv = d->k->warps_n, align = d->ct == JC_CT_F32 ? 4 : 8;
+    for (unsigned i = 0; i < d->nm * nv; i++) {
+        slot[i] = jc_alloca(e, d->vector, 1, 0, "sum");
+        LLVMBuildStore(e->b, LLVMConstNull(d->vector), slot[i]);
+    }
+    jc_for ks = jc_for_begin(e, jc_i64(e, 0), length, jc_i64(e, 1), "k");
+    LLVMValueRef from = jc_gep(e, d->type, panel, LLVMBuildMul(e->b, ks.i, jc_i64(e, d->nn), ""));
+    for (unsigned j = 0; j < nv; j++) {
+        b[j] = LLVMBuildLoad2(e->b, d->vector, jc_gep(e, d->type, from, jc_i64(e, j * d->w)), "b");
+        LLVMSetAlignment(b[j], align);
+    }
+    LLVMValueRef at = jc_gep(e, d->type, strip, ks.i);
+    for (unsigned i = 0; i < d->nm; i++) {
+        LLVMValueRef a = LLVMBuildLoad2(e->b, d->type, jc_gep(e, d->type, at, jc_i64(e, i * d->k->tile_k)), "a");
+        for (unsigned j = 0; j < nv; j++) {
+            LLVMValueRef s = LLVMBuildLoad2(e->b, d->vector, slot[i * nv + j], "");
+            LLVMBuildStore(e->b, jc_product_multiply_add(e, jc_splat(e, a, d->w), b[j], s), slot[i * nv + j]);
+        }
+    }
+    jc_for_end(e, &ks);
+    for (unsigned i = 0; i < d->nm * nv; i++) {
+        LLVMValueRef to = jc_gep(e, d->type, sums, jc_i64(e, i / nv * d->k->tile_n + i % nv * d->w));
+        LLVMValueRef old = LLVMBuildLoad2(e->b, d->vector, to, "");
+        LLVMSetAlignment(old, align);
+        LLVMSetAlignment(LLVMBuildStore(e->b, jc_product_add(e, old, LLVMBuildLoad2(e->b, d->vector, slot[i], "")), to), align);
+    }
+}
+
+static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
+    jc_emit *e = d->e;
+    LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr };
+    *type = LLVMFunctionType(e->t.nothing, params, 4, false);
+    LLVMValueRef fn = LLVMAddFunction(e->m, jc_arena_printf(e->arena, "%s.products", e->name), *type);
+    LLVMSetLinkage(fn, LLVMInternalLinkage);
+    LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "nounwind", 0));
+    static const char *const names[] = { "strip", "panel", "length", "sums" };
+    for (unsigned i = 0; i < 4; i++)
+        jc_name(e, LLVMGetParam(fn, i), "%s", names[i]);
+    LLVMBasicBlockRef back = LLVMGetInsertBlock(e->b);
+    LLVMValueRef outer = e->fn;
+    e->fn = fn;
+    LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, fn, "entry"));
+    products(d, fn);
+    LLVMBuildRetVoid(e->b);
+    e->fn = outer;
+    LLVMPositionBuilderAtEnd(e->b, back);
+    return fn;
+}
+
+/* This part of k, of all of the block. */
+static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
+    jc_emit *e = d->e;
+    static void (*const copy[])(tile *) = { [ALONG_K] = copy_along_k, [ALONG_N] = copy_along_n, [ANY_ORDER] = copy_any };
+    copy[d->order](d);
+    jc_for is = jc_for_begin(e, jc_i64(e, 0), d->sums.rows, jc_i64(e, d->nm), "strip");
+    copy_rows(d, is.i);
+    if (d->order != ANY_ORDER)
+        fetch_next(d, is.i);
+    jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "panel");
+    LLVMValueRef panel = jc_gep(e, d->type, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->k->tile_k), ""));
+    LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, is.i, jc_i64(e, d->sums.ld), ""), js.i, "");
+    LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at) };
+    LLVMBuildCall2(e->b, type, fn, args, 4, "");
+    jc_for_end(e, &js);
+    jc_for_end(e, &is);
+}
+
+static order order_of(const jc_kernel *k) {
+    const jc_expr *step, *rest;
+    if (jc_ex_is(k->b.kstride, 1))
+        return ALONG_K;
+    return jc_ex_linear(k->ex, k->b.row, k->rank - 1u, &step, &rest) && jc_ex_is(step, 1) ? ALONG_N : ANY_ORDER;
+}
+
+void jc_kernel_tile(jc_emit *e) {
+    const jc_kernel *k = e->k;
+    LLVMTypeRef type;
+    if (!jc_on_host(e)) {
+        jc_emit_fail(e, "A tile kernel is for the host alone.");
+        return;
+    }
+    tile *d = JC_NEW(e->arena, tile);
+    *d = (tile){ .e = e, .k = k, .order = order_of(k), .ct = jc_product_sum_type(k), .w = k->vec, .nm = k->warps_m, .nn = k->warps_n * k->vec };
+    d->type = jc_ct_type(e, d->ct);
+    d->vector = jc_vec_of(d->type, d->w);
+    LLVMValueRef fn = products_function(d, &type);
+    d->off_a = jc_alloca(e, e->t.i64, k->tile_m + d->nm, 64, "a.offsets");
+    d->off_b = jc_alloca(e, e->t.i64, k->tile_n, 64, "b.offsets");
+    d->panel = jc_alloca(e, d->type, k->tile_k * k->tile_n, 64, "panel");
+    d->strip = jc_alloca(e, d->type, k->tile_k * d->nm, 64, "strip");
+    d->sums = (jc_product_sums){ .at = jc_alloca(e, d->type, k->tile_m * k->tile_n, 64, "sums"), .ld = k->tile_n };
+    jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1), "block");
+    jc_product_place(e, &d->p, blocks.i, k->tile_m, k->tile_n);
+    d->sums.rows = jc_product_left(e, d->p.m, d->p.m0, jc_i64(e, k->tile_m));
+    d->sums.columns = jc_product_left(e, d->p.n, d->p.n0, jc_i64(e, k->tile_n));
+    d->step_a = jc_emit_expr64(&d->p.base, k->a.kstride);
+    d->step_b = jc_emit_expr64(&d->p.base, k->b.kstride);
+    d->copied = round_up(e, d->sums.rows, d->nm);
+    LLVMValueRef count = LLVMBuildMul(e->b, d->copied, jc_i64(e, k->tile_n), "");
+    note_offsets(d, false, d->off_a, LLVMBuildAdd(e->b, d->copied, jc_i64(e, d->nm), ""));
+    note_offsets(d, true, d->off_b, round_up(e, d->sums.columns, d->nn));
+    jc_product_zero(e, d->sums.at, d->type, count, d->w);
+    jc_for ks = jc_for_begin(e, jc_i64(e, 0), d->p.k, jc_i64(e, k->tile_k), "k.part");
+    d->k0 = ks.i;
+    d->length = jc_product_left(e, d->p.k, ks.i, jc_i64(e, k->tile_k));
+    part(d, fn, type);
+    jc_for_end(e, &ks);
+    jc_product_outputs(&d->p, &d->sums, d->w);
+    jc_for_end(e, &blocks);
+}
