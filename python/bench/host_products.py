@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+import jitc
 import torch
 from torch.nn import functional
 
@@ -75,12 +76,16 @@ def main() -> int:
     torch.set_num_threads(1)
     torch._dynamo.config.recompile_limit = 1000
     failed, before = 0, 0.0
-    print(f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}\n{'':43} {'torch':>10} {'jitc':>10} {'ratio':>6} {'GFLOP/s':>7}")
+    print(
+        f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}\n{'':43} {'torch':>10} {'jitc':>10} {'ratio':>6} {'GFLOP/s':>7}"
+    )
     for dtype in options.dtype.split(","):
         for name, layout, call, a, b in cases(rows, options.sizes, options.heads):
             x, w = torch.randn(a).to(TYPES[dtype]), torch.randn(b).to(TYPES[dtype])
             product = torch.compile(call, backend="jitc", dynamic=False, options={"threads": 1})
             with torch.no_grad():
+                if jitc.explain(call, x, w).fallbacks:
+                    raise RuntimeError(f"{dtype} {name} {layout} is not compiled")
                 want, got = call(x.double(), w.double()), product(x, w).double()
                 wrong = float((got - want).norm() / want.norm()) > (1e-5 if dtype in ("f32", "f64") else 1e-2)
                 torchs = ours = float("inf")
@@ -93,7 +98,10 @@ def main() -> int:
             failed += wrong + slow + cliff
             remark = " WRONG" * wrong + " SLOW" * slow + " LAYOUT" * cliff
             gflops = 2e-3 * want.numel() * a[-1] / ours
-            print(f"{dtype:>5} {name:>30} {layout} {torchs:10.1f} {ours:10.1f} {torchs / ours:6.2f} {gflops:7.1f}{remark}", flush=True)
+            print(
+                f"{dtype:>5} {name:>30} {layout} {torchs:10.1f} {ours:10.1f} {torchs / ours:6.2f} {gflops:7.1f}{remark}",
+                flush=True,
+            )
     return failed > 0
 
 
