@@ -1,10 +1,10 @@
 """Products on this CPU, jitc against eager PyTorch: one thread each, microseconds of CPU time.
 
-    python host_products.py [--dtype f32,bf16] [--rows 1,32,512] [--sizes 1024x4096,...] [--heads 16x512x64,...] [--least RATIO]
+    python host_products.py [--dtype f32,bf16] [--rows 1,32] [--sizes 1024x4096,...] [--heads 16x512x64,...] [--least RATIO]
 
-Weights stored [N, K] (linear) and [K, N] (matmul), and batched a @ v and q @ k of attention.  Both in turn, the least of all rounds: others
-use the machine too.  Exits 1 where one is wrong, where torch takes less than RATIO of our time, or where a weight stored [K, N] takes more
-than 1.3 times as long as one stored [N, K].
+Weights stored [N, K] (linear) and [K, N] (matmul), and batched a @ v and q @ k of attention.  Both in turn, the least of all
+rounds: others use the machine too.  Exits 1 where one is wrong, torch takes less than RATIO of our time, or a weight
+stored [K, N] takes more than 1.3 times as long as one stored [N, K].
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-import jitc
 import torch
 from torch.nn import functional
+
+import jitc
 
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "f64": torch.float64}
 SIZES = "1024x1024,1024x4096,1024x14336,4096x1024,4096x4096,4096x14336"
@@ -76,9 +77,8 @@ def main() -> int:
     torch.set_num_threads(1)
     torch._dynamo.config.recompile_limit = 1000
     failed, before = 0, 0.0
-    print(
-        f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}\n{'':43} {'torch':>10} {'jitc':>10} {'ratio':>6} {'GFLOP/s':>7}"
-    )
+    print(f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
+    print(f"{'':43} {'torch':>10} {'jitc':>10} {'ratio':>6} {'GFLOP/s':>7}")
     for dtype in options.dtype.split(","):
         for name, layout, call, a, b in cases(rows, options.sizes, options.heads):
             x, w = torch.randn(a).to(TYPES[dtype]), torch.randn(b).to(TYPES[dtype])
