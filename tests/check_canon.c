@@ -683,6 +683,14 @@ static void edit_op(edits *e, jc_node *n) {
             add_edit(e, &n->op, &op, sizeof op);
 }
 
+/* A parameter that comes as what it is cast to is the same as a fresh one in place of the cast, which another edit puts there. */
+static bool is_cast_to(const jc_func *f, const jc_value *v, jc_dtype d) {
+    for (size_t i = 0; i < f->nodes.n; i++)
+        if (f->nodes.at[i]->op == JC_OP_cast && f->nodes.at[i]->args[0].value == v && f->nodes.at[i]->args[1].dtype == d)
+            return true;
+    return false;
+}
+
 static void edit_params(edits *e, const pool *p) {
     for (uint32_t i = 0; i < p->c->ninputs; i++) {
         if (p->c->inputs[i].kind != JC_BIND_PARAM)
@@ -691,7 +699,7 @@ static void edit_params(edits *e, const pool *p) {
         if (v->type.kind != JC_TENSOR)
             continue;
         for (uint8_t d = 0; d < JC_DTYPE_COUNT; d++)
-            if (d != v->type.dtype)
+            if (d != v->type.dtype && !is_cast_to(p->f, v, (jc_dtype)d))
                 add_edit(e, &v->type.dtype, &d, sizeof d);
         const jc_expr **dims = jc_arena_memdup(e->arena, v->type.dims, v->type.rank * sizeof *dims);
         v->type.dims = dims;

@@ -171,7 +171,7 @@ jitc_status jc_ev_bitcast(jc_ev *ev, const jc_node *n) {
         x.strides[d] = x.strides[d] * from / to;
     }
     if (!fits)
-        return jc_ev_fail(ev, n, JITC_E_UNSUPPORTED, "A %s tensor of this layout cannot be seen as %s.",
+        return jc_ev_fail(ev, n, JITC_E_INPUT, "A %s tensor of this layout cannot be seen as %s.",
                           jc_dtypes[x.dtype].name, jc_dtypes[n->args[1].dtype].name);
     if (from != to) {
         x.dims[last] = x.dims[last] * from / to;

@@ -114,7 +114,7 @@ static bool evaluate(fz_run *r, jitc_context *ctx, int which) {
         r->want[gpu][which] = JC_NEWN(r->arena, jc_eval_out, r->noutputs + 1);
         const jitc_status status = jc_eval(r->root, gpu ? JC_EVAL_GPU : 0, r->syms[which], nsyms, in, &host, r->arena, r->want[gpu][which], &err);
         if (status != JITC_OK)
-            return fz_fail(r, status == JITC_E_UNSUPPORTED ? FZ_REFUSED : FZ_UNREADABLE, "reference: %s", err.message);
+            return fz_fail(r, strstr(err.message, "of this layout cannot be seen as") ? FZ_REFUSED : FZ_UNREADABLE, "reference: %s", err.message);
     }
     return shapes_agree(r, which);
 }
