@@ -69,12 +69,15 @@ enum { NEITHER, THROUGH, BESIDE };
 
 typedef struct sides {
     const jc_value *storage; /* the operand's */
+    const uint32_t *place;   /* of storages that are known outside: parameters may share one */
     uint8_t *side;           /* by value id, where it does not follow from the storage */
     bool wrote[3], told;
 } sides;
 
 static uint8_t side_of(const sides *s, jc_value *v) {
-    return s->side[v->id] ? s->side[v->id] : jc_storage(v) == s->storage ? BESIDE : NEITHER;
+    const jc_value *own = jc_storage(v);
+    const bool beside = own == s->storage || (s->place[own->id] && s->place[own->id] == s->place[s->storage->id]);
+    return s->side[v->id] ? s->side[v->id] : beside ? BESIDE : NEITHER;
 }
 
 static void see_read(void *user, jc_value *v) {
@@ -95,7 +98,7 @@ static bool is_view(const jc_node *n) {
 
 static bool told_apart(const jc_func *f, const jc_outside *outside, size_t at) {
     const jc_node *node = f->nodes.at[at];
-    sides s = { .storage = jc_storage(node->args[0].value), .side = JC_NEWN(f->graph->arena, uint8_t, f->nvalues) };
+    sides s = { .storage = jc_storage(node->args[0].value), .place = outside->place, .side = JC_NEWN(f->graph->arena, uint8_t, f->nvalues) };
     s.side[node->results[0]->id] = THROUGH;
     for (size_t i = at + 1; i < f->nodes.n && !s.told; i++) {
         const jc_node *n = f->nodes.at[i];

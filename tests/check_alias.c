@@ -216,10 +216,33 @@ START_TEST(inputs_that_overlap_are_refused) {
 }
 END_TEST
 
+/* Two parameters of a piece lie in one storage: a row of one, which PyTorch makes a view, and a write to the other. */
+START_TEST(a_row_beside_an_alias) {
+    static const char text[] =
+        "class M(torch.nn.Module):\n    def forward(self, x: \"f32[4, 2]\", i: \"i64[]\"):\n"
+        "        submod_0 = self.submod_0(x)\n        v: \"f32[4, 2]\" = submod_0[0]\n"
+        "        submod_1 = self.submod_1(x, v, i)\n        r: \"f32[2]\" = submod_1[0]\n        return (r,)\n"
+        "    class submod_0(torch.nn.Module):\n        def forward(self, x: \"f32[4, 2]\"):\n"
+        "            v: \"f32[4, 2]\" = x.sigmoid_()\n            return (v,)\n"
+        "    class submod_1(torch.nn.Module):\n        def forward(self, x: \"f32[4, 2]\", v: \"f32[4, 2]\", i: \"i64[]\"):\n"
+        "            r: \"f32[2]\" = v[i]\n            w = x.add_(1)\n            return (r,)\n";
+    jitc_context_options co = { .struct_size = sizeof co, .cache_dir = "", .device = "host", .threads = 1 };
+    jitc_context *ctx;
+    jitc_graph *g;
+    jitc_model *model;
+    ck_assert_int_eq(jitc_context_new(&co, &ctx), JITC_OK);
+    ck_assert_msg(jitc_graph_read(ctx, "row", text, strlen(text), &g) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_int_eq(jitc_model_build(ctx, &g, 1, NULL, &model), JITC_E_UNSUPPORTED);
+    ck_assert_msg(strstr(jitc_context_error(ctx), "is a view in PyTorch") != NULL, "%s", jitc_context_error(ctx));
+    jitc_context_free(ctx);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("alias");
     TCase *host = tcase_create("host"), *sim = tcase_create("sim");
     tcase_add_test(host, inputs_that_overlap_are_refused);
+    tcase_add_test(host, a_row_beside_an_alias);
     tcase_add_loop_test(host, on_host, 0, 60);
     tcase_add_loop_test(sim, on_sim, 0, 40);
     tcase_set_timeout(host, 60);

@@ -31,6 +31,8 @@ static void find_shared(jc_sched *s) {
    leaves it as it is. */
 static jc_value *product_of(const jc_sched *s, jc_value *v) {
     const jc_ct c = jc_compute_type((jc_dtype)v->type.dtype);
+    if (jc_dtypes[v->type.dtype].cls != 'f') /* a product of integers that a sum of floats takes */
+        return NULL;
     for (; v->def && !s->lazy[v->id].shared; v = v->def->args[0].value) {
         if (jc_compute_type((jc_dtype)v->type.dtype) != c)
             return NULL;

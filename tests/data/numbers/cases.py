@@ -68,6 +68,8 @@ case('a copy, or a view, and a write', 'v = x.t() + 1\nz = v.reshape(-1)\nz.add_
 case('contiguous, and a write', 'v = x.t() * 2\nz = v.contiguous()\nv.add_(1)\nreturn (v, z)', {'x': f32([1., 2., 3.], [4., 5., 6.])},
      unbuilt='`contiguous` copies in PyTorch')
 
+case('a product of integers in a sum of floats', 'v = -3 * i\ny = v.add(x)\nreturn (y,)', {'i': ('i64', [1, -2, 2049]), 'x': ('f16', [.5, 1., 2.])})
+
 # --- a row by an index without dims is a view
 case('a row, read', 'r = x[i]\ny = r + 1\nreturn (y, r)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i64', 1)})
 case('a row, written and let go', 'r = x[i]\nr.add_(1)\nreturn (r,)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i64', -1)},
