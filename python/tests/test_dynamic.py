@@ -120,7 +120,9 @@ def test_floats_of_the_model():
         again(done, f, torch.randn(4, 8), scale, 1e-5)
     # On a GPU the floats, which Dynamo hands over on the CPU, are filled in there, between what comes before and after.
     torchs = {node.target for result in done.results for node, _ in result.plan.reasons()}
-    assert len(done.programs) == (1 if DEVICE == "cpu" else 2) and torchs <= (set() if DEVICE == "cpu" else {"item", torch.full})
+    assert len(done.programs) == (1 if DEVICE == "cpu" else 2) and torchs <= (
+        set() if DEVICE == "cpu" else {"item", torch.full}
+    )
 
 
 def test_floats_of_the_model_on_a_gpu():
