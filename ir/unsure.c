@@ -104,7 +104,7 @@ static bool told_apart(const jc_func *f, const jc_outside *outside, size_t at) {
         const jc_node *n = f->nodes.at[i];
         if (is_view(n))
             s.side[n->results[0]->id] = side_of(&s, n->args[0].value);
-        if (is_view(n) && n->op != JC_OP_copy_)
+        if (is_view(n) && !(jc_ops[n->op].traits & JC_WRITES))
             continue;
         jc_node_operands(n, see_read, &s);
         jc_node_written(n, see_write, &s);

@@ -79,6 +79,10 @@ case('a row of a row, written', 'v = x + 1\nr = v[i][i]\nr.add_(1)\nreturn (r, v
      unbuilt='is a view in PyTorch')
 case('a row of what is written later', 'v = x + 1\nr = v[:, i]\nv.mul_(2)\nreturn (r, v)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1)},
      unbuilt='is a view in PyTorch')
+case('a row of what is written by index later', 'v = x + 1\nr = v[i]\nv.index_fill_(0, at, 9.0)\nreturn (r, v)',
+     {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1), 'at': ('i64', [1])}, unbuilt='is a view in PyTorch')
+case('a copy, or a view, and a write by index', 'v = x.t() + 1\nz = v.reshape(-1)\nz.index_fill_(0, at, 9.0)\nreturn (v, z)',
+     {'x': f32([1., 2., 3.], [4., 5., 6.]), 'at': ('i64', [1, 4])}, unbuilt='`reshape` copies in PyTorch')
 case('a row by aten.index, written', 'v = x + 1\nr = torch.ops.aten.index(v, [i])\nr.add_(1)\nreturn (r, v)', {'x': f32([1., 2., 3.], [4., 5., 6.]), 'i': ('i32', 1)})
 
 # --- sine and cosine, however large
