@@ -17,16 +17,14 @@ static const double atan_p_64[] = { /* error 1.2e-18 */
     5.8789283985172323161e-2, -5.2304498567092406686e-2, 4.5515730866641905265e-2,
     -3.4570044186095536639e-2, 1.6285183029865667568e-2,
 };
-static const double erfcx_p_64[] = { /* error 2.1e-18 for 0.5 <= x <= 28 */
-    2.5539567631050574386e-1, -4.2718584741395839285e-1, 2.4165819424246635918e-1,
-    -7.8978581015733273451e-2, 3.7328924043444148315e-3, 6.9974617392020988982e-3,
-    -8.4714325196877523679e-4, -9.8197703013043014557e-4, 4.3555635983458046027e-5,
-    1.7436123718522759348e-4, 2.752486250036863286e-5, -2.758049371212376577e-5,
-    -1.3961481447479047382e-5, 1.3940850184734191628e-6, 3.7494983925773150807e-6,
-    1.1910584052073341908e-6, -4.1137572597767118826e-7, -4.961400699496793738e-7,
-    -1.4445222166938530894e-7, 5.5021257266495435685e-8, 8.7069332002368522283e-8,
-    3.4008395460189424752e-8, -2.4273999503418666525e-8, -1.6951240092845878398e-8,
-    5.307832608992361473e-9, 1.3997291801667989048e-9,
+/* In u = (x - 2)/(x + 2): erfcx(x) (x + 2), 0.75 <= x <= 28, where erfcx alone falls too far for one polynomial to be near it everywhere. */
+static const double erfcx_wide[] = { /* error 1.2e-18, relative */
+    1.0215827052420229756, -0.6871606844138106043, 2.7947209255605472258e-1, -3.6442231506876093685e-2,
+    -2.1510661889489067041e-2, 6.4791850675415531666e-3, 3.0906120594610045391e-3, -8.3729605603473407039e-4,
+    -6.6307351449920230057e-4, 3.4371320046794505305e-5, 1.444709332782858813e-4, 3.4150100233816841878e-5,
+    -2.1698569415380397964e-5, -1.6127871216700570923e-5, -1.1072217105162541321e-6, 3.6614745061884916618e-6,
+    1.9194105262301995209e-6, 1.9313015915907899004e-8, -3.8686757455809713412e-7, -5.2183330583087065232e-7,
+    -1.0307302427193937479e-7, 4.2029085262879303156e-7, -1.3140358218905567802e-7,
 };
 /* In w - 2.5 and sqrt(w) - 3, w = -log(1 - y*y): Giles, Approximating the erfinv function, 2010. */
 static const double erfinv_near[] = {
@@ -147,9 +145,9 @@ static LLVMValueRef atanh_of(const fmt *d, LLVMValueRef x) {
 static LLVMValueRef erfc_of(const fmt *d, LLVMValueRef x) {
     LLVMValueRef a = clamp(d, absolute(d, x), 0, 28), square = mul(d, a, a), two = real(d, 2);
     LLVMValueRef rest = exact_fma(d, a, a, minus(d, square)); /* what the square has lost */
-    LLVMValueRef u = by(d, sub(d, a, two), add(d, a, two)), w = jc_math_exp(d->e, minus(d, square));
+    LLVMValueRef more = add(d, a, two), u = by(d, sub(d, a, two), more), w = jc_math_exp(d->e, minus(d, square));
     w = sub(d, w, mul(d, w, rest));
-    LLVMValueRef far = mul(d, w, horner(d, u, erfcx_p_64, COUNT(erfcx_p_64)));
+    LLVMValueRef far = mul(d, w, by(d, horner(d, u, erfcx_wide, COUNT(erfcx_wide)), more));
     far = jc_select(d->e, less(d, x, real(d, 0)), sub(d, two, far), far);
     return jc_select(d->e, less(d, a, real(d, 0.75)), sub(d, real(d, 1), jc_math_erf(d->e, x)), far);
 }
