@@ -6,7 +6,8 @@
 The generator knows what error a result may have whatever the order of computing, so eager PyTorch has to come as close as our
 own code: dims and dtypes are the same, integers and exact floats equal, others within the bound.  Graphs are PyTorch's text, so they
 run as they are; operators of ours are defined below.  A line for each graph that differs, the first few with their text; ends with
-"N graphs, N differ" and exit status 1 where one does.  What PyTorch refuses although we take it is counted and listed by its message.
+"N graphs, N differ" and exit status 1 where one does.  What PyTorch refuses although we take it is counted and listed by its message, and
+what it leaves open is counted apart: which of equal elements comes first, and what is found among boundaries that are not sorted.
 """
 import argparse
 import collections
@@ -22,10 +23,7 @@ import tempfile
 
 import torch
 
-DTYPES = {'f16': torch.float16, 'bf16': torch.bfloat16, 'f32': torch.float32, 'f64': torch.float64, 'i8': torch.int8, 'i16': torch.int16,
-          'i32': torch.int32, 'i64': torch.int64, 'u8': torch.uint8, 'b8': torch.bool, 'f8e4m3fn': torch.float8_e4m3fn,
-          'f8e5m2': torch.float8_e5m2}
-WORDS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+from torch_tensors import DTYPES, bits
 
 
 # ---- operators of ours ----
@@ -175,8 +173,8 @@ def differs(got, want):
     if kind == 'integers':
         wrong = got.long() != values
     elif kind == 'bits':
-        word = WORDS[got.element_size()]
-        wrong = got.contiguous().view(word) != values.to(word)
+        have = bits(got.contiguous())
+        wrong = have != values.to(have.dtype)
     else:
         have = got.double()
         wrong = ~((have == values) | (have.isnan() & values.isnan()) | ((have - values).abs() <= bound))
@@ -186,7 +184,12 @@ def differs(got, want):
     return f'{list(at)} is {got[at].item()!r}, expected {values[at].item()!r} within {bound:.3g}; {int(wrong.sum())} of {wrong.numel()}'
 
 
+OPEN = re.compile(r'\b(topk|kthvalue|sort|argsort|msort|median|nanmedian|mode|bucketize|searchsorted)(\.\w+)?\(')
+
+
 def check(case, device):
+    if OPEN.search(case.text):
+        return 'open', ''
     try:
         module = module_of(case.text, device)
     except Exception as e:
@@ -258,12 +261,15 @@ def main():
     if o.worker:
         return work(o.build, o.seed, o.count, o.device)
     step = max(1, min(500, o.count // max(1, o.jobs)))
-    done, different, refused = 0, 0, collections.Counter()
+    done, different, left_open, refused = 0, 0, 0, collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         for job in concurrent.futures.as_completed(pool.submit(watch, o, o.seed + i, min(step, o.count - i)) for i in range(0, o.count, step)):
             n, found = job.result()
             done += n
             for f in found:
+                if f['fate'] == 'open':
+                    left_open += 1
+                    continue
                 if f['fate'] == 'refused':
                     refused[re.sub(r'\d+', 'N', f['why'].splitlines()[0])] += 1
                     continue
@@ -273,7 +279,8 @@ def main():
                     print(f['text'])
     for why, n in refused.most_common():
         print(f'{n:6} refused by PyTorch: {why}')
-    print(f'{done} graphs, {different} differ, {sum(refused.values())} refused by PyTorch')
+    print(f'{left_open} not compared, since PyTorch leaves them open; {sum(refused.values())} refused by it')
+    print(f'{done} graphs, {different} differ')
     return different > 0
 
 

@@ -13,7 +13,6 @@ import argparse
 import collections
 import json
 import os
-import struct
 import subprocess
 import sys
 import tempfile
@@ -24,14 +23,12 @@ import transformers
 from torch._decomp import core_aten_decompositions
 from torch._dynamo.backends.common import aot_autograd
 
+from torch_tensors import DTYPES, STORED, load, save
+
 warnings.filterwarnings('ignore')
 transformers.logging.set_verbosity_error()
 
 LIMIT = {'f32': 1e-5, 'bf16': 2e-2}
-DTYPES = {'f32': torch.float32, 'bf16': torch.bfloat16}
-STORED = {torch.float32: 'F32', torch.float16: 'F16', torch.bfloat16: 'BF16', torch.float64: 'F64', torch.int64: 'I64', torch.int32: 'I32',
-          torch.int16: 'I16', torch.int8: 'I8', torch.uint8: 'U8', torch.bool: 'BOOL'}
-BY_STORED = {name: dtype for dtype, name in STORED.items()}
 
 BASE = dict(vocab_size=128, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=128)
 GROUPED = dict(num_key_value_heads=2)
@@ -176,35 +173,6 @@ def capture(model, case, inputs):
 
 
 # --- the tool ---
-
-def bits(t):
-    width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[t.element_size()]
-    return t.view(width)
-
-
-def save(path, tensors):
-    head, raw = {}, b''
-    for name, t in tensors.items():
-        data = bits(t.detach().contiguous().reshape(-1)).numpy().tobytes()
-        head[name] = {'dtype': STORED[t.dtype], 'shape': list(t.shape), 'data_offsets': [len(raw), len(raw) + len(data)]}
-        raw += data
-    text = json.dumps(head).encode()
-    with open(path, 'wb') as f:
-        f.write(struct.pack('<Q', len(text)) + text + raw)
-
-
-def load(path):
-    with open(path, 'rb') as f:
-        n = struct.unpack('<Q', f.read(8))[0]
-        head, raw = json.loads(f.read(n)), f.read()
-    found = {}
-    for name, o in head.items():
-        if name != '__metadata__':
-            lo, hi = o['data_offsets']
-            dtype = BY_STORED[o['dtype']]
-            found[name] = torch.frombuffer(bytearray(raw[lo:hi]), dtype=dtype).reshape(o['shape']) if hi > lo else torch.empty(o['shape'], dtype=dtype)
-    return found
-
 
 def jitc(options, *args):
     env = {**os.environ, 'JITC_LLVM_LIBRARY': os.path.join(options.build, '.libs/libjitc-llvm.so'), 'JITC_CACHE_DIR': options.work + '/cache'}

@@ -11,15 +11,15 @@ things are theirs alone: gelu of what is near infinity, which overflows there; w
 a vector; fmod of far quotients, where ours is held to the definition instead.
 """
 import argparse
-import json
 import math
 import os
-import struct
 import subprocess
 import sys
 import tempfile
 
 import torch
+
+from torch_tensors import DTYPES, NAMES, bits, load, save
 
 # Functions of vendors' libraries (SLEEF, MKL), and what PyTorch puts together from them.  In places.
 VENDORS = {'exp': 1, 'exp2': 1, 'log': 1, 'sin': 1, 'cos': 1, 'tanh': 1, 'erf': 1, 'pow': 1, 'sqrt': 1, 'rsqrt': 1, 'sigmoid': 3, 'silu': 3,
@@ -55,40 +55,6 @@ BINARY = {'add': 'x + y', 'sub': 'x - y', 'mul': 'x * y', 'div': 'x / y', 'maxim
           'addcmul': 'torch.addcmul(x, x, y, value = 0.7)', 'addcdiv': 'torch.addcdiv(x, x, y, value = 0.7)', 'glu': 'torch.nn.functional.glu(torch.stack([x, y]), 0)',
           'prelu': 'torch.nn.functional.prelu(x, y[3:4])', 'logical_xor': 'torch.logical_xor(x, y)', 'rsub': 'torch.rsub(x, y, alpha = 2)'}
 CASTS = ['bfloat16', 'float16', 'float32', 'float64', 'int8', 'uint8', 'int16', 'int32', 'int64', 'bool']
-NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
-         torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8'}
-DTYPES = {name: dtype for dtype, name in NAMES.items()}
-STORED = {torch.float32: 'F32', torch.float16: 'F16', torch.bfloat16: 'BF16', torch.float64: 'F64', torch.int64: 'I64', torch.int32: 'I32',
-          torch.int16: 'I16', torch.int8: 'I8', torch.uint8: 'U8', torch.bool: 'BOOL'}
-
-
-def bits(t):
-    width = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}[t.element_size()]
-    return t.view(width)
-
-
-def save(path, tensors):
-    head, raw = {}, b''
-    for name, t in tensors.items():
-        data = bits(t.contiguous()).numpy().tobytes()
-        head[name] = {'dtype': STORED[t.dtype], 'shape': list(t.shape), 'data_offsets': [len(raw), len(raw) + len(data)]}
-        raw += data
-    text = json.dumps(head).encode()
-    with open(path, 'wb') as f:
-        f.write(struct.pack('<Q', len(text)) + text + raw)
-
-
-def load(path):
-    with open(path, 'rb') as f:
-        data = f.read()
-    n = struct.unpack('<Q', data[:8])[0]
-    out = {}
-    for name, v in json.loads(data[8:8 + n]).items():
-        dtype = next(d for d, s in STORED.items() if s == v['dtype'])
-        a, b = v['data_offsets']
-        width = bits(torch.empty(1, dtype=dtype)).dtype
-        out[name] = torch.frombuffer(bytearray(data[8 + n + a:8 + n + b]), dtype=width).view(dtype).view(v['shape']) if b > a else torch.empty(v['shape'], dtype=dtype)
-    return out
 
 
 def values(dtype, count):

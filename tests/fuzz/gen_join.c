@@ -164,7 +164,8 @@ static bool make_take(fz_prog *p) {
         fz_put(p, d ? "torch.ops.aten.index.Tensor(%v, [None, %v])" : "torch.ops.aten.index.Tensor(%v, [%v])", x, i);
     else
         fz_put(p, d ? "%v[(slice(None, None, None), %v)]" : "%v[%v]", x, i);
-    return fz_gives(p, fz_result(p, v.dtype, rank, dims, r));
+    const bool view = !embedding && !select && form != 3 && iv.rank == 0; /* a row, as by a number */
+    return fz_gives(p, view ? fz_view(p, x, v.dtype, rank, dims) : fz_result(p, v.dtype, rank, dims, r));
 }
 
 /* Indices that broadcast to DIMS. */
@@ -206,7 +207,7 @@ static bool make_pick(fz_prog *p) {
     for (int d = 0; d < first; d++)
         fz_put(p, "slice(None, None, None), ");
     fz_put(p, gap ? "%v, slice(None, None, None), %v)]" : "%v, %v)]", at[0], at[1]);
-    return fz_gives(p, fz_result(p, v.dtype, rank, dims, *fz_range_of(p, x)));
+    return fz_gives(p, common ? fz_result(p, v.dtype, rank, dims, *fz_range_of(p, x)) : fz_view(p, x, v.dtype, rank, dims));
 }
 
 static bool make_gather(fz_prog *p) {
