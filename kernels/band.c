@@ -73,9 +73,7 @@ void jc_kernel_band(jc_emit *e) {
     d->type = jc_ct_type(e, d->ct);
     d->sums = (jc_product_sums){ .at = jc_alloca(e, d->type, k->tile_m * k->tile_n, 64, "sums"), .ld = k->tile_n };
     jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1), "block");
-    jc_product_place(e, &d->p, blocks.i, k->tile_m, k->tile_n);
-    d->sums.rows = jc_product_left(e, d->p.m, d->p.m0, jc_i64(e, k->tile_m));
-    d->sums.columns = jc_product_left(e, d->p.n, d->p.n0, jc_i64(e, k->tile_n));
+    jc_product_block(e, &d->p, &d->sums, blocks.i);
     d->step_a = jc_emit_expr64(&d->p.base, k->a.kstride);
     d->step_b = jc_emit_expr64(&d->p.base, k->b.kstride);
     d->row_a = jc_product_row(&d->p, false, d->p.m0);

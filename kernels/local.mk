@@ -8,6 +8,7 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/dialect_sim.c \
 	kernels/dot.c \
 	kernels/family.h \
+	kernels/host_rows.c kernels/host_rows.h \
 	kernels/mma.c \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \

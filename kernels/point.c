@@ -9,7 +9,7 @@
  * Host: blocks are ranges of points; the loop goes row by row through a range, so that indices are divided once a row
  * and the inner loop runs along the last dimension, in vectors and then point by point.
  */
-#include "kernels/family.h"
+#include "kernels/host_rows.h"
 
 static const jc_expr *product(jc_emit *e, unsigned first, unsigned last) {
     return jc_ex_product(e->k->ex, e->k->extent + first, last - first);
@@ -120,7 +120,6 @@ static void columns(jc_emit *e, jc_tape *t, jc_env *row, LLVMValueRef *from, LLV
 
 static void host_point(jc_emit *e) {
     const jc_kernel *k = e->k;
-    int64_t per_block = (int64_t)k->threads * k->vec * k->unroll;
     unsigned w = k->vec > 1 ? k->vec : e->host_width;
     jc_tape vector, single;
     jc_env base, row;
@@ -129,20 +128,11 @@ static void host_point(jc_emit *e) {
     jc_env_init(&base, e, &single, NULL);
     LLVMValueRef points = jc_name(e, jc_emit_expr64(&base, product(e, 0, k->rank)), "points");
     LLVMValueRef n = jc_name(e, jc_emit_expr64(&base, k->extent[k->rank - 1]), "columns");
-    LLVMValueRef begin = LLVMBuildNSWMul(e->b, e->first, jc_i64(e, per_block), "");
-    LLVMValueRef end = LLVMBuildNSWMul(e->b, e->last, jc_i64(e, per_block), "");
-    end = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, end, points, ""), end, points), "point.last");
 
-    jc_for rows = jc_for_begin(e, begin, end, jc_i64(e, 0), "point");
-    LLVMValueRef number, from, left = LLVMBuildNSWSub(e->b, end, rows.i, "");
-    jc_emit_divmod(e, rows.i, n, &number, &from);
-    jc_name(e, number, "row");
-    LLVMValueRef rest = LLVMBuildNSWSub(e->b, n, from, "");
-    rows.step = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, left, ""), rest, left), "point.step");
-    LLVMValueRef to = LLVMBuildNSWAdd(e->b, from, rows.step, "column.last");
+    jc_host_rows rows = jc_host_rows_begin(e, points, n, "point");
     jc_env_init(&row, e, &single, &base);
     if (k->rank > 1)
-        jc_emit_split_index(&row, number, 0, k->rank - 1u);
+        jc_emit_split_index(&row, rows.number, 0, k->rank - 1u);
     bool *uniform = JC_NEWN(e->arena, bool, k->ninstrs), *column = JC_NEWN(e->arena, bool, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs; i++) {
         uniform[i] = !single.column[i] && k->tape[i].op != JC_T_STORE && !single.late[i];
@@ -152,10 +142,10 @@ static void host_point(jc_emit *e) {
     }
     jc_emit_rest(&row, uniform);
     jc_emit_bases(&row, column);
-    columns(e, &vector, &row, &from, to);
+    columns(e, &vector, &row, &rows.from, rows.to);
     if (w != k->vec)
-        columns(e, &single, &row, &from, to);
-    jc_for_end(e, &rows);
+        columns(e, &single, &row, &rows.from, rows.to);
+    jc_host_rows_end(e, &rows);
 }
 
 void jc_kernel_point(jc_emit *e) {

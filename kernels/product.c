@@ -88,6 +88,13 @@ LLVMValueRef jc_product_left(jc_emit *e, LLVMValueRef size, LLVMValueRef first, 
     return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, left, limit, ""), left, limit);
 }
 
+void jc_product_block(jc_emit *e, jc_product *p, jc_product_sums *s, LLVMValueRef block) {
+    const jc_kernel *k = e->k;
+    jc_product_place(e, p, block, k->tile_m, k->tile_n);
+    s->rows = jc_product_left(e, p->m, p->m0, jc_i64(e, k->tile_m));
+    s->columns = jc_product_left(e, p->n, p->n0, jc_i64(e, k->tile_n));
+}
+
 void jc_product_zero(jc_emit *e, LLVMValueRef at, LLVMTypeRef type, LLVMValueRef count, unsigned w) {
     jc_for loop = jc_for_begin(e, jc_i64(e, 0), count, jc_i64(e, w), "zero");
     LLVMBuildStore(e->b, LLVMConstNull(jc_vec_of(type, w)), jc_gep(e, type, at, loop.i));

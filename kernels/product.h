@@ -37,6 +37,8 @@ typedef struct jc_product_sums {
 } jc_product_sums;
 /* The lesser of LIMIT and what is left of SIZE from FIRST on; i64. */
 LLVMValueRef jc_product_left(jc_emit *e, LLVMValueRef size, LLVMValueRef first, LLVMValueRef limit);
+/* Places BLOCK, and says in S how many of its outputs there are. */
+void jc_product_block(jc_emit *e, jc_product *p, jc_product_sums *s, LLVMValueRef block);
 /* The epilogue, in vectors of W columns (a power of two) where so many are left. */
 void jc_product_outputs(jc_product *p, const jc_product_sums *s, unsigned w);
 /* Into the second cache: what operand O has at ELEMENT.  It need not exist. */

@@ -7,7 +7,7 @@
  * Host: blocks are ranges of walkers; the loop goes row by row through a range, in vectors along the last dimension and then one by one,
  * and each of them runs through the steps by itself.
  */
-#include "kernels/family.h"
+#include "kernels/host_rows.h"
 
 typedef struct walk {
     jc_emit *e;
@@ -124,30 +124,21 @@ static void columns(walk *w, jc_tape *t, jc_env *row, LLVMValueRef *from, LLVMVa
 static void host_walk(walk *w) {
     jc_emit *e = w->e;
     const jc_kernel *k = w->k;
-    const int64_t per_block = (int64_t)k->threads * k->vec * k->unroll;
     jc_tape vector, single;
     jc_env row;
     jc_tape_init(&vector, e, k->vec);
     jc_tape_init(&single, e, 1);
     LLVMValueRef all = jc_name(e, jc_emit_expr64(&w->base, walkers(k)), "walkers");
     LLVMValueRef n = jc_name(e, jc_emit_expr64(&w->base, k->extent[k->rank - 1]), "columns");
-    LLVMValueRef begin_ = LLVMBuildNSWMul(e->b, e->first, jc_i64(e, per_block), "");
-    LLVMValueRef end = LLVMBuildNSWMul(e->b, e->last, jc_i64(e, per_block), "");
-    end = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, end, all, ""), end, all), "walker.last");
 
-    jc_for rows = jc_for_begin(e, begin_, end, jc_i64(e, 0), "walker");
-    LLVMValueRef number, from, left = LLVMBuildNSWSub(e->b, end, rows.i, "");
-    jc_emit_divmod(e, rows.i, n, &number, &from);
-    LLVMValueRef rest = LLVMBuildNSWSub(e->b, n, from, "");
-    rows.step = jc_name(e, jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, rest, left, ""), rest, left), "walker.step");
-    LLVMValueRef to = LLVMBuildNSWAdd(e->b, from, rows.step, "column.last");
+    jc_host_rows rows = jc_host_rows_begin(e, all, n, "walker");
     jc_env_init(&row, e, &single, &w->base);
     if (k->rank > 2)
-        jc_emit_split_index(&row, number, 1, k->rank - 1u);
-    columns(w, k->vec > 1 ? &vector : &single, &row, &from, to);
+        jc_emit_split_index(&row, rows.number, 1, k->rank - 1u);
+    columns(w, k->vec > 1 ? &vector : &single, &row, &rows.from, rows.to);
     if (k->vec > 1)
-        columns(w, &single, &row, &from, to);
-    jc_for_end(e, &rows);
+        columns(w, &single, &row, &rows.from, rows.to);
+    jc_host_rows_end(e, &rows);
 }
 
 void jc_kernel_walk(jc_emit *e) {

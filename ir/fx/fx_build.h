@@ -218,6 +218,7 @@ double fx_float(fx_call *c, int i, double otherwise);
 bool fx_bool(fx_call *c, int i, bool otherwise);
 int64_t fx_int(fx_call *c, int i, int64_t otherwise);       /* a constant */
 int fx_dim(fx_call *c, int i, int rank, int otherwise);     /* in [0, rank); 0 for a scalar */
+int fx_given_dim(fx_call *c, int i, int rank);              /* the same of one that has to be given */
 int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at);
 /* A list of integers, or one integer; UINT32_MAX on failure. */
 uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room);

@@ -120,6 +120,12 @@ int fx_dim(fx_call *c, int i, int rank, int otherwise) {
     return fx_norm_dim(c->r, fx_int(c, i, otherwise), rank, c->at);
 }
 
+int fx_given_dim(fx_call *c, int i, int rank) {
+    if (!fx_given(c, i))
+        fx_bad_arg(c, i, "a dimension");
+    return fx_dim(c, i, rank, 0);
+}
+
 uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room) {
     const jc_arg a = c->a[i], *at = a.kind == JC_ARG_LIST ? a.list.at : &a;
     const uint32_t n = a.kind == JC_ARG_LIST ? a.list.n : 1;

@@ -390,9 +390,7 @@ jc_arg fx_h_softmax(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
-    if (!fx_given(c, 1))
-        fx_bad_arg(c, 1, "a dimension");
-    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    const int dim = fx_given_dim(c, 1, fx_rank(x));
     return softmax_of(c->r, x, dim, fx_dtype_or(c, c->row->aux, fx_nothing()));
 }
 

@@ -153,9 +153,7 @@ jc_arg fx_h_log_softmax(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
-    if (!fx_given(c, 1))
-        fx_bad_arg(c, 1, "a dimension");
-    const int dim = fx_dim(c, 1, fx_rank(x), 0);
+    const int dim = fx_given_dim(c, 1, fx_rank(x));
     const jc_arg own = jc_arg_dtype((jc_dtype)x->type.dtype), half = fx_bool(c, 2, false) && !c->row->aux ? jc_arg_dtype(JC_F32) : own;
     const jc_arg dtype = c->row->aux ? fx_dtype_or(c, c->row->aux, own) : half;
     x = dtype.kind == JC_ARG_DTYPE ? fx_cast(r, x, dtype.dtype) : NULL;

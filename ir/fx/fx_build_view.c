@@ -225,9 +225,7 @@ jc_arg fx_h_unsqueeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
-    if (!fx_given(c, 1))
-        fx_bad_arg(c, 1, "a dimension");
-    return fx_v(fx_unsqueeze(c->r, x, fx_dim(c, 1, fx_rank(x) + 1, 0)));
+    return fx_v(fx_unsqueeze(c->r, x, fx_given_dim(c, 1, fx_rank(x) + 1)));
 }
 
 /* --- permutations --- */

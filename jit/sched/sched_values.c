@@ -618,14 +618,20 @@ static jitc_status on_copy(jc_sched *s, jc_node *n) {
 
 /* --- in order, and where indices say --- */
 
+/* Result I of N, which N's own kernel computes, in memory of its own.  The caller says how and has it placed. */
+static jc_root *ordered_root(jc_sched *s, jc_node *n, uint32_t i) {
+    jc_value *v = n->results[i];
+    jc_root *r = root_new(s, v, 0, &v->type, NULL);
+    r->ordered = n;
+    r->store = new_store(s, v);
+    return r;
+}
+
 static jitc_status on_scan(jc_sched *s, jc_node *n) {
     JC_TRY(plain(s, n->args[0].value));
     for (uint32_t i = 0; i < n->nresults; i++) {
-        jc_value *v = n->results[i];
-        jc_root *r = root_new(s, v, 0, &v->type, NULL);
-        r->ordered = n;
+        jc_root *r = ordered_root(s, n, i);
         r->walk = jc_walk_space(s, n);
-        r->store = new_store(s, v);
         jc_sched_root(s, r);
     }
     return JITC_OK;
@@ -687,11 +693,8 @@ static jitc_status on_sort_runs(jc_sched *s, jc_node *n) {
         rows->full[rows->rank++] = x->type.dims[d];
     rows->full[rows->rank++] = n->args[1].expr;
     for (uint32_t i = 0; i < n->nresults; i++) {
-        jc_value *v = n->results[i];
-        jc_root *r = root_new(s, v, 0, &v->type, NULL);
-        r->ordered = n;
+        jc_root *r = ordered_root(s, n, i);
         r->rows = rows;
-        r->store = new_store(s, v);
         jc_sched_root(s, r);
     }
     return JITC_OK;
@@ -701,12 +704,9 @@ static jitc_status on_merge_runs(jc_sched *s, jc_node *n) {
     for (uint32_t i = 0; i < 2; i++)
         JC_TRY(realise(s, n->args[i].value));
     for (uint32_t i = 0; i < n->nresults; i++) {
-        jc_value *v = n->results[i];
-        jc_root *r = root_new(s, v, 0, &v->type, NULL);
-        r->ordered = n;
+        jc_root *r = ordered_root(s, n, i);
         r->sized = true;
         r->walk = jc_walk_space(s, n);
-        r->store = new_store(s, v);
         jc_sched_root(s, r);
     }
     return JITC_OK;

@@ -12,12 +12,21 @@ static double rounded(const fz_range *r, double n) {
 
 /* --- scans --- */
 
-static bool make_cumsum(fz_prog *p) {
-    const int x = fz_some(p, fz_computable, JC_DTYPE_COUNT);
+/* X and one of its dims; false where it is none, or a number. */
+static bool along(fz_prog *p, int x, fz_value *v, int *d) {
     if (x < 0 || fz_at(p, x)->rank == 0)
         return false;
-    const fz_value v = *fz_at(p, x);
-    const int d = fz_below(p, v.rank);
+    *v = *fz_at(p, x);
+    *d = fz_below(p, v->rank);
+    return true;
+}
+
+static bool make_cumsum(fz_prog *p) {
+    const int x = fz_some(p, fz_computable, JC_DTYPE_COUNT);
+    fz_value v;
+    int d;
+    if (!along(p, x, &v, &d))
+        return false;
     const double n = (double)fz_most(p, &v.dims[d]);
     fz_range r = *fz_range_of(p, x);
     const bool floating = fz_class(p, x) == 'f';
@@ -34,10 +43,10 @@ static bool is_small(const fz_prog *p, int value, const void *user) {
 
 static bool make_cumprod(fz_prog *p) {
     const int x = fz_choose(p, is_small, NULL);
-    if (x < 0 || fz_at(p, x)->rank == 0)
+    fz_value v;
+    int d;
+    if (!along(p, x, &v, &d))
         return false;
-    const fz_value v = *fz_at(p, x);
-    const int d = fz_below(p, v.rank);
     const double n = (double)fz_most(p, &v.dims[d]);
     const bool floating = fz_class(p, x) == 'f';
     const fz_range r = { -1, 1, floating ? 0 : 1, floating ? n * (fz_range_of(p, x)->err + 0x1p-19) : 0, false, false, false };
@@ -48,10 +57,10 @@ static bool make_cumprod(fz_prog *p) {
 
 static bool make_logcumsumexp(fz_prog *p) {
     const int x = fz_some_float(p);
-    if (x < 0 || fz_at(p, x)->rank == 0 || fz_magnitude(*fz_range_of(p, x)) > 40)
+    fz_value v;
+    int d;
+    if (x < 0 || fz_magnitude(*fz_range_of(p, x)) > 40 || !along(p, x, &v, &d))
         return false;
-    const fz_value v = *fz_at(p, x);
-    const int d = fz_below(p, v.rank);
     const fz_range a = *fz_range_of(p, x), r = { a.lo, a.hi + log(fmax(1, (double)fz_most(p, &v.dims[d]))), 0, a.err + 0x1p-16, false, false, false };
     fz_begin(p);
     fz_call(p, "logcumsumexp", x, "%d", d);
@@ -61,10 +70,10 @@ static bool make_logcumsumexp(fz_prog *p) {
 /* Values, and of what is exact places. */
 static bool make_cummax(fz_prog *p) {
     const int x = fz_some(p, fz_computable, JC_DTYPE_COUNT);
-    if (x < 0 || fz_at(p, x)->rank == 0)
+    fz_value v;
+    int d;
+    if (!along(p, x, &v, &d))
         return false;
-    const fz_value v = *fz_at(p, x);
-    const int d = fz_below(p, v.rank);
     const fz_range r = *fz_range_of(p, x);
     fz_begin(p)->form = FZ_TUPLE;
     fz_call(p, fz_chance(p, 50) ? "cummax" : "cummin", x, "%d", d);
@@ -97,10 +106,8 @@ static bool has_places(const fz_prog *p, int value, const void *user) {
 static bool begin_put(fz_prog *p, bool wrap, put *w) {
     w->in_place = fz_chance(p, 50);
     w->x = w->in_place ? fz_some_target(p) : fz_choose(p, has_places, NULL);
-    if (w->x < 0 || fz_at(p, w->x)->rank == 0)
+    if (!along(p, w->x, &w->v, &w->d))
         return false;
-    w->v = *fz_at(p, w->x);
-    w->d = fz_below(p, w->v.rank);
     if (fz_least(p, &w->v.dims[w->d]) < 1)
         return false;
     w->index = fz_some_index(p, fz_least(p, &w->v.dims[w->d]), wrap, true);
