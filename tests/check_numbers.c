@@ -189,6 +189,65 @@ static void says(const row *r, const char *where, const char *sentence) {
     }
 }
 
+/* --- operators that write, as tests/data/numbers/forms.py has them --- */
+
+/* The I-th element, in row-major order. */
+static float *element(const DLTensor *t, int64_t i) {
+    int64_t at = 0;
+    for (int d = t->ndim, step = 1; d-- > 0; i /= t->shape[d]) {
+        at += i % t->shape[d] * (t->strides ? t->strides[d] : step);
+        step *= (int)t->shape[d];
+    }
+    return (float *)(void *)((char *)t->data + t->byte_offset) + at;
+}
+
+static int64_t count(const DLTensor *t) {
+    int64_t n = 1;
+    for (int d = 0; d < t->ndim; d++)
+        n *= t->shape[d];
+    return n;
+}
+
+static int scale(jitc_call *call) {
+    for (int64_t i = 0; i < count(call->args[0].tensor); i++)
+        *element(call->args[0].tensor, i) *= (float)call->args[1].f;
+    return 0;
+}
+
+static int scale_all(jitc_call *call) {
+    for (uint32_t k = 0; k < call->args[0].n; k++)
+        for (int64_t i = 0; i < count(call->args[0].list[k].tensor); i++)
+            *element(call->args[0].list[k].tensor, i) *= (float)call->args[1].f + (float)k;
+    return 0;
+}
+
+static int both(jitc_call *call) {
+    const DLTensor *out = call->args[0].tensor, *x = call->args[1].tensor;
+    for (int64_t i = 0; i < count(x); i++) {
+        const float at = *element(x, i);
+        *element(out, i) = at + 1;
+        if (call->args[2].tag == JITC_TENSOR)
+            *element(call->args[2].tensor, i) += at;
+        *element(call->results[0], i) = at * 2;
+    }
+    return 0;
+}
+
+static void with_operators(jitc_context *ctx) {
+    ck_assert_int_eq(jitc_op_register_frame(ctx, "test::scale_(Tensor(a!) x, float f) -> ()", scale, NULL), JITC_OK);
+    ck_assert_int_eq(jitc_op_register_frame(ctx, "test::scale_all_(Tensor(a!)[] xs, float f) -> ()", scale_all, NULL), JITC_OK);
+    ck_assert_int_eq(jitc_op_register_frame(ctx, "test::both(Tensor(a!) out, Tensor x, Tensor(b!)? total) -> Tensor", both, NULL), JITC_OK);
+}
+
+static jitc_status call_operator(void *user, const char *target, const jitc_value *args, const char *const *keys, uint32_t nargs,
+                                 DLTensor *const *results, uint32_t nresults, int line, jc_error *err) {
+    const jitc_context *ctx = user;
+    const jc_op_entry *op = jc_ops_find(ctx->ops, target, kDLCPU);
+    (void)line;
+    ck_assert_ptr_nonnull(op);
+    return jc_op_call(op, (DLDevice){ kDLCPU, 0 }, NULL, args, keys, nargs, results, nresults, err);
+}
+
 /* --- running --- */
 
 static const numbers *wanted(const row *r, unsigned k, bool gpu) {
@@ -219,7 +278,8 @@ static void by_reference(const row *r, jitc_context *ctx, bool gpu) {
         in[k] = r->is_integer[k] ? (jitc_value){ .tag = JITC_INT, .i = r->integers[k] }
                                  : (jitc_value){ .tag = JITC_TENSOR, .tensor = (DLTensor *)&r->in[k].dl };
     ck_assert_msg(jc_solve(f, in, 1, syms, &err) == JITC_OK, "%s: %s", r->name, err.message);
-    status = jc_eval(f, JC_EVAL_EAGER | (gpu ? JC_EVAL_GPU : 0), syms, jc_sym_count(f->graph->exprs), in, NULL, arena, out, &err);
+    const jc_eval_host host = { .call = call_operator, .user = ctx };
+    status = jc_eval(f, JC_EVAL_EAGER | (gpu ? JC_EVAL_GPU : 0), syms, jc_sym_count(f->graph->exprs), in, &host, arena, out, &err);
     if (r->refused && !r->nout) {
         ck_assert_msg(status != JITC_OK, "%s on %s is not refused", r->name, where);
         says(r, where, err.message);
@@ -267,6 +327,7 @@ static void by_device(const row *r, const char *name, bool strict) {
     char where[40];
     snprintf(where, sizeof where, "%s, %s", name, strict ? "strict" : "fused");
     ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    with_operators(ctx);
     jitc_status status = build_and_run(r, ctx, strict, &device, on_device, out);
     if (r->refused) {
         ck_assert_msg(status != JITC_OK, "%s on %s is not refused", r->name, where);
@@ -299,6 +360,7 @@ START_TEST(as_pytorch) {
     jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = "host" };
     jitc_context *ctx;
     ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    with_operators(ctx);
     by_reference(r, ctx, false);
     by_reference(r, ctx, true);
     jitc_context_free(ctx);

@@ -54,7 +54,7 @@ extern const uint32_t fx_nspellings;
 typedef enum fx_target_kind {
     FX_KNOWN,   /* row */
     FX_CUSTOM,  /* name: "vllm::all_reduce" */
-    FX_FUNCTIONALIZED, /* auto_functionalized(op, ...); name as for FX_CUSTOM */
+    FX_FUNCTIONALIZED, /* auto_functionalized(op, ...), auto_functionalized_v2(op, ...); name as for FX_CUSTOM */
     FX_HIGHER,  /* torch.ops.higher_order.NAME, with classes of the text among its arguments */
     FX_UNKNOWN, /* name: "?torch.cumsum" */
 } fx_target_kind;
@@ -241,6 +241,8 @@ jc_arg fx_join(fx_call *c, jc_value *const *parts, uint32_t n, int dim);
 jc_value *fx_flip(fx_reader *r, jc_value *x, int dim);
 /* X, argument 0, padded as argument 1 says by what MODE makes of its edges. */
 jc_arg fx_pad_by(fx_call *c, const char *mode);
+/* STORAGE, contiguous, seen with these sizes and strides from OFFSET on: a view. */
+jc_value *fx_strided(fx_reader *r, jc_value *storage, const jc_expr *const *sizes, const jc_expr *const *strides, uint32_t n, const jc_expr *offset);
 /* The windows of SIZE elements, STEP apart, along DIM: counted there, their elements in a new last dim. */
 jc_value *fx_windows(fx_reader *r, jc_value *x, int dim, const jc_expr *size, const jc_expr *step);
 
@@ -258,11 +260,22 @@ jc_arg fx_defined_as(fx_call *c, const char *name);
 /* --- fx_build_custom.c --- */
 /* ARGS is the chain of arguments in the text; FIRST, where not absent, goes before them (a method's tensor). */
 jc_arg fx_custom(fx_reader *r, const fx_target *target, jc_arg first, const fx_ast *args, uint32_t at);
-/* The node itself; ARGS have been kept. */
+/* The node itself; ARGS have been kept.  It has at most MOST results, of those that the text takes. */
 jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32_t nargs, uint64_t writes,
-                      uint32_t at);
+                      uint32_t at, uint32_t most);
+typedef struct fx_custom_row {
+    const char *name, *params;
+} fx_custom_row;
+const fx_custom_row *fx_find_custom(const char *target); /* NULL: not in custom.def */
+/* Adds A's tensors to the mask of WRITTEN operands; one that has no bit makes them all written, as those of an unknown operator are. */
+void fx_mark_written(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask);
+/* FIRST and what ARGS say, kept, in the pool. */
+jc_arg *fx_arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_t *n);
 jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at); /* deep, into the graph; refuses what has no place there */
 uint64_t fx_unknown_writes(const char *name, const jc_arg *args, uint32_t nargs);
+
+/* --- fx_build_functional.c --- */
+jc_arg fx_functionalized(fx_reader *r, const fx_target *target, const fx_ast *args, uint32_t at);
 
 /* --- small ones --- */
 static inline jc_arg fx_nothing(void) { return (jc_arg){ .kind = JC_ARG_NONE }; }

@@ -4,26 +4,19 @@
  * The same node serves custom operators ("vllm::all_reduce") and calls that nobody knows ("?torch.cumsum").  The
  * results of a call with a tuple come from the statements that take its elements (fx_parse.c noted them); an element that
  * nothing annotates is a result of type u8[0], which cannot be used.
- *
- * auto_functionalized(op, ...) is the functional form of an operator that writes: it works on copies and returns them.
- * Where the table says what the operator writes it is spelled out as copies and the operator itself.
  */
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
 /* --- what is written --- */
 
-typedef struct custom_row {
-    const char *name, *params;
-} custom_row;
-
 #define CUSTOM(name, params) { name, params },
-static const custom_row rows[] = {
+static const fx_custom_row rows[] = {
 #include "ir/fx/custom.def"
 };
 #undef CUSTOM
 
-static const custom_row *find_custom(const char *target) {
+const fx_custom_row *fx_find_custom(const char *target) {
     size_t lo = 0, hi = sizeof rows / sizeof *rows;
     while (lo < hi) {
         const size_t mid = (lo + hi) / 2;
@@ -39,7 +32,7 @@ static const custom_row *find_custom(const char *target) {
 }
 
 /* Is the parameter called KEY, or else the INDEX-th one, written? */
-static bool param_written(const custom_row *row, const char *key, uint32_t index) {
+static bool param_written(const fx_custom_row *row, const char *key, uint32_t index) {
     for (const char *p = row->params; *p; index--) {
         const size_t length = strcspn(p, " ");
         const bool written = p[length - 1] == '!';
@@ -51,26 +44,25 @@ static bool param_written(const custom_row *row, const char *key, uint32_t index
     return false;
 }
 
-/* A written operand that has no bit makes them all written, as those of an unknown operator are. */
-static void mark(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask) {
+void fx_mark_written(const jc_arg *a, bool written, uint32_t *operand, uint64_t *mask) {
     if (a->kind == JC_ARG_VALUE && a->value->type.kind == JC_TENSOR) {
         if (written)
             *mask |= *operand < 64 ? (uint64_t)1 << *operand : UINT64_MAX;
         ++*operand;
     } else if (a->kind == JC_ARG_LIST || a->kind == JC_ARG_DICT) {
         for (uint32_t i = 0; i < a->list.n; i++)
-            mark(&a->list.at[i], written, operand, mask);
+            fx_mark_written(&a->list.at[i], written, operand, mask);
     }
 }
 
 uint64_t jc_custom_writes(const char *target, const jc_arg *args, uint32_t nargs) {
-    const custom_row *row = find_custom(target);
+    const fx_custom_row *row = fx_find_custom(target);
     uint64_t mask = 0;
     uint32_t operand = 0;
     if (!row)
         return UINT64_MAX;
     for (uint32_t i = 0; i < nargs; i++)
-        mark(&args[i], param_written(row, args[i].key, i), &operand, &mask);
+        fx_mark_written(&args[i], param_written(row, args[i].key, i), &operand, &mask);
     return mask;
 }
 
@@ -88,8 +80,7 @@ jc_arg fx_keep(fx_reader *r, jc_arg a, uint32_t at) {
     return fx_sound(r, a, at);
 }
 
-/* FIRST and what ARGS say, in the pool. */
-static jc_arg *arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_t *n) {
+jc_arg *fx_arguments(fx_reader *r, jc_arg first, const fx_ast *args, uint32_t *n) {
     uint32_t count = first.kind != FX_ABSENT;
     for (const fx_ast *a = args; a; a = a->next)
         count++;
@@ -164,12 +155,13 @@ static jc_arg bound(jc_value *v, bool known) {
 }
 
 jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32_t nargs, uint64_t writes,
-                      uint32_t at) {
+                      uint32_t at, uint32_t most) {
     uint32_t n;
     bool *known = NULL;
     const jc_type *types = result_types(r, at, &n, &known);
     if (r->status)
         return fx_nothing();
+    n = n < most ? n : most;
     const jc_node *node = jc_func_add_custom(r->func, name, args, nargs, writes, types, n, r->stmt->line);
     if (!n)
         return (jc_arg){ .kind = FX_VOID, .str = name };
@@ -179,71 +171,6 @@ jc_arg fx_custom_node(fx_reader *r, const char *name, const jc_arg *args, uint32
     for (uint32_t i = 0; i < n; i++)
         results[i] = bound(node->results[i], known[i]);
     return (jc_arg){ .kind = JC_ARG_LIST, .list = { results, n } };
-}
-
-/* --- auto_functionalized --- */
-
-/* "torch.ops._C.rms_norm.default" as "_C::rms_norm"; NULL where it has another shape. */
-static const char *custom_name(fx_reader *r, const char *path) {
-    if (strncmp(path, "torch.ops.", 10) != 0)
-        return NULL;
-    char *name = jc_arena_strdup(r->scratch, path + 10), *dot = strchr(name, '.');
-    if (!dot)
-        return NULL;
-    char *op = dot + 1, *overload = strstr(op, ".default");
-    if (overload && !overload[8])
-        *overload = '\0';
-    *dot = '\0';
-    return jc_arena_printf(r->scratch, "%s::%s", name, op);
-}
-
-/* The index among CALL's arguments of the parameter that starts at P; nargs where it is not given. */
-static uint32_t argument_of(const char *p, size_t length, uint32_t index, const jc_arg *args, uint32_t nargs) {
-    for (uint32_t i = 0; i < nargs; i++)
-        if (args[i].key ? strlen(args[i].key) == length && memcmp(args[i].key, p, length) == 0 : i == index)
-            return i;
-    return nargs;
-}
-
-/* Copies of what is written, the operator on them, and (None, copies ...) in the order of the schema. */
-static jc_arg functionalized(fx_reader *r, const custom_row *row, jc_arg *args, uint32_t nargs) {
-    jc_arg results[FX_MAX_PARAMS] = { fx_nothing() };
-    uint32_t n = 1, index = 0;
-    for (const char *p = row->params; *p && n < FX_MAX_PARAMS; index++) {
-        const size_t length = strcspn(p, " ");
-        const bool written = p[length - 1] == '!';
-        const uint32_t i = argument_of(p, length - written, index, args, nargs);
-        if (written && i < nargs && fx_is_tensor(args[i])) {
-            const char *key = args[i].key;
-            args[i] = fx_v(FX_OP(r, JC_OP_clone, fx_v(args[i].value)));
-            if (r->status)
-                return fx_nothing();
-            results[n++] = args[i];
-            args[i].key = key;
-        }
-        p += length + (p[length] == ' ');
-    }
-    jc_func_add_custom(r->func, row->name, args, nargs, jc_custom_writes(row->name, args, nargs), NULL, 0,
-                       r->stmt->line);
-    return fx_list(r, results, n);
-}
-
-static jc_arg auto_functionalized(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t at) {
-    jc_arg op = args ? fx_eval(r, args) : fx_absent();
-    const char *name = op.kind == FX_OPERATOR ? custom_name(r, op.str) : NULL;
-    uint32_t n;
-    if (r->status)
-        return fx_nothing();
-    if (!name) {
-        fx_fail(r, JITC_E_INPUT, at, "auto_functionalized() needs an operator, torch.ops.x.y, as its first argument.");
-        return fx_nothing();
-    }
-    const custom_row *row = find_custom(name);
-    const jc_arg text = { .kind = JC_ARG_STR, .str = jc_arena_strdup(r->arena, name) };
-    jc_arg *a = arguments(r, row ? fx_absent() : text, args->next, &n);
-    if (r->status)
-        return fx_nothing();
-    return row ? functionalized(r, row, a, n) : fx_custom_node(r, t->name, a, n, 0, at);
 }
 
 /* --- the whole --- */
@@ -262,10 +189,10 @@ jc_arg fx_custom(fx_reader *r, const fx_target *t, jc_arg first, const fx_ast *a
     if (r->status)
         return fx_nothing();
     if (t->kind == FX_FUNCTIONALIZED)
-        return auto_functionalized(r, t, args, at);
-    const jc_arg *a = arguments(r, first, args, &n);
+        return fx_functionalized(r, t, args, at);
+    const jc_arg *a = fx_arguments(r, first, args, &n);
     if (r->status)
         return fx_nothing();
     const uint64_t writes = t->kind == FX_CUSTOM ? jc_custom_writes(t->name, a, n) : fx_unknown_writes(t->name, a, n);
-    return fx_custom_node(r, t->name, a, n, writes, at);
+    return fx_custom_node(r, t->name, a, n, writes, at, UINT32_MAX);
 }

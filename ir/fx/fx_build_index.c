@@ -229,7 +229,7 @@ static jc_arg spelled(fx_reader *r, jc_arg part) {
 
 static jc_arg unknown_index(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
     const jc_arg args[2] = { fx_v(x), fx_keep(r, spelled(r, index), at) };
-    return r->status ? fx_nothing() : fx_custom_node(r, "?operator.getitem", args, 2, 0, at);
+    return r->status ? fx_nothing() : fx_custom_node(r, "?operator.getitem", args, 2, 0, at, UINT32_MAX);
 }
 
 jc_value *fx_pick(fx_reader *r, jc_value *x, const int *dims, jc_value *const *indices, int n, bool wrap) {

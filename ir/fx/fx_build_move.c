@@ -428,6 +428,14 @@ static jc_value *strided(fx_reader *r, jc_value *x, const jc_expr *const *sizes,
     return fx_reshape(r, x, sizes, n);
 }
 
+jc_value *fx_strided(fx_reader *r, jc_value *storage, const jc_expr *const *sizes, const jc_expr *const *strides, uint32_t n, const jc_expr *offset) {
+    jc_value *x = flat(r, storage);
+    for (uint32_t i = 0; i < n && x; i++)
+        if (jc_ex_is(sizes[i], 0)) /* no element, no matter where */
+            return fx_reshape(r, fx_slice(r, x, 0, zero(r), zero(r), 1), sizes, n);
+    return r->status ? NULL : strided(r, x, sizes, strides, n, offset);
+}
+
 jc_arg fx_h_as_strided(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const jc_expr *sizes[JC_MAX_RANK], *strides[JC_MAX_RANK];
@@ -440,12 +448,7 @@ jc_arg fx_h_as_strided(fx_call *c) {
         fx_bad_arg(c, 2, "one number for each size");
     if (storage->type.strides || storage->type.dtype != x->type.dtype)
         fx_refuse_arg(c, 0, "only what lies in a contiguous tensor of the same dtype is");
-    for (uint32_t i = 0; i < n; i++)
-        if (jc_ex_is(sizes[i], 0)) { /* no element, no matter where */
-            x = fx_slice(c->r, flat(c->r, storage), 0, zero(c->r), zero(c->r), 1);
-            return fx_v(fx_reshape(c->r, x, sizes, n));
-        }
-    return c->r->status ? fx_nothing() : fx_v(strided(c->r, flat(c->r, storage), sizes, strides, n, offset));
+    return c->r->status ? fx_nothing() : fx_v(fx_strided(c->r, storage, sizes, strides, n, offset));
 }
 
 /* --- several tensors --- */

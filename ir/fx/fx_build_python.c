@@ -88,7 +88,7 @@ jc_arg fx_h_item(fx_call *c) {
     if (fx_class_of(x) == 'f')
         return fx_symfloat(r, fx_reshape(r, x, NULL, 0));
     const jc_arg arg = fx_v(x); /* an integer or a truth, which sizes may depend on */
-    return fx_custom_node(r, "?Tensor.item", &arg, 1, 0, c->at);
+    return fx_custom_node(r, "?Tensor.item", &arg, 1, 0, c->at, UINT32_MAX);
 }
 
 /* --- modes --- */

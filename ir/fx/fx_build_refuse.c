@@ -158,7 +158,7 @@ static jc_arg stand_in(fx_reader *r, const fx_stmt *s, const char *name, const f
         if (!lasts(&o.at[i], m))
             o.at[i] = (jc_arg){ .kind = JC_ARG_STR, .str = "?", .key = o.at[i].key };
     const uint64_t writes = s->kind == FX_S_STORE || s->kind == FX_S_AUG ? 1 : fx_unknown_writes(target, o.at, o.n);
-    jc_arg value = fx_custom_node(r, target, o.at, o.n, writes, s->value->at);
+    jc_arg value = fx_custom_node(r, target, o.at, o.n, writes, s->value->at, UINT32_MAX);
     if (r->status) { /* its annotation is what is not supported */
         fx_go_on(r, m);
         jc_func_add_custom(r->func, target, o.at, o.n, writes, NULL, 0, s->line);

@@ -681,6 +681,15 @@ jc_arg fx_h_stride(fx_call *c) {
     return fx_list(c->r, at, (uint32_t)fx_rank(x));
 }
 
+jc_arg fx_h_storage_offset(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x || !x->base || !x->offset)
+        return x ? fx_i(c->r, 0) : fx_nothing();
+    if (jc_storage(x)->type.dtype != x->type.dtype)
+        fx_refuse_arg(c, 0, "its storage has another dtype");
+    return fx_e(x->offset);
+}
+
 jc_arg fx_h_numel(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     return x ? fx_e(jc_type_numel(fx_x(c->r), &x->type)) : fx_nothing();

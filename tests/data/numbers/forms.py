@@ -83,6 +83,30 @@ k = torch.tensor([[5, -3, 2], [0, 7, -1]])
 b = torch.tensor([[True, False, True], [False, False, True]])
 
 
+@torch.library.custom_op('test::scale_', mutates_args=('x',))
+def scale_(x: torch.Tensor, f: float) -> None:
+    x.mul_(f)
+
+
+@torch.library.custom_op('test::both', mutates_args=('out', 'total'))
+def both(out: torch.Tensor, x: torch.Tensor, total: torch.Tensor | None) -> torch.Tensor:
+    out.copy_(x + 1)
+    if total is not None:
+        total.add_(x)
+    return x * 2
+
+
+@both.register_fake
+def both_fake(out, x, total):
+    return torch.empty_like(x)
+
+
+@torch.library.custom_op('test::scale_all_', mutates_args=('xs',))
+def scale_all_(xs: list[torch.Tensor], f: float) -> None:
+    for n, x in enumerate(xs):
+        x.mul_(f + n)
+
+
 def dunders(x, y):
     return (x.__add__(y), x.__radd__(1), x.__rsub__(1), x.__mul__(2), x.__truediv__(y), x.__rtruediv__(2), x.__eq__(y), x.__ne__(y), x.__lt__(y),
             x.__ge__(2.0), x.__neg__())
@@ -173,6 +197,37 @@ def rows(x, i):
     return x.narrow(1, 1, 2) * 2, x.narrow(0, -1, 1) * 2, torch.empty_permuted((2, 3), (1, 0)).fill_(4.0), torch.ones(2, 2).fill_(2)
 
 
+def written(x):
+    y = x + 1
+    scale_(y, 2.0)
+    return y - x, x + y
+
+
+def written_besides(x, y):
+    out, total = torch.empty_like(x), y * 2
+    z = both(out, x, total)
+    return out, z + total, both(out, y, None) - out
+
+
+def written_lists(x, y):
+    a, b = x + 1, y.clone()
+    scale_all_([a, b, a[0]], 3.0)
+    return a - b, a, b
+
+
+def written_slices(x):
+    a, b = x + 1, x * 3
+    scale_(a[:1], 2.0)
+    scale_(b[:, 1:], 2.0)
+    return a, b * 1
+
+
+def written_parts(k):
+    a, b, c, d = k + 1, k + 2, k + 3, k + 4
+    scale_all_([a[:, 1], b[:, ::2], c.t(), d.view(3, 2)[1], d.view(-1)[-1:]], 2.0)
+    return a, b * 1, c, d - a
+
+
 case('dunders', dunders, x, y)
 case('dunders of integers', integers, k, b)
 case('dunders of products', products, x, w)
@@ -191,3 +246,11 @@ case('autocast', autocast, x, w, forms=('dynamo', 'aten'))
 case('no_grad', no_grad, x)
 case('writes', writes, x, y, forms=('dynamo',))
 case('rows', rows, x, i)
+case('an operator that writes', written, x, forms=('aten',))
+case('an operator that writes, of any size', written, x, dynamic=True, forms=('aten',))
+case('an operator that writes beside what it gives', written_besides, x, y, forms=('aten',))
+case('an operator that writes a list', written_lists, x, y, forms=('aten',))
+case('an operator that writes slices', written_slices, x, forms=('aten',))
+case('an operator that writes slices, of any size', written_slices, x, dynamic=True, forms=('aten',))
+case('an operator that writes parts', written_parts, x.clone(), forms=('aten',))
+case('an operator that writes parts, of any size', written_parts, x.clone(), dynamic=True, forms=('aten',))
