@@ -374,6 +374,7 @@ int main(void) {
     Suite *s = suite_create("numbers");
     TCase *t = tcase_create("numbers");
     read_cases(TEST_SRCDIR "/tests/data/numbers/cases.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/counts.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/layers.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");

@@ -33,6 +33,7 @@ EXTRA_DIST += tests/data/numbers/case.py tests/data/numbers/cases.py tests/data/
 	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
 	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
 	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
+	tests/data/numbers/counts.py tests/data/numbers/counts.txt \
 	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/order.py tests/data/numbers/order.txt \
 	tests/data/numbers/products.py tests/data/numbers/products.txt
 tests_check_numbers_SOURCES = tests/check_numbers.c
