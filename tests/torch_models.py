@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """The architectures of transformers, whole through jitc: graphs as PyTorch captures them, run by the tool, held against eager.
 
-    tests/torch_models.py BUILD [--only NAME,...] [--form dynamo|aten] [--shapes static|dynamic] [--attention sdpa|eager] [--dtype f32|bf16]
-                          [--cache yes|no] [--device host|sim] [--missing FILE] [--keep DIR]
+    tests/torch_models.py BUILD [--only NAME,...] [--form dynamo|aten] [--shapes static|dynamic] [--attention default|eager] [--dtype f32|bf16]
+                          [--cache yes|no] [--device host|sim] [--missing FILE] [--keep DIR] [--least N] [--seconds N]
 
-Needs torch and transformers.  Each architecture is small and random; each option left out stands for all that it can be.  A line for each
-case: whole (and how far from eager, relative to the largest value), or how many graphs and statements are left; at the end what is missing, by operator, with the number of
-cases that it keeps from being whole.  The exit status is 1 where a result is too far from eager (f32 1e-5, bf16 2e-2), where
-jitc fails in any other way than by naming what it does not support, and where fewer cases are whole than --least says.
+Needs torch and transformers.  Each architecture is small and random; each option left out stands for all that it can be.  `default` is the
+attention that transformers takes by itself: sdpa where the architecture has it.  A line for each case: whole (and how far from eager,
+relative to the largest value), or how many graphs and statements are left; at the end what is missing, by operator, with the number of
+cases that it keeps from being whole, and how many architectures are whole in every case.  The exit status is 1 where a result is too far
+from eager (f32 1e-5, bf16 2e-2), where jitc fails in any other way than by naming what it does not support, where torch cannot capture a
+model, and where fewer architectures are whole than --least says.  With --seconds, cases that would begin later are left out, and named.
 """
 import argparse
 import collections
@@ -16,6 +18,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 
 import torch
@@ -84,7 +87,7 @@ Case = collections.namedtuple('Case', 'model form shapes attention dtype cache')
 
 
 def model_of(case):
-    """The model of a case, the same in each run; None where it has no such attention or no cache."""
+    """The model of a case, the same in each run; None where it has no cache, or this attention is its default."""
     config_name, values, maker, kind = MODELS[case.model]
     torch.manual_seed(0)
     config = getattr(transformers, config_name + 'Config')(**values)
@@ -93,9 +96,9 @@ def model_of(case):
     config.use_cache = case.cache
     cls, _, part = maker.partition('.')
     make = getattr(transformers, cls).from_config if cls.startswith('Auto') else getattr(transformers, cls)._from_config
-    try:
-        model = make(config, dtype=DTYPES[case.dtype], attn_implementation=case.attention)
-    except ValueError:
+    how = {} if case.attention == 'default' else {'attn_implementation': case.attention}
+    model = make(config, dtype=DTYPES[case.dtype], **how)
+    if how and model.config._attn_implementation == make(config, dtype=DTYPES[case.dtype]).config._attn_implementation:
         return None
     return (getattr(model, part) if part else model).eval()
 
@@ -137,39 +140,49 @@ def leaves(item):
         yield item
 
 
+def copies_of(items):
+    return [item.detach().clone() if isinstance(item, torch.Tensor) else item for item in items]
+
+
 def keeping(graphs, module):
     """MODULE as a function that leaves a Graph behind when it is called first."""
     left = [True]
 
     def call(*args):
-        copies = [a.detach().clone() if isinstance(a, torch.Tensor) else a for a in args]
+        copies = copies_of(args)
         results = module(*args)
         if left and left.pop():
             values = {**dict(zip(names_of(module), copies)), **attributes_of(module)}
-            kept = [r.detach().clone() if isinstance(r, torch.Tensor) else r for r in leaves(results)]
-            graphs.append(Graph(module, values.keys(), values.values(), kept))
+            graphs.append(Graph(module, values.keys(), values.values(), copies_of(leaves(results))))
         return results
     return call
 
 
-def capture(model, case, inputs):
-    """The graphs of a call."""
-    graphs = []
+def capture(model, case, inputs, forms):
+    """The graphs of a call, by form: one capture by Dynamo gives both."""
+    graphs = {'dynamo': [], 'aten': []}
+
+    def compiler(module, examples):
+        def boxed(args, call=keeping(graphs['aten'], module)):
+            return call(*args)
+        boxed._boxed_call = True
+        return boxed
+
+    def backend(module, examples):
+        plain = keeping(graphs['dynamo'], module)
+        if 'aten' not in forms:
+            return plain
+        lowered = aot_autograd(fw_compiler=compiler, decompositions=core_aten_decompositions())(module, examples)
+
+        def call(*args):
+            plain(*copies_of(args))
+            return lowered(*args)
+        return call
+
     torch._dynamo.reset()
-    if case.form == 'dynamo':
-        def backend(module, examples):
-            return keeping(graphs, module)
-    else:
-        def compiler(module, examples):
-            def boxed(args, call=keeping(graphs, module)):
-                return call(*args)
-            boxed._boxed_call = True
-            return boxed
-        backend = aot_autograd(fw_compiler=compiler, decompositions=core_aten_decompositions())
     with torch.no_grad():
-        compiled = torch.compile(model, backend=backend, dynamic=case.shapes == 'dynamic')
-        compiled(**inputs)
-    return graphs
+        torch.compile(model, backend=backend, dynamic=case.shapes == 'dynamic')(**inputs)
+    return {form: graphs[form] for form in forms}
 
 
 # --- the tool ---
@@ -222,6 +235,7 @@ class Tally:
     def __init__(self):
         self.whole = self.cases = self.wrong = 0
         self.missing = collections.defaultdict(lambda: [0, set(), '', ''])
+        self.models = {}  # whether each was whole in every case
 
     def add(self, case, refused, text):
         lines = text.split('\n')
@@ -232,20 +246,19 @@ class Tally:
             row[2] = r['reason']
             row[3] = lines[r['line'] - 1].strip() if 0 < r['line'] <= len(lines) else ''
 
+    def count(self, case, whole, wrong=False):
+        self.cases += 1
+        self.whole += whole
+        self.wrong += wrong
+        self.models[case.model] = self.models.get(case.model, True) and whole and not wrong
 
-def do_case(options, case, tally):
-    model = model_of(case)
-    if model is None:
-        return
-    torch.manual_seed(1)
-    inputs = INPUTS[MODELS[case.model][3]](TOKENS, DTYPES[case.dtype])
-    label = ' '.join([f'{case.model:12}', f'{case.form:6}', f'{case.shapes:7}', f'{case.attention:5}', f'{case.dtype:4}', 'cache' if case.cache else '     '])
-    tally.cases += 1
-    try:
-        graphs = capture(model, case, inputs)
-    except Exception as error:
-        print(label, 'torch cannot capture it:', str(error).split('\n')[0][:120], flush=True)
-        return
+
+def label_of(case):
+    return ' '.join([f'{case.model:12}', f'{case.form:6}', f'{case.shapes:7}', f'{case.attention:7}', f'{case.dtype:4}', 'cache' if case.cache else '     '])
+
+
+def judge(options, case, graphs, tally):
+    """Runs the graphs of a case, and says how it went."""
     worst, left, failed = 0.0, 0, ''
     for i, graph in enumerate(graphs):
         d, problem = run_graph(options, graph, '_'.join([*case[:5], str(case.cache), str(i)]))
@@ -256,16 +269,31 @@ def do_case(options, case, tally):
         else:
             left += len(problem)
             tally.add(case, problem, graph.text)
+    bad = not worst <= LIMIT[case.dtype]
+    tally.count(case, not failed and not left, bool(failed) or bad)
     if failed:
-        tally.wrong += 1
-        print(label, 'FAILED', failed.replace('\n', ' | '), flush=True)
+        print(label_of(case), 'FAILED', failed.replace('\n', ' | '), flush=True)
     elif left:
-        print(label, f'{left} statements of {len(graphs)} graphs are not supported', flush=True)
+        print(label_of(case), f'{left} statements of {len(graphs)} graphs are not supported', flush=True)
     else:
-        tally.whole += 1
-        bad = not worst <= LIMIT[case.dtype]
-        tally.wrong += bad
-        print(label, f'whole {worst:.1e}', 'TOO FAR' if bad else '', f'({len(graphs)} graphs)' if len(graphs) > 1 else '', flush=True)
+        print(label_of(case), f'whole {worst:.1e}', 'TOO FAR' if bad else '', f'({len(graphs)} graphs)' if len(graphs) > 1 else '', flush=True)
+
+
+def do_case(options, case, forms, tally):
+    """CASE in each of FORMS."""
+    model = model_of(case)
+    if model is None:
+        return
+    torch.manual_seed(1)
+    inputs = INPUTS[MODELS[case.model][3]](TOKENS, DTYPES[case.dtype])
+    try:
+        graphs = capture(model, case, inputs, forms)
+    except Exception as error:
+        print(label_of(case), 'torch cannot capture it:', str(error).split('\n')[0][:120], flush=True)
+        tally.count(case, False, True)
+        return
+    for form in forms:
+        judge(options, case._replace(form=form), graphs[form], tally)
 
 
 def choices(text, known):
@@ -277,13 +305,12 @@ def choices(text, known):
 
 
 def cases_of(options):
-    for model in choices(options.only, MODELS):
-        for form in choices(options.form, ['dynamo', 'aten']):
-            for attention in choices(options.attention, ['sdpa', 'eager']):
-                for shapes in choices(options.shapes, ['static', 'dynamic']):
-                    for cache in choices(options.cache, ['no', 'yes']):
-                        for dtype in choices(options.dtype, ['f32', 'bf16']):
-                            yield Case(model, form, shapes, attention, dtype, cache == 'yes')
+    for attention in choices(options.attention, ['default', 'eager']):
+        for cache in choices(options.cache, ['no', 'yes']):
+            for shapes in choices(options.shapes, ['static', 'dynamic']):
+                for dtype in choices(options.dtype, ['f32', 'bf16']):
+                    for model in choices(options.only, MODELS):
+                        yield Case(model, '', shapes, attention, dtype, cache == 'yes')
 
 
 def report(tally, out):
@@ -300,20 +327,29 @@ def main():
         parser.add_argument('--' + name, default='')
     parser.add_argument('--device', default='host')
     parser.add_argument('--least', type=int, default=0)
+    parser.add_argument('--seconds', type=int, default=0)
     options = parser.parse_args()
     torch.set_num_threads(2)
+    forms = choices(options.form, ['dynamo', 'aten'])
+    start, late = time.monotonic(), []
     with tempfile.TemporaryDirectory() as work:
         options.work = options.keep or work
         os.makedirs(options.work, exist_ok=True)
         tally = Tally()
         for case in cases_of(options):
-            do_case(options, case, tally)
+            if options.seconds and time.monotonic() - start > options.seconds:
+                late.append(case)
+            else:
+                do_case(options, case, forms, tally)
     report(tally, sys.stdout)
     if options.missing:
         with open(options.missing, 'w') as f:
             report(tally, f)
-    print(f'{tally.whole} of {tally.cases} whole, {tally.wrong} wrong')
-    sys.exit(1 if tally.wrong or tally.whole < options.least else 0)
+    for case in late:
+        print('SKIP:', label_of(case), f'would have begun after {options.seconds} s')
+    whole = sum(tally.models.values())
+    print(f'{tally.whole} of {tally.cases} cases whole, {tally.wrong} wrong; {whole} of {len(tally.models)} architectures whole in every case')
+    sys.exit(1 if tally.wrong or whole < options.least else 0)
 
 
 if __name__ == '__main__':
