@@ -11,7 +11,8 @@ base_libbase_la_SOURCES = \
 	base/library.c base/library.h \
 	base/pool.c base/pool.h \
 	base/trace.c base/trace.h \
-	base/vec.c base/vec.h
+	base/vec.c base/vec.h \
+	base/words.c base/words.h
 base_libbase_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)
 base_libbase_la_LIBADD = $(SODIUM_LIBS) -lpthread -ldl -lm
 

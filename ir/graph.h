@@ -83,6 +83,7 @@ struct jc_node {
     uint64_t writes;    /* custom: bit i set when the i-th tensor operand (jc_node_operands order) is written; all 64: all are, also
                            those beyond */
     jc_func *callee;    /* call */
+    const char *called; /* by the text: "torch.ops.vllm.x.default", "torch._C._nn.linear", "Tensor.view", "operator.add"; NULL: by nobody */
     uint32_t refusal;   /* custom: stands for what is not supported, graph's refused.at[refusal - 1]; 0: it does not */
     int line;
 };
@@ -127,6 +128,7 @@ struct jc_graph {
     jc_func *root;            /* where something was refused: fit to be explained, cut and hashed, not to be compiled */
     JC_VEC(jc_func *) pieces; /* in order of the text; empty for a flat graph */
     JC_VEC(jc_refusal) refused;
+    JC_VEC(const char *) called; /* what the text calls, each once */
     jc_weight *weights;       /* of an archive (ir/pt2) */
     uint32_t nweights;
 };

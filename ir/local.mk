@@ -14,7 +14,7 @@ ir_libir_la_SOURCES = \
 	ir/passes.h ir/passes_priv.h \
 	ir/print.c \
 	ir/solve.c ir/solve.h \
-	ir/split.c \
+	ir/split.c ir/split_names.c \
 	ir/type.c ir/type.h \
 	ir/verify.c
 

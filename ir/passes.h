@@ -6,7 +6,7 @@
 
 #include "ir/graph.h"
 
-/* Names without namespace; NULL: the default list of DESIGN (vLLM's splitting operators). */
+/* Names as ir/split_names.c says; NULL: the default list of vLLM's splitting operators. */
 typedef struct jc_split_options {
     const char *const *ops;
     uint32_t nops;
@@ -16,6 +16,10 @@ typedef struct jc_split_options {
 bool jc_is_splitting(const jc_node *n, const jc_split_options *options);
 /* Does the piece hold a splitting operator? */
 bool jc_piece_is_splitting(const jc_func *piece, const jc_split_options *options);
+/* Does NAME mean what a text calls CALLED? */
+bool jc_name_means(const char *name, const char *called);
+/* JITC_E_USAGE, with what there is near it, for a name that means nothing in any of the graphs; ARENA is for the sentence. */
+jitc_status jc_split_check(const jc_graph *const *graphs, uint32_t n, const jc_split_options *options, jc_arena *arena, jc_error *err);
 
 /*
  * Cuts a flat graph at the splitting operators; leaves one that arrives cut as it is (after checking that its root

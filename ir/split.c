@@ -25,50 +25,6 @@
 
 #define NO_PART UINT32_MAX
 
-static const char *const default_ops[] = {
-    "unified_attention_with_output",
-    "unified_mla_attention_with_output",
-    "unified_kv_cache_update",
-    "unified_mla_kv_cache_update",
-    "mamba_mixer",
-    "mamba_mixer2",
-    "short_conv",
-    "linear_attention",
-    "plamo2_mamba_mixer",
-    "gdn_attention_core",
-    "qwen_gdn_attention_core",
-    "qwen_gdn_attention_core_fused_norm_packed",
-    "gdn_attention_core_xpu",
-    "kda_attention",
-    "olmo_hybrid_gdn_full_forward",
-    "sparse_attn_indexer",
-    "rocm_aiter_sparse_attn_indexer",
-    "deepseek_v4_attention",
-    "hpc_rope_norm_forward",
-};
-
-bool jc_is_splitting(const jc_node *n, const jc_split_options *options) {
-    if (n->op != JC_OP_custom)
-        return false;
-    const char *name = strstr(n->target, "::");
-    name = name ? name + 2 : n->target;
-    const size_t length = strcspn(name, ".");
-    const bool own = options && options->ops;
-    const char *const *ops = own ? options->ops : default_ops;
-    const size_t count = own ? options->nops : sizeof default_ops / sizeof *default_ops;
-    for (size_t i = 0; i < count; i++)
-        if (strlen(ops[i]) == length && !memcmp(ops[i], name, length))
-            return true;
-    return false;
-}
-
-bool jc_piece_is_splitting(const jc_func *piece, const jc_split_options *options) {
-    for (size_t i = 0; i < piece->nodes.n; i++)
-        if (jc_is_splitting(piece->nodes.at[i], options))
-            return true;
-    return false;
-}
-
 /* ---- a graph that arrives cut -------------------------------------------------------------------------------- */
 
 typedef struct known {
@@ -321,7 +277,7 @@ static bool is_destination(const jc_func *f, size_t i) {
 /* The part that node I, which shows part of an earlier result, goes back to; else NOW. */
 static uint32_t producers_part(const cut *c, size_t i, uint32_t now) {
     const jc_node *n = c->flat->nodes.at[i];
-    if (n->op != JC_OP_slice && n->op != JC_OP_reshape)
+    if ((n->op != JC_OP_slice && n->op != JC_OP_reshape) || jc_is_splitting(n, c->options))
         return now;
     const jc_value *x = n->args[0].value;
     const uint32_t producer = c->part_of[x->id];

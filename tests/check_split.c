@@ -144,6 +144,112 @@ START_TEST(other_operators) {
 }
 END_TEST
 
+/* --- names --- */
+
+static const struct {
+    const char *name, *called;
+    bool means;
+} names[] = {
+    { "x", "torch.ops.vllm.x.default", true },
+    { "vllm::x", "torch.ops.vllm.x.default", true },
+    { "vllm.x", "vllm::x", true },
+    { "torch.ops.vllm.x", "torch.ops.vllm.x.out", true },
+    { "torch.ops.vllm.x.default", "torch.ops.vllm.x.default", true },
+    { "torch.ops.vllm.x.default", "vllm::x", true },
+    { "vllm::x.default", "torch.ops.vllm.x", true },
+    { "vllm::x.out", "torch.ops.vllm.x.default", false },
+    { "vllm::x.default", "torch.ops.vllm.x.out", false },
+    { "vllm::x", "torch.ops.mine.x.default", false },
+    { "vllm::xy", "torch.ops.vllm.x.default", false },
+    { "vllm::", "torch.ops.vllm.x.default", false },
+    { "", "torch.ops.vllm.x.default", false },
+    { "linear", "torch._C._nn.linear", true },
+    { "torch.nn.functional.linear", "torch._C._nn.linear", true },
+    { "torch.nn.functional.linear", "torch.ops.aten.linear.default", false },
+    { "aten::linear", "torch._C._nn.linear", true },
+    { "aten::linear.default", "torch._C._nn.linear", false },
+    { "aten::linear", "torch.ops.aten.linear.default", true },
+    { "prims::linear", "torch._C._nn.linear", false },
+    { "torch.norm", "torch.linalg.norm", false },
+    { "torch.linalg.norm", "torch.linalg.norm", true },
+    { "view", "Tensor.view", true },
+    { "Tensor.view", "Tensor.view", true },
+    { "torch.Tensor.view", "Tensor.view", true },
+    { "x.view", "Tensor.view", true },
+    { "aten.view", "Tensor.view", true },
+    { "torch.view", "Tensor.view", false },
+    { "Tensor.view", "torch.ops.aten.view.default", false },
+    { "add", "operator.add", true },
+    { "operator.add", "operator.add", true },
+    { "operator.add", "operator.iadd", false },
+    { "einops_rearrange", "einops_rearrange", true },
+};
+
+START_TEST(names_mean) {
+    ck_assert_msg(jc_name_means(names[_i].name, names[_i].called) == names[_i].means, "'%s' and '%s'", names[_i].name, names[_i].called);
+}
+END_TEST
+
+#define ANY S("a = x + 1") S("l: \"bf16[s0, 8]\" = torch._C._nn.linear(a, w, None)") S("b = l.relu()") S("b *= 2") S("c = b[(Ellipsis, slice(None, 4, None))]") \
+            S("d = c * 2") S("e = b.to(torch.bfloat16)") S("u = torch.ops.n.mine.default(e, d)") S("return (d, e)")
+
+/* Pieces as above, without what they return. */
+static const cut_row any_rows[] = {
+    { "linear", NULL, "submod_0:add submod_1S:linear submod_2:relu,mul,copy_,slice,mul,custom" },
+    { "torch.nn.functional.linear", NULL, "submod_0:add submod_1S:linear submod_2:relu,mul,copy_,slice,mul,custom" },
+    { "aten::relu", NULL, "submod_0:add,linear submod_1S:relu submod_2:mul,copy_,slice,mul,custom" },
+    { "Tensor.relu", NULL, "submod_0:add,linear submod_1S:relu submod_2:mul,copy_,slice,mul,custom" },
+    { "operator.imul", NULL, "submod_0:add,linear,relu submod_1S:mul,copy_,slice submod_2:mul,custom" },
+    { "getitem", NULL, "submod_0:add,linear,relu,mul,copy_ submod_1S:slice submod_2:mul,custom" },
+    { "operator.mul", NULL, "submod_0:add,linear,relu,mul,copy_,slice submod_1S:mul submod_2:custom" },
+    { "n::mine", NULL, "submod_0:add,linear,relu,mul,copy_,slice,mul submod_1S:custom" },
+    { "x.to", NULL, "submod_0:add,linear,relu,mul,copy_,slice,mul,custom" },
+};
+
+START_TEST(any_operator) {
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_error err = JC_ERROR_INIT;
+    const char *const ops[] = { any_rows[_i].name }, *text = MODULE(X, ANY);
+    const jc_split_options options = { ops, 1 };
+    jc_graph *g = read_text(arena, ops[0], text, strlen(text));
+    const jc_graph *all[] = { g };
+    jc_bytes out = JC_BYTES(arena);
+    ck_assert_int_eq(jc_split_check(all, 1, &options, arena, &err), JITC_OK);
+    ck_assert_int_eq(jc_split(g, &options, &err), JITC_OK);
+    for (size_t i = 0; i < g->pieces.n; i++) {
+        const jc_func *f = g->pieces.at[i];
+        jc_put_text(&out, "%s%s%s:", i ? " " : "", f->name, jc_piece_is_splitting(f, &options) ? "S" : "");
+        for (size_t k = 0; k < f->nodes.n; k++)
+            jc_put_text(&out, "%s%s", k ? "," : "", jc_ops[f->nodes.at[k]->op].name);
+    }
+    jc_put_u8(&out, 0);
+    ck_assert_msg(!strcmp((char *)out.at, any_rows[_i].pieces), "%s:\n  got  %s\n  want %s", ops[0], (char *)out.at, any_rows[_i].pieces);
+    ck_assert_int_eq(jc_split_check(all, 1, &options, arena, &err), JITC_OK); /* the names are there once it is cut as well */
+    jc_arena_free(arena);
+}
+END_TEST
+
+static const struct {
+    const char *name, *says;
+} nothings[] = {
+    { "n::mien", "'n::mien', but call nothing of that name; near it are: torch.ops.n.mine.default" },
+    { "Tensor.linear", "near it are: torch._C._nn.linear" },
+    { "sdpa", "they call: operator.add, torch._C._nn.linear, Tensor.relu, operator.imul, operator.getitem, operator.mul" },
+    { "", "they call: operator.add" },
+};
+
+START_TEST(no_operator) {
+    jc_arena *arena = jc_arena_new(NULL);
+    jc_error err = JC_ERROR_INIT;
+    const char *const ops[] = { "relu", nothings[_i].name }, *text = MODULE(X, ANY);
+    const jc_split_options options = { ops, 2 };
+    const jc_graph *g = read_text(arena, "none", text, strlen(text));
+    ck_assert_int_eq(jc_split_check(&g, 1, &options, arena, &err), JITC_E_USAGE);
+    ck_assert_msg(strstr(err.message, nothings[_i].says), "%s", err.message);
+    jc_arena_free(arena);
+}
+END_TEST
+
 /* A root that calls and computes is bad input, with the line of what computes. */
 START_TEST(mixed_root) {
     jc_arena *arena = jc_arena_new(NULL);
@@ -679,6 +785,9 @@ static Suite *suite(void) {
     TCase *cut = tcase_create("cut");
     tcase_add_loop_test(cut, cuts, 0, sizeof cut_rows / sizeof *cut_rows);
     tcase_add_test(cut, other_operators);
+    tcase_add_loop_test(cut, names_mean, 0, sizeof names / sizeof *names);
+    tcase_add_loop_test(cut, any_operator, 0, sizeof any_rows / sizeof *any_rows);
+    tcase_add_loop_test(cut, no_operator, 0, sizeof nothings / sizeof *nothings);
     tcase_add_test(cut, mixed_root);
     tcase_add_test(cut, symbols_between_pieces_go);
     tcase_add_test(cut, called_twice);

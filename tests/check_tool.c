@@ -166,6 +166,11 @@ static const struct {
     { "split --strides mul.py mul.py", 3, "no valid JSON" },
     { "run --device host --plugin nowhere.so mul.py", 3, "nowhere.so" },
     { "split unknown.py", 0, "1 piece" },
+    { "split --split-op torch.frobnicate unknown.py", 0, "1 piece" },
+    { "split --split-op operator.mul mul.py", 0, "2 pieces" },
+    { "run --device host --split-op aten::mul --verify mul.py", 0, "all results agree" },
+    { "split --split-op mull mul.py", 2, "near it are: operator.mul" },
+    { "compile --arch host --split-op embedding --split-op vllm::mul mul.py take.py", 2, "call nothing of that name" },
     { "compile --arch host unknown.py", 4, "unknown.py:3" },
 };
 

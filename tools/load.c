@@ -265,6 +265,7 @@ jitc_status tool_model_options(tool *t, const tool_build *b, jitc_model_options 
         .split_only = b->split_only,
         .split_ops = t->o.split_op.n ? t->o.split_op.at : NULL,
         .nsplit_ops = (uint32_t)t->o.split_op.n,
+        .need_split_ops = true,
         .progress = t->o.quiet ? NULL : tool_progress,
     };
     JC_TRY(parse_ranges(t, out, err));

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/words.h"
+
 typedef enum kind { FLAG, STRING, STRINGS, WORDS, INTEGER, REAL } kind;
 
 typedef struct row {
@@ -58,7 +60,7 @@ static const row rows[] = {
     { "time", 0, NULL, CMD_RUN, FLAG, AT(time), "print the time of a run: smallest and median" },
     { "load-only", 0, NULL, CMD_RUN, FLAG, AT(load_only), "stop when the model could run, and say how long loading took" },
     { "no-lift-names", 0, NULL, READS, FLAG, AT(no_lift_names), "leave literals of custom operators in the code" },
-    { "split-op", 0, "NAME", READS, STRINGS, AT(split_op), "cut at these operators instead of the default list" },
+    { "split-op", 0, "NAME", READS, STRINGS, AT(split_op), "cut at these operators (vllm::x, linear, Tensor.view) instead of the default list" },
     { "provider", 0, "OP=NAME", READS, STRINGS, AT(provider), "who implements an operator (there is: native)" },
     { "mode", 0, "fused|strict", READS, STRING, AT(mode), "strict: round after every operator" },
     { "index", 0, "check|clamp", READS, STRING, AT(index), "an index out of range: an error (on cuda: check, which waits for the GPU), or the nearest row" },
@@ -97,33 +99,11 @@ bool tool_integer(const char *text, int64_t *out) {
     return errno == 0 && end != text && *end == 0;
 }
 
-/* Levenshtein's distance, of short words. */
-static unsigned distance(const char *a, const char *b) {
-    size_t n = strlen(b);
-    unsigned line[64];
-    if (n >= 64)
-        return 64;
-    for (size_t j = 0; j <= n; j++)
-        line[j] = (unsigned)j;
-    for (unsigned i = 1; *a; a++, i++) {
-        unsigned diagonal = line[0];
-        line[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            unsigned best = diagonal + (*a != b[j - 1]);
-            best = line[j] + 1 < best ? line[j] + 1 : best;
-            best = line[j - 1] + 1 < best ? line[j - 1] + 1 : best;
-            diagonal = line[j];
-            line[j] = best;
-        }
-    }
-    return line[n];
-}
-
 const char *tool_nearest(const char *word, const char *const *known, size_t n) {
     const char *best = NULL;
     unsigned least = 3;
     for (size_t i = 0; i < n; i++) {
-        unsigned d = distance(word, known[i]);
+        unsigned d = jc_words_apart(word, known[i]);
         if (d < least && d < strlen(known[i])) {
             least = d;
             best = known[i];

@@ -62,7 +62,11 @@ typedef struct jitc_model_options {
     bool no_lift_names; /* leave literals of custom operators in the code */
     bool strict;        /* round after every operator */
     bool split_only;    /* do not compile: pieces and classes only */
-    const char *const *split_ops; /* names without namespace; NULL: the default list */
+    /*
+     * Operators that graphs are cut at: "linear" (in any spelling), "vllm::x", "torch.ops.vllm.x.default", "aten::linear",
+     * "torch.nn.functional.linear", "operator.add", "Tensor.view"; NULL: the default list.  See `need_split_ops`.
+     */
+    const char *const *split_ops;
     uint32_t nsplit_ops;
     const jitc_range *ranges;
     uint32_t nranges;
@@ -98,6 +102,11 @@ typedef struct jitc_model_options {
      * mistakes, and such a run cannot be captured in a graph (JITC_E_DEVICE).  Goes after `clamp_index`; nothing changes elsewhere.
      */
     bool check_index;
+    /*
+     * Each of `split_ops` has to be in one of the graphs: where a name means nothing it is JITC_E_USAGE, and the sentence says what they call
+     * that is like it.  Else a list may be given that serves many models.
+     */
+    bool need_split_ops;
 } jitc_model_options;
 
 /* Builds one model of N graphs (several files are one set of pieces). Graphs are borrowed until the model is freed and must not be

@@ -54,6 +54,7 @@ struct fx_name {
     fx_stmt *made;     /* the parser's: the call statement that bound the name, if made_scope is current */
     char *copy;        /* terminated, in the graph's arena; NULL until asked for */
     const struct fx_target *function, *method; /* what it means where it is called */
+    const char *called[2];                     /* as function, as method: how the graph lists it; NULL: it is not called so yet */
     const struct fx_note *note;                /* what it means as an annotation */
 };
 

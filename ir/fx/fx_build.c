@@ -207,6 +207,7 @@ static void build_or_pass(fx_reader *r, const fx_stmt *s) {
     build_statement(r, s);
     if (r->status && fx_can_pass(r))
         fx_pass_over(r, s, &m);
+    fx_note_called(r, s, m.nodes);
 }
 
 void fx_build_body(fx_reader *r, const fx_class *c) {

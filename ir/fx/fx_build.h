@@ -161,6 +161,10 @@ jc_arg fx_inline(fx_reader *r, const fx_child *child, const jc_arg *args, uint32
 jc_arg fx_higher(fx_reader *r, const fx_target *t, const fx_ast *args, uint32_t at);
 bool fx_is_higher(const char *name);
 
+/* --- fx_build_called.c --- */
+const char *fx_callee(fx_reader *r, const fx_stmt *s);      /* "torch.cumsum", "Tensor.view", "+"; "" where it calls nothing */
+void fx_note_called(fx_reader *r, const fx_stmt *s, size_t from); /* for S and the nodes from FROM on, which it made */
+
 /* --- fx_build_refuse.c --- */
 typedef struct fx_mark {
     const char *p;

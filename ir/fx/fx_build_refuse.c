@@ -30,44 +30,7 @@ bool fx_can_pass(const fx_reader *r) {
     return r->tolerant && (unsupported || follows);
 }
 
-/* --- what a statement calls, and with what --- */
-
-static const char *operator_text(fx_reader *r, int op) {
-    static const struct {
-        uint8_t token;
-        const char *text;
-    } words[] = { { FX_T_POW, "**" }, { FX_T_FDIV, "//" }, { FX_T_SHL, "<<" }, { FX_T_SHR, ">>" },
-                  { FX_T_EQ, "==" },  { FX_T_NE, "!=" },   { FX_T_LE, "<=" },  { FX_T_GE, ">=" } };
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (words[i].token == op)
-            return words[i].text;
-    return jc_arena_printf(r->scratch, "%c", op);
-}
-
-/* "torch.cumsum", "Tensor.view", "+". */
-static const char *callee(fx_reader *r, const fx_stmt *s) {
-    const fx_ast *a = s->value;
-    if (s->kind == FX_S_STORE)
-        return "operator.setitem";
-    if (s->kind == FX_S_AUG)
-        return jc_arena_printf(r->arena, "%s=", operator_text(r, s->op));
-    switch (a->kind) {
-    case FX_A_INDEX:
-        return "operator.getitem";
-    case FX_A_BINARY:
-    case FX_A_UNARY:
-        return jc_arena_strdup(r->arena, operator_text(r, a->op));
-    case FX_A_CALL:
-        a = a->first;
-        if (a->kind == FX_A_ATTR && a->first->kind == FX_A_NAME && fx_name_is(a->first->name, "self"))
-            return jc_arena_printf(r->arena, "self.%s", fx_copy(r, a->key));
-        return a->kind == FX_A_ATTR                           ? jc_arena_printf(r->arena, "Tensor.%s", fx_copy(r, a->key))
-               : a->kind == FX_A_PATH || a->kind == FX_A_NAME ? fx_copy(r, a->name)
-                                                              : "";
-    default:
-        return "";
-    }
-}
+/* --- what a statement takes --- */
 
 /* A as an argument that a graph can hold: what has no place in one is spelled out. */
 static jc_arg spelled(fx_reader *r, jc_arg a) {
@@ -184,7 +147,7 @@ void fx_refuse_param(fx_reader *r, const char *name) {
 
 void fx_pass_over(fx_reader *r, const fx_stmt *s, const fx_mark *m) {
     const bool names = s->kind == FX_S_ASSIGN && s->target, calls = s->kind != FX_S_RETURN && s->kind != FX_S_FREE && s->kind != FX_S_LEAVE;
-    const char *op = calls ? callee(r, s) : "";
+    const char *op = calls ? fx_callee(r, s) : "";
     const uint32_t refusal = refuse(r, op, names ? fx_copy(r, s->target) : "");
     fx_go_on(r, m);
     if (s->kind == FX_S_RETURN)

@@ -400,12 +400,22 @@ static void log_times(const jitc_model *m) {
            (unsigned long long)s->kernels_compiled);
 }
 
+static jitc_status check_names(jitc_model *m, const jitc_model_options *o, jc_error *err) {
+    const jc_split_options split = { o->split_ops, o->nsplit_ops };
+    const jc_graph **graphs = JC_NEWN(m->arena, const jc_graph *, m->ngraphs);
+    for (uint32_t i = 0; i < m->ngraphs; i++)
+        graphs[i] = m->graphs[i]->g;
+    return jc_split_check(graphs, m->ngraphs, &split, m->arena, err);
+}
+
 jitc_status jc_model_prepare(jitc_model *m, const jitc_model_options *o, jc_error *err) {
     double at;
     JC_TRY(cancelled(o, err));
     JC_TRY(jc_model_target(m, o, err));
     JC_TRY(jc_ranges_check(m, o, err));
     JC_TRY(jc_examples_check(m->graphs, m->ngraphs, o, err));
+    if (o->need_split_ops)
+        JC_TRY(check_names(m, o, err));
     at = jc_now_ms();
     for (uint32_t i = 0; i < m->ngraphs; i++)
         m->graphs[i]->used = true;

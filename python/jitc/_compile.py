@@ -78,11 +78,23 @@ def _refusals(ctx: Context, piece: Piece, lowered: Lowered, strict: bool) -> dic
     return refused
 
 
+# Namespaces that have many functions in common, of which a graph shows one.
+_IN_COMMON = ("torch", "torch.functional", "torch.nn.functional", "torch._C._nn")
+
+
 def _names(node: fx.Node) -> set[str]:
-    """The names that `split_ops` may have for a node's operator."""
-    title = facts.title_of(node)  # "torch.cumsum", "x.cumsum", "aten.cumsum.dim", "mylib.op"
-    qualified = title.replace(".", "::", 1)
-    return {facts.name_of(node), title, qualified, qualified.split(".")[0]}
+    """The names that `split_ops` may have for a node's operator, as ir/split_names.c has them."""
+    name, title = facts.name_of(node), facts.title_of(node)  # "torch.cumsum", "x.cumsum", "aten.cumsum.dim", "mylib.op"
+    aten = {f"{form}{name}" for form in ("aten::", "aten.", "torch.ops.aten.")}
+    if isinstance(node.target, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+        space = title.split(".")[0]
+        overload = getattr(node.target, "_overloadname", "default")
+        forms = {f"{form}{name}" for form in (f"{space}::", f"{space}.", f"torch.ops.{space}.")}
+        return {name, *forms, *(f"{form}.{overload}" for form in forms)}
+    if node.op == "call_method":
+        return {name, *aten, *(f"{form}{name}" for form in ("x.", "Tensor.", "torch.Tensor."))}
+    module = title.rpartition(".")[0]
+    return {name, title, *aten, *(f"{form}.{name}" for form in _IN_COMMON if module in _IN_COMMON)}
 
 
 @functools.cache
@@ -90,6 +102,12 @@ def _operators() -> set[str]:
     """Names of all operators that torch knows, with and without namespace."""
     full = [name.split(".")[0] for name in torch._C._dispatch_get_all_op_names()]
     return {*full, *(name.split("::")[1] for name in full)}
+
+
+def _without_overload(name: str) -> str:
+    """ "aten::cumsum" of "torch.ops.aten.cumsum.dim" and of "aten.cumsum"."""
+    parts = re.split(r"::|\.", name.removeprefix("torch.ops."))
+    return "::".join(parts[:2])
 
 
 def _splits(graph: fx.Graph, split_ops: tuple[str, ...]) -> dict[fx.Node, str]:
@@ -104,8 +122,9 @@ def _splits(graph: fx.Graph, split_ops: tuple[str, ...]) -> dict[fx.Node, str]:
                 found[whole(node)] = f"graphs are cut at {min(matching)} (split_ops)"
     for name in split_ops:
         bare = re.split(r"::|\.", name)[-1]
-        python = name in (bare, f"torch.{bare}", f"x.{bare}") and (bare in _operators() or hasattr(torch.Tensor, bare))
-        if not (bare and python) and name not in seen and name not in _operators():
+        spaces = ("", "x.", "Tensor.", "torch.Tensor.", *(f"{form}." for form in _IN_COMMON))
+        python = name in [space + bare for space in spaces] and (bare in _operators() or hasattr(torch.Tensor, bare))
+        if not (bare and python) and name not in seen and _without_overload(name) not in _operators():
             raise ValueError(f"jitc: split_ops has {name!r}, but no operator is called that")
     return found
 

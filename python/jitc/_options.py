@@ -21,8 +21,9 @@ class Options:
         It is only read, and trusted: what is in it runs in this process.
     bundle_write: write the folder ``bundle`` instead, to be shipped: all that graphs need is in it afterwards.  The folder
         takes the place of ``cache_dir``.
-    split_ops: operators at which graphs are cut and which torch runs, as "cumsum", "torch.cumsum", "aten::cumsum" or
-        "mylib::op".  A name that no operator of torch has is refused.
+    split_ops: operators at which graphs are cut and which torch runs, as "cumsum" (in any spelling), "torch.cumsum",
+        "x.cumsum", "aten::cumsum", "mylib::op" or "torch.ops.mylib.op.default".  A name that no operator of torch has is
+        refused.
     cuda_graphs: on a GPU, each graph of the model is captured per shape and replayed.  Weights, buffers and what is written
         are used where they lie, and captured anew where that changes; other tensors are copied in, and results out.
         Graphs that cannot be captured run as without.  On the CPU it does nothing, with one warning.
