@@ -125,8 +125,8 @@ typedef struct solving {
         uint32_t param, nopen; /* NOPEN of its symbols are unknown; 0: there is no such equation */
         const equation *q;
         int64_t value;
-    } fewest;         /* OPEN: the stride with the fewest unknown symbols */
-    bool agree;       /* AGREE: no stride is refuted */
+    } fewest;         /* OPEN: the dim with the fewest unknown symbols, or where no dim has any, the stride */
+    bool agree;       /* AGREE: no dim or stride is refuted */
     jc_solve_origin *origins; /* NULL: in a call; else nothing has a value, and what would give one is noted */
     jc_error *err;
 } solving;
@@ -278,7 +278,7 @@ static jitc_status wrong_rank(const solving *g, uint32_t param, int rank) {
 
 typedef enum stage { DIMS, STRIDES, OPEN, AGREE, CHECK } stage_kind;
 
-/* Does a stride come out as VALUE, or can it still? */
+/* Does Q come out as VALUE, or can it still? */
 static bool comes_out(const solving *g, const equation *q, uint32_t nopen, int64_t value) {
     int64_t got;
     if (nopen == 0)
@@ -287,20 +287,27 @@ static bool comes_out(const solving *g, const equation *q, uint32_t nopen, int64
     return !open || !open->coefficient || whole_solution(g, open, value, &got);
 }
 
-static void on_stride(solving *g, uint32_t param, const equation *q, int64_t value, stage_kind stage) {
+static void note_open(solving *g, uint32_t param, const equation *q, int64_t value, uint32_t nopen) {
+    const bool first = !g->fewest.nopen, before = !first && !q->stride && g->fewest.q->stride;
+    if (!first && !before && (q->stride != g->fewest.q->stride || nopen >= g->fewest.nopen))
+        return;
+    g->fewest.param = param;
+    g->fewest.nopen = nopen;
+    g->fewest.q = q;
+    g->fewest.value = value;
+}
+
+/* Q has VALUE; strides are looked at from stage STRIDES on. */
+static void on_equation(solving *g, uint32_t param, const equation *q, int64_t value, stage_kind stage) {
     uint32_t nopen = 0;
     for (uint32_t i = 0; i < q->nparts; i++)
         nopen += !is_known(g, q->parts[i].sym);
-    if (stage == STRIDES) {
+    if (stage == (q->stride ? STRIDES : DIMS))
         solve(g, param, q, value);
-    } else if (stage == OPEN && nopen && (!g->fewest.nopen || nopen < g->fewest.nopen)) {
-        g->fewest.param = param;
-        g->fewest.nopen = nopen;
-        g->fewest.q = q;
-        g->fewest.value = value;
-    } else if (stage == AGREE) {
+    else if (stage == OPEN && nopen)
+        note_open(g, param, q, value, nopen);
+    else if (stage == AGREE)
         g->agree &= comes_out(g, q, nopen, value);
-    }
 }
 
 static bool has_elements(const jc_solve_fact *t) {
@@ -331,12 +338,12 @@ static jitc_status visit(solving *g, uint32_t param, stage_kind stage) {
         int64_t value = q->dim < 0 ? fact.integer : fact.dims[q->dim];
         if (q->stride) {
             if (laid && value > 1)
-                on_stride(g, param, q, fact.strides ? fact.strides[q->dim] : row_major, stage);
+                on_equation(g, param, q, fact.strides ? fact.strides[q->dim] : row_major, stage);
             row_major = (int64_t)((uint64_t)row_major * (uint64_t)value);
         } else if (stage == CHECK) {
             JC_TRY(check(g, param, q, value));
-        } else if (stage == DIMS && q->nparts) {
-            solve(g, param, q, value);
+        } else if (q->nparts) {
+            on_equation(g, param, q, value, stage);
         }
     }
     return JITC_OK;
@@ -351,7 +358,7 @@ static jitc_status each(solving *g, stage_kind stage) {
     return JITC_OK;
 }
 
-/* ---- what only strides know ------------------------------------------------------------------------------------- */
+/* ---- what no linear equation gives ------------------------------------------------------------------------------ */
 
 enum { MOST_SOLUTIONS = 64, MOST_STEPS = 256 };
 
@@ -372,7 +379,7 @@ static range range_of(const solving *g, uint32_t sym, int64_t least) {
     return (range){ lo, step, lo > hi ? 0 : (hi - lo) / step };
 }
 
-/* Does the stride at hand come out with X for SYM? */
+/* Does the equation at hand come out with X for SYM? */
 static bool fits(const solving *g, uint32_t sym, int64_t x) {
     int64_t value;
     g->call->syms[sym] = x;
@@ -399,7 +406,30 @@ static bool find_fit(const solving *g, uint32_t sym, const range *r, int64_t *i)
     return true;
 }
 
+typedef struct given {
+    const uint32_t *owner;
+    bool solved, known; /* all of them: by an argument; at all */
+} given;
+
+static void see_given(void *user, uint32_t sym) {
+    given *g = user;
+    g->solved &= is_given(g->owner[sym]);
+    g->known &= g->owner[sym] != 0;
+}
+
+static given givens_of(const solving *g, const jc_condition *c) {
+    given k = { g->call->owner, true, true };
+    jc_ex_symbols(c->a, see_given, &k);
+    jc_ex_symbols(c->b, see_given, &k);
+    return k;
+}
+
+/* Is nothing refuted by the values so far? */
 static bool agrees(solving *g) {
+    int64_t a, b;
+    for (size_t i = 0; i < g->s->guards.n; i++)
+        if (givens_of(g, &g->s->guards.at[i]).known && !jc_condition_holds(&g->s->guards.at[i], g->call->syms, g->s->nsyms, &a, &b))
+            return false;
     g->agree = true;
     return each(g, AGREE) == JITC_OK && g->agree;
 }
@@ -408,7 +438,7 @@ static int64_t fallback_of(const jc_solve_call *c, uint32_t sym) {
     return c->fallbacks && sym < c->nfallbacks ? c->fallbacks[sym] : c->fallback;
 }
 
-/* A value of SYM with which the stride at hand comes out, all else being given; with PICKY one that refutes no other stride. */
+/* A value of SYM with which the equation at hand comes out, all else being given; with PICKY one that refutes nothing. */
 static bool settle_last(solving *g, uint32_t sym, bool picky) {
     range r = range_of(g, sym, 0);
     int64_t i;
@@ -422,7 +452,7 @@ static bool settle_last(solving *g, uint32_t sym, bool picky) {
     return false;
 }
 
-/* Gives the unknown symbols of the stride at hand values: small ones to all but the K-th, of the first of these one after the other.
+/* Gives the unknown symbols of the equation at hand values: small ones to all but the K-th, of the first of these one after the other.
    False, and they stay unknown: then that one has none. */
 static bool settle_all(solving *g, uint32_t k, bool picky) {
     const equation *q = g->fewest.q;
@@ -441,7 +471,7 @@ static bool settle_all(solving *g, uint32_t k, bool picky) {
         found = settle_last(g, q->parts[k].sym, picky);
     }
     if (g->origins)
-        g->origins[q->parts[k].sym] = (jc_solve_origin){ true, g->fewest.param, q->dim, true };
+        g->origins[q->parts[k].sym] = (jc_solve_origin){ true, g->fewest.param, q->dim, q->stride };
     for (uint32_t i = 0; i < q->nparts; i++)
         if (owner[q->parts[i].sym] == TRIED)
             owner[q->parts[i].sym] = found ? SOUGHT : 0;
@@ -450,7 +480,7 @@ static bool settle_all(solving *g, uint32_t k, bool picky) {
     return found;
 }
 
-/* The stride with the fewest unknown symbols. */
+/* Looks for values with which one more dim or stride comes out. */
 static jitc_status seek(solving *g) {
     g->fewest.nopen = 0;
     JC_TRY(each(g, OPEN));
@@ -462,26 +492,13 @@ static jitc_status seek(solving *g) {
     return JITC_OK;
 }
 
-typedef struct given {
-    const uint32_t *owner;
-    bool all;
-} given;
-
-static void see_given(void *user, uint32_t sym) {
-    given *g = user;
-    g->all &= is_given(g->owner[sym]);
-}
-
 static jitc_status check_guard(const solving *g, const jc_condition *c) {
     int64_t a, b;
     texts left, right;
     if (jc_condition_holds(c, g->call->syms, g->s->nsyms, &a, &b))
         return JITC_OK;
     /* A symbol that no argument gives is what a certain value beside it says, whatever it is. */
-    given k = { g->call->owner, true };
-    jc_ex_symbols(c->a, see_given, &k);
-    jc_ex_symbols(c->b, see_given, &k);
-    if (!k.all && (c->a->kind == JC_EX_CONST || c->b->kind == JC_EX_CONST || g->call->fallback < 0))
+    if (!givens_of(g, c).solved && (c->a->kind == JC_EX_CONST || c->b->kind == JC_EX_CONST || g->call->fallback < 0))
         return JITC_OK;
     texts_of(g->s->graph, c->a, g->call->syms, &left);
     texts_of(g->s->graph, c->b, g->call->syms, &right);

@@ -3,9 +3,9 @@
  *
  * Every dim of every tensor parameter and every symbolic integer is an equation.  One with a single unknown symbol that occurs
  * linearly gives its value; this goes on until nothing changes.  Then the strides are asked, for what is still unknown, and the same goes on.
- * What is unknown after that is in strides alone, as s0 in a piece that gets columns of an f32[4, (s0 + 1)//2] or of an f32[4, s0*s1]:
- * any values do with which the strides come out, and small ones are looked for.  What nothing determines gets its fallback;
- * and every dim and integer is checked.
+ * What is unknown after that is in no linear equation, as s0 in a graph of an f32[s0//8], or in a piece that gets columns of an
+ * f32[4, (s0 + 1)//2] or of an f32[4, s0*s1]: any values do with which dims and then strides come out, and guards hold; small ones are looked for.
+ * What nothing determines gets its fallback; and every dim and integer is checked.
  *
  * Strides count where there is a second element to be reached by them: not those of dims of one element, nor any of an empty tensor.
  *

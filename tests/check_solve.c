@@ -49,6 +49,17 @@ static const struct solve_row {
       { { 3, 1 }, { 3, 1 } }, 0, 6, 5, { 0 } },
     { "a stride that comes round", { { "3", "b" }, { "1" } }, { { "a % 4 + 5", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 2, 5, { 0 } },
     { "a stride that nothing gives", { { "3", "b" }, { "1" } }, { { "2*(a//3)", "1" } }, NULL, { { 3, 5 }, { 1 } }, { { 7, 1 } }, 0, 8, 5, { 0 } },
+    { "a dim that is a quotient", { { "a//8", "b" }, { "a//8" } }, { { 0 } }, NULL, { { 3, 5 }, { 3 } }, { { 0 } }, 0, 24, 5, { 0 } },
+    { "the fallback where a dim will do with it", { { "a//2" }, { "b" } }, { { 0 } }, NULL, { { 4 }, { 3 } }, { { 0 } }, 0, 8, 3, { 0 } },
+    { "dims that agree", { { "a//8", "b" }, { "(a + 7)//8" } }, { { 0 } }, NULL, { { 3, 5 }, { 4 } }, { { 0 } }, 0, 25, 5, { 0 } },
+    { "a dim that is a product", { { "a*b" }, { "1" } }, { { 0 } }, NULL, { { 12 }, { 1 } }, { { 0 } }, 0, 12, 1, { 0 } },
+    { "a product and a quotient", { { "a*b" }, { "b//2" } }, { { 0 } }, NULL, { { 15 }, { 2 } }, { { 0 } }, 0, 3, 5, { 0 } },
+    { "a dim of nothing", { { "a//8" }, { "b" } }, { { 0 } }, NULL, { { 0 }, { 3 } }, { { 0 } }, 0, 0, 3, { 0 } },
+    { "what is left of a dim", { { "40 - a//2" }, { "b" } }, { { 0 } }, NULL, { { 30 }, { 3 } }, { { 0 } }, 0, 20, 3, { 0 } },
+    { "an integer that is a quotient", { { "b" }, { "1" } }, { { 0 } }, "a//4", { { 5 }, { 1 } }, { { 0 } }, 7, 28, 5, { 0 } },
+    { "a dim before a stride", { { "a//2", "4" }, { "1" } }, { { "4", "1" }, { "b//2" } }, NULL, { { 3, 4 }, { 1 } }, { { 4, 1 }, { 1 } }, 0, 6, 8, { 0 } },
+    { "a dim that nothing gives", { { "2*(a//3)" }, { "b" } }, { { 0 } }, NULL, { { 3 }, { 3 } }, { { 0 } }, 0, 0, 0, { "'p0'", "2*(a//3)" } },
+    { "dims that do not agree", { { "a//8" }, { "a//4" } }, { { 0 } }, NULL, { { 3 }, { 9 } }, { { 0 } }, 0, 0, 0, { "is 9", "a//4" } },
     { "a stride of nothing says nothing", { { "a", "0" }, { "1" } }, { { "b", "1" } }, NULL, { { 3, 0 }, { 1 } }, { { 7, 1 } }, 0, 3, 8, { 0 } },
     { "two values", { { "a" }, { "a" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "'p1'" } },
     { "no whole solution", { { "2*a" }, { "b" } }, { { 0 } }, NULL, { { 3 }, { 4 } }, { { 0 } }, 0, 0, 0, { "'p0'", "2*a" } },
@@ -135,6 +146,21 @@ START_TEST(guards) {
 }
 END_TEST
 
+/* A value that is looked for is one with which guards hold. */
+START_TEST(sought_with_guards) {
+    int64_t syms[2], dim = 3;
+    jc_error err = JC_ERROR_INIT;
+    jc_sym_add(graph->exprs, "a");
+    const jc_expr *dims[] = { parsed("a//8") };
+    jc_type type = { .kind = JC_TENSOR, .dtype = JC_F32, .rank = 1, .dims = dims };
+    jc_func_param(func, "p", &type);
+    jc_push(arena, &func->guards, ((jc_condition){ JC_REL_LE, 12, parsed("27"), parsed("a") }));
+    DLTensor t = { .ndim = 1, .shape = &dim };
+    ck_assert_int_eq(jc_solve(func, &(jitc_value){ .tag = JITC_TENSOR, .tensor = &t }, 8, syms, &err), JITC_OK);
+    ck_assert_int_eq(syms[0], 27);
+}
+END_TEST
+
 /* What each symbol is solved from, before there is a call. */
 START_TEST(origins) {
     static const struct {
@@ -142,7 +168,7 @@ START_TEST(origins) {
         jc_solve_origin from;
     } rows[] = {
         { "a", { true, 0, 0, true } }, { "b", { true, 0, 1, false } }, { "c", { true, 1, -1, false } }, { "d", { true, 2, 0, false } },
-        { "e", { false, 0, 0, false } },
+        { "e", { true, 3, 0, false } }, { "f", { false, 0, 0, false } },
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         jc_sym_add(graph->exprs, rows[i].sym);
@@ -173,6 +199,7 @@ int main(void) {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, solving, 0, ROWS(solve_rows));
     tcase_add_loop_test(t, guards, 0, ROWS(guard_rows));
+    tcase_add_test(t, sought_with_guards);
     tcase_add_test(t, origins);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

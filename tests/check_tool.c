@@ -51,6 +51,15 @@ static const char graph_unknown[] =
     "        y: \"f32[4]\" = torch.frobnicate(x);  x = None\n"
     "        return (y,)\n";
 
+/* Dims that no parameter gives alone, and that are below 0 for small symbols. */
+static const char graph_dims[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[s0 - 20, 4]\", y: \"f32[100 - s0 - s1, 4]\", z: \"f32[s2//8, 2]\", n: \"Sym(s2//3)\"):\n"
+    "        a: \"f32[s0 - 20, 4]\" = x + 1;  x = None\n"
+    "        b: \"f32[100 - s0 - s1, 4]\" = y * n;  y = None\n"
+    "        c: \"f32[s2//8, 2]\" = z * 2;  z = None\n"
+    "        return (a, b, c)\n";
+
 static const char graph_bad[] =
     "class GraphModule(torch.nn.Module):\n"
     "    def forward(self, x: \"f32[4]\"):\n"
@@ -67,6 +76,7 @@ static void set_up(void) {
     write_text("take.py", graph_take);
     write_text("unknown.py", graph_unknown);
     write_text("bad.py", graph_bad);
+    write_text("dims.py", graph_dims);
 }
 
 /* --- caches that are only read --- */
@@ -158,6 +168,9 @@ static const struct {
     { "dump --stage=magic mul.py", 2, "no stage 'magic'" },
     { "dump --stage=ptx --arch host mul.py", 2, "needs a GPU" },
     { "check mul.py", 2, "needs a limit" },
+    { "run --device host --verify dims.py", 0, "all results agree" },
+    { "run --device host --verify --sym s0=30 --sym s1=20 --sym s2=50 dims.py", 0, "all results agree" },
+    { "run --device host --sym s0=3 dims.py", 3, "the size of 'x'" },
     { "split nowhere.py", 3, "nowhere.py" },
     { "split bad.py", 3, "bad.py:3" },
     { "run --device host --inputs nowhere.safetensors mul.py", 3, "nowhere.safetensors" },

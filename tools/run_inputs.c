@@ -100,13 +100,44 @@ static bool in_dims(const run *r, uint32_t sym) {
     return false;
 }
 
+/* How many dims of parameters cannot be made with the values so far. */
+static uint32_t impossible_dims(const run *r) {
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < r->f->nparams; i++) {
+        const jc_type *type = &r->f->params[i]->type;
+        for (int d = 0; type->kind == JC_TENSOR && d < type->rank; d++) {
+            int64_t dim;
+            n += !jc_ex_eval(type->dims[d], r->syms, r->nsyms, &dim) || dim < 0;
+        }
+    }
+    return n;
+}
+
+/* Where a dim comes out below 0 (40 - s0, s0 - 100) the made-up symbols that can help get another value. */
+static void make_possible(run *r, const bool *made) {
+    static const int64_t others[] = { 16, 32, 64, 128, 256, 1024, 4096, 65536, 4, 2, 1, 0 };
+    uint32_t left = impossible_dims(r);
+    for (uint32_t s = 0; s < r->nsyms && left; s++) {
+        for (size_t i = 0; made[s] && left && i < sizeof others / sizeof *others; i++) {
+            const int64_t before = r->syms[s];
+            r->syms[s] = others[i];
+            const uint32_t now = impossible_dims(r);
+            if (now < left)
+                left = now;
+            else
+                r->syms[s] = before;
+        }
+    }
+}
+
 /* Values for what no input determines. */
 static jitc_status choose_symbols(run *r, jc_error *err) {
     jc_exprs *exprs = r->f->graph->exprs;
     uses u = { JC_NEWN(r->arena, bool, r->nsyms), r->nsyms };
+    bool *made = JC_NEWN(r->arena, bool, r->nsyms);
     for (uint32_t i = 0; i < r->f->nparams; i++)
         uses_of(&r->f->params[i]->type, &u);
-    for (int strides = 0; strides < 2; strides++)
+    for (int strides = 0; strides < 2; strides++) {
         for (uint32_t s = 0; s < r->nsyms; s++) {
             const char *name = jc_sym_at(exprs, s)->name;
             int64_t value = 0;
@@ -118,13 +149,18 @@ static jitc_status choose_symbols(run *r, jc_error *err) {
                                (long long)value, (long long)r->syms[s]);
             if (r->syms[s] != UNKNOWN)
                 continue;
+            made[s] = !given;
             r->syms[s] = given ? value : strides ? stride_value(r, s) : DEFAULT_SYMBOL;
-            if (!given && !r->t->o.quiet)
-                fprintf(stderr, "jitc: %s: %s=%lld (--sym gives another value)\n", r->file, name, (long long)r->syms[s]);
         }
-    for (uint32_t s = 0; s < r->nsyms; s++)
+        if (!strides)
+            make_possible(r, made);
+    }
+    for (uint32_t s = 0; s < r->nsyms; s++) {
+        if (made[s] && !r->t->o.quiet)
+            fprintf(stderr, "jitc: %s: %s=%lld (--sym gives another value)\n", r->file, jc_sym_at(exprs, s)->name, (long long)r->syms[s]);
         if (r->syms[s] == UNKNOWN)
             r->syms[s] = DEFAULT_SYMBOL;
+    }
     return JITC_OK;
 }
 
