@@ -360,6 +360,7 @@ static void define_topk(copier *c, const jc_node *n, jc_value **out) {
 
 static void (*const definitions[JC_OP_COUNT])(copier *c, const jc_node *n, jc_value **out) = {
 #define COMPOSITE(id, ...) [JC_OP_##id] = define_##id,
+#define FUSED(id, ...) [JC_OP_##id] = define_##id,
 #define OP(...)
 #include "ir/ops.def"
 };

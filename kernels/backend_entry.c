@@ -46,7 +46,7 @@ static jitc_status emit(job *j, const jc_kernel *k) {
         [JC_DIALECT_HOST] = &jc_dialect_host, [JC_DIALECT_NVPTX] = &jc_dialect_nvptx, [JC_DIALECT_SIM] = &jc_dialect_sim,
     };
     static void (*const families[JC_FAMILY_COUNT])(jc_emit *) = {
-#define FAMILY(id, name, product) [JC_K_##id] = jc_kernel_##name,
+#define FAMILY(id, name, sums) [JC_K_##id] = jc_kernel_##name,
         JC_FAMILY_LIST(FAMILY)
 #undef FAMILY
     };

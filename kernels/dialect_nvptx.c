@@ -130,9 +130,10 @@ static void cp_wait(jc_emit *e, unsigned pending) {
 
 /* ---- tensor cores --------------------------------------------------------------------------------------------- */
 
-static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, LLVMValueRef out[4]) {
+static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, bool transposed, LLVMValueRef out[4]) {
     LLVMTypeRef type = LLVMTypeOf(at);
-    LLVMValueRef r = jc_call_intrinsic(e, "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", &type, 1, &at, 1);
+    LLVMValueRef r = jc_call_intrinsic(e, transposed ? "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"
+                                                     : "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16", &type, 1, &at, 1);
     for (unsigned i = 0; i < 4; i++)
         out[i] = LLVMBuildExtractValue(e->b, r, i, "");
 }
@@ -165,12 +166,14 @@ static LLVMValueRef instruction(jc_emit *e, const char *text, LLVMValueRef *args
 #define APPROXIMATE(name, n, text)                                                                 \
     static LLVMValueRef name##_lane(jc_emit *e, LLVMValueRef *args) { return instruction(e, text, args, n); }
 APPROXIMATE(exp2, 1, "ex2.approx.f32 $0, $1;")
+APPROXIMATE(exp2_normal, 1, "ex2.approx.ftz.f32 $0, $1;")
 APPROXIMATE(reciprocal, 1, "rcp.approx.f32 $0, $1;")
 APPROXIMATE(rsqrt, 1, "rsqrt.approx.f32 $0, $1;")
 APPROXIMATE(sqrt, 1, "sqrt.approx.f32 $0, $1;")
 APPROXIMATE(divide, 2, "div.full.f32 $0, $1, $2;")
 
 static LLVMValueRef fast_exp2(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, exp2_lane, &x, 1); }
+static LLVMValueRef fast_exp2_normal(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, exp2_normal_lane, &x, 1); }
 static LLVMValueRef fast_reciprocal(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, reciprocal_lane, &x, 1); }
 static LLVMValueRef fast_rsqrt(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, rsqrt_lane, &x, 1); }
 static LLVMValueRef fast_sqrt(jc_emit *e, LLVMValueRef x) { return jc_per_lane(e, sqrt_lane, &x, 1); }
@@ -200,6 +203,7 @@ const jc_dialect_ops jc_dialect_nvptx = {
     .ldmatrix_x4 = ldmatrix_x4,
     .mma_16816 = mma_16816,
     .exp2 = fast_exp2,
+    .exp2_normal = fast_exp2_normal,
     .divide = fast_divide,
     .reciprocal = fast_reciprocal,
     .rsqrt = fast_rsqrt,

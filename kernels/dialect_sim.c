@@ -112,9 +112,9 @@ static void from_slot(jc_emit *e, LLVMTypeRef type, LLVMValueRef slot, LLVMValue
         v[i] = LLVMBuildLoad2(e->b, type, jc_gep(e, type, slot, jc_i64(e, i)), "");
 }
 
-static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, LLVMValueRef out[4]) {
+static void ldmatrix_x4(jc_emit *e, LLVMValueRef at, bool transposed, LLVMValueRef out[4]) {
     LLVMValueRef slot = to_slot(e, e->t.i32, NULL, 4);
-    LLVMValueRef args[3] = { at, slot, jc_i32(e, 0) };
+    LLVMValueRef args[3] = { at, slot, jc_i32(e, transposed) };
     call(e, "jc_sim_ldmatrix_x4", e->t.nothing, args, 3);
     from_slot(e, e->t.i32, slot, out, 4);
 }

@@ -9,7 +9,7 @@
 #include "jit/llvm/dialect.h"
 #include "plan/kernel.h"
 
-#define JC_FAMILY_FUNCTION(id, name, product) void jc_kernel_##name(jc_emit *e);
+#define JC_FAMILY_FUNCTION(id, name, sums) void jc_kernel_##name(jc_emit *e);
 JC_FAMILY_LIST(JC_FAMILY_FUNCTION)
 #undef JC_FAMILY_FUNCTION
 

@@ -2,6 +2,8 @@
 noinst_LTLIBRARIES += jit/llvm/libllvm.la
 jit_llvm_libllvm_la_SOURCES = \
 	kernels/backend_entry.c \
+	kernels/attention.c kernels/attention.h \
+	kernels/attn.c \
 	kernels/band.c \
 	kernels/dialect_host.c \
 	kernels/dialect_nvptx.c \
@@ -9,6 +11,8 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/dot.c \
 	kernels/family.h \
 	kernels/host_rows.c kernels/host_rows.h \
+	kernels/flash.c \
+	kernels/fragment.c kernels/fragment.h \
 	kernels/mma.c \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \

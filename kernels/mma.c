@@ -6,12 +6,10 @@
  * free), starts the copy that goes there, and multiplies; the first stages-1 rounds only copy, so that the body exists
  * once.  Rows past the end and what tile_k leaves over of K are filled with zeros by the copy itself.
  *
- * In shared memory the 16-byte chunks of a row are swizzled, chunk XOR row bits, so that the eight rows which ldmatrix
- * reads at once lie in different banks, for rows of 32, 64 and 128 bytes and more.
- *
  * The epilogue goes through shared memory, 16 rows of each warp at a time: fragments are put down and read back as runs
  * of a row, so that the tape exists once, in vectors, and global memory is accessed in full lines.
  */
+#include "kernels/fragment.h"
 #include "kernels/product.h"
 
 enum { MAX_COPIES = 64, MAX_FRAGMENTS = 32, MAX_KK = 16, EPILOGUE_VECTOR = 8, PAD = 8 };
@@ -40,30 +38,6 @@ typedef struct mma {
     LLVMValueRef acc[MAX_FRAGMENTS][MAX_FRAGMENTS][4];          /* slots */
 } mma;
 
-static LLVMValueRef i32_add(mma *g, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWAdd(g->e->b, a, b, ""); }
-static LLVMValueRef i32_mul(mma *g, LLVMValueRef a, unsigned b) {
-    return LLVMBuildNSWMul(g->e->b, a, jc_i32(g->e, b), "");
-}
-static LLVMValueRef i32_and(mma *g, LLVMValueRef a, unsigned b) { return LLVMBuildAnd(g->e->b, a, jc_i32(g->e, b), ""); }
-static LLVMValueRef i32_shr(mma *g, LLVMValueRef a, unsigned b) { return LLVMBuildLShr(g->e->b, a, jc_i32(g->e, b), ""); }
-
-static LLVMValueRef shared_at(mma *g, LLVMValueRef byte) {
-    return jc_gep(g->e, g->e->t.i8, g->e->shared_at, byte);
-}
-
-/* ---- the layout in shared memory ------------------------------------------------------------------------------ */
-
-/* Byte of CHUNK of ROW: eight neighbouring rows take eight different 16-byte columns of 128. */
-static LLVMValueRef place(mma *g, LLVMValueRef row, LLVMValueRef chunk) {
-    unsigned c = g->chunks;
-    if (!(c & (c - 1))) {
-        unsigned shift = c >= 8 ? 0 : c == 4 ? 1 : 2, mask = c >= 8 ? 7 : c - 1;
-        LLVMValueRef bits = i32_and(g, shift ? i32_shr(g, row, shift) : row, mask);
-        chunk = LLVMBuildXor(g->e->b, chunk, bits, "");
-    }
-    return i32_add(g, i32_mul(g, row, c * 16), i32_mul(g, chunk, 16));
-}
-
 /* ---- copying -------------------------------------------------------------------------------------------------- */
 
 static void find_copies(mma *g, copies *c, bool second) {
@@ -76,19 +50,19 @@ static void find_copies(mma *g, copies *c, bool second) {
     LLVMTypeRef element = jc_memory_type(e, k->args[arg].dtype);
     c->n = (total + k->threads - 1) / k->threads;
     for (unsigned it = 0; it < c->n && it < MAX_COPIES; it++) {
-        LLVMValueRef id = i32_add(g, g->tid, jc_i32(e, (int64_t)it * k->threads)), row, chunk;
+        LLVMValueRef id = jc_i32_add(g->e, g->tid, jc_i32(e, (int64_t)it * k->threads)), row, chunk;
         jc_emit_divmod(e, id, jc_i32(e, g->chunks), &row, &chunk);
         LLVMValueRef index = jc_product_offset(e, first, row);
         if (!whole) {
             c->valid[it] = jc_product_below(e, index, size);
             index = jc_select(e, c->valid[it], index, LLVMConstNull(LLVMTypeOf(index)));
         }
-        c->column[it] = i32_mul(g, chunk, 8);
+        c->column[it] = jc_i32_mul(g->e, chunk, 8);
         LLVMValueRef at = jc_gep(e, element, e->args[arg], jc_product_row(&g->p, second, index));
         c->from[it] = jc_name(e, jc_gep(e, element, at, c->column[it]), second ? "b.from" : "a.from");
-        c->to[it] = place(g, row, chunk);
+        c->to[it] = jc_shared_chunk(g->e, row, chunk, g->chunks);
         if (second)
-            c->to[it] = i32_add(g, c->to[it], jc_i32(e, g->a_bytes));
+            c->to[it] = jc_i32_add(g->e, c->to[it], jc_i32(e, g->a_bytes));
         if (it == c->n - 1 && total % k->threads)
             c->inside = LLVMBuildICmp(e->b, LLVMIntSLT, id, jc_i32(e, total), "");
     }
@@ -101,13 +75,13 @@ static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMVal
     for (unsigned it = 0; it < c->n; it++) {
         LLVMValueRef valid = c->valid[it], from = jc_gep(e, element, c->from[it], k);
         if (!g->k_whole) {
-            LLVMValueRef column = i32_add(g, jc_widen_int(e, k, e->t.i32, true), c->column[it]);
+            LLVMValueRef column = jc_i32_add(g->e, jc_widen_int(e, k, e->t.i32, true), c->column[it]);
             LLVMValueRef in_row = jc_product_below(e, column, g->p.k);
             from = jc_select(e, in_row, from, e->args[arg]);
             valid = valid ? LLVMBuildAnd(e->b, valid, in_row, "") : in_row;
         }
         LLVMValueRef bytes = valid ? jc_select(e, valid, jc_i32(e, 16), jc_i32(e, 0)) : jc_i32(e, 16);
-        LLVMValueRef to = jc_name(e, shared_at(g, i32_add(g, stage, c->to[it])), "copy.to");
+        LLVMValueRef to = jc_name(e, jc_shared_at(g->e, jc_i32_add(g->e, stage, c->to[it])), "copy.to");
         jc_name(e, from, "copy.from");
         jc_name(e, bytes, "copy.bytes");
         if (it == c->n - 1 && c->inside) {
@@ -123,8 +97,8 @@ static void start_copies(mma *g, copies *c, bool second, LLVMValueRef k, LLVMVal
 static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds) {
     jc_emit *e = g->e;
     jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, rounds, ""), "next");
-    LLVMValueRef stage = i32_mul(g, LLVMBuildURem(e->b, jc_name(e, next, "next"), jc_i32(e, g->k->stages), ""), g->stage_bytes);
-    LLVMValueRef k = i32_mul(g, next, g->k->tile_k);
+    LLVMValueRef stage = jc_i32_mul(g->e, LLVMBuildURem(e->b, jc_name(e, next, "next"), jc_i32(e, g->k->stages), ""), g->stage_bytes);
+    LLVMValueRef k = jc_i32_mul(g->e, next, g->k->tile_k);
     jc_name(e, stage, "next.stage");
     jc_name(e, k, "next.k");
     start_copies(g, &g->a, false, k, stage);
@@ -137,17 +111,17 @@ static void start_round(mma *g, LLVMValueRef next, LLVMValueRef rounds) {
 
 static void find_fragments(mma *g) {
     jc_emit *e = g->e;
-    LLVMValueRef row_a = i32_and(g, g->lane, 15), half_a = i32_shr(g, g->lane, 4);
-    LLVMValueRef low = i32_and(g, g->lane, 7), half_b = i32_and(g, i32_shr(g, g->lane, 3), 1);
-    LLVMValueRef row_b = i32_add(g, low, i32_mul(g, half_a, 8));
-    LLVMValueRef base_a = i32_mul(g, g->warp_m, g->mi * 16), base_b = i32_mul(g, g->warp_n, g->ni * 8);
+    LLVMValueRef row_a = jc_i32_and(g->e, g->lane, 15), half_a = jc_i32_shr(g->e, g->lane, 4);
+    LLVMValueRef low = jc_i32_and(g->e, g->lane, 7), half_b = jc_i32_and(g->e, jc_i32_shr(g->e, g->lane, 3), 1);
+    LLVMValueRef row_b = jc_i32_add(g->e, low, jc_i32_mul(g->e, half_a, 8));
+    LLVMValueRef base_a = jc_i32_mul(g->e, g->warp_m, g->mi * 16), base_b = jc_i32_mul(g->e, g->warp_n, g->ni * 8);
     for (unsigned kk = 0; kk < g->k->tile_k / 16u; kk++) {
         LLVMValueRef step = jc_i32(e, 2 * kk), of_b = jc_i32(e, g->a_bytes);
-        g->at_a[kk] = place(g, i32_add(g, base_a, row_a), i32_add(g, half_a, step));
-        LLVMValueRef chunk = i32_add(g, half_b, step);
-        g->at_b[kk] = i32_add(g, place(g, i32_add(g, base_b, row_b), chunk), of_b);
+        g->at_a[kk] = jc_shared_chunk(g->e, jc_i32_add(g->e, base_a, row_a), jc_i32_add(g->e, half_a, step), g->chunks);
+        LLVMValueRef chunk = jc_i32_add(g->e, half_b, step);
+        g->at_b[kk] = jc_i32_add(g->e, jc_shared_chunk(g->e, jc_i32_add(g->e, base_b, row_b), chunk, g->chunks), of_b);
         if (g->ni % 2) /* of the last pair only the first half exists: both halves read it */
-            g->at_b_last[kk] = i32_add(g, place(g, i32_add(g, base_b, low), chunk), of_b);
+            g->at_b_last[kk] = jc_i32_add(g->e, jc_shared_chunk(g->e, jc_i32_add(g->e, base_b, low), chunk, g->chunks), of_b);
     }
     for (unsigned i = 0; i < g->mi; i++)
         for (unsigned j = 0; j < g->ni; j++)
@@ -163,16 +137,16 @@ static void multiply(mma *g, LLVMValueRef stage) {
     LLVMValueRef a[MAX_FRAGMENTS][4], b[MAX_FRAGMENTS + 1][2], r[4], c[4];
     for (unsigned kk = 0; kk < g->k->tile_k / 16u; kk++) {
         for (unsigned i = 0; i < g->mi; i++) {
-            LLVMValueRef at = i32_add(g, stage, g->at_a[kk]);
-            at = jc_name(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, i * 16 * row_bytes)), "a.at");
-            e->d->ldmatrix_x4(e, at, a[i]);
+            LLVMValueRef at = jc_i32_add(g->e, stage, g->at_a[kk]);
+            at = jc_name(e, jc_gep(e, e->t.i8, jc_shared_at(g->e, at), jc_i32(e, i * 16 * row_bytes)), "a.at");
+            e->d->ldmatrix_x4(e, at, false, a[i]);
             for (unsigned h = 0; h < 4; h++)
                 jc_name(e, a[i][h], "a");
         }
         for (unsigned j = 0; j < g->ni; j += 2) {
-            LLVMValueRef at = i32_add(g, stage, j + 1 < g->ni ? g->at_b[kk] : g->at_b_last[kk]);
-            at = jc_name(e, jc_gep(e, e->t.i8, shared_at(g, at), jc_i32(e, j * 8 * row_bytes)), "b.at");
-            e->d->ldmatrix_x4(e, at, r);
+            LLVMValueRef at = jc_i32_add(g->e, stage, j + 1 < g->ni ? g->at_b[kk] : g->at_b_last[kk]);
+            at = jc_name(e, jc_gep(e, e->t.i8, jc_shared_at(g->e, at), jc_i32(e, j * 8 * row_bytes)), "b.at");
+            e->d->ldmatrix_x4(e, at, false, r);
             for (unsigned h = 0; h < 4; h++)
                 b[j + h / 2][h % 2] = jc_name(e, r[h], "b");
         }
@@ -197,13 +171,13 @@ static void main_loop(mma *g) {
     if (ahead)
         e->d->cp_wait(e, ahead - 1);
     e->d->barrier(e);
-    start_round(g, i32_add(g, loop.i, jc_i32(e, ahead)), rounds);
+    start_round(g, jc_i32_add(g->e, loop.i, jc_i32(e, ahead)), rounds);
     if (!ahead) {
         e->d->cp_wait(e, 0);
         e->d->barrier(e);
     }
     jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSGE, loop.i, jc_i32(e, 0), ""), "multiply");
-    multiply(g, i32_mul(g, LLVMBuildURem(e->b, loop.i, jc_i32(e, k->stages), ""), g->stage_bytes));
+    multiply(g, jc_i32_mul(g->e, LLVMBuildURem(e->b, loop.i, jc_i32(e, k->stages), ""), g->stage_bytes));
     jc_if_end(e, &s);
     jc_for_end(e, &loop);
     e->d->cp_wait(e, 0);
@@ -232,22 +206,22 @@ static bool find_epilogue(mma *g, epilogue *x) {
     if (x->columns > room)
         return false;
     x->pitch = x->columns + PAD <= room ? x->columns + PAD : x->columns;
-    LLVMValueRef warp = i32_shr(g, g->tid, 5);
-    x->region = i32_mul(g, warp, 16 * x->pitch * 4);
+    LLVMValueRef warp = jc_i32_shr(g->e, g->tid, 5);
+    x->region = jc_i32_mul(g->e, warp, 16 * x->pitch * 4);
     return true;
 }
 
 static LLVMValueRef region_at(mma *g, epilogue *x, LLVMValueRef row, LLVMValueRef column) {
-    LLVMValueRef index = i32_add(g, i32_mul(g, row, x->pitch), column);
-    return shared_at(g, i32_add(g, x->region, i32_mul(g, index, 4)));
+    LLVMValueRef index = jc_i32_add(g->e, jc_i32_mul(g->e, row, x->pitch), column);
+    return jc_shared_at(g->e, jc_i32_add(g->e, x->region, jc_i32_mul(g->e, index, 4)));
 }
 
 static void put_down(mma *g, epilogue *x, unsigned i, unsigned group) {
     jc_emit *e = g->e;
-    LLVMValueRef row = i32_shr(g, g->lane, 2), column = i32_mul(g, i32_and(g, g->lane, 3), 2);
+    LLVMValueRef row = jc_i32_shr(g->e, g->lane, 2), column = jc_i32_mul(g->e, jc_i32_and(g->e, g->lane, 3), 2);
     unsigned n = g->ni / x->groups;
     for (unsigned half = 0; half < 2; half++) {
-        LLVMValueRef at = region_at(g, x, i32_add(g, row, jc_i32(e, 8 * half)), column);
+        LLVMValueRef at = region_at(g, x, jc_i32_add(g->e, row, jc_i32(e, 8 * half)), column);
         for (unsigned j = 0; j < n; j++) {
             LLVMValueRef pair = jc_undef(jc_vec_of(e->t.f32, 2));
             for (unsigned h = 0; h < 2; h++) {
@@ -267,7 +241,7 @@ static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValue
     jc_for loop = jc_for_begin(e, g->lane, jc_i32(e, 16 * per_row), jc_i32(e, 32), "output");
     LLVMValueRef row, column;
     jc_emit_divmod(e, loop.i, jc_i32(e, per_row), &row, &column);
-    column = i32_mul(g, column, x->w);
+    column = jc_i32_mul(g->e, column, x->w);
     LLVMValueRef m = jc_product_offset(e, m0, row), n = jc_product_offset(e, n0, column);
     LLVMValueRef valid = LLVMBuildAnd(e->b, jc_product_below(e, m, g->p.m), jc_product_below(e, n, g->p.n), "valid");
     jc_env env;
@@ -276,19 +250,7 @@ static void run_tape(mma *g, epilogue *x, jc_tape *t, LLVMValueRef m0, LLVMValue
     env.loop[k->rank - 1] = jc_select(e, valid, n, LLVMConstNull(LLVMTypeOf(n)));
     env.store_if = valid;
     jc_emit_loads(&env, NULL);
-    LLVMValueRef at = region_at(g, x, row, column), parts[2];
-    unsigned part = x->w < 4 ? x->w : 4;
-    for (unsigned h = 0; h < x->w / part; h++)
-        parts[h] = e->d->load(e, JC_SHARED, jc_vec_of(e->t.f32, part), jc_gep(e, e->t.f32, at, jc_i32(e, h * part)),
-                              part * 4);
-    env.acc = parts[0];
-    if (x->w > part) {
-        LLVMValueRef order[EPILOGUE_VECTOR];
-        for (unsigned l = 0; l < x->w; l++)
-            order[l] = jc_i32(e, l);
-        env.acc = LLVMBuildShuffleVector(e->b, parts[0], parts[1], LLVMConstVector(order, x->w), "");
-    }
-    jc_name(e, env.acc, "sums");
+    env.acc = jc_name(e, jc_shared_floats(e, region_at(g, x, row, column), x->w), "sums");
     jc_emit_rest(&env, NULL);
     jc_for_end(e, &loop);
 }
@@ -302,8 +264,8 @@ static void outputs(mma *g) {
         return;
     }
     jc_tape_init(&t, e, x.w);
-    LLVMValueRef m0 = jc_product_offset(e, g->p.m0, i32_mul(g, g->warp_m, g->mi * 16));
-    LLVMValueRef n0 = jc_product_offset(e, g->p.n0, i32_mul(g, g->warp_n, g->ni * 8));
+    LLVMValueRef m0 = jc_product_offset(e, g->p.m0, jc_i32_mul(g->e, g->warp_m, g->mi * 16));
+    LLVMValueRef n0 = jc_product_offset(e, g->p.n0, jc_i32_mul(g->e, g->warp_n, g->ni * 8));
     unsigned parts = g->mi * x.groups;
     jc_for loop = jc_for_begin(e, jc_i32(e, 0), jc_i32(e, parts), jc_i32(e, 1), "part");
     for (unsigned part = 0; part < parts; part++) {
@@ -314,8 +276,8 @@ static void outputs(mma *g) {
     e->d->warp_sync(e);
     LLVMValueRef i, group;
     jc_emit_divmod(e, loop.i, jc_i32(e, x.groups), &i, &group);
-    run_tape(g, &x, &t, jc_product_offset(e, m0, i32_mul(g, i, 16)),
-             jc_product_offset(e, n0, i32_mul(g, group, x.columns)));
+    run_tape(g, &x, &t, jc_product_offset(e, m0, jc_i32_mul(g->e, i, 16)),
+             jc_product_offset(e, n0, jc_i32_mul(g->e, group, x.columns)));
     e->d->warp_sync(e);
     jc_for_end(e, &loop);
 }
@@ -337,8 +299,8 @@ void jc_kernel_mma(jc_emit *e) {
         return;
     }
     g->tid = e->d->thread(e);
-    g->lane = jc_name(e, i32_and(g, g->tid, 31), "lane");
-    LLVMValueRef warp = jc_name(e, i32_shr(g, g->tid, 5), "warp");
+    g->lane = jc_name(e, jc_i32_and(g->e, g->tid, 31), "lane");
+    LLVMValueRef warp = jc_name(e, jc_i32_shr(g->e, g->tid, 5), "warp");
     jc_emit_divmod(e, warp, jc_i32(e, k->warps_m), &g->warp_n, &g->warp_m);
     jc_name(e, g->warp_m, "warp.m");
     jc_name(e, g->warp_n, "warp.n");

@@ -10,7 +10,9 @@
  *   extents                          rank expressions
  *   nargs, then per argument         kind, dtype, flags (1 written, 2 weight, 4 loose) (bytes); an I64's symbol
  *   ninstrs, then per instruction    op, ct (bytes), and the fields that `carried` lists for it, in the order below
- *   DOT, MMA                         a, b (argument, row, kstride each), k
+ *   products                         a, b (argument, row, kstride each), k
+ *   attention                        q, k, v (argument, base, row, column each), flags (1 masked, 2 causal) (byte), the mask if there is
+ *                                    one, group, scale, keys, k
  *   schedule                         the eleven numbers in order of the structure
  * Numbers are LEB128 (signed ones zigzag), expressions as ir/expr.h writes them.  Symbols have no names here: the
  * code cannot depend on one.
@@ -22,7 +24,7 @@
 static const uint8_t magic[4] = { 'J', 'C', 'K', '2' };
 
 const jc_family_info jc_families[JC_FAMILY_COUNT] = {
-#define INFO(id, name, product) { #name, product },
+#define INFO(id, name, sums) { #name, JC_SUMS_##sums },
     JC_FAMILY_LIST(INFO)
 #undef INFO
 };
@@ -56,6 +58,32 @@ jc_ct jc_compute_type(jc_dtype dtype) {
         return JC_CT_B1;
     default:
         return JC_CT_I64;
+    }
+}
+
+jc_ct jc_kernel_acc_type(const jc_kernel *k) {
+    const bool attention = jc_kernel_is_attention(k);
+    const uint16_t a = attention ? k->attention.q.arg : k->a.arg, b = attention ? a : k->b.arg;
+    return k->args[a].dtype == JC_F64 || k->args[b].dtype == JC_F64 ? JC_CT_F64 : JC_CT_F32;
+}
+
+static uint32_t constant(const jc_expr *e) {
+    int64_t x;
+    return jc_ex_is_const(e, &x) && x > 0 && x <= JC_MAX_HEAD ? (uint32_t)x : 0;
+}
+
+uint32_t jc_kernel_head(const jc_kernel *k) { return constant(k->k); }
+uint32_t jc_kernel_head_out(const jc_kernel *k) { return constant(k->extent[k->rank - 1]); }
+
+bool jc_kernel_sums_read(const jc_kernel *k, uint32_t arg) {
+    const jc_attention *t = &k->attention;
+    switch (jc_families[k->family].sums) {
+    case JC_SUMS_PRODUCT:
+        return k->a.arg == arg || k->b.arg == arg;
+    case JC_SUMS_ATTENTION:
+        return t->q.arg == arg || t->k.arg == arg || t->v.arg == arg || (t->masked && t->mask.arg == arg);
+    default:
+        return false;
     }
 }
 
@@ -98,9 +126,25 @@ static const jc_expr *blocks_band(jc_kernel *k) {
     return tiles(k, k->tile_m, k->tile_n);
 }
 
+/* The heads of a group are rows of one block. */
+static const jc_expr *blocks_attn(jc_kernel *k) {
+    jc_exprs *ex = k->ex;
+    const uint16_t group = k->attention.group;
+    const jc_expr *rows = jc_ex_mul(ex, k->extent[k->rank - 2], jc_ex_int(ex, group)), *batch = jc_ex_int(ex, 1);
+    for (unsigned d = 0; d + 2u < k->rank; d++) {
+        const jc_expr *x = k->extent[d];
+        batch = jc_ex_mul(ex, batch, d + 3u == k->rank && group > 1 ? jc_ex_fdiv(ex, x, jc_ex_int(ex, group)) : x);
+    }
+    return jc_ex_mul(ex, batch, ceil_by(ex, rows, k->tile_m));
+}
+
+static const jc_expr *blocks_flash(jc_kernel *k) {
+    return blocks_attn(k);
+}
+
 const jc_expr *jc_kernel_blocks(jc_kernel *k) {
     static const jc_expr *(*const blocks[JC_FAMILY_COUNT])(jc_kernel *) = {
-#define BLOCKS(id, name, product) blocks_##name,
+#define BLOCKS(id, name, sums) blocks_##name,
         JC_FAMILY_LIST(BLOCKS)
 #undef BLOCKS
     };
@@ -146,9 +190,20 @@ static uint32_t shared_band(const jc_kernel *k) {
     return 0;
 }
 
+static uint32_t shared_attn(const jc_kernel *k) {
+    (void)k;
+    return 0;
+}
+
+static uint32_t shared_flash(const jc_kernel *k) {
+    const uint32_t e = jc_kernel_head(k), n = jc_kernel_head_out(k);
+    const uint32_t operands = (k->tile_m * e + k->tile_k * (e + n)) * 2u, results = 16u * k->warps_m * (n + 8u) * 4u;
+    return operands > results ? operands : results;
+}
+
 uint32_t jc_kernel_shared(const jc_kernel *k) {
     static uint32_t (*const shared[JC_FAMILY_COUNT])(const jc_kernel *) = {
-#define SHARED(id, name, product) shared_##name,
+#define SHARED(id, name, sums) shared_##name,
         JC_FAMILY_LIST(SHARED)
 #undef SHARED
     };
@@ -246,6 +301,25 @@ static void put_operand(const jc_operand *o, jc_bytes *out) {
     jc_ex_encode(o->kstride, out);
 }
 
+static void put_matrix(const jc_matrix *x, jc_bytes *out) {
+    jc_put_var(out, x->arg);
+    jc_ex_encode(x->base, out);
+    jc_ex_encode(x->row, out);
+    jc_ex_encode(x->column, out);
+}
+
+static void put_attention(const jc_attention *t, jc_bytes *out) {
+    put_matrix(&t->q, out);
+    put_matrix(&t->k, out);
+    put_matrix(&t->v, out);
+    jc_put_u8(out, (uint8_t)(t->masked | t->causal << 1));
+    if (t->masked)
+        put_matrix(&t->mask, out);
+    jc_put_var(out, t->group);
+    jc_put_var(out, t->scale);
+    jc_ex_encode(t->keys, out);
+}
+
 void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put(out, magic, sizeof magic);
     jc_put_u8(out, k->family);
@@ -262,11 +336,14 @@ void jc_kernel_encode(const jc_kernel *k, jc_bytes *out) {
     jc_put_var(out, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs; i++)
         put_instr(&k->tape[i], out);
-    if (jc_families[k->family].product) {
+    if (jc_kernel_is_product(k)) {
         put_operand(&k->a, out);
         put_operand(&k->b, out);
-        jc_ex_encode(k->k, out);
     }
+    if (jc_kernel_is_attention(k))
+        put_attention(&k->attention, out);
+    if (jc_families[k->family].sums)
+        jc_ex_encode(k->k, out);
     const uint16_t schedule[] = { k->threads, k->vec, k->unroll, k->lanes, k->steps, k->tile_m,
                                   k->tile_n, k->tile_k, k->stages, k->warps_m, k->warps_n };
     for (size_t i = 0; i < sizeof schedule / sizeof *schedule; i++)
@@ -362,6 +439,28 @@ static void get_operand(jc_reader *r, jc_kernel *k, jc_operand *o) {
     o->kstride = jc_ex_decode(k->ex, r, k->nsyms);
 }
 
+static void get_matrix(jc_reader *r, jc_kernel *k, jc_matrix *x) {
+    x->arg = (uint16_t)get_upto(r, UINT16_MAX);
+    x->base = jc_ex_decode(k->ex, r, k->nsyms);
+    x->row = jc_ex_decode(k->ex, r, k->nsyms);
+    x->column = jc_ex_decode(k->ex, r, k->nsyms);
+}
+
+static void get_attention(jc_reader *r, jc_kernel *k) {
+    jc_attention *t = &k->attention;
+    get_matrix(r, k, &t->q);
+    get_matrix(r, k, &t->k);
+    get_matrix(r, k, &t->v);
+    uint8_t flags = get_byte_below(r, 4);
+    t->masked = flags & 1;
+    t->causal = flags & 2;
+    if (t->masked)
+        get_matrix(r, k, &t->mask);
+    t->group = (uint16_t)get_upto(r, UINT16_MAX);
+    t->scale = get_upto(r, UINT32_MAX);
+    t->keys = jc_ex_decode(k->ex, r, k->nsyms);
+}
+
 static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->family = get_byte_below(r, JC_FAMILY_COUNT);
     k->rank = get_byte_below(r, JC_KERNEL_MAX_RANK + 1);
@@ -374,11 +473,14 @@ static void get_kernel(jc_reader *r, jc_kernel *k, jc_arena *arena) {
     k->tape = JC_NEWN(arena, jc_instr, k->ninstrs);
     for (uint32_t i = 0; i < k->ninstrs && !r->bad; i++)
         get_instr(r, k, &k->tape[i]);
-    if (jc_families[k->family].product) {
+    if (jc_kernel_is_product(k)) {
         get_operand(r, k, &k->a);
         get_operand(r, k, &k->b);
-        k->k = jc_ex_decode(k->ex, r, k->nsyms);
     }
+    if (jc_kernel_is_attention(k))
+        get_attention(r, k);
+    if (jc_families[k->family].sums)
+        k->k = jc_ex_decode(k->ex, r, k->nsyms);
     uint16_t *const schedule[] = { &k->threads, &k->vec, &k->unroll, &k->lanes, &k->steps, &k->tile_m,
                                    &k->tile_n, &k->tile_k, &k->stages, &k->warps_m, &k->warps_n };
     for (size_t i = 0; i < sizeof schedule / sizeof *schedule; i++)

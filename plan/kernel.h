@@ -42,8 +42,18 @@
  *   BAND    the same on the host for a row or two, where B's elements are consecutive along n: lanes along n.  A block has one row
  *           (tile_m 1) of tile_n outputs, whose sums lie in memory; B streams through, `unroll` of k at a time, `vec` columns in a vector.
  *           blocks as TILE
+ *   ATTN    attention on the host: O[b, m, n] = sum_s P[b, m, s] * V[b, s, n], where P is the softmax along s of
+ *           scale * sum_e Q[b, m, e] * K[b, s, e] + mask[b, m, s].  A block has tile_m rows and takes tile_k keys at a time, in vectors of
+ *           `vec`: of each row it keeps the largest score so far, the sum of the weights, which are relative to that, and the weighted
+ *           values, so scores are nowhere but in a scratch of tile_m x tile_k.
+ *           The rows of a block are those of `group` neighbouring heads (loop variable rank-3), which have K, V in common: row r is that of
+ *           m = r / group and head r % group.
+ *           blocks = batch / group * ceil(M*group / tile_m)
+ *   FLASH   the same by tensor cores (f16/bf16, sm_80 up): warps_m warps of tile_m/warps_m rows each.  Q, and one tile of K and V, lie in
+ *           shared memory, filled by asynchronous copies: V's while the scores are made, the next K's while these are used.
+ *           Needs columns that are consecutive, 16-byte aligned rows, E and N divisible by 16.  Weights are rounded to the operands' dtype.
  * For products the space is [batch..., M, N] and the tape starts from ACC, the f32 (f64 for f64 operands) sum at a point: it is the
- * epilogue, and stores.
+ * epilogue, and stores.  So it is for attention, whose N and E are constants.
  *
  * Code is called once per launch over `blocks` linear blocks (grid.x); see jc_kernel_blocks().
  *   nvptx   .entry NAME(args in order: pointers, i64, f64 ...)
@@ -61,24 +71,26 @@
 #include "ir/type.h"
 
 /*
- * The kernel families: id, name, whether it is a product (a tape that starts from ACC, operands a and b, and k).
+ * The kernel families: id, name, what it sums up, if anything (jc_sums): then a tape starts from ACC.
  * One is known everywhere or does not link: from this list expand
  *   blocks_NAME, shared_NAME    plan/kernel.c            blocks of a launch, bytes of shared memory
  *   check_NAME                  plan/kernel_verify.c     is the schedule legal?
  *   jc_kernel_NAME              kernels/family.h         the code
  *   cost_NAME                   jit/service/service_kernel.c   which is compiled first
  */
-#define JC_FAMILY_LIST(X) X(POINT, point, false) X(ROW, row, false) X(DOT, dot, true) X(MMA, mma, true) X(WALK, walk, false) \
-    X(TILE, tile, true) X(BAND, band, true)
+#define JC_FAMILY_LIST(X) X(POINT, point, NONE) X(ROW, row, NONE) X(DOT, dot, PRODUCT) X(MMA, mma, PRODUCT) X(WALK, walk, NONE) \
+    X(TILE, tile, PRODUCT) X(BAND, band, PRODUCT) X(ATTN, attn, ATTENTION) X(FLASH, flash, ATTENTION)
+/* NONE: nothing; PRODUCT: operands a and b along k; ATTENTION: `attention`, with E in k. */
+typedef enum jc_sums { JC_SUMS_NONE, JC_SUMS_PRODUCT, JC_SUMS_ATTENTION } jc_sums;
 typedef enum jc_family {
-#define JC_FAMILY_ENUM(id, name, product) JC_K_##id,
+#define JC_FAMILY_ENUM(id, name, sums) JC_K_##id,
     JC_FAMILY_LIST(JC_FAMILY_ENUM)
 #undef JC_FAMILY_ENUM
         JC_FAMILY_COUNT
 } jc_family;
 typedef struct jc_family_info {
     const char *name; /* "point", "row" ... */
-    bool product;
+    uint8_t sums;     /* jc_sums */
 } jc_family_info;
 extern const jc_family_info jc_families[JC_FAMILY_COUNT];
 
@@ -210,7 +222,22 @@ typedef struct jc_operand {
     const jc_expr *kstride;
 } jc_operand;
 
+/* One matrix of each batch: element (i, j) lies at `base + i*row + j*column`, base an expression over the loop variables of the batch. */
+typedef struct jc_matrix {
+    uint16_t arg;
+    const jc_expr *base, *row, *column;
+} jc_matrix;
+
+typedef struct jc_attention {
+    jc_matrix q, k, v, mask; /* [m, e], [s, e], [s, n], [m, s]; mask: bools, false where a key is not seen, or floats to be added */
+    bool masked, causal;     /* there is a mask; key s is seen from row m if s <= m */
+    uint16_t group;          /* heads that share k and v */
+    uint32_t scale;          /* the instruction that gives it, of ACC's type, free of loop variables and ACC */
+    const jc_expr *keys;     /* how many there are */
+} jc_attention;
+
 #define JC_KERNEL_MAX_RANK JC_MAX_RANK
+#define JC_MAX_HEAD 256 /* E and N of attention */
 #define JC_KERNEL_MAX_ARGS 500          /* what fits the 4 KiB of parameters that every CUDA has */
 #define JC_KERNEL_MAX_SHARED (227 * 1024) /* the largest block of sm_90 */
 
@@ -231,7 +258,8 @@ typedef struct jc_kernel {
     jc_instr *tape;
 
     jc_operand a, b;      /* products */
-    const jc_expr *k;     /* products: length of the sum */
+    const jc_expr *k;     /* products: length of the sum; attention: of the one that makes a score */
+    jc_attention attention;
 
     /* schedule */
     uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, WALK, DOT, BAND */
@@ -239,6 +267,15 @@ typedef struct jc_kernel {
     uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } jc_kernel;
 
+static inline bool jc_kernel_is_product(const jc_kernel *k) { return jc_families[k->family].sums == JC_SUMS_PRODUCT; }
+static inline bool jc_kernel_is_attention(const jc_kernel *k) { return jc_families[k->family].sums == JC_SUMS_ATTENTION; }
+/* What its tape starts from is summed up in this: F64 where an operand is f64, else F32. */
+jc_ct jc_kernel_acc_type(const jc_kernel *k);
+/* E and N of attention. */
+uint32_t jc_kernel_head(const jc_kernel *k);
+uint32_t jc_kernel_head_out(const jc_kernel *k);
+/* Does the kernel read argument ARG other than by LOAD? */
+bool jc_kernel_sums_read(const jc_kernel *k, uint32_t arg);
 /* The number of linear blocks, as an expression over the integer arguments' symbols. */
 const jc_expr *jc_kernel_blocks(jc_kernel *k);
 /*
@@ -247,6 +284,7 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k);
  *                         of the block has the 8 bytes at 8*(r*(threads/32) + w)
  *   DOT with lanes > 32   8 bytes for each output of a tile and warp
  *   MMA                   stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
+ *   FLASH                 (tile_m*E + tile_k*(E + N))*2, and at least what 16 rows of results of each warp need: 16*warps_m*(N + 8)*4
  *   all others            0
  */
 uint32_t jc_kernel_shared(const jc_kernel *k);

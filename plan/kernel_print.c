@@ -104,6 +104,36 @@ static void print_operand(const jc_exprs *names, const jc_operand *o, const char
     jc_put_text(out, ")*k]\n");
 }
 
+static void print_matrix(const jc_exprs *names, const jc_matrix *x, const char *what, const char *indices, jc_bytes *out) {
+    jc_put_text(out, "  %s = p%u[", what, x->arg);
+    jc_ex_print(names, x->base, out);
+    for (unsigned i = 0; i < 2; i++) {
+        const jc_expr *step = i ? x->column : x->row;
+        if (jc_ex_is(step, 1)) {
+            jc_put_text(out, " + %c", indices[i]);
+            continue;
+        }
+        jc_put_text(out, " + (");
+        jc_ex_print(names, step, out);
+        jc_put_text(out, ")*%c", indices[i]);
+    }
+    jc_put_text(out, "]\n");
+}
+
+static void print_attention(const jc_exprs *names, const jc_kernel *k, jc_bytes *out) {
+    const jc_attention *t = &k->attention;
+    print_matrix(names, &t->q, "q", "me", out);
+    print_matrix(names, &t->k, "k", "se", out);
+    print_matrix(names, &t->v, "v", "sn", out);
+    if (t->masked)
+        print_matrix(names, &t->mask, "mask", "ms", out);
+    jc_put_text(out, "  scale = v%u%s group=%u\n  s < ", t->scale, t->causal ? " causal" : "", t->group);
+    jc_ex_print(names, t->keys, out);
+    jc_put_text(out, ", e < ");
+    jc_ex_print(names, k->k, out);
+    jc_put_text(out, "\n");
+}
+
 static void print_schedule(const jc_kernel *k, jc_bytes *out) {
     const struct {
         const char *name;
@@ -129,7 +159,9 @@ void jc_kernel_print(const jc_kernel *k, jc_bytes *out) {
     print_schedule(k, out);
     jc_put_text(out, k->exact ? " exact\n" : "\n");
     print_args(k, out);
-    if (jc_families[k->family].product) {
+    if (jc_kernel_is_attention(k))
+        print_attention(names, k, out);
+    if (jc_kernel_is_product(k)) {
         print_operand(names, &k->a, "a", out);
         print_operand(names, &k->b, "b", out);
         jc_put_text(out, "  k < ");

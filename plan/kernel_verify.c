@@ -135,10 +135,6 @@ static const struct rule {
     [JC_T_CARRY] = { FL | I64 | B1, R_SAME }, [JC_T_NEXT] = { FL | I64 | B1, R_OWN }, [JC_T_LAST] = { FL | I64 | B1, R_SAME },
 };
 
-static jc_ct acc_type(const jc_kernel *k) {
-    return k->args[k->a.arg].dtype == JC_F64 || k->args[k->b.arg].dtype == JC_F64 ? JC_CT_F64 : JC_CT_F32;
-}
-
 static jitc_status check_access(const jc_kernel *k, uint32_t i, jc_error *err) {
     const jc_instr *in = &k->tape[i];
     bool store = in->op == JC_T_STORE;
@@ -178,7 +174,7 @@ static jitc_status check_special(const jc_kernel *k, uint32_t i, jc_error *err) 
         good = in->ct <= JC_CT_F64 && in->arg < k->nargs && k->args[in->arg].kind == JC_KARG_F64;
         break;
     case JC_T_ACC:
-        good = jc_families[k->family].product && in->ct == acc_type(k);
+        good = jc_families[k->family].sums && in->ct == jc_kernel_acc_type(k);
         break;
     case JC_T_SELECT:
         good = in->ct == k->tape[in->b].ct && in->ct == k->tape[in->c].ct;
@@ -279,6 +275,60 @@ static jitc_status check_product(const jc_kernel *k, jc_error *err) {
     JC_TRY(check_operand(k, &k->a, k->rank - 1u, "A", err));
     JC_TRY(check_operand(k, &k->b, k->rank - 2u, "B", err));
     return check_expr(k, k->k, 0, 0, "length of the sum at rank", k->rank, err);
+}
+
+/* ---- matrices of attention ------------------------------------------------------------------------------------ */
+
+static jitc_status check_matrix(const jc_kernel *k, const jc_matrix *x, const char *what, jc_error *err) {
+    if (x->arg >= k->nargs || k->args[x->arg].kind != JC_KARG_PTR || k->args[x->arg].written)
+        return BAD("Matrix %s of an attention kernel is argument %u, which is no pointer that is only read.", what, x->arg);
+    JC_TRY(check_expr(k, x->base, (1u << (k->rank - 2)) - 1, 0, "base of the matrix in argument", x->arg, err));
+    JC_TRY(check_expr(k, x->row, 0, 0, "row stride of the matrix in argument", x->arg, err));
+    return check_expr(k, x->column, 0, 0, "column stride of the matrix in argument", x->arg, err);
+}
+
+static void see_loop(void *user, uint32_t sym) {
+    scope *s = user;
+    if (sym < s->k->nsyms && s->k->syms[sym].kind != JC_KSYM_ARG)
+        s->bad = sym;
+}
+
+/* Is what instruction I gives the same at all points, and no sum? */
+static bool is_uniform(const jc_kernel *k, uint32_t i, unsigned depth) {
+    const jc_instr *in = &k->tape[i];
+    const uint32_t operand[3] = { in->a, in->b, in->c };
+    scope s = { .k = k, .bad = UINT32_MAX };
+    if (in->op == JC_T_ACC || depth > 8)
+        return false;
+    if (in->op == JC_T_LOAD || in->op == JC_T_INDEX)
+        jc_ex_symbols(in->index, see_loop, &s);
+    for (unsigned j = 0; j < jc_tape_ops[in->op].operands; j++)
+        if (!is_uniform(k, operand[j], depth + 1))
+            return false;
+    return s.bad == UINT32_MAX;
+}
+
+static jitc_status check_attention(const jc_kernel *k, jc_error *err) {
+    const jc_attention *t = &k->attention;
+    int64_t heads = 1;
+    JC_TRY(check_matrix(k, &t->q, "Q", err));
+    JC_TRY(check_matrix(k, &t->k, "K", err));
+    JC_TRY(check_matrix(k, &t->v, "V", err));
+    if (t->masked)
+        JC_TRY(check_matrix(k, &t->mask, "mask", err));
+    JC_TRY(check_expr(k, t->keys, 0, 0, "number of keys at rank", k->rank, err));
+    JC_TRY(check_expr(k, k->k, 0, 0, "length of the sum at rank", k->rank, err));
+    const uint8_t dtype = k->args[t->q.arg].dtype;
+    if (jc_dtypes[dtype].cls != 'f' || k->args[t->k.arg].dtype != dtype || k->args[t->v.arg].dtype != dtype)
+        return BAD("An attention kernel has matrices of %s, %s and %s, which are not of one dtype of floats.", jc_dtypes[dtype].name,
+                   jc_dtypes[k->args[t->k.arg].dtype].name, jc_dtypes[k->args[t->v.arg].dtype].name);
+    if (t->masked && k->args[t->mask.arg].dtype != JC_B8 && jc_dtypes[k->args[t->mask.arg].dtype].cls != 'f')
+        return BAD("An attention kernel has a mask of %s.", jc_dtypes[k->args[t->mask.arg].dtype].name);
+    if (!jc_kernel_head(k) || !jc_kernel_head_out(k))
+        return BAD("The head sizes of an attention kernel are no constants from 1 to %d.", JC_MAX_HEAD);
+    if (!t->group || (t->group > 1 && (k->rank < 3 || !jc_ex_is_const(k->extent[k->rank - 3], &heads) || heads % t->group)))
+        return BAD("An attention kernel has groups of %u heads, which do not divide the heads.", t->group);
+    return JITC_OK;
 }
 
 /* ---- the schedule --------------------------------------------------------------------------------------------- */
@@ -417,9 +467,56 @@ static jitc_status check_band(const jc_kernel *k, jc_error *err) {
     return JITC_OK;
 }
 
+static jitc_status check_scale(const jc_kernel *k, jc_error *err) {
+    const uint32_t scale = k->attention.scale;
+    if (scale >= k->ninstrs || k->tape[scale].ct != jc_kernel_acc_type(k) || !is_uniform(k, scale, 0))
+        return BAD("The scale of an attention kernel is instruction %u, which is no number that all points share.", scale);
+    return JITC_OK;
+}
+
+static jitc_status check_attn(const jc_kernel *k, jc_error *err) {
+    const jc_attention *t = &k->attention;
+    const uint32_t e = jc_kernel_head(k), n = jc_kernel_head_out(k);
+    JC_TRY(check_scale(k, err));
+    if (k->threads != 1)
+        return BAD("An attn kernel has %u threads; it is for the host, which has one.", k->threads);
+    if (!k->tile_m || !k->tile_k || k->tile_m % 4 || k->tile_k % 4 || k->vec > 64 || k->tile_k % k->vec || e % k->vec || n % k->vec)
+        return BAD("An attn kernel takes %u rows by %u keys with heads of %u and %u, in vectors of %u.", k->tile_m, k->tile_k, e, n, k->vec);
+    if (!jc_ex_is(t->q.column, 1) || !jc_ex_is(t->k.column, 1) || !jc_ex_is(t->v.column, 1))
+        return BAD("The columns of a matrix of an attn kernel are not consecutive.");
+    const uint64_t elements = (uint64_t)k->tile_m * (e + n + k->tile_k + 3u);
+    if (elements * (jc_kernel_acc_type(k) == JC_CT_F64 ? 8 : 4) > HOST_SCRATCH)
+        return BAD("An attn kernel's block of %u rows by %u keys is too large for a stack.", k->tile_m, k->tile_k);
+    return JITC_OK;
+}
+
+static jitc_status check_flash_matrix(const jc_kernel *k, const jc_matrix *x, jc_error *err) {
+    if (!jc_ex_is(x->column, 1) || !divides(k, 8, x->base) || !divides(k, 8, x->row) || k->args[x->arg].loose)
+        return BAD("Argument %u of a flash kernel has no 16-byte aligned rows of consecutive elements.", x->arg);
+    return JITC_OK;
+}
+
+static jitc_status check_flash(const jc_kernel *k, jc_error *err) {
+    const jc_attention *t = &k->attention;
+    const uint32_t e = jc_kernel_head(k), n = jc_kernel_head_out(k);
+    const uint8_t dtype = k->args[t->q.arg].dtype;
+    JC_TRY(check_scale(k, err));
+    JC_TRY(check_flash_matrix(k, &t->q, err));
+    JC_TRY(check_flash_matrix(k, &t->k, err));
+    JC_TRY(check_flash_matrix(k, &t->v, err));
+    if (dtype != JC_F16 && dtype != JC_BF16)
+        return BAD("A flash kernel multiplies f16 or bf16, not %s.", jc_dtypes[dtype].name);
+    if (!k->warps_m || k->threads != 32u * k->warps_m)
+        return BAD("A flash kernel has %u threads for %u warps.", k->threads, k->warps_m);
+    if (!k->tile_m || !k->tile_k || k->tile_m % (16u * k->warps_m) || k->tile_k % 16 || e % 16 || n % 16)
+        return BAD("A flash kernel's tile of %u rows by %u keys, with heads of %u and %u, is no whole number of 16 x 8 x 16 products for %u "
+                   "warps.", k->tile_m, k->tile_k, e, n, k->warps_m);
+    return JITC_OK;
+}
+
 static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     static jitc_status (*const by_family[JC_FAMILY_COUNT])(const jc_kernel *, jc_error *) = {
-#define CHECK(id, name, product) check_##name,
+#define CHECK(id, name, sums) check_##name,
         JC_FAMILY_LIST(CHECK)
 #undef CHECK
     };
@@ -428,7 +525,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     if (k->family != JC_K_MMA) {
         if (!power_of_two(k->vec) || k->vec > 1024)
             return BAD("A kernel takes %u elements at once, which is no power of two up to 1024.", k->vec);
-        if (!jc_families[k->family].product && !divides(k, k->vec, k->extent[k->rank - 1]))
+        if (!jc_families[k->family].sums && !divides(k, k->vec, k->extent[k->rank - 1]))
             return BAD("A kernel takes %u elements at once, which need not divide its last extent.", k->vec);
     }
     JC_TRY(by_family[k->family](k, err));
@@ -441,7 +538,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
 jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
     if (k->family >= JC_FAMILY_COUNT)
         return BAD("A kernel is of unknown family %u.", k->family);
-    unsigned least = jc_families[k->family].product || k->family == JC_K_WALK ? 2 : 1;
+    unsigned least = jc_families[k->family].sums || k->family == JC_K_WALK ? 2 : 1;
     if (k->rank < least || k->rank > JC_KERNEL_MAX_RANK)
         return BAD("A %s kernel has rank %u; %u to %d are possible (a single point has extent 1).",
                    jc_families[k->family].name, k->rank, least, JC_KERNEL_MAX_RANK);
@@ -452,8 +549,10 @@ jitc_status jc_kernel_verify(const jc_kernel *k, jc_error *err) {
         JC_TRY(check_sym(k, s, err));
     for (unsigned d = 0; d < k->rank; d++)
         JC_TRY(check_expr(k, k->extent[d], 0, 0, "extent", d, err));
-    if (jc_families[k->family].product)
+    if (jc_kernel_is_product(k))
         JC_TRY(check_product(k, err));
+    if (jc_kernel_is_attention(k))
+        JC_TRY(check_attention(k, err));
     JC_TRY(check_tape(k, err));
     return check_schedule(k, err);
 }

@@ -188,6 +188,46 @@ static jc_kernel *sample_band(void) {
     return k;
 }
 
+/* [2 batches, 4 heads, M, 64] of bf16: each two heads share keys; a mask of bools, [M, 50]. */
+static jc_kernel *sample_attention(uint8_t family) {
+    jc_kernel *k = new_kernel(family, 4);
+    PTR(0, JC_BF16, .written = false);
+    PTR(1, JC_BF16, .written = false);
+    PTR(2, JC_B8, .written = false);
+    PTR(3, JC_BF16, .written = true);
+    uint32_t b = add_sym(k, JC_KSYM_LOOP, 0, 0, 1, 1), h = add_sym(k, JC_KSYM_LOOP, 1, 0, 3, 1), m = add_sym(k, JC_KSYM_LOOP, 2, 0, 99, 1);
+    uint32_t n = add_sym(k, JC_KSYM_LOOP, 3, 0, 63, 1), n4 = add_sym(k, JC_KSYM_ARG, 4, 1, 100, 1);
+    k->args[4] = (jc_karg){ .kind = JC_KARG_I64, .sym = n4 };
+    k->nargs = 5;
+    k->extent[0] = INT(2);
+    k->extent[1] = INT(4);
+    k->extent[2] = SYM(n4);
+    k->extent[3] = INT(64);
+    k->k = INT(32);
+    const jc_expr *keys = ADD(MUL(INT(3200), SYM(b)), MUL(INT(1600), jc_ex_fdiv(k->ex, SYM(h), INT(2))));
+    jc_attention *t = &k->attention;
+    t->q = (jc_matrix){ 0, ADD(MUL(MUL(INT(128), SYM(n4)), SYM(b)), MUL(INT(32), SYM(h))), INT(128), INT(1) };
+    t->k = (jc_matrix){ 1, keys, INT(32), INT(1) };
+    t->v = (jc_matrix){ 1, keys, INT(32), INT(1) };
+    t->mask = (jc_matrix){ 2, INT(0), INT(50), INT(1) };
+    t->masked = t->causal = true;
+    t->group = 2;
+    t->keys = INT(50);
+    t->scale = emit(k, (jc_instr){ .op = JC_T_FLOAT, .ct = JC_CT_F32, .f = 0.5 });
+    uint32_t acc = emit(k, (jc_instr){ .op = JC_T_ACC, .ct = JC_CT_F32 });
+    emit(k, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .a = acc, .arg = 3,
+                        .index = ADD(ADD(MUL(MUL(INT(256), SYM(n4)), SYM(b)), MUL(INT(256), SYM(m))), ADD(MUL(INT(64), SYM(h)), SYM(n))) });
+    k->threads = family == JC_K_FLASH ? 128 : 1;
+    k->vec = 8;
+    k->tile_m = 64;
+    k->tile_k = 32;
+    k->warps_m = family == JC_K_FLASH ? 4 : 0;
+    return k;
+}
+
+static jc_kernel *sample_attn(void) { return sample_attention(JC_K_ATTN); }
+static jc_kernel *sample_flash(void) { return sample_attention(JC_K_FLASH); }
+
 /* Blocks and shared memory by hand, for the value of the integer argument. */
 static const struct kernel_row {
     const char *name;
@@ -263,6 +303,23 @@ static const struct kernel_row {
       "  k < 64\n"
       "  v0 = acc : f32\n"
       "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
+    { "attention", sample_attn, 0, 33, 2 * 2 * 2, /* 2 batches, 2 groups, ceil(33*2 / 64) */
+      "attn [2, 4, n4, 64] threads=1 vec=8 tile_m=64 tile_k=32\n"
+      "  p0: bf16*\n"
+      "  p1: bf16*\n"
+      "  p2: b8*\n"
+      "  p3: bf16* written\n"
+      "  n4: i64 1..100\n"
+      "  q = p0[128*i0*n4 + 32*i1 + (128)*m + e]\n"
+      "  k = p1[3200*i0 + 1600*(i1//2) + (32)*s + e]\n"
+      "  v = p1[3200*i0 + 1600*(i1//2) + (32)*s + n]\n"
+      "  mask = p2[0 + (50)*m + s]\n"
+      "  scale = v0 causal group=2\n"
+      "  s < 50, e < 32\n"
+      "  v0 = float 0.5 : f32\n"
+      "  v1 = acc : f32\n"
+      "  store p3[256*i0*n4 + 64*i1 + 256*i2 + i3], v1\n" },
+    { "flash", sample_flash, 16 * 4 * (64 + 8) * 4, 33, 2 * 2 * 2, NULL }, /* the results take more than (64*32 + 32*(32 + 64)) * 2 */
     { "mma", sample_mma, 3 * (64 + 128) * 32 * 2, 65, 2 * 2 * 4,
       "mma [2, n3, 512] threads=128 tile_m=64 tile_n=128 tile_k=32 stages=3 warps_m=2 warps_n=2\n"
       "  p0: bf16*\n"
@@ -420,12 +477,70 @@ BREAKAGE(bad_band_unroll, k->unroll = 0;)
 BREAKAGE(bad_band_rows, k->tile_m = 2;)
 BREAKAGE(bad_tile_vec, k->vec = 2;)
 BREAKAGE(bad_band_b, k->b.row = MUL(INT(64), SYM(2));)
+BREAKAGE(bad_matrix_arg, k->attention.k.arg = 4;)
+BREAKAGE(bad_matrix_written, k->attention.v.arg = 3;)
+BREAKAGE(bad_matrix_loop, k->attention.q.base = SYM(2);)
+BREAKAGE(bad_matrix_row, k->attention.q.row = SYM(1);)
+BREAKAGE(bad_matrix_none, k->attention.mask.column = NULL;)
+BREAKAGE(bad_keys, k->attention.keys = SYM(0);)
+BREAKAGE(bad_matrix_dtype, k->attention.k.arg = 2;)
+BREAKAGE(bad_mask_dtype, k->args[2].dtype = JC_I32;)
+BREAKAGE(bad_head, k->k = SYM(4);)
+BREAKAGE(bad_head_size, k->extent[3] = INT(512);)
+BREAKAGE(bad_group, k->attention.group = 3;)
+BREAKAGE(bad_no_group, k->attention.group = 0;)
+BREAKAGE(bad_group_rank, k->extent[1] = SYM(4);)
+BREAKAGE(bad_scale, k->attention.scale = 1;)
+BREAKAGE(bad_scale_place, k->attention.scale = 77;)
+BREAKAGE(bad_scale_loop, k->tape[0] = (jc_instr){ .op = JC_T_LOAD, .ct = JC_CT_F32, .arg = 0, .index = SYM(1) };)
+BREAKAGE(bad_attn_threads, k->threads = 32;)
+BREAKAGE(bad_attn_rows, k->tile_m = 6;)
+BREAKAGE(bad_attn_vec, k->vec = 64;)
+BREAKAGE(bad_attn_stack, k->tile_m = 1024;)
+BREAKAGE(bad_attn_column, k->attention.q.column = INT(2);)
+BREAKAGE(bad_flash_column, k->attention.v.column = INT(2);)
+BREAKAGE(bad_flash_align, k->attention.k.row = INT(36);)
+BREAKAGE(bad_flash_loose, k->args[1].loose = true;)
+BREAKAGE(bad_flash_dtype, k->args[0].dtype = k->args[1].dtype = JC_F32;)
+BREAKAGE(bad_flash_warps, k->warps_m = 2;)
+BREAKAGE(bad_flash_tile, k->tile_k = 24;)
+BREAKAGE(bad_flash_head, k->k = INT(40);)
+BREAKAGE(bad_flash_shared, k->tile_k = 2048;)
 
 static const struct {
     void (*break_it)(jc_kernel *k);
     jc_kernel *(*make)(void);
     const char *word;
 } kernel_breakages[] = {
+    { bad_matrix_arg, sample_attn, "Matrix K" },
+    { bad_matrix_written, sample_attn, "Matrix V" },
+    { bad_matrix_loop, sample_attn, "uses symbol 2" },
+    { bad_matrix_row, sample_attn, "uses symbol 1" },
+    { bad_matrix_none, sample_attn, "no expression" },
+    { bad_keys, sample_attn, "uses symbol 0" },
+    { bad_matrix_dtype, sample_attn, "not of one dtype" },
+    { bad_mask_dtype, sample_attn, "mask of i32" },
+    { bad_head, sample_attn, "no constants" },
+    { bad_head_size, sample_attn, "no constants" },
+    { bad_group, sample_attn, "groups of 3" },
+    { bad_no_group, sample_attn, "groups of 0" },
+    { bad_group_rank, sample_attn, "groups of 2" },
+    { bad_scale, sample_attn, "instruction 1" },
+    { bad_scale_place, sample_flash, "instruction 77" },
+    { bad_scale_loop, sample_flash, "all points share" },
+    { bad_attn_threads, sample_attn, "32 threads" },
+    { bad_attn_rows, sample_attn, "6 rows" },
+    { bad_attn_vec, sample_attn, "vectors of 64" },
+    { bad_attn_stack, sample_attn, "too large for a stack" },
+    { bad_attn_column, sample_attn, "not consecutive" },
+    { bad_flash_column, sample_flash, "16-byte aligned" },
+    { bad_flash_align, sample_flash, "16-byte aligned" },
+    { bad_flash_loose, sample_flash, "16-byte aligned" },
+    { bad_flash_dtype, sample_flash, "not f32" },
+    { bad_flash_warps, sample_flash, "2 warps" },
+    { bad_flash_tile, sample_flash, "by 24 keys" },
+    { bad_flash_head, sample_flash, "heads of 40" },
+    { bad_flash_shared, sample_flash, "shared memory" },
     { bad_family, sample_point, "unknown family" },
     { bad_rank0, sample_point, "rank 0" },
     { bad_rank9, sample_point, "rank 9" },

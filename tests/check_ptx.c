@@ -129,6 +129,26 @@ static kb *k_dot(void) { return product_kernel(JC_K_DOT, JC_BF16); }
 static kb *k_mma(void) { return product_kernel(JC_K_MMA, JC_BF16); }
 static kb *k_mma_f16(void) { return product_kernel(JC_K_MMA, JC_F16); }
 
+/* Causal attention of heads of 64, [heads, M, 64]: each two share keys. */
+static kb *k_flash(void) {
+    kb *b = kb_new(JC_K_FLASH, 3);
+    const jc_expr *m = kb_int(b, 1, JC_SYM_MAX, 1), *s = kb_int(b, 1, JC_SYM_MAX, 1), *zero = kb_const(b, 0), *one = kb_const(b, 1);
+    kb_extent(b, 0, 8);
+    kb_extent_of(b, 1, m, JC_SYM_MAX);
+    kb_extent(b, 2, 64);
+    b->k.k = kb_const(b, 64);
+    unsigned q = kb_ptr(b, JC_BF16, false), k = kb_ptr(b, JC_BF16, false), o = kb_ptr(b, JC_BF16, true);
+    const jc_expr *row = kb_const(b, 64), *head = kb_mul(b, kb_loop(b, 0), kb_mul(b, m, row));
+    b->k.attention = (jc_attention){ .q = { (uint16_t)q, head, row, one }, .k = { (uint16_t)k, zero, row, one }, .v = { (uint16_t)k, zero, row, one },
+                                     .causal = true, .group = 2, .scale = kb_f(b, 0.125), .keys = s };
+    kb_store(b, o, kb_add(b, kb_add(b, head, kb_mul(b, kb_loop(b, 1), row)), kb_loop(b, 2)), kb_acc(b, JC_CT_F32));
+    b->k.threads = 128;
+    b->k.vec = 8;
+    b->k.tile_m = b->k.tile_k = 64;
+    b->k.warps_m = 4;
+    return b;
+}
+
 /* y[i] = x[i * stride], of a stride up to MOST. */
 static kb *strided_kernel(int64_t most) {
     kb *b = kb_new(JC_K_POINT, 1);
@@ -186,6 +206,8 @@ static const struct row {
                       "ldmatrix.sync.aligned.m8n8.x4.shared.b16", "st.global.v4.b32", "shared_memory[24576]" } },
     { "mma of f16", k_mma_f16, { "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32" } },
     { "mma with dynamic shared memory", k_large, { ".extern .shared" } },
+    { "attention", k_flash, { "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32", "ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16",
+                              "cp.async.cg.shared.global", "ex2.approx.ftz.f32", "st.global.v4.b32", "shared_memory[24576]", "shfl.sync.bfly" } },
     { "moved bf16", k_move_bf16, { "selp.b16", "!cvt.rn.bf16" } },
     { "moved f16", k_move_f16, { "selp.b16", "!cvt.rn.f16" } },
     { "moved f8e5m2", k_move_e5m2, { "setp.lt.f32", "!add.rn.f32", "!add.f32" } }, /* the magic number of a subnormal's rounding */

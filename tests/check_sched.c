@@ -64,6 +64,9 @@ static const char *steps(const jc_schedule *s) {
     "f = x.to(torch.float32)\np = f.pow(2)\nm = p.mean(dim = -1, keepdim = True)\na = m + 1e-05\nr = torch.rsqrt(a)\nn = f * r\n" \
     "b: \"bf16[s0, 128]\" = n.to(torch.bfloat16)\ny: \"bf16[s0, 128]\" = b * w"
 
+#define SDPA "torch.nn.functional.scaled_dot_product_attention"
+#define S01 "s0: \"Sym(s0)\", s1: \"Sym(s1)\", "
+
 static const row rows[] = {
     { { "pointwise chain", "x: \"f32[s0, 64]\"", "a = x + 1.0\nb = torch.exp(a)\nc = b * x", "c", 0, NULL }, "point", "point" },
     { { "norm", "x: \"bf16[s0, 128]\", w: \"bf16[128]\"", NORM, "y", 0, NULL }, "row", "row" },
@@ -94,6 +97,15 @@ static const row rows[] = {
     { { "in place in one pass", "x: \"f32[s0, 8]\"", "x *= 3.0;  imul: \"f32[s0, 8]\" = x", "imul", 0, NULL }, "point", "point" },
     { { "call between", "x: \"f32[s0, 8]\"", "a = x + 1.0\nb: \"f32[s0, 8]\" = torch.ops.test.op(a)\nc = b * a", "c", 0, NULL }, "point call point", "point call point" },
     { { "untouched buffer", "s0: \"Sym(s0)\", x: \"f32[s0, 8]\"", "e = torch.empty((s0, 8), dtype = torch.float32, device = device(type='cuda', index=0))\ny = x + 1.0", "e, y", 0, NULL }, "point", "point" },
+    { { "attention", S01 "q: \"bf16[2, 4, s0, 64]\", k: \"bf16[2, 2, s1, 64]\", v: \"bf16[2, 2, s1, 64]\"",
+        "o: \"bf16[2, 4, s0, 64]\" = " SDPA "(q, k, v, enable_gqa = True)\ny = o + q", "y", 0, NULL }, "attn", "flash flash" },
+    { { "causal attention of heads beside each other", S01 "x: \"f16[2, s0, 384]\"",
+        "a = x.view(2, s0, 3, 1, 128)\nq = a[(slice(None), slice(None), 0)].transpose(1, 2)\nk = a[(slice(None), slice(None), 1)].transpose(1, 2)\n"
+        "v = a[(slice(None), slice(None), 2)].transpose(1, 2)\no = " SDPA "(q, k, v, is_causal = True)", "o", 0, NULL }, "attn", "flash" },
+    { { "attention that tensor cores do not take", S01 "q: \"f32[2, 4, s0, 64]\", k: \"f32[2, 4, s1, 64]\"", "o = " SDPA "(q, k, k)", "o", 0, NULL },
+      "attn", "dot dot row dot dot" },
+    { { "attention of rows that are not consecutive", S01 "q: \"bf16[2, s0, 64]\", k: \"bf16[2, 64, s1]\"", "o = " SDPA "(q, k.transpose(1, 2), q)", "o", 0, NULL },
+      "band tile row band tile", "dot dot row dot dot" },
     { { "nothing to do", "x: \"f32[s0, 8]\"", "y: \"f32[s0, 4, 2]\" = x.view(-1, 4, 2)", "y", 0, NULL }, "", "" },
 };
 #define NROWS ((int)(sizeof rows / sizeof *rows))

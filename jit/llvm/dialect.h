@@ -29,10 +29,11 @@ typedef struct jc_dialect_ops {
     void (*cp_async)(jc_emit *e, LLVMValueRef shared, LLVMValueRef global, LLVMValueRef valid);
     void (*cp_commit)(jc_emit *e);
     void (*cp_wait)(jc_emit *e, unsigned pending);
-    void (*ldmatrix_x4)(jc_emit *e, LLVMValueRef at, LLVMValueRef out[4]); /* i32 each */
+    void (*ldmatrix_x4)(jc_emit *e, LLVMValueRef at, bool transposed, LLVMValueRef out[4]); /* i32 each */
     void (*mma_16816)(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueRef const b[2], LLVMValueRef c[4]);
     /* f32 approximations within a few ulp; NULL: the generic code */
     LLVMValueRef (*exp2)(jc_emit *e, LLVMValueRef x);
+    LLVMValueRef (*exp2_normal)(jc_emit *e, LLVMValueRef x); /* 0 where the result is subnormal, or the argument */
     LLVMValueRef (*divide)(jc_emit *e, LLVMValueRef a, LLVMValueRef b);
     LLVMValueRef (*reciprocal)(jc_emit *e, LLVMValueRef x);
     LLVMValueRef (*rsqrt)(jc_emit *e, LLVMValueRef x);

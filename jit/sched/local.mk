@@ -3,6 +3,7 @@ jit_libjit_la_SOURCES += \
 	jit/sched/sched.h \
 	jit/sched/schedule.c jit/sched/schedule.h \
 	jit/sched/sched_args.c \
+	jit/sched/sched_attention.c \
 	jit/sched/sched_gen.c \
 	jit/sched/sched_group.c jit/sched/sched_index.c \
 	jit/sched/sched_made.c \
@@ -19,6 +20,11 @@ jit_libjit_la_SOURCES += \
 
 check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
 TESTS += tests/check_run tests/check_sched tests/check_planted
+check_PROGRAMS += tests/check_attention
+TESTS += tests/check_attention
+tests_check_attention_SOURCES = tests/check_attention.c tests/graph_run.c tests/graph_run.h
+tests_check_attention_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_attention_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_sizes tests/check_wide
 TESTS += tests/check_sizes tests/check_wide
 tests_check_wide_SOURCES = tests/check_wide.c tests/graph_run.c tests/graph_run.h

@@ -250,6 +250,11 @@ void jc_gen_finish(jc_gen *gen); /* moves the lists into the kernel */
 const jc_rows *jc_walk_space(jc_sched *s, const jc_node *n);
 bool jc_gen_ordered(jc_gen *gen, const jc_root *r); /* appends root R, whose node goes in order or writes where indices say */
 
+/* sched_attention.c */
+bool jc_sched_keeps(void *sched, const jc_node *n); /* is composite N one kernel, rather than decomposed? */
+bool jc_gen_attention(jc_gen *gen, const jc_item *item); /* matrices, scale and dims into the kernel */
+jitc_status jc_sched_attention_steps(jc_sched *s, const jc_item *item);
+
 /* sched_matmul.c: operands, K and dims of a product into the kernel. */
 bool jc_gen_matmul(jc_gen *gen, const jc_item *item);
 /* Launches of one product: variants by number of rows. */

@@ -133,7 +133,7 @@ static uint32_t kernel_index(jc_sched *s, jc_kernel *k) {
 }
 
 static bool is_read(const jc_kernel *k, uint32_t arg) {
-    bool read = jc_families[k->family].product && (k->a.arg == arg || k->b.arg == arg);
+    bool read = jc_kernel_sums_read(k, arg);
     for (uint32_t i = 0; i < k->ninstrs && !read; i++)
         read = k->tape[i].op == JC_T_LOAD && k->tape[i].arg == arg;
     return read;
@@ -198,7 +198,7 @@ static jitc_status group_step(jc_sched *s, jc_item *item) {
     if (has_nothing(s, item))
         return JITC_OK;
     if (item->matmul)
-        return jc_sched_matmul_steps(s, item);
+        return item->matmul->op == JC_OP_sdpa ? jc_sched_attention_steps(s, item) : jc_sched_matmul_steps(s, item);
     const jc_root *r = item->roots.at[0];
     if (!jc_item_gen(s, item))
         return jc_sched_refuse(s, r->line, r->value->name, "no kernel can compute this value in one pass");

@@ -536,6 +536,30 @@ static jitc_status on_matmul(jc_sched *s, jc_node *n) {
     return JITC_OK;
 }
 
+/* What is multiplied lies in memory, its last dim consecutive and where a kernel's accesses are aligned. */
+static jitc_status attention_operand(jc_sched *s, jc_node *n, uint32_t i) {
+    jc_value **v = &n->args[i].value;
+    if (real(s, *v) && jc_set_has(s->aliased, s->lazy[jc_storage(*v)->id].store))
+        *v = jc_sched_clone(s, *v, n->line);
+    JC_TRY(realise(s, *v));
+    add_reads(s, &s->lazy[n->results[0]->id], *v);
+    return JITC_OK;
+}
+
+static jitc_status on_attention(jc_sched *s, jc_node *n) {
+    jc_value *out = n->results[0];
+    for (uint32_t i = 0; i < 4; i++)
+        if (n->args[i].kind == JC_ARG_VALUE)
+            JC_TRY(attention_operand(s, n, i));
+    if (n->args[5].kind == JC_ARG_VALUE) {
+        JC_TRY(plain(s, n->args[5].value));
+        add_reads(s, &s->lazy[out->id], n->args[5].value);
+    }
+    s->lazy[out->id].matmul = n;
+    s->lazy[epilogue_end(s, out)->id].matmul_end = true;
+    return JITC_OK;
+}
+
 /* --- effects --- */
 
 typedef struct call_scan {

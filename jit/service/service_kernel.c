@@ -17,10 +17,12 @@ static unsigned cost_dot(const jc_kernel *k) { return 10 * 64 + k->ninstrs * (1u
 static unsigned cost_mma(const jc_kernel *k) { return 30 * 64 + k->tile_m + k->ninstrs * 17u; }
 static unsigned cost_tile(const jc_kernel *k) { return 15 * 64 + k->ninstrs * 2u * k->vec; }
 static unsigned cost_band(const jc_kernel *k) { return 10 * 64 + k->ninstrs * 2u * k->vec; }
+static unsigned cost_attn(const jc_kernel *k) { return 20 * 64 + k->ninstrs * 2u * k->vec; }
+static unsigned cost_flash(const jc_kernel *k) { return 100 * 64 + k->ninstrs * 17u; }
 
 unsigned jc_job_cost(const jc_kernel *k) {
     static unsigned (*const cost[JC_FAMILY_COUNT])(const jc_kernel *) = {
-#define COST(id, name, product) cost_##name,
+#define COST(id, name, sums) cost_##name,
         JC_FAMILY_LIST(COST)
 #undef COST
     };

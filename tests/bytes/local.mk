@@ -27,6 +27,9 @@ tests_bytes_make_corpus_SOURCES = tests/bytes/make_corpus.c tools/safetensors.c 
 tests_bytes_make_corpus_CFLAGS = $(AM_CFLAGS) $(JANSSON_CFLAGS)
 tests_bytes_make_corpus_LDADD = $(JC_CORE_LIBS) $(JANSSON_LIBS) -lm
 JC_BYTES_CORPUS = \
+	tests/data/fuzz/artifact/good_attention_host tests/data/fuzz/artifact/good_attention_sm_90a \
+	tests/data/fuzz/canon/good_attention tests/data/fuzz/plan/good_attention_host tests/data/fuzz/plan/good_attention_sm_90a \
+	tests/data/fuzz/kernel/good_attention_host_0 tests/data/fuzz/kernel/good_attention_sm_90a_0 tests/data/fuzz/kernel/good_attention_sm_90a_1 \
 	tests/data/fuzz/artifact/good_custom_host tests/data/fuzz/artifact/good_custom_sm_90a \
 	tests/data/fuzz/artifact/good_norm_host tests/data/fuzz/artifact/good_norm_sm_90a \
 	tests/data/fuzz/artifact/good_product_host tests/data/fuzz/artifact/good_product_sm_90a \

@@ -36,6 +36,8 @@ static const struct {
                              LINE("s: \"f32[8]\" = x.sum(dim = 0)"), "(t, c, p, s)") },
     { "written", GRAPH("x: \"f32[s0, 4]\", y: \"f32[s0, 4]\"",
                        LINE("a: \"f32[s0, 4]\" = x * 2.5") LINE("b: \"f32[s0, 4]\" = y.copy_(a)") LINE("n: \"i64[s0]\" = torch.arange(s0)"), "(b, n, s0)") },
+    { "attention", GRAPH("q: \"bf16[2, 4, s0, 32]\", k: \"bf16[2, 2, s1, 32]\", m: \"b8[s0, s1]\"",
+                         LINE("o: \"bf16[2, 4, s0, 32]\" = torch.nn.functional.scaled_dot_product_attention(q, k, k, m, enable_gqa = True)"), "(o,)") },
     { "custom", GRAPH("x: \"bf16[s0, 64]\", s0: \"Sym(s0)\", name: \"LayerName\"",
                       LINE("y: \"bf16[s0, 64]\" = torch.ops.my.op(x, 3, 0.5, True, 'layers.1', [1, 2], None, key = name)")
                           LINE("z: \"bf16[s0, 64]\" = torch.relu(y)"), "(z, s0)") },

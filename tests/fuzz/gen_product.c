@@ -235,12 +235,21 @@ static int some_mask(fz_prog *p, const fz_value *v, const fz_size *l, const fz_s
     return fz_param(p, fz_chance(p, 70) ? v->dtype : JC_F32, rank, dims, fz_interval(-2, 2, 0.5));
 }
 
+/* One like V with a last dim that kernels of attention take on every target. */
+static int with_heads(fz_prog *p, int v) {
+    const fz_value like = *fz_at(p, v);
+    fz_size dims[JC_MAX_RANK];
+    memcpy(dims, like.dims, sizeof dims);
+    dims[like.rank - 1] = fz_int(fz_chance(p, 70) ? 16 : 32);
+    return shaped(p, like.dtype, like.rank, dims);
+}
+
 static bool make_attention(fz_prog *p) {
-    const int q = operand(p, 2);
+    const int some = operand(p, 2), q = some >= 0 && fz_chance(p, 60) ? with_heads(p, some) : some;
     if (q < 0)
         return false;
     const fz_value v = *fz_at(p, q);
-    const fz_size s = fz_some_size(p), width = fz_chance(p, 60) ? v.dims[v.rank - 1] : fz_some_size(p);
+    const fz_size s = fz_some_size(p), width = fz_chance(p, 60) ? v.dims[v.rank - 1] : fz_chance(p, 50) ? fz_int(16) : fz_some_size(p);
     fz_size dims[JC_MAX_RANK];
     memcpy(dims, v.dims, sizeof dims);
     int64_t heads = 0;
