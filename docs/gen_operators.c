@@ -9,15 +9,28 @@
 #include "ir/graph.h"
 
 typedef struct spelling {
-    const char *name, *forms, *params;
+    const char *name, *forms, *params, *handler;
     jc_op op;
+    int aux;
 } spelling;
 
-#define SPELL(name, forms, params, handler, op, aux) { #name, forms, params, JC_OP_##op },
+#define SPELL(name, forms, params, handler, op, aux) { #name, forms, params, #handler, JC_OP_##op, aux },
 static const spelling spellings[] = {
 #include "ir/fx/spellings.def"
 };
 #undef SPELL
+
+#define REASON(text) text,
+static const char *const reasons[] = {
+#include "ir/fx/reasons.def"
+};
+#undef REASON
+
+#define CORE(name) #name,
+static const char *const core[] = {
+#include "ir/fx/core_aten.def"
+};
+#undef CORE
 
 #define CUSTOM(name, params) { name, params },
 static const struct {
@@ -73,6 +86,18 @@ static bool has_word(const char *forms_, char c) {
     return strchr(forms_, c) != NULL;
 }
 
+static bool is_refused(const spelling *s) {
+    return strcmp(s->handler, "refused") == 0;
+}
+
+static void print_forms(const spelling *s, const char **sep) {
+    for (size_t k = 0; k < COUNT(forms); k++)
+        if (has_word(s->forms, forms[k].form)) {
+            printf("%s`%s%s%s`", *sep, forms[k].prefix, s->name, has_word(s->forms, 'i') && forms[k].form != 'f' ? "[_]" : "");
+            *sep = " ";
+        }
+}
+
 static void print_spellings(jc_op op) {
     const char *sep = "";
     for (size_t i = 0; i < COUNT(spoken); i++)
@@ -80,15 +105,41 @@ static void print_spellings(jc_op op) {
             printf("%s", spoken[i].text);
             sep = " ";
         }
-    for (size_t i = 0; i < COUNT(spellings); i++) {
-        if (spellings[i].op != op)
-            continue;
-        for (size_t k = 0; k < COUNT(forms); k++)
-            if (has_word(spellings[i].forms, forms[k].form)) {
-                printf("%s`%s%s%s`", sep, forms[k].prefix, spellings[i].name,
-                       has_word(spellings[i].forms, 'i') && forms[k].form != 'f' ? "[_]" : "");
-                sep = " ";
-            }
+    for (size_t i = 0; i < COUNT(spellings); i++)
+        if (spellings[i].op == op && !is_refused(&spellings[i]))
+            print_forms(&spellings[i], &sep);
+}
+
+/* --- what is refused, and core ATen --- */
+
+static void print_refused(void) {
+    for (size_t why = 0; why < COUNT(reasons); why++) {
+        const char *sep = "";
+        printf("| ");
+        for (size_t i = 0; i < COUNT(spellings); i++)
+            if (is_refused(&spellings[i]) && spellings[i].aux == (int)why)
+                print_forms(&spellings[i], &sep);
+        printf(" | it %s |\n", reasons[why]);
+    }
+}
+
+/* The row of aten's NAME; NULL where there is none. */
+static const spelling *aten_row(const char *name) {
+    for (size_t i = 0; i < COUNT(spellings); i++)
+        if (has_word(spellings[i].forms, 'a') && strcmp(spellings[i].name, name) == 0)
+            return &spellings[i];
+    return NULL;
+}
+
+static void print_core(void) {
+    size_t compiled = 0;
+    for (size_t i = 0; i < COUNT(core); i++)
+        compiled += aten_row(core[i]) && !is_refused(aten_row(core[i]));
+    printf("Of the %zu operators of PyTorch's core ATen IR (2.11) %zu are compiled. The others, and why not:\n\n| operator | |\n|---|---|\n", COUNT(core), compiled);
+    for (size_t i = 0; i < COUNT(core); i++) {
+        const spelling *row = aten_row(core[i]);
+        if (!row || is_refused(row))
+            printf("| `aten.%s` | it %s |\n", core[i], row ? reasons[row->aux] : "is not known");
     }
 }
 
@@ -214,7 +265,12 @@ int main(void) {
             print_row((jc_op)op);
     printf("\nThese make no node, since they give the tensor itself, a size, or nothing: ");
     print_spellings(JC_OP_custom);
-    printf(".\n\nA function or method that is not on this page reads, splits and hashes; compiling it fails.\n\n"
+    printf(".\n\n## Core ATen\n\n");
+    print_core();
+    printf("\n## Refused\n\nThese are known, and refused with the reason; where their result alone is of such a kind (`unique_consecutive`), what else they give is compiled.\n\n"
+           "| spellings | |\n|---|---|\n");
+    print_refused();
+    printf("\nA function or method that is not on this page reads, splits and hashes; compiling it fails.\n\n"
            "## Custom operators\n\n"
            "Operators of `torch.ops.*` outside `aten`, `prims` and `vllm_ir` are called out to the host. What they write is "
            "known of these (`!`); any other is taken to\nwrite every tensor it gets.\n\n"

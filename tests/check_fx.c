@@ -588,6 +588,37 @@ END_TEST
 
 /* --- docs/operators.md --- */
 
+/* How much of core ATen is compiled; of the rest spellings.def says why not. */
+START_TEST(core_aten_is_known) {
+    static const char *const core[] = {
+#define CORE(name) #name,
+#include "ir/fx/core_aten.def"
+#undef CORE
+    };
+    static const struct {
+        const char *name, *forms, *handler;
+    } rows[] = {
+#define SPELL(name, forms, params, handler, op, aux) { #name, forms, #handler },
+#include "ir/fx/spellings.def"
+#undef SPELL
+    };
+    const size_t n = sizeof core / sizeof *core;
+    size_t compiled = 0;
+    for (size_t i = 0; i < n; i++) {
+        bool known = false;
+        for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
+            if (strchr(rows[k].forms, 'a') && strcmp(rows[k].name, core[i]) == 0) {
+                known = true;
+                compiled += strcmp(rows[k].handler, "refused") != 0;
+                break;
+            }
+        ck_assert_msg(known, "aten.%s of core ATen has no row in spellings.def", core[i]);
+    }
+    printf("core ATen: %zu of %zu operators are compiled\n", compiled, n);
+    ck_assert_uint_ge(compiled, 149);
+}
+END_TEST
+
 START_TEST(operators_page_is_current) {
     size_t n;
     const char *path = TEST_SRCDIR "/docs/operators.md";
@@ -624,6 +655,7 @@ int main(void) {
     tcase_add_test(t, many_new_dims);
     tcase_add_test(t, many_operands);
     tcase_add_test(t, every_real_graph_reads);
+    tcase_add_test(t, core_aten_is_known);
     tcase_add_test(t, operators_page_is_current);
     suite_add_tcase(suite, t);
     SRunner *runner = srunner_create(suite);

@@ -98,7 +98,7 @@ typedef enum fx_ast_kind {
     FX_A_SLICE, /* first: three, FX_A_NONE where left out */
     FX_A_CALL,  /* first: the callee, then n arguments */
     FX_A_INDEX, /* first: the base, then the index */
-    FX_A_ATTR,  /* first: the base; its name is key */
+    FX_A_ATTR,  /* first: the base; attribute */
     FX_A_UNARY, /* op, first */
     FX_A_BINARY, /* op, first: two */
     FX_A_REFUSED, /* name: a sentence, why it is not supported; not in text, but in what other readers make */
@@ -108,7 +108,7 @@ struct fx_ast {
     uint8_t kind, op;
     uint16_t height; /* of the tree below: bounded by FX_MAX_DEPTH */
     uint32_t at;
-    fx_name *key;    /* keyword of an argument, key of a dict's element, or the attribute's name */
+    fx_name *key;    /* keyword of an argument, key of a dict's element */
     fx_ast *next;    /* sibling */
     union {
         fx_name *name;
@@ -116,7 +116,10 @@ struct fx_ast {
         double number;
         struct {
             fx_ast *first;
-            uint32_t n;
+            union {
+                uint32_t n;
+                fx_name *attribute;
+            };
         };
     };
 };

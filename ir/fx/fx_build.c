@@ -233,7 +233,7 @@ static const jc_type *type_by_use(const fx_class *c, const fx_name *param) {
             alias = s->target;
         if (s->kind != FX_S_ASSIGN || v->kind != FX_A_CALL || v->first->kind != FX_A_ATTR)
             continue;
-        const fx_child *child = fx_child_of(c, v->first->key);
+        const fx_child *child = fx_child_of(c, v->first->attribute);
         const jc_func *piece = child ? child->piece : NULL;
         uint32_t i = 0;
         for (const fx_ast *a = v->first->next; piece && a && i < piece->nparams; a = a->next, i++)
@@ -312,7 +312,7 @@ static void find_taken(fx_reader *r, fx_class *c) {
         if (!v || v->kind != FX_A_ATTR || v->first->kind != FX_A_NAME || !fx_name_is(v->first->name, "self"))
             continue;
         fx_taken *t = JC_NEW(r->scratch, fx_taken);
-        *t = (fx_taken){ v->key, c->taken };
+        *t = (fx_taken){ v->attribute, c->taken };
         c->taken = t;
     }
 }

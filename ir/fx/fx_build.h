@@ -126,6 +126,10 @@ jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32
 /* Where along DIM X is largest (JC_OP_argmax) or smallest (JC_OP_argmin). */
 jc_value *fx_arg_extreme(fx_reader *r, jc_op op, jc_value *x, int dim, bool keep);
 
+/* --- fx_build_count.c --- */
+/* Which element stands at each place, where they are repeated as the vector REPEATS says, argument I, and OUTPUT_SIZE, argument SIZE. */
+jc_value *fx_repeated(fx_call *c, jc_value *repeats, int i, int size);
+
 /* --- fx_build_put.c --- */
 /* Writes VALUE, a tensor or a number, into X at PARTS, tensors among them; ADD: to what is there.  The result is X after it. */
 jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_arg value, bool add, uint32_t at);

@@ -437,12 +437,12 @@ static bool call_module(fx_reader *r, const fx_ast *callee, const fx_ast *args, 
     const fx_ast *module = callee->first;
     if (module->kind != FX_A_NAME || (module->name->scope == r->scope && module->name->state == FX_BOUND))
         return false;
-    if (fx_name_is(callee->key, "tree_flatten_spec") || fx_name_is(callee->key, "tree_flatten"))
+    if (fx_name_is(callee->attribute, "tree_flatten_spec") || fx_name_is(callee->attribute, "tree_flatten"))
         *out = call_flatten(r, args);
-    else if (fx_name_is(callee->key, "tree_unflatten"))
+    else if (fx_name_is(callee->attribute, "tree_unflatten"))
         *out = args ? fx_eval(r, args) : fx_nothing();
     else if (fx_name_is(module->name, "math") || fx_name_is(module->name, "operator") || fx_name_is(module->name, "_operator"))
-        return call_of_numbers(r, callee->key, fx_absent(), args, out);
+        return call_of_numbers(r, callee->attribute, fx_absent(), args, out);
     else
         return false;
     return true;
@@ -556,7 +556,7 @@ static jc_arg call_inlined(fx_reader *r, const fx_child *child, const fx_ast *ar
 }
 
 static jc_arg call_self(fx_reader *r, const fx_ast *callee, const fx_ast *args, uint32_t nargs) {
-    const fx_name *n = callee->key;
+    const fx_name *n = callee->attribute;
     const fx_child *child = fx_child_of(r->cls, n);
     if (child && child->piece)
         return call_piece(r, child, args, nargs, callee->at);
@@ -579,16 +579,16 @@ static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args
     jc_arg self = fx_eval(r, callee->first);
     if (r->status)
         return fx_nothing();
-    if (fx_is_scalar(self) && call_of_numbers(r, callee->key, self, args, &out))
+    if (fx_is_scalar(self) && call_of_numbers(r, callee->attribute, self, args, &out))
         return out;
-    if (call_dunder(r, callee->key->text, callee->key->length, self, args, &out))
+    if (call_dunder(r, callee->attribute->text, callee->attribute->length, self, args, &out))
         return out;
     if (!fx_is_tensor(self)) {
         fx_fail(r, fx_blame(self), at, "The method '%.*s' is called on %s; it needs a tensor.",
-                (int)callee->key->length, callee->key->text, fx_kind_text(self));
+                (int)callee->attribute->length, callee->attribute->text, fx_kind_text(self));
         return fx_nothing();
     }
-    return call_target(r, fx_method(r, callee->key), self, args, at);
+    return call_target(r, fx_method(r, callee->attribute), self, args, at);
 }
 
 jc_arg fx_call_ast(fx_reader *r, const fx_ast *a) {

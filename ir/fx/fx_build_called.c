@@ -47,7 +47,7 @@ const char *fx_callee(fx_reader *r, const fx_stmt *s) {
     case FX_A_CALL:
         a = a->first;
         if (a->kind == FX_A_ATTR)
-            return jc_arena_printf(r->arena, "%s.%s", is_self(a->first) ? "self" : "Tensor", fx_copy(r, a->key));
+            return jc_arena_printf(r->arena, "%s.%s", is_self(a->first) ? "self" : "Tensor", fx_copy(r, a->attribute));
         return a->kind == FX_A_PATH || a->kind == FX_A_NAME ? fx_copy(r, a->name) : "";
     default:
         return "";
@@ -84,7 +84,7 @@ static const char *called(fx_reader *r, const fx_stmt *s) {
         return NULL;
     a = a->first;
     if (a->kind == FX_A_ATTR && !is_self(a->first))
-        return listed(r, a->key, true);
+        return listed(r, a->attribute, true);
     return a->kind == FX_A_PATH || a->kind == FX_A_NAME ? listed(r, a->name, false) : NULL;
 }
 

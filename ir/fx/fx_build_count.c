@@ -3,6 +3,7 @@
  *
  * What is counted is compared with all that it may be, in one reduction; nothing is written where indices say.
  */
+#include <math.h>
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
@@ -47,4 +48,243 @@ jc_arg fx_h_histc(fx_call *c) {
     if (least == most)
         apart(r, &c->a[2], &c->a[3]);
     return r->status ? fx_nothing() : fx_defined_as(c, "histc");
+}
+
+/* --- of a dim: the commonest element, the middle one of what are numbers --- */
+
+static jc_value *flattened(fx_reader *r, jc_value *x) {
+    const jc_expr *n = jc_ex_product(fx_x(r), x->type.dims, x->type.rank);
+    return fx_reshape(r, x, &n, 1);
+}
+
+/* Y without its dim DIM, which is 1. */
+static jc_value *without(fx_reader *r, jc_value *y, int dim) {
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    for (int d = 0; y && d < fx_rank(y); d++)
+        if (d != dim)
+            dims[n++] = y->type.dims[d];
+    return y ? fx_reshape(r, y, dims, n) : NULL;
+}
+
+/* What the definition NAME gives of X along DIM: values and places, with a dim of 1 there.  KEEP: it stays. */
+static jc_arg along_dim(fx_call *c, const char *name, jc_value *x, int dim, bool keep) {
+    fx_reader *r = c->r;
+    if (!x || r->status)
+        return fx_nothing();
+    const bool number = !fx_rank(x);
+    c->a[0] = fx_v(number ? flattened(r, x) : x);
+    c->a[1] = fx_i(r, dim);
+    jc_arg both = fx_defined_as(c, name);
+    for (uint32_t i = 0; both.kind == JC_ARG_LIST && i < both.list.n && (number || !keep) && !r->status; i++)
+        both.list.at[i] = fx_v(without(r, both.list.at[i].value, dim));
+    return r->status ? fx_nothing() : both;
+}
+
+/* mode(self, dim, keepdim): of several the smallest, and its last place */
+jc_arg fx_h_mode(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    return x ? along_dim(c, "mode", x, fx_dim(c, 1, fx_rank(x), fx_rank(x) ? fx_rank(x) - 1 : 0), fx_bool(c, 2, false)) : fx_nothing();
+}
+
+/* nanmedian(self, dim, keepdim): without a dim the value alone */
+jc_arg fx_h_nanmedian(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (fx_given(c, 1))
+        return along_dim(c, "nanmedian", x, fx_dim(c, 1, fx_rank(x), 0), fx_bool(c, 2, false));
+    const jc_arg both = along_dim(c, "nanmedian", flattened(c->r, x), 0, false);
+    return both.kind == JC_ARG_LIST ? both.list.at[0] : both;
+}
+
+/* --- places as numbers --- */
+
+/* The part of the places AT, counted through a tensor of DIMS, that is along dim D. */
+static jc_value *unravelled(fx_reader *r, jc_value *at, const jc_expr *const *dims, uint32_t rank, uint32_t d) {
+    const jc_expr *step = jc_ex_product(fx_x(r), dims + d + 1, rank - d - 1);
+    jc_value *y = jc_ex_is(step, 1) ? at : FX_OP(r, JC_OP_floordiv, fx_v(at), fx_e(step));
+    return d ? FX_OP(r, JC_OP_remainder, fx_v(y), fx_e(dims[d])) : y;
+}
+
+/* unravel_index(indices, shape) */
+jc_arg fx_h_unravel_index(fx_call *c) {
+    fx_reader *r = c->r;
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_arg parts[JC_MAX_RANK];
+    jc_value *at = fx_tensor(c, 0);
+    const uint32_t rank = fx_exprs(c, 1, dims, JC_MAX_RANK);
+    if (!at || rank == UINT32_MAX)
+        return fx_nothing();
+    for (uint32_t d = 0; d < rank; d++)
+        parts[d] = fx_v(unravelled(r, at, dims, rank, d));
+    return fx_list(r, parts, rank);
+}
+
+/* nonzero_static(self, size, fill_value): places in order, as many as SIZE says */
+jc_arg fx_h_nonzero_static(fx_call *c) {
+    fx_reader *r = c->r;
+    const jc_expr *size = fx_expr(c, 1);
+    const jc_arg fill = fx_number_or(c, 2, fx_i(r, -1));
+    jc_value *x = fx_tensor(c, 0);
+    jc_arg parts[JC_MAX_RANK];
+    if (!x || !size || r->status)
+        return fx_nothing();
+    if (!fx_rank(x)) {
+        fx_refuse_arg(c, 0, "only a tensor with dimensions is");
+        return fx_nothing();
+    }
+    const jc_arg at = fx_defined_as(c, "nonzero_static");
+    if (!fx_is_tensor(at) || r->status)
+        return fx_nothing();
+    jc_value *none = FX_OP(r, JC_OP_lt, at, fx_i(r, 0));
+    for (uint32_t d = 0; d < x->type.rank; d++) {
+        jc_value *part = unravelled(r, at.value, x->type.dims, x->type.rank, d);
+        part = FX_OP(r, JC_OP_where, fx_v(none), fill, fx_v(part));
+        parts[d] = fx_v(part ? fx_unsqueeze(r, part, 1) : NULL);
+    }
+    return fx_v(FX_OP(r, JC_OP_cat, jc_arg_list(r->graph, parts, x->type.rank), fx_i(r, 1)));
+}
+
+/* unique_consecutive(self, return_inverse, return_counts, dim): which of them each element is; what there is of them is the data's.  Aux: 1: all three
+   results. */
+jc_arg fx_h_unique_consecutive(fx_call *c) {
+    static const char *const sized = "as many elements as there are different ones, which no size says";
+    fx_reader *r = c->r;
+    jc_arg results[3] = { fx_opaque(sized), fx_opaque(sized), fx_opaque(sized) };
+    jc_value *x = fx_tensor(c, 0);
+    const bool inverse = c->row->aux || fx_bool(c, 1, false), counts = c->row->aux || fx_bool(c, 2, false);
+    if (fx_given(c, 3))
+        fx_refuse_arg(c, 3, "elements are compared, not rows");
+    if (!x || r->status)
+        return fx_nothing();
+    if (inverse)
+        results[1] = fx_defined_as(c, "unique_consecutive");
+    if (!inverse && counts)
+        return fx_list(r, results + 1, 2);
+    return inverse ? fx_list(r, results, counts ? 3 : 2) : results[0];
+}
+
+/* --- elements as often as a tensor says, and sums of groups --- */
+
+jc_value *fx_repeated(fx_call *c, jc_value *repeats, int i, int size) {
+    if (!repeats || c->r->status)
+        return NULL;
+    if (!fx_given(c, size))
+        fx_refuse_arg(c, i, "`output_size` has to say how much it gives");
+    else if (fx_rank(repeats) != 1)
+        fx_bad_arg(c, i, "a vector");
+    c->a[i] = fx_v(repeats);
+    const jc_arg y = c->r->status ? fx_nothing() : fx_defined_as(c, "repeat_interleave");
+    return fx_is_tensor(y) ? y.value : NULL;
+}
+
+/* A bag's elements are a row of a matrix of indices, or stand between two offsets. */
+typedef struct bags {
+    jc_value *index, *table, *offsets, *weights, *counts; /* offsets, weights: or NULL; counts: b8, what is no padding; NULL: all */
+    const char *mode;
+} bags;
+
+/* In which argument each is: of F.embedding_bag, and of aten's. */
+static const struct bag_places {
+    int8_t index, table, offsets, mode, weights, ends, padding;
+} bag_places[] = { { 0, 1, 2, 6, 8, 9, 10 }, { 1, 0, 2, 4, 6, 7, 8 } };
+
+static const char *bag_mode(fx_call *c, int i, const char *otherwise) {
+    static const char *const modes[] = { "sum", "mean", "max" };
+    const int64_t number = fx_given(c, i) && c->a[i].kind != JC_ARG_STR ? fx_int(c, i, 0) : -1;
+    const char *word = !fx_given(c, i) ? otherwise : c->a[i].kind == JC_ARG_STR ? c->a[i].str : number >= 0 && number < 3 ? modes[number] : "";
+    for (size_t k = 0; k < 3; k++)
+        if (strcmp(word, modes[k]) == 0)
+            return modes[k];
+    fx_bad_arg(c, i, "'sum', 'mean' or 'max'");
+    return NULL;
+}
+
+/* What of the bags' elements counts: not those that PADDING names, argument I. */
+static bool leave_out(fx_call *c, bags *b, int i) {
+    fx_reader *r = c->r;
+    const int64_t padding = fx_int(c, i, -1);
+    int64_t n = 0;
+    if (!fx_given(c, i) || (c->row->aux && padding < 0) || r->status)
+        return !r->status;
+    if (padding < 0 && !jc_ex_is_const(b->table->type.dims[0], &n))
+        fx_refuse_arg(c, i, "a number from the end needs a table of constant size");
+    b->counts = FX_OP(r, JC_OP_ne, fx_v(b->index), fx_i(r, padding < 0 ? padding + n : padding));
+    return b->counts != NULL;
+}
+
+static bool bags_of(fx_call *c, bags *b) {
+    fx_reader *r = c->r;
+    const struct bag_places *at = &bag_places[c->row->aux];
+    *b = (bags){ .index = fx_tensor(c, at->index), .table = fx_tensor(c, at->table), .mode = bag_mode(c, at->mode, c->row->aux ? "sum" : "mean") };
+    if (!b->index || !b->table || r->status)
+        return false;
+    b->offsets = fx_given(c, at->offsets) ? fx_tensor(c, at->offsets) : NULL;
+    b->weights = fx_given(c, at->weights) ? fx_tensor(c, at->weights) : NULL;
+    if (fx_rank(b->index) != (b->offsets ? 1 : 2))
+        fx_bad_arg(c, at->index, "a matrix, or a vector with offsets");
+    if (b->offsets && fx_bool(c, at->ends, false))
+        b->offsets = fx_slice(r, b->offsets, 0, jc_ex_int(fx_x(r), 0), jc_ex_sub(fx_x(r), b->offsets->type.dims[0], jc_ex_int(fx_x(r), 1)), 1);
+    return !r->status && leave_out(c, b, at->padding);
+}
+
+static jc_value *with_last(fx_reader *r, jc_value *x) {
+    return x ? fx_unsqueeze(r, x, fx_rank(x)) : NULL;
+}
+
+/* Where each bag ends: where the next begins, the last behind all. */
+static jc_value *bag_ends(fx_reader *r, const bags *b) {
+    const jc_expr *one = jc_ex_int(fx_x(r), 1), *rest = jc_ex_sub(fx_x(r), b->offsets->type.dims[0], one);
+    const jc_arg dtype = jc_arg_dtype((jc_dtype)b->offsets->type.dtype);
+    jc_value *end = FX_OP(r, JC_OP_full, fx_dims(r, &one, 1), fx_e(b->index->type.dims[0]), dtype), *next = fx_slice(r, b->offsets, 0, one, rest, 1);
+    return FX_OP(r, JC_OP_cat, jc_arg_list(r->graph, (jc_arg[]){ fx_v(next), fx_v(end) }, 2), fx_i(r, 0));
+}
+
+/* b8[bags, elements]: which elements a bag has. */
+static jc_value *members(fx_reader *r, const bags *b) {
+    jc_value *is = NULL;
+    if (b->offsets) {
+        const jc_arg place = fx_v(fx_counted(r, b->index->type.dims[0])), from = fx_v(with_last(r, b->offsets)), to = fx_v(with_last(r, bag_ends(r, b)));
+        is = FX_OP(r, JC_OP_bitand, fx_v(FX_OP(r, JC_OP_ge, place, from)), fx_v(FX_OP(r, JC_OP_lt, place, to)));
+    } else {
+        is = FX_OP(r, JC_OP_full, fx_dims(r, b->index->type.dims, 2), jc_arg_bool(true), jc_arg_dtype(JC_B8));
+    }
+    return b->counts ? FX_OP(r, JC_OP_bitand, fx_v(is), fx_v(b->counts)) : is;
+}
+
+/* The rows of the table that the bags have, weighed: [bags, elements, columns], where a bag lacks one NEUTRAL. */
+static jc_value *bag_rows(fx_reader *r, const bags *b, jc_value *is, jc_arg neutral) {
+    jc_value *rows = FX_OP(r, JC_OP_take, fx_v(b->table), fx_i(r, 0), fx_v(b->index), jc_arg_bool(false));
+    if (b->weights)
+        rows = FX_OP(r, JC_OP_mul, fx_v(rows), fx_v(with_last(r, b->weights)));
+    return b->offsets || b->counts ? FX_OP(r, JC_OP_where, fx_v(with_last(r, is)), fx_v(rows), neutral) : rows;
+}
+
+/* Of bags without elements it is 0. */
+static jc_value *bag_maxima(fx_reader *r, const bags *b, jc_value *is, jc_arg dims) {
+    jc_value *y = FX_OP(r, JC_OP_amax, fx_v(bag_rows(r, b, is, jc_arg_float(-INFINITY))), dims, jc_arg_bool(false));
+    jc_value *any = FX_OP(r, JC_OP_amax, fx_v(is), dims, jc_arg_bool(true));
+    return FX_OP(r, JC_OP_where, fx_v(any), fx_v(y), fx_i(r, 0));
+}
+
+static jc_value *bag_sums(fx_reader *r, const bags *b, jc_value *is, jc_arg dims) {
+    jc_value *y = FX_OP(r, JC_OP_sum, fx_v(bag_rows(r, b, is, fx_i(r, 0))), dims, jc_arg_bool(false), fx_nothing());
+    if (strcmp(b->mode, "mean") != 0)
+        return y;
+    jc_value *n = FX_OP(r, JC_OP_sum, fx_v(is), dims, jc_arg_bool(true), jc_arg_dtype(JC_I64));
+    return FX_OP(r, JC_OP_div, fx_v(y), fx_v(FX_OP(r, JC_OP_clamp, fx_v(n), fx_i(r, 1), fx_nothing())));
+}
+
+/* embedding_bag: sums, means and maxima over bags.  Aux: 1: aten's, whose other results are not there. */
+jc_arg fx_h_embedding_bag(fx_call *c) {
+    fx_reader *r = c->r;
+    bags b;
+    if (!c->row->aux && fx_given(c, 3))
+        fx_refuse_arg(c, 3, "it would renormalise the table in place");
+    if (!bags_of(c, &b))
+        return fx_nothing();
+    const jc_arg dim = fx_i(r, 1), dims = jc_arg_list(r->graph, &dim, 1), rest = fx_opaque("what embedding_bag keeps for training");
+    jc_value *is = members(r, &b), *y = is && !strcmp(b.mode, "max") ? bag_maxima(r, &b, is, dims) : is ? bag_sums(r, &b, is, dims) : NULL;
+    return c->row->aux && y ? fx_list(r, (jc_arg[]){ fx_v(y), rest, rest, rest }, 4) : fx_v(y);
 }

@@ -239,3 +239,40 @@ jc_arg fx_defined_as(fx_call *c, const char *name) {
 jc_arg fx_h_defined(fx_call *c) {
     return fx_defined_as(c, c->row->name);
 }
+
+/* --- definitions of other names, and such that need a look first --- */
+
+jc_arg fx_h_cdist(fx_call *c) {
+    return fx_defined_as(c, "cdist");
+}
+
+jc_arg fx_h_pdist(fx_call *c) {
+    return fx_defined_as(c, "pdist");
+}
+
+jc_arg fx_h_vecdot(fx_call *c) {
+    return fx_defined_as(c, "vecdot");
+}
+
+jc_arg fx_h_channel_shuffle(fx_call *c) {
+    return fx_defined_as(c, "channel_shuffle");
+}
+
+/* cross(self, other, dim).  Aux: 1: the last dim where none is given; else the first of 3. */
+jc_arg fx_h_cross(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    for (int d = 0; x && !c->row->aux && !fx_given(c, 2) && d < fx_rank(x); d++)
+        if (jc_ex_is(x->type.dims[d], 3))
+            c->a[2] = fx_i(c->r, d);
+    return c->r->status ? fx_nothing() : fx_defined_as(c, "cross");
+}
+
+/* isclose(self, other, rtol, atol, equal_nan) */
+jc_arg fx_h_isclose(fx_call *c) {
+    fx_reader *r = c->r;
+    const jc_arg near = fx_defined_as(c, "isclose");
+    if (r->status || !fx_bool(c, 4, false))
+        return near;
+    const jc_arg x_is = fx_v(FX_OP(r, JC_OP_ne, c->a[0], c->a[0])), y_is = fx_v(FX_OP(r, JC_OP_ne, c->a[1], c->a[1]));
+    return fx_v(FX_OP(r, JC_OP_bitor, near, fx_v(FX_OP(r, JC_OP_bitand, x_is, y_is))));
+}

@@ -159,7 +159,7 @@ jc_arg fx_getattr(fx_reader *r, const fx_ast *base, const fx_name *name, uint32_
 
 static jc_arg eval_attribute(fx_reader *r, const fx_ast *a) {
     const jc_arg own = fx_attribute_of_self(r, a);
-    return own.kind == FX_ABSENT ? fx_getattr(r, a->first, a->key, a->at) : own;
+    return own.kind == FX_ABSENT ? fx_getattr(r, a->first, a->attribute, a->at) : own;
 }
 /* --- arithmetic --- */
 

@@ -24,7 +24,7 @@ jc_arg fx_constant(fx_reader *r, const char *path, const jc_type *type) {
 
 /* "layer.0.weight" of `getattr(self.layer, "0").weight`; NULL where A is something else. */
 static const char *path_of(fx_reader *r, const fx_ast *a) {
-    const fx_name *last = a->key;
+    const fx_name *last = a->kind == FX_A_ATTR ? a->attribute : NULL;
     const fx_ast *base = a->kind == FX_A_ATTR ? a->first : NULL;
     if (a->kind == FX_A_CALL && a->first->kind == FX_A_NAME && fx_name_is(a->first->name, "getattr")) {
         base = a->first->next;
@@ -43,7 +43,7 @@ jc_arg fx_attribute_of_self(fx_reader *r, const fx_ast *a) {
     if (!path)
         return fx_absent();
     const fx_ast *base = a->first;
-    fx_child *child = a->kind == FX_A_ATTR && base->kind == FX_A_NAME ? fx_child_of(r->cls, a->key) : NULL;
+    fx_child *child = a->kind == FX_A_ATTR && base->kind == FX_A_NAME ? fx_child_of(r->cls, a->attribute) : NULL;
     if (child)
         return (jc_arg){ .kind = FX_MODULE, .value = (jc_value *)(void *)child };
     const fx_stmt *s = r->stmt;

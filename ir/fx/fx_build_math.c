@@ -215,6 +215,16 @@ jc_arg fx_h_dropout(fx_call *c) {
     return fx_v(fx_tensor(c, 0));
 }
 
+/* native_dropout(self, p, train): with what was kept, which is all */
+jc_arg fx_h_native_dropout(fx_call *c) {
+    fx_reader *r = c->r;
+    const jc_arg x = fx_h_dropout(c);
+    if (!x.value || r->status)
+        return fx_nothing();
+    jc_value *all = FX_OP(r, JC_OP_full, fx_dims(r, x.value->type.dims, x.value->type.rank), jc_arg_bool(true), jc_arg_dtype(JC_B8));
+    return fx_list(r, (jc_arg[]){ x, fx_v(all) }, 2);
+}
+
 /* Parameters in the order of the text's form: aux 1 is x.where(condition, other). */
 jc_arg fx_h_where(fx_call *c) {
     jc_arg condition = fx_v(fx_tensor(c, c->row->aux)), a = fx_operand(c, !c->row->aux), b = fx_operand(c, 2);
@@ -481,6 +491,11 @@ jc_arg fx_h_torch_rms_norm(fx_call *c) {
         y = FX_OP(r, JC_OP_mul, fx_v(y), fx_v(w ? fx_cast(r, w, inner) : NULL));
     }
     return y ? fx_v(fx_cast(r, y, dtype)) : fx_nothing();
+}
+
+jc_arg fx_h_fused_rms_norm(fx_call *c) {
+    const jc_arg y = fx_h_torch_rms_norm(c);
+    return c->r->status ? fx_nothing() : fx_list(c->r, (jc_arg[]){ y, fx_opaque("the scale of an rms_norm, which is not supported") }, 2);
 }
 
 static jc_arg size_or_none(fx_call *c, int i) {

@@ -104,36 +104,6 @@ jc_arg fx_h_flat_take(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_take, fx_v(flat(c->r, x)), fx_i(c->r, 0), fx_v(index), jc_arg_bool(true)));
 }
 
-/* A bag is a row of a matrix of indices. */
-jc_arg fx_h_embedding_bag(fx_call *c) {
-    static const struct {
-        const char *mode;
-        jc_op op;
-    } modes[] = { { "mean", JC_OP_mean }, { "sum", JC_OP_sum }, { "max", JC_OP_amax } };
-    fx_reader *r = c->r;
-    jc_value *index = fx_tensor(c, 0), *table = fx_tensor(c, 1);
-    const char *mode = c->a[6].kind == JC_ARG_STR ? c->a[6].str : "mean";
-    if (!index || !table)
-        return fx_nothing();
-    if (fx_rank(index) != 2)
-        fx_refuse_arg(c, 2, "only bags that are rows of a matrix are");
-    if (fx_given(c, 3))
-        fx_refuse_arg(c, 3, "it would renormalise the table in place");
-    if (fx_given(c, 10))
-        fx_refuse_arg(c, 10, "no index can be left out");
-    jc_value *rows = FX_OP(r, JC_OP_take, fx_v(table), fx_i(r, 0), fx_v(index), jc_arg_bool(false));
-    if (fx_given(c, 8)) {
-        jc_value *weights = fx_tensor(c, 8);
-        rows = FX_OP(r, JC_OP_mul, fx_v(rows), fx_v(weights ? fx_unsqueeze(r, weights, fx_rank(weights)) : NULL));
-    }
-    const jc_expr *dim = one(r);
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (strcmp(modes[i].mode, mode) == 0)
-            return fx_v(fx_op(r, modes[i].op, (const jc_arg[]){ fx_v(rows), fx_dims(r, &dim, 1), jc_arg_bool(false), fx_nothing() }, jc_ops[modes[i].op].nargs));
-    fx_bad_arg(c, 6, "'sum', 'mean' or 'max'");
-    return fx_nothing();
-}
-
 /* --- flips and rolls --- */
 
 jc_value *fx_flip(fx_reader *r, jc_value *x, int dim) {

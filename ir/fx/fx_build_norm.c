@@ -46,18 +46,38 @@ static const struct places {
     uint8_t weight, bias, mean, var, training, eps; /* training 0: never */
 } batch_places[] = { { 3, 4, 1, 2, 5, 7 }, { 1, 2, 3, 4, 5, 7 }, { 1, 2, 3, 4, 0, 6 } };
 
+/* Mean and variance of each channel of X, in f32 at least. */
+static void statistics(fx_reader *r, jc_value *x, jc_value **mean, jc_value **var) {
+    jc_arg dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    for (int d = 0; d < fx_rank(x); d++)
+        if (d != 1)
+            dims[n++] = fx_i(r, d);
+    const jc_arg wide = fx_v(widened(r, x)), over = jc_arg_list(r->graph, dims, n), keep = jc_arg_bool(true);
+    *mean = FX_OP(r, JC_OP_mean, wide, over, keep, fx_nothing());
+    const jc_arg apart = fx_v(FX_OP(r, JC_OP_sub, wide, fx_v(*mean)));
+    *var = FX_OP(r, JC_OP_mean, fx_v(FX_OP(r, JC_OP_mul, apart, apart)), over, keep, fx_nothing());
+}
+
 /* (x - mean) / sqrt(var + eps) * weight + bias, as x * scale + shift. */
 static jc_arg batch_norm(fx_call *c, const struct places *at) {
     fx_reader *r = c->r;
-    jc_value *x = fx_tensor(c, 0);
+    jc_value *x = fx_tensor(c, 0), *mean = NULL, *var = NULL;
     if (!x || fx_rank(x) < 2) {
         if (x)
             fx_bad_arg(c, 0, "a tensor of two dimensions at least");
         return fx_nothing();
     }
-    if (at->training && fx_bool(c, at->training, false))
-        fx_refuse_arg(c, at->training, "what it normalises by depends on the batch");
-    jc_value *mean = per_channel(c, at->mean, x), *var = per_channel(c, at->var, x);
+    if (at->training && fx_bool(c, at->training, false)) {
+        if (fx_given(c, at->mean) || fx_given(c, at->var))
+            fx_refuse_arg(c, at->training, "the running mean and variance would be written");
+        statistics(r, x, &mean, &var);
+    } else {
+        mean = per_channel(c, at->mean, x);
+        var = per_channel(c, at->var, x);
+    }
+    if (r->status)
+        return fx_nothing();
     jc_value *weight = per_channel(c, at->weight, x), *bias = per_channel(c, at->bias, x);
     if (!mean || !var) {
         fx_tensor(c, !mean ? at->mean : at->var);
@@ -71,8 +91,13 @@ static jc_arg batch_norm(fx_call *c, const struct places *at) {
     return affine(c, widened(r, x), scale, shift, x);
 }
 
-/* Aux: which order of arguments; 16: with statistics, of which PyTorch gives none here. */
+/* Aux: which order of arguments; 16: with statistics, which are not given here; 32: has an overload without running ones. */
 jc_arg fx_h_batch_norm(fx_call *c) {
+    if (c->row->aux & 32 && c->a[3].kind == JC_ARG_BOOL) { /* .no_stats: without the running ones */
+        c->a[7] = c->a[5];
+        c->a[5] = c->a[3];
+        c->a[3] = c->a[4] = fx_absent();
+    }
     const jc_arg y = batch_norm(c, &batch_places[c->row->aux & 15]);
     const jc_arg rest = fx_opaque("the statistics of a batch_norm, which are not supported");
     return c->row->aux & 16 ? fx_list(c->r, (jc_arg[]){ y, rest, rest }, 3) : y;

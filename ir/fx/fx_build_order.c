@@ -289,7 +289,9 @@ static jc_arg as_index(fx_call *c, jc_value *y, bool narrow) {
 
 /* searchsorted(sorted_sequence, self, out_int32, right, side, sorter) */
 jc_arg fx_h_searchsorted(fx_call *c) {
-    jc_value *sequence = fx_tensor(c, 0);
+    if (fx_given(c, 5)) /* the order that sorts it */
+        c->a[0] = fx_defined_as(c, "sorted_by");
+    jc_value *sequence = c->r->status ? NULL : fx_tensor(c, 0);
     const jc_arg values = fx_operand(c, 1);
     bool right = fx_bool(c, 3, false);
     if (fx_given(c, 4)) {
@@ -298,8 +300,6 @@ jc_arg fx_h_searchsorted(fx_call *c) {
             fx_bad_arg(c, 4, "'left' or 'right'");
         right |= !strcmp(side, "right");
     }
-    if (fx_given(c, 5))
-        fx_refuse_arg(c, 5, "only a sequence that is sorted itself is");
     return as_index(c, count_below(c->r, sequence, values, right), fx_bool(c, 2, false));
 }
 

@@ -162,14 +162,10 @@ static jc_value *count_of(fx_call *c, const scatter *s, bool include_self) {
     return count ? fx_cast(r, as_given(c, count, s->x).value, (jc_dtype)s->x->type.dtype) : NULL;
 }
 
-/* scatter_reduce(self, dim, index, src, reduce, include_self) */
-jc_arg fx_h_scatter_reduce(fx_call *c) {
+/* What argument 4 says of what S puts together; argument 5: with what was there. */
+static jc_arg reduced_by(fx_call *c, scatter s, const struct reduction *how) {
     fx_reader *r = c->r;
-    scatter s;
-    const struct reduction *how = reduction_of(c, 4);
-    const bool include_self = fx_bool(c, 5, true), mean = how && !strcmp(how->name, "mean");
-    if (!how || !scatter_of(c, &s, fx_v(fx_tensor(c, 3))))
-        return fx_nothing();
+    const bool include_self = fx_bool(c, 5, true), mean = !strcmp(how->name, "mean");
     jc_value *x = s.x;
     if (!include_self) {
         jc_value *fresh = at_least_1d(r, FX_OP(r, JC_OP_clone, fx_v(x)));
@@ -189,6 +185,13 @@ jc_arg fx_h_scatter_reduce(fx_call *c) {
     if (!fx_is_tensor(y))
         return fx_nothing();
     return in_place ? fx_write(r, x, y) : y;
+}
+
+/* scatter_reduce(self, dim, index, src, reduce, include_self) */
+jc_arg fx_h_scatter_reduce(fx_call *c) {
+    scatter s;
+    const struct reduction *how = reduction_of(c, 4);
+    return how && scatter_of(c, &s, fx_v(fx_tensor(c, 3))) ? reduced_by(c, s, how) : fx_nothing();
 }
 
 /* --- index_add and its kin: a vector of indices along one dim --- */
@@ -265,6 +268,33 @@ jc_arg fx_h_index_add(fx_call *c) {
     if (fx_rank(s.x) > 1 && !fx_given(c, 4))
         return scatter_by(c, &as, JC_PUT_ADD);
     return as_given(c, put(c->r, target_of(c, s.x), &s.index, &s.dim, 1, as.src, JC_PUT_ADD, false), s.x);
+}
+
+/* index_reduce(self, dim, index, source, reduce, include_self) */
+jc_arg fx_h_index_reduce(fx_call *c) {
+    slab s;
+    const struct reduction *how = reduction_of(c, 4);
+    if (!how || !slab_of(c, &s))
+        return fx_nothing();
+    jc_value *src = slab_source(c, &s, 3);
+    return src ? reduced_by(c, (scatter){ s.x, s.index, s.dim, fx_v(src) }, how) : fx_nothing();
+}
+
+/* put(self, index, source, accumulate): places are counted through all of it */
+jc_arg fx_h_flat_put(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0), *index = fx_tensor(c, 1), *src = fx_tensor(c, 2);
+    const int dim = 0;
+    if (!x || !index || !src)
+        return fx_nothing();
+    const jc_expr *n = jc_ex_product(fx_x(r), x->type.dims, x->type.rank), *many = jc_ex_product(fx_x(r), index->type.dims, index->type.rank);
+    jc_value *flat = FX_OP(r, JC_OP_clone, fx_v(x));
+    flat = flat ? fx_reshape(r, flat, &n, 1) : NULL;
+    index = fx_reshape(r, index, &many, 1);
+    const jc_arg from = fx_v(fx_reshape(r, src, &many, 1));
+    jc_value *y = put(r, flat, &index, &dim, 1, from, fx_bool(c, 3, false) ? JC_PUT_ADD : JC_PUT_SET, true);
+    y = y ? fx_reshape(r, y, x->type.dims, x->type.rank) : NULL;
+    return y && c->row->aux & IN_PLACE ? fx_write(r, x, fx_v(y)) : fx_v(y);
 }
 
 /* --- x[...] = y with tensors among the indices --- */
@@ -545,4 +575,30 @@ jc_arg fx_h_masked_scatter(fx_call *c) {
     if (fx_rank(mask) > fx_rank(x)) /* self broadcasts too */
         x = shown(c->r, x, mask->type.dims, mask->type.rank);
     return fx_v(from_masked(c->r, x, mask, src));
+}
+
+/* col2im(self, output_size, kernel_size, dilation, padding, stride): what windows of an image held is added up */
+jc_arg fx_h_col2im(fx_call *c) {
+    static const int8_t otherwise[] = { 0, 0, 0, 1, 0, 1 };
+    fx_reader *r = c->r;
+    jc_arg pairs[6][2];
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    const bool lone = fx_rank(x) == 2;
+    for (int i = 1; i < 6; i++) {
+        const bool list = c->a[i].kind == JC_ARG_LIST;
+        if (list && c->a[i].list.n != 1 && c->a[i].list.n != 2)
+            fx_bad_arg(c, i, "one number, or two");
+        for (uint32_t k = 0; k < 2 && !r->status; k++)
+            pairs[i][k] = !fx_given(c, i) ? fx_i(r, otherwise[i]) : list ? c->a[i].list.at[c->a[i].list.n == 1 ? 0 : k] : c->a[i];
+        c->a[i] = (jc_arg){ .kind = JC_ARG_LIST, .list = { pairs[i], 2 } };
+    }
+    if (fx_rank(x) != 3 && !lone)
+        fx_bad_arg(c, 0, "windows of a stack of images, or of one");
+    if (r->status)
+        return fx_nothing();
+    c->a[0] = fx_v(lone ? fx_unsqueeze(r, x, 0) : x);
+    const jc_arg y = fx_defined_as(c, "col2im");
+    return lone && fx_is_tensor(y) ? fx_v(fx_reshape(r, y.value, y.value->type.dims + 1, 3)) : y;
 }

@@ -162,3 +162,14 @@ void fx_pass_over(fx_reader *r, const fx_stmt *s, const fx_mark *m) {
     for (const fx_ast *name = s->kind == FX_S_UNPACK ? s->place : NULL; name; name = name->next)
         fx_bind(r, name->name, fx_opaque(fx_refused), name->at);
 }
+
+/* What is known and not compiled.  Aux: why. */
+jc_arg fx_h_refused(fx_call *c) {
+    static const char *const why[] = {
+#define REASON(text) text,
+#include "ir/fx/reasons.def"
+#undef REASON
+    };
+    fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "`%s` is not supported: it %s.", c->row->name, why[c->row->aux]);
+    return fx_nothing();
+}

@@ -1,5 +1,6 @@
 /*
- * ir/fx/fx_build_resize.c - interpolation: the nearest element, or the neighbours along each dim weighed by how near they are.
+ * ir/fx/fx_build_resize.c - interpolation: the nearest element, or the neighbours along each dim weighed by how near they are; at places that
+ * follow from the result's, or that a tensor gives.
  *
  * Where an element comes from is computed in f32, as PyTorch does, at the cost of no memory.
  */
@@ -170,4 +171,127 @@ jc_arg fx_h_interpolate(fx_call *c) {
     }
     fx_refuse_arg(c, 3, "nearest, nearest-exact, linear, bilinear and trilinear are");
     return fx_nothing();
+}
+
+/* --- at places that a tensor gives --- */
+
+enum { ZEROS, BORDER, REFLECTION };
+
+typedef struct sampling {
+    fx_reader *r;
+    jc_value *x, *grid; /* of f32 at least */
+    int padding;
+    bool corners, nearest;
+} sampling;
+
+static jc_value *number_by(sampling *s, jc_op op, jc_value *x, double number) {
+    return with(s->r, op, x, number);
+}
+
+static jc_value *size_by(sampling *s, jc_op op, jc_value *x, const jc_expr *n) {
+    return FX_OP(s->r, op, fx_v(x), fx_e(n));
+}
+
+/* Places beyond the ends come back; from the middle of the outermost elements, or from their edges. */
+static jc_value *reflected(sampling *s, jc_value *at, const jc_expr *n) {
+    jc_exprs *t = fx_x(s->r);
+    const jc_expr *span = s->corners ? jc_ex_sub(t, n, whole(s->r, 1)) : n;
+    const double low = s->corners ? 0 : -0.5;
+    if (jc_ex_is(span, 0))
+        return number_by(s, JC_OP_mul, at, 0);
+    jc_value *beyond = FX_OP(s->r, JC_OP_abs, fx_v(number_by(s, JC_OP_sub, at, low))), *extra = size_by(s, JC_OP_remainder, beyond, span);
+    jc_value *times = FX_OP(s->r, JC_OP_floor, fx_v(size_by(s, JC_OP_div, beyond, span))), *odd = number_by(s, JC_OP_remainder, times, 2);
+    jc_value *there = number_by(s, JC_OP_add, extra, low), *back = FX_OP(s->r, JC_OP_sub, fx_e(span), fx_v(number_by(s, JC_OP_sub, extra, low)));
+    return FX_OP(s->r, JC_OP_where, fx_v(number_by(s, JC_OP_eq, odd, 0)), fx_v(there), fx_v(back));
+}
+
+/* Coordinate K of the grid, from [-1, 1], as a place among the N elements of a dim. */
+static jc_value *place_of(sampling *s, int64_t k, const jc_expr *n) {
+    fx_reader *r = s->r;
+    const jc_expr *last = jc_ex_sub(fx_x(r), n, whole(r, 1));
+    jc_value *at = number_by(s, JC_OP_add, fx_select(r, s->grid, 3, whole(r, k), r->stmt->at), 1);
+    if (s->corners)
+        at = size_by(s, JC_OP_mul, number_by(s, JC_OP_div, at, 2), last);
+    else
+        at = number_by(s, JC_OP_div, number_by(s, JC_OP_sub, size_by(s, JC_OP_mul, at, n), 1), 2);
+    if (s->padding == REFLECTION)
+        at = reflected(s, at, n);
+    if (s->padding != ZEROS)
+        at = FX_OP(r, JC_OP_clamp, fx_v(at), fx_i(r, 0), fx_e(last));
+    return s->nearest ? FX_OP(r, JC_OP_round, fx_v(at)) : at;
+}
+
+/* The element at whole places Y and X, [batch, channels, ...]; 0 outside. */
+static jc_value *element_at(sampling *s, jc_value *y, jc_value *x) {
+    static const int dims[] = { 0, 2, 3 }, order[] = { 0, 3, 1, 2 };
+    fx_reader *r = s->r;
+    jc_value *at[2] = { y, x }, *index[3] = { NULL }, *inside = NULL;
+    for (int k = 0; k < 2; k++) {
+        const jc_arg last = fx_e(jc_ex_sub(fx_x(r), s->x->type.dims[2 + k], whole(r, 1)));
+        const jc_arg within = fx_v(FX_OP(r, JC_OP_clamp, fx_v(at[k]), fx_i(r, 0), last));
+        jc_value *is = FX_OP(r, JC_OP_eq, fx_v(at[k]), within);
+        inside = inside ? FX_OP(r, JC_OP_bitand, fx_v(inside), fx_v(is)) : is;
+        jc_value *sound = FX_OP(r, JC_OP_where, fx_v(is), within, fx_i(r, 0)); /* NaN is nowhere */
+        index[1 + k] = sound ? fx_cast(r, sound, JC_I64) : NULL;
+    }
+    const jc_expr *batch[] = { s->x->type.dims[0], whole(r, 1), whole(r, 1) };
+    index[0] = fx_reshape(r, fx_counted(r, batch[0]), batch, 3);
+    if (r->status)
+        return NULL;
+    jc_value *taken = fx_permute(r, fx_pick(r, s->x, dims, index, 3, false), order);
+    return FX_OP(r, JC_OP_where, fx_v(inside ? fx_unsqueeze(r, inside, 1) : NULL), fx_v(taken), fx_i(r, 0));
+}
+
+/* The four around a place, weighed by how near they are: in PyTorch's order. */
+static jc_value *around(sampling *s, jc_value *y, jc_value *x) {
+    fx_reader *r = s->r;
+    jc_value *at[2][2] = { { FX_OP(r, JC_OP_floor, fx_v(y)) }, { FX_OP(r, JC_OP_floor, fx_v(x)) } }, *share[2][2], *sum = NULL;
+    for (int k = 0; k < 2; k++) {
+        const jc_arg place = fx_v(k ? x : y);
+        at[k][1] = number_by(s, JC_OP_add, at[k][0], 1);
+        share[k][0] = FX_OP(r, JC_OP_sub, fx_v(at[k][1]), place);
+        share[k][1] = FX_OP(r, JC_OP_sub, place, fx_v(at[k][0]));
+    }
+    for (int i = 0; i < 4 && !r->status; i++) {
+        jc_value *weight = FX_OP(r, JC_OP_mul, fx_v(share[1][i & 1]), fx_v(share[0][i >> 1]));
+        jc_value *one = FX_OP(r, JC_OP_mul, fx_v(element_at(s, at[0][i >> 1], at[1][i & 1])), fx_v(weight ? fx_unsqueeze(r, weight, 1) : NULL));
+        sum = sum ? FX_OP(r, JC_OP_add, fx_v(sum), fx_v(one)) : one;
+    }
+    return sum;
+}
+
+/* Which of the words, or the number of one, argument I is. */
+static int which(fx_call *c, int i, const char *const *words, int n) {
+    int64_t k = 0;
+    if (c->a[i].kind == JC_ARG_STR)
+        while (k < n && strcmp(c->a[i].str, words[k]) != 0)
+            k++;
+    else
+        k = fx_int(c, i, 0);
+    if (k < 0 || k >= n)
+        fx_bad_arg(c, i, "one of PyTorch's modes");
+    return c->r->status ? 0 : (int)k;
+}
+
+/* grid_sample(x, grid, mode, padding_mode, align_corners), grid_sampler_2d: the modes as words or numbers */
+jc_arg fx_h_grid_sample(fx_call *c) {
+    static const char *const modes[] = { "bilinear", "nearest", "bicubic" }, *const paddings[] = { "zeros", "border", "reflection" };
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0), *grid = fx_tensor(c, 1);
+    const int mode = which(c, 2, modes, 3);
+    sampling s = { .r = r, .padding = which(c, 3, paddings, 3), .corners = fx_bool(c, 4, false), .nearest = mode == 1 };
+    if (!x || !grid || r->status)
+        return fx_nothing();
+    if (mode == 2)
+        fx_refuse_arg(c, 2, "bilinear and nearest are");
+    if (fx_rank(x) != 4 || fx_rank(grid) != 4)
+        fx_refuse_arg(c, 0, "images of two dimensions are");
+    const jc_dtype wide = x->type.dtype == JC_F64 ? JC_F64 : JC_F32;
+    s.x = fx_cast(r, x, wide);
+    s.grid = r->status ? NULL : fx_cast(r, grid, wide);
+    if (!s.grid)
+        return fx_nothing();
+    jc_value *px = place_of(&s, 0, x->type.dims[3]), *py = place_of(&s, 1, x->type.dims[2]);
+    jc_value *y = r->status ? NULL : s.nearest ? element_at(&s, py, px) : around(&s, py, px);
+    return fx_v(y ? fx_cast(r, y, (jc_dtype)x->type.dtype) : NULL);
 }

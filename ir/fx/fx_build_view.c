@@ -429,20 +429,45 @@ jc_arg fx_h_repeat(fx_call *c) {
 }
 
 jc_arg fx_h_repeat_interleave(fx_call *c) {
+    fx_reader *r = c->r;
     jc_value *x = fx_tensor(c, 0), *y = x;
     if (!x)
         return fx_nothing();
-    if (fx_is_tensor(c->a[1])) {
-        fx_refuse_arg(c, 1, "only a number of repeats is");
-        return fx_nothing();
-    }
-    const jc_expr *n = fx_expr(c, 1);
+    if (!fx_given(c, 1)) /* the places alone, of a vector of repeats */
+        return fx_v(fx_repeated(c, x, 1, 3));
     if (!fx_given(c, 2)) {
-        const jc_expr *numel = jc_type_numel(fx_x(c->r), &x->type);
-        y = fx_reshape(c->r, x, &numel, 1);
+        const jc_expr *numel = jc_type_numel(fx_x(r), &x->type);
+        y = fx_reshape(r, x, &numel, 1);
     }
     const int dim = fx_given(c, 2) ? fx_dim(c, 2, fx_rank(x), 0) : 0;
-    return fx_v(owned(c->r, repeat_dim(c, y, dim, n, true), x));
+    if (fx_is_tensor(c->a[1]) && y) {
+        jc_value *repeats = FX_OP(r, JC_OP_expand, c->a[1], fx_dims(r, &y->type.dims[dim], 1));
+        return fx_v(FX_OP(r, JC_OP_take, fx_v(y), fx_i(r, dim), fx_v(fx_repeated(c, repeats, 1, 3)), jc_arg_bool(false)));
+    }
+    const jc_expr *n = fx_expr(c, 1);
+    return fx_v(owned(r, repeat_dim(c, y, dim, n, true), x));
+}
+
+/* sum_to_size(self, *size): what was broadcast from it is added up */
+jc_arg fx_h_sum_to_size(fx_call *c) {
+    fx_reader *r = c->r;
+    const jc_expr *dims[JC_MAX_RANK];
+    jc_arg over[JC_MAX_RANK];
+    uint32_t many = 0;
+    jc_value *x = fx_tensor(c, 0);
+    const uint32_t n = fx_exprs(c, 1, dims, JC_MAX_RANK);
+    if (!x || n == UINT32_MAX)
+        return fx_nothing();
+    const int more = fx_rank(x) - (int)n;
+    if (more < 0)
+        fx_bad_arg(c, 1, "a shape that broadcasts to the tensor's");
+    for (int d = 0; d < fx_rank(x) && more >= 0; d++)
+        if (d < more || (jc_ex_is(dims[d - more], 1) && !jc_ex_is(x->type.dims[d], 1)))
+            over[many++] = fx_i(r, d);
+    if (r->status || !many)
+        return fx_v(x);
+    jc_value *y = FX_OP(r, JC_OP_sum, fx_v(x), jc_arg_list(r->graph, over, many), jc_arg_bool(true), fx_nothing());
+    return fx_v(y ? fx_reshape(r, y, dims, n) : NULL);
 }
 
 /* --- cutting --- */

@@ -330,7 +330,7 @@ static fx_ast *parse_attribute(fx_reader *r, fx_ast *base) {
     if (!name)
         return base;
     fx_ast *a = parent(r, FX_A_ATTR, base->at, base);
-    a->key = name;
+    a->attribute = name;
     return a;
 }
 

@@ -1,6 +1,6 @@
 # ir/fx/local.mk - the reader of PyTorch's text, its tests, and the page of operators
 ir_libir_la_SOURCES += \
-	ir/fx/custom.def ir/fx/definitions.def ir/fx/spellings.def \
+	ir/fx/core_aten.def ir/fx/custom.def ir/fx/definitions.def ir/fx/reasons.def ir/fx/spellings.def \
 	ir/fx/fx.h ir/fx/fx_ast.h ir/fx/fx_build.h \
 	ir/fx/fx_lex.c ir/fx/fx_parse.c \
 	ir/fx/fx_build.c ir/fx/fx_build_arg.c ir/fx/fx_build_attention.c ir/fx/fx_build_call.c ir/fx/fx_build_called.c ir/fx/fx_build_conv.c ir/fx/fx_build_count.c ir/fx/fx_build_custom.c ir/fx/fx_build_functional.c \

@@ -135,3 +135,7 @@ case('signs of zero', 's = torch.sin(x)\nt = torch.tanh(x)\ne = torch.erf(x)\nn 
 # --- division of floats towards minus infinity, as PyTorch's scalar steps have it
 case('floor division', 'q = a // b\nr = a % b\nreturn (q, r)', {'a': f32(1.0504645031330054e19, 1., -1., 7., -7., 1e8, inf, 0., -0., 5.5, 45335.84375),
      'b': f32(-1699637100544.0, 0.1, 0.1, -2., 2., 0.7, 1., 3., 3., inf, 0.3)})
+
+# --- attributes where arguments stand
+case('attributes among arguments', 'a = torch.matmul(x, y.T)\nb = torch.add(x.mT, other = y.mT)\nc = torch.mul(x, y.shape[1])\nd = x.sum(dim = y.ndim - 1)\nreturn (a, b, c, d)',
+     {'x': ('f32', [[1., 2., 3.], [4., 5., 6.]]), 'y': ('f32', [[0., 1., 0.], [1., 0., 2.]])})
