@@ -60,6 +60,23 @@ static const char graph_dims[] =
     "        c: \"f32[s2//8, 2]\" = z * 2;  z = None\n"
     "        return (a, b, c)\n";
 
+/* Only the run tells which branch is taken. */
+static const char graph_branches[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[4]\", p: \"b8[]\"):\n"
+    "        yes = self.yes;  no = self.no\n"
+    "        cond = torch.ops.higher_order.cond(p, yes, no, [x])\n"
+    "        y: \"f32[4]\" = cond[0]\n"
+    "        return (y,)\n\n"
+    "    class yes(torch.nn.Module):\n"
+    "        def forward(self, x: \"f32[4]\"):\n"
+    "            a: \"f32[4]\" = torch.frobnicate(x)\n"
+    "            return (a,)\n\n"
+    "    class no(torch.nn.Module):\n"
+    "        def forward(self, x: \"f32[4]\"):\n"
+    "            b: \"f32[4]\" = x.defrobnicate()\n"
+    "            return (b,)\n";
+
 static const char graph_bad[] =
     "class GraphModule(torch.nn.Module):\n"
     "    def forward(self, x: \"f32[4]\"):\n"
@@ -76,6 +93,7 @@ static void set_up(void) {
     write_text("take.py", graph_take);
     write_text("unknown.py", graph_unknown);
     write_text("bad.py", graph_bad);
+    write_text("branches.py", graph_branches);
     write_text("dims.py", graph_dims);
 }
 
@@ -185,6 +203,12 @@ static const struct {
     { "split --split-op mull mul.py", 2, "near it are: operator.mul" },
     { "compile --arch host --split-op embedding --split-op vllm::mul mul.py take.py", 2, "call nothing of that name" },
     { "compile --arch host unknown.py", 4, "unknown.py:3" },
+    { "dump --stage=plan --arch host unknown.py", 4, "unknown.py:3" },
+    { "dump --stage=canonical unknown.py", 0, "?torch.frobnicate" },
+    { "bench --device host unknown.py", 4, "unknown.py:3" },
+    { "run --device host branches.py", 4, "branches.py:10: torch.frobnicate" },
+    { "run --device host branches.py", 4, "branches.py:15: Tensor.defrobnicate" },
+    { "dump --stage=fused branches.py", 4, "branches.py:15: Tensor.defrobnicate" },
 };
 
 START_TEST(test_usage) {

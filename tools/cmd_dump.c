@@ -42,6 +42,7 @@ typedef struct part {
 
 typedef struct dump {
     tool *t;
+    const char *arch;
     stage stage;
     jitc_model *m;
     const jc_class *cls;
@@ -279,6 +280,8 @@ static int put_classes(dump *d) {
         }
     if (err.status == JITC_OK && n == 0)
         jc_fail(&err, JITC_E_USAGE, "there is no piece '%s'; jitc split lists them", d->t->o.piece);
+    if (err.status == JITC_E_UNSUPPORTED)
+        tool_place_refusal(d->t, d->arch, &err);
     return err.status == JITC_OK ? finish(d) : tool_fail(d->t, &err);
 }
 
@@ -296,7 +299,7 @@ int cmd_dump(tool *t) {
     jc_error err = JC_ERROR_INIT;
     dump d = { .t = t, .out = JC_BYTES(t->arena), .seen = jc_map_new(t->arena) };
     jitc_graph **graphs;
-    const char *arch = "host";
+    d.arch = "host";
     TOOL_TRY(t, &err, find_stage(t, &d.stage, &err));
     int code = tool_open(t, false);
     if (code || (code = tool_read(t, &graphs)))
@@ -308,8 +311,8 @@ int cmd_dump(tool *t) {
     if (d.stage <= STAGE_GRAPH)
         return finish(&d);
     if (d.stage > STAGE_CANONICAL)
-        TOOL_TRY(t, &err, tool_arch(t, &arch, &err));
-    if ((code = tool_model(t, graphs, (uint32_t)t->o.files.n, &(tool_build){ .arch = arch, .split_only = true }, &d.m)))
+        TOOL_TRY(t, &err, tool_arch(t, &d.arch, &err));
+    if ((code = tool_model(t, graphs, (uint32_t)t->o.files.n, &(tool_build){ .arch = d.arch, .split_only = true }, &d.m)))
         return code;
     if (d.stage == STAGE_SPLIT) {
         put_split(&d);

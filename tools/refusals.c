@@ -50,6 +50,18 @@ void tool_refusals_of(tool *t, const char *arch, tool_refusals *out) {
     t->ctx->spans = spans;
 }
 
+void tool_place_refusal(tool *t, const char *arch, jc_error *err) {
+    tool_refusals list;
+    tool_refusals_of(t, arch, &list);
+    if (!list.n)
+        return;
+    const tool_refusal *r = &list.at[0];
+    *err = (jc_error)JC_ERROR_INIT;
+    jc_fail_at(err, JITC_E_UNSUPPORTED, r->file, r->line, r->column, r->node, "%s", r->reason);
+    t->arch = arch;
+    t->lists_refusals = true;
+}
+
 const char *tool_refusal_text(const tool_refusal *r, char *out, size_t size) {
     jc_error e = JC_ERROR_INIT;
     jc_fail_at(&e, JITC_E_UNSUPPORTED, r->file, r->line, r->column, r->node, "%s", r->reason);

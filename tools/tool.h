@@ -92,6 +92,8 @@ typedef struct tool_refusal {
 typedef JC_VEC(tool_refusal) tool_refusals;
 /* All in the files that ARCH cannot be compiled for; nothing where they cannot be read for another reason. */
 void tool_refusals_of(tool *t, const char *arch, tool_refusals *out);
+/* ERR says what is not supported where a class, of no file, was lowered: now it says where the files have the first such thing, and the others follow. */
+void tool_place_refusal(tool *t, const char *arch, jc_error *err);
 const char *tool_refusal_text(const tool_refusal *r, char *out, size_t size); /* "file:line: reason (node x)" */
 json_t *tool_refusals_json(const tool_refusals *list);
 

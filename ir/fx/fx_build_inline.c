@@ -136,16 +136,19 @@ static const fx_child *class_in(fx_reader *r, const fx_target *t, jc_arg a, uint
     return NULL;
 }
 
-/* Do the nodes from FROM on only compute? Then it does no harm to run them for nothing. */
-static bool only_compute(const fx_reader *r, size_t from) {
+/* The first of the nodes from FROM on that does not only compute, so that it could do harm to run it for nothing; NULL: there is none.  What is
+   not known keeps the graph from running, and is told by itself. */
+static const jc_node *more_than_computes(const fx_reader *r, size_t from) {
     for (size_t i = from; i < r->func->nodes.n; i++) {
         const jc_node *n = r->func->nodes.at[i];
         const unsigned traits = jc_ops[n->op].traits;
+        if (n->op == JC_OP_custom && n->target[0] == JC_UNKNOWN_MARK && !n->writes)
+            continue;
         if ((traits & JC_EFFECT) || (!(traits & (JC_POINTWISE | JC_REDUCTION | JC_VIEW | JC_COMPOSITE | JC_ALLOCATES)) && n->op != JC_OP_linear &&
                                      n->op != JC_OP_matmul && n->op != JC_OP_cat && n->op != JC_OP_pad && n->op != JC_OP_arange))
-            return false;
+            return n;
     }
-    return true;
+    return NULL;
 }
 
 /* Both branches are there: each result is chosen by the predicate. */
@@ -172,8 +175,10 @@ static jc_arg merged(fx_reader *r, jc_value *p, jc_arg a, jc_arg b, uint32_t at)
 static jc_arg both(fx_reader *r, jc_value *p, const fx_child *yes, const fx_child *no, const jc_arg *args, uint32_t n, uint32_t at) {
     const size_t from = r->func->nodes.n;
     const jc_arg a = fx_inline(r, yes, args, n, at), b = fx_inline(r, no, args, n, at);
-    if (!r->status && !only_compute(r, from))
-        fx_fail(r, JITC_E_UNSUPPORTED, at, "A branch of this `cond` does more than compute, or what is not supported: only the run tells which is taken.");
+    const jc_node *more = r->status ? NULL : more_than_computes(r, from);
+    if (more)
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "A branch of this `cond` does more than compute, and only the run tells which is taken: `%s` (line %d).",
+                more->called ? more->called : jc_ops[more->op].name, more->line);
     if (r->status)
         return fx_nothing();
     if (fx_rank(p)) {
