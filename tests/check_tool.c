@@ -77,6 +77,20 @@ static const char graph_branches[] =
     "            b: \"f32[4]\" = x.defrobnicate()\n"
     "            return (b,)\n";
 
+/* As many results as values say. */
+static const char graph_masks[] =
+    "class GraphModule(torch.nn.Module):\n"
+    "    def forward(self, x: \"f32[4, 6]\", m: \"b8[4, 6]\", c: \"b8[6]\"):\n"
+    "        a: \"f32[u0]\" = x[m]\n"
+    "        b: \"f32[4, u1]\" = x[(slice(None, None, None), c)]\n"
+    "        d: \"i64[u2, 2]\" = torch.nonzero(m)\n"
+    "        e: \"i64[u3, 2]\" = torch.ops.aten.nonzero.default(m)\n"
+    "        f: \"f32[u4]\" = x.masked_select(m)\n"
+    "        g = torch.where(m);  m = None\n"
+    "        h: \"i64[u5]\" = g[0];  g = None\n"
+    "        i: \"f32[u6]\" = torch.unique(x)\n"
+    "        return (a, b, d, e, f, h, i)\n";
+
 static const char graph_bad[] =
     "class GraphModule(torch.nn.Module):\n"
     "    def forward(self, x: \"f32[4]\"):\n"
@@ -93,6 +107,7 @@ static void set_up(void) {
     write_text("take.py", graph_take);
     write_text("unknown.py", graph_unknown);
     write_text("bad.py", graph_bad);
+    write_text("masks.py", graph_masks);
     write_text("branches.py", graph_branches);
     write_text("dims.py", graph_dims);
 }
@@ -203,6 +218,13 @@ static const struct {
     { "split --split-op mull mul.py", 2, "near it are: operator.mul" },
     { "compile --arch host --split-op embedding --split-op vllm::mul mul.py take.py", 2, "call nothing of that name" },
     { "compile --arch host unknown.py", 4, "unknown.py:3" },
+    { "compile --arch host masks.py", 4, "masks.py:3: operator.getitem gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:4: operator.getitem gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:5: torch.nonzero gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:6: torch.ops.aten.nonzero.default gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:7: Tensor.masked_select gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:8: torch.where gives as many elements as values say" },
+    { "compile --arch host masks.py", 4, "masks.py:10: torch.unique gives as many elements as values say" },
     { "dump --stage=plan --arch host unknown.py", 4, "unknown.py:3" },
     { "dump --stage=canonical unknown.py", 0, "?torch.frobnicate" },
     { "bench --device host unknown.py", 4, "unknown.py:3" },

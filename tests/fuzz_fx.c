@@ -72,7 +72,8 @@ static uint64_t random_next(uint64_t *state) {
 /* Writes a byte, drops a range, doubles a range, or puts in a piece of syntax. */
 static size_t change(uint8_t *at, size_t n, size_t room, uint64_t *state) {
     static const char *const bits[] = { "(", ")", "[", "]", "-1", "None", "'", "\"", " = ", ":", ",", "\n", "...", "**",
-                                        "99999999999999999999", "x", "torch.", "self.", "slice(", "{", "#", "\\" };
+                                        "99999999999999999999", "x", "torch.", "self.", "slice(", "{", "#", "\\", "torch.ops.higher_order.", "    with ", "class ", "Sym(", "zf0", "float(", "getattr(",
+                                        "True", "//", "_base_index = ", "self.c: \"f32[2]\"", "return ", "def " };
     const size_t k = n ? random_next(state) % n : 0, length = random_next(state) % 16;
     switch (random_next(state) % 4) {
     case 0:

@@ -184,6 +184,8 @@ static void build_statement(fx_reader *r, const fx_stmt *s) {
     }
     if (r->status)
         place_failure(r, s);
+    if (r->status == JITC_E_INPUT && r->autocast) /* it changes more dtypes than we know of: the text may be right */
+        r->status = r->err->status = JITC_E_UNSUPPORTED;
 }
 
 /* The outputs that there are; None for the others. */

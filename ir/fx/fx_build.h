@@ -110,6 +110,8 @@ const char *fx_kind_text(jc_arg a);
 jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at);
 /* aten.index: a copy, where x[i] of an i without dims is a view. */
 jc_arg fx_index_copy(fx_reader *r, jc_value *x, jc_arg index, uint32_t at);
+/* x[index] of an INDEX without tensors: a view. */
+jc_value *fx_index_view(fx_reader *r, jc_value *x, jc_arg index, uint32_t at);
 void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t at);
 jc_value *fx_slice(fx_reader *r, jc_value *x, int dim, const jc_expr *start, const jc_expr *length, int64_t step);
 /* Python's x[start:end:step] along DIM; NONE and FX_ABSENT stand for what is left out. */

@@ -317,6 +317,11 @@ jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
 
 /* --- writing --- */
 
+jc_value *fx_index_view(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
+    cursor c = { .r = r, .at = at, .x = x };
+    return x && !r->status && walk(&c, index) ? c.x : NULL;
+}
+
 static bool has_tensor(const jc_arg *parts, uint32_t n) {
     for (uint32_t i = 0; i < n; i++)
         if (fx_is_tensor(parts[i]))
@@ -333,7 +338,7 @@ void fx_store(fx_reader *r, jc_value *base, jc_arg index, jc_arg value, uint32_t
         fx_put(r, base, parts, n, value, false, at);
         return;
     }
-    cursor c = { .r = r, .at = at, .x = base };
-    if (walk(&c, index))
-        fx_write(r, c.x, value);
+    jc_value *place = fx_index_view(r, base, index, at);
+    if (place)
+        fx_write(r, place, value);
 }

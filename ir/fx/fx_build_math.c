@@ -227,6 +227,10 @@ jc_arg fx_h_native_dropout(fx_call *c) {
 
 /* Parameters in the order of the text's form: aux 1 is x.where(condition, other). */
 jc_arg fx_h_where(fx_call *c) {
+    if (!fx_given(c, !c->row->aux) && !fx_given(c, 2)) { /* places of what is true: nobody knows how many */
+        const jc_arg condition = fx_v(fx_tensor(c, c->row->aux));
+        return c->r->status ? fx_nothing() : fx_custom_node(c->r, "?torch.where", &condition, 1, 0, c->at, UINT32_MAX);
+    }
     jc_arg condition = fx_v(fx_tensor(c, c->row->aux)), a = fx_operand(c, !c->row->aux), b = fx_operand(c, 2);
     return fx_v(FX_OP(c->r, JC_OP_where, condition, a, b));
 }

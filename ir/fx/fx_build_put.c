@@ -528,6 +528,59 @@ static jc_value *masked(fx_reader *r, jc_value *x, jc_value *mask, int mask_rank
     return NULL;
 }
 
+/* Where the one mask among PARTS stands, if no other tensor is there; else N. */
+static uint32_t lone_mask(const jc_arg *parts, uint32_t n) {
+    uint32_t at = n;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!fx_is_tensor(parts[i]))
+            continue;
+        if (at < n || fx_class_of(parts[i].value) != 'b' || !fx_rank(parts[i].value))
+            return n;
+        at = i;
+    }
+    return at;
+}
+
+/* x[1:, mask] = value: into the view that the other parts make, where the mask says. */
+static jc_value *put_masked(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, uint32_t k, jc_arg value, bool add, uint32_t at) {
+    jc_value *mask = parts[k].value;
+    const int rank = fx_rank(mask);
+    const jc_arg everything = fx_list(r, (jc_arg[]){ fx_nothing(), fx_nothing(), fx_nothing() }, 3);
+    jc_arg *all = fx_take(r, sizeof *all * (n + (uint32_t)rank));
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t m = 0;
+    int used = rank, before = 0, dots = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        for (int d = 0; i == k && d < rank; d++) {
+            all[m] = everything;
+            all[m++].kind = FX_SLICE;
+        }
+        if (i == k)
+            continue;
+        all[m++] = parts[i];
+        used += parts[i].kind == JC_ARG_EXPR || parts[i].kind == FX_SLICE;
+        dots += i < k && parts[i].kind == FX_ELLIPSIS;
+        before += i < k && parts[i].kind != JC_ARG_EXPR && parts[i].kind != FX_ELLIPSIS;
+    }
+    before += dots ? fx_rank(x) - used : 0;
+    jc_value *place = fx_index_view(r, x, (jc_arg){ .kind = JC_ARG_LIST, .list = { all, m } }, at);
+    if (!place)
+        return NULL;
+    if (!is_one(value)) {
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing several values through a mask beside other indices is not supported.");
+        return NULL;
+    }
+    for (int d = 0; d < fx_rank(place); d++) {
+        const bool masked_dim = d >= before && d < before + rank;
+        dims[d] = masked_dim ? mask->type.dims[d - before] : jc_ex_int(fx_x(r), 1);
+        if (masked_dim && jc_ex_equal(fx_x(r), dims[d], place->type.dims[d]) == JC_NO)
+            fx_fail(r, JITC_E_INPUT, at, "A mask has another size than dim %d of what it is for.", d);
+    }
+    mask = r->status ? NULL : fx_reshape(r, mask, dims, (uint32_t)fx_rank(place));
+    fx_write(r, place, fx_v(mask ? masked(r, place, mask, rank, value, add ? JC_PUT_ADD : JC_PUT_SET, at) : NULL));
+    return r->status ? NULL : x;
+}
+
 /* Writes VALUE into X at PARTS; the result is X after it. */
 jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_arg value, bool add, uint32_t at) {
     if (!x || r->status)
@@ -539,6 +592,9 @@ jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_
     jc_value *mask = mask_of(r, x, parts, n);
     if (mask)
         return fx_write(r, x, fx_v(masked(r, x, mask, fx_rank(parts[0].value), value, add ? JC_PUT_ADD : JC_PUT_SET, at))).value;
+    const uint32_t lone = lone_mask(parts, n);
+    if (lone < n)
+        return put_masked(r, x, parts, n, lone, value, add, at);
     writing w = { .r = r, .at = at, .x = x };
     if (!take_parts(&w, parts, n))
         return NULL;

@@ -26,7 +26,7 @@ void fx_go_on(fx_reader *r, const fx_mark *m) {
 }
 
 bool fx_can_pass(const fx_reader *r) {
-    const bool unsupported = r->status == JITC_E_UNSUPPORTED, follows = r->status == JITC_E_INPUT && (r->tainted || r->autocast);
+    const bool unsupported = r->status == JITC_E_UNSUPPORTED, follows = r->status == JITC_E_INPUT && r->tainted;
     return r->tolerant && (unsupported || follows);
 }
 
@@ -39,7 +39,8 @@ static jc_arg spelled(fx_reader *r, jc_arg a) {
     if (a.kind == JC_ARG_LIST || a.kind == JC_ARG_DICT || a.kind == FX_SLICE) {
         const uint32_t tag = a.kind == FX_SLICE;
         jc_arg *at = JC_NEWN(r->arena, jc_arg, a.list.n + tag);
-        at[0] = (jc_arg){ .kind = JC_ARG_STR, .str = words[FX_SLICE - FX_ABSENT] };
+        if (tag)
+            at[0] = (jc_arg){ .kind = JC_ARG_STR, .str = words[FX_SLICE - FX_ABSENT] };
         for (uint32_t i = 0; i < a.list.n; i++)
             at[i + tag] = spelled(r, a.list.at[i]);
         return (jc_arg){ .kind = tag ? JC_ARG_LIST : a.kind, .key = key, .list = { at, a.list.n + tag } };

@@ -19,8 +19,11 @@ docs_gen_operators_SOURCES = docs/gen_operators.c
 docs_gen_operators_LDADD = ir/libir.la base/libbase.la
 
 EXTRA_DIST += docs/operators.md tests/golden/fx.txt \
-	tests/data/fx/llama_block_small.py tests/data/fx/pieces.py \
-	tests/data/fx/qwen3_5_layer10.py tests/data/fx/qwen3_5_layer13.py
+	tests/data/fx/autocast.py tests/data/fx/branches.py tests/data/fx/choices.py tests/data/fx/constants.py tests/data/fx/constants_aten.py \
+	tests/data/fx/definitions.py tests/data/fx/dunders.py tests/data/fx/floats.py tests/data/fx/functional.py tests/data/fx/functional_parts.py \
+	tests/data/fx/lists.py tests/data/fx/llama_block_small.py tests/data/fx/moves.py tests/data/fx/no_grad.py tests/data/fx/pieces.py \
+	tests/data/fx/qwen3_5_layer10.py tests/data/fx/qwen3_5_layer13.py tests/data/fx/refused.py tests/data/fx/regions.py tests/data/fx/regions_aten.py \
+	tests/data/fx/writes.py
 
 # Writes docs/operators.md anew; tests/check_fx compares it.
 update-docs: docs/gen_operators$(EXEEXT)

@@ -11,6 +11,8 @@
  */
 #include "jit/sched/sched.h"
 
+#include "ir/passes.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -587,7 +589,20 @@ static void call_operand(void *user, jc_value *v) {
     c->operand++;
 }
 
+/* Do values say how many elements the unknown operator TARGET gives? Of x[...] and where() only those with a mask are unknown. */
+static bool by_values(const char *target) {
+    static const char *const names[] = { "nonzero", "argwhere", "masked_select", "unique", "_unique", "_unique2", "unique_dim", "unique_consecutive",
+                                         "where", "getitem" };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (jc_name_means(names[i], target))
+            return true;
+    return false;
+}
+
 static jitc_status on_custom(jc_sched *s, jc_node *n) {
+    if (n->target[0] == JC_UNKNOWN_MARK && by_values(n->target + 1))
+        return refuse(s, n, "%s gives as many elements as values say (a mask, or what is nonzero or unique), but sizes have to follow from sizes",
+                      n->target + 1);
     if (n->target[0] == JC_UNKNOWN_MARK)
         return refuse(s, n, "%s is an operator that jitc does not know: it can be read and hashed, but not compiled",
                       n->target + 1);

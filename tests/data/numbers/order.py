@@ -108,6 +108,16 @@ ordered('writes of what is read', 'x[i] = x[j] + x[i]\ny[i] = y.index_select(0, 
 mask = ('b8', [[True, False, True], [False, False, True], [True, True, False], [False, False, False]])
 ordered('writes by masks', 'x[m] = 5.0\ny[m] = s\nz[r] = 1\na = w.masked_scatter(m, s)\nb = w.index_put((m,), v)\nc = w.index_put((m,), v, accumulate = True)\nd = torch.masked_scatter(v, m, s)\nreturn (x, y, z, a, b, c, d)',
      {'x': table, 'y': table, 'z': table, 'w': table, 'm': mask, 's': ('f32', [1., 2., 3., 4., 5.]), 'r': ('b8', [True, False, False, True]), 'v': ('f32', -7.)})
+ordered('writes by masks beside other indices', 'x[:, c] = 5.0\ny[..., c] = v\nz[1:3, c] = v\nw[0, c] = -1.0\nq[:, m] = 2\np[None, 1:, c] = v\na = torch.ops.aten.index_put.default(t, [None, c], v)\n'
+        'b = torch.ops.aten.index_put.default(t, [None, c], v, True)\nd = t.masked_fill(c, v)\ne = t.masked_fill(r[:, None], 3)\nk[r, None] = 7\nreturn (x, y, z, w, q, p, a, b, d, e, k)',
+        {'x': table, 'y': table, 'z': table, 'w': table, 'p': table, 't': table, 'q': ('f32', torch.zeros(2, 4, 3).tolist()), 'k': ('i64', torch.zeros(4, 3).tolist()), 'm': mask,
+         'c': ('b8', [True, False, True]), 'r': ('b8', [True, False, False, True]), 'v': ('f32', -7.)})
+ordered('writes by masks of a symbolic size', 'x[:, c] = v\ny[r] = 1.0\nreturn (x, y)',
+        {'x': ('f32', table[1], '4, s0'), 'y': ('f32', table[1], 's1, 3'), 'c': ('b8', [True, False, True], 's0'), 'r': ('b8', [True, False, False, True], 's1'), 'v': ('f32', -7.)},
+        symbols={'s0': 3, 's1': 4})
+ordered('a mask of another size', 'x[:, c] = 1.0\nreturn (x,)', {'x': table, 'c': ('b8', [True, False])}, refused='A mask has another size than dim 1')
+ordered('values by a mask beside other indices', 'x[:, c] = s\nreturn (x,)', {'x': table, 'c': ('b8', [True, False, True]), 's': ('f32', [[1.], [2.], [3.], [4.]])},
+        refused='several values through a mask beside other indices')
 ordered('writes of another dtype', 'a = x.index_fill(0, i, 2)\nx[i] = 3\nb = y.scatter(0, i, 1.0)\nreturn (x, a, b)', {'x': ('bf16', [1., 2., 3.]), 'y': ('f16', [1., 2., 3.]), 'i': ('i64', [1, 1])})
 ordered('writes of a symbolic size', 'a = x.index_add(0, i, s)\nb = torch.zeros_like(x).index_put((i,), s)\nreturn (a, b)', {'x': ('f32', [[1., 2.], [4., 8.], [9., 1.]], 's0, 2'), 'i': ('i64', [2, 0, 2, 2], 's1'),
      's': ('f32', [[1., 2.], [3., 4.], [5., 6.], [7., 8.]], 's1, 2')}, symbols={'s0': 3, 's1': 4})
