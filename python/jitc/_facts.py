@@ -7,6 +7,7 @@ numbers, symbols stand for primes.
 
 from __future__ import annotations
 
+import itertools
 import operator
 from collections.abc import Iterator
 from typing import Any
@@ -19,7 +20,8 @@ from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 from jitc._torch import DTYPES
 
 MAX_DIMS = 8
-_PRIMES = (10007, 10009, 10037, 10039, 10061, 10067, 10069, 10079, 10091, 10093, 10099, 10103)
+_primes: dict[str, int] = {}  # by a symbol's name, in every expression the same
+_counter = itertools.count(1230)  # the first above 10,000
 
 
 def value(node: fx.Node) -> Any:
@@ -56,8 +58,14 @@ def sample(number: int | torch.SymInt) -> int:
     if not isinstance(number, torch.SymInt):
         return number
     expr = expression(number)
-    symbols = sorted(expr.free_symbols, key=str)
-    return int(expr.subs(dict(zip(symbols, _PRIMES, strict=False))))
+    return int(expr.subs({symbol: _prime(str(symbol)) for symbol in expr.free_symbols}))
+
+
+def _prime(name: str) -> int:
+    known = _primes.get(name)
+    if known is None:
+        known = _primes.setdefault(name, int(sympy.prime(next(_counter))))
+    return known
 
 
 def symbols(node: fx.Node) -> set[sympy.Symbol]:

@@ -30,6 +30,18 @@ def test_one_build_serves_all_sizes():
     assert len(done.programs) == 1 and done.calls() == 6 and not done.unfit()
 
 
+def test_layouts_of_several_sizes():
+    """A symbol is the same number in a stride as in a size: products of stacks were left to torch, for gaps that there were not."""
+
+    def f(x, w):
+        y = x @ w
+        return y, y.transpose(1, 2) + 1
+
+    done = check(f, torch.randn(16, 32, 24), torch.randn(16, 24, 8), dynamic=True)
+    again(done, f, torch.randn(16, 5, 24), torch.randn(16, 24, 7))
+    assert len(done.programs) == 1 and done.calls() == 2 and not done.refused
+
+
 def test_sizes_become_dynamic():
     def f(x):
         return torch.softmax(x, -1)
