@@ -101,9 +101,12 @@ void jc_product_zero(jc_emit *e, LLVMValueRef at, LLVMTypeRef type, LLVMValueRef
     jc_for_end(e, &loop);
 }
 
-void jc_product_fetch(jc_emit *e, const jc_operand *o, LLVMValueRef element) {
+LLVMValueRef jc_product_element(jc_emit *e, const jc_operand *o, LLVMValueRef element) {
+    return jc_gep(e, jc_memory_type(e, e->k->args[o->arg].dtype), e->args[o->arg], element);
+}
+
+void jc_product_fetch(jc_emit *e, LLVMValueRef at) {
     LLVMTypeRef type = e->t.ptr;
-    LLVMValueRef at = jc_gep(e, jc_memory_type(e, e->k->args[o->arg].dtype), e->args[o->arg], element);
     LLVMValueRef args[] = { at, jc_i32(e, 0), jc_i32(e, 2), jc_i32(e, 1) }; /* read, near, data */
     jc_call_intrinsic(e, "llvm.prefetch", &type, 1, args, 4);
 }

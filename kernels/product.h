@@ -41,8 +41,10 @@ LLVMValueRef jc_product_left(jc_emit *e, LLVMValueRef size, LLVMValueRef first, 
 void jc_product_block(jc_emit *e, jc_product *p, jc_product_sums *s, LLVMValueRef block);
 /* The epilogue, in vectors of W columns (a power of two) where so many are left. */
 void jc_product_outputs(jc_product *p, const jc_product_sums *s, unsigned w);
-/* Into the second cache: what operand O has at ELEMENT.  It need not exist. */
-void jc_product_fetch(jc_emit *e, const jc_operand *o, LLVMValueRef element);
+/* Where operand O has ELEMENT. */
+LLVMValueRef jc_product_element(jc_emit *e, const jc_operand *o, LLVMValueRef element);
+/* Into the second cache: what is AT a place.  It need not exist. */
+void jc_product_fetch(jc_emit *e, LLVMValueRef at);
 /* COUNT sums, a multiple of W, become zero. */
 void jc_product_zero(jc_emit *e, LLVMValueRef at, LLVMTypeRef type, LLVMValueRef count, unsigned w);
 

@@ -32,6 +32,8 @@ typedef struct tile {
     LLVMValueRef copied;                   /* rows, whole strips of them */
     LLVMValueRef off_a, off_b;             /* i64: where rows and columns start */
     LLVMValueRef k0, length;               /* this part of k */
+    LLVMValueRef ahead, stride, lines;     /* see note_ahead(): bytes; how many lines */
+    LLVMValueRef panels, calls;            /* of the products */
 } tile;
 
 /* W elements of an operand from AT on, as sums are computed. */
@@ -204,7 +206,8 @@ static void copy_rows(tile *d, LLVMValueRef i) {
     if (jc_ex_is(a->kstride, 1)) {
         jc_for ks = jc_for_begin(e, from, LLVMBuildSub(e->b, d->length, jc_i64(e, d->w - 1), ""), jc_i64(e, d->w), "k");
         put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), d->w), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
-        jc_product_fetch(e, a, element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, ks.i)));
+        LLVMValueRef later = element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, ks.i));
+        jc_product_fetch(e, jc_product_element(e, a, later));
         jc_for_end(e, &ks);
         from = ks.i;
     }
@@ -216,26 +219,48 @@ static void copy_rows(tile *d, LLVMValueRef i) {
     jc_for_end(e, &rows);
 }
 
-/* Fetches, with the strip at I, its share of the next part's B. */
-static void fetch_next(tile *d, LLVMValueRef i) {
+/*
+ * What of the next part's B is fetched while this part is multiplied: cache lines of each row (ALONG_N) or column of it.  A call of the products
+ * fetches one line of each, one with every step of k: all at once they would keep the products waiting.
+ */
+static void note_ahead(tile *d) {
     jc_emit *e = d->e;
-    LLVMValueRef one = jc_i64(e, 1), nm = jc_i64(e, d->nm), zero = jc_i64(e, 0);
-    const unsigned line = LINE / jc_dtypes[d->k->args[d->k->b.arg].dtype].size;
-    LLVMValueRef next = whole_k(d, jc_i64(e, d->k->tile_k));
-    jc_if more = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, d->p.k, ""), "next");
-    bool along_n = d->order == ALONG_N;
-    LLVMValueRef rows = along_n ? jc_i64(e, d->k->tile_k) : d->sums.columns;
-    LLVMValueRef share = LLVMBuildUDiv(e->b, LLVMBuildMul(e->b, rows, nm, ""), d->copied, "");
-    LLVMValueRef first = LLVMBuildMul(e->b, LLVMBuildUDiv(e->b, i, nm, ""), share, "");
-    jc_for bs = jc_for_begin(e, first, LLVMBuildAdd(e->b, first, share, ""), one, "b.next");
-    LLVMValueRef at = along_n ? element(d, true, zero, LLVMBuildAdd(e->b, next, bs.i, "")) : element(d, true, bs.i, next);
-    for (unsigned i0 = 0; i0 < (along_n ? d->k->tile_n : d->k->tile_k); i0 += line)
-        jc_product_fetch(e, &d->k->b, LLVMBuildAdd(e->b, at, jc_i64(e, i0), ""));
-    jc_for_end(e, &bs);
-    jc_if_end(e, &more);
+    const unsigned size = jc_dtypes[d->k->args[d->k->b.arg].dtype].size, run = d->order == ALONG_N ? d->k->tile_n : d->k->tile_k;
+    LLVMValueRef zero = jc_i64(e, 0), next = whole_k(d, jc_i64(e, d->k->tile_k)), stride = d->step_b;
+    if (d->order == ALONG_K) {
+        LLVMValueRef second = LLVMBuildLoad2(e->b, e->t.i64, jc_gep(e, e->t.i64, d->off_b, jc_i64(e, 1)), "");
+        stride = LLVMBuildSub(e->b, second, LLVMBuildLoad2(e->b, e->t.i64, d->off_b, ""), "");
+    }
+    d->ahead = jc_product_element(e, &d->k->b, element(d, true, zero, next));
+    d->stride = LLVMBuildMul(e->b, stride, jc_i64(e, size), "ahead.stride");
+    LLVMValueRef more = LLVMBuildICmp(e->b, LLVMIntSLT, next, d->p.k, "more");
+    d->lines = jc_select(e, more, jc_i64(e, (run * size + LINE - 1) / LINE), zero);
+    LLVMValueRef strips = LLVMBuildUDiv(e->b, d->copied, jc_i64(e, d->nm), "");
+    d->panels = LLVMBuildUDiv(e->b, round_up(e, d->sums.columns, d->nn), jc_i64(e, d->nn), "panels");
+    d->calls = LLVMBuildMul(e->b, strips, d->panels, "calls");
 }
 
-/* The walk over k: strip, panel, length, and the sums to add to. */
+/* Where the first row's or column's LINE is, and how far the next one's; where there is none, a place that is near. */
+static LLVMValueRef line_ahead(tile *d, LLVMValueRef line, LLVMValueRef *stride) {
+    jc_emit *e = d->e;
+    LLVMValueRef some = LLVMBuildICmp(e->b, LLVMIntSLT, line, d->lines, "");
+    *stride = jc_select(e, some, d->stride, jc_i64(e, 0));
+    return jc_select(e, some, jc_gep(e, e->t.i8, d->ahead, LLVMBuildMul(e->b, line, jc_i64(e, LINE), "")), d->panel);
+}
+
+/* The lines that are left for call NUMBER where there are more of them than calls. */
+static void fetch_rest(tile *d, LLVMValueRef number) {
+    jc_emit *e = d->e;
+    LLVMValueRef stride;
+    jc_for rest = jc_for_begin(e, LLVMBuildAdd(e->b, number, d->calls, ""), d->lines, d->calls, "line");
+    LLVMValueRef at = line_ahead(d, rest.i, &stride);
+    jc_for each = jc_for_begin(e, jc_i64(e, 0), d->length, jc_i64(e, 1), "ahead");
+    jc_product_fetch(e, jc_gep(e, e->t.i8, at, LLVMBuildMul(e->b, each.i, stride, "")));
+    jc_for_end(e, &each);
+    jc_for_end(e, &rest);
+}
+
+/* The walk over k: strip, panel, length, the sums to add to, and what to fetch. */
 static void products(tile *d, LLVMValueRef fn) {
     jc_emit *e = d->e;
     LLVMValueRef slot[MAX_REGISTERS], strip = LLVMGetParam(fn, 0), panel = LLVMGetParam(fn, 1), length = LLVMGetParam(fn, 2);
@@ -259,6 +284,8 @@ static void products(tile *d, LLVMValueRef fn) {
             LLVMBuildStore(e->b, jc_product_multiply_add(e, jc_splat(e, a, d->w), b[j], s), slot[i * nv + j]);
         }
     }
+    if (d->order != ANY_ORDER)
+        jc_product_fetch(e, jc_gep(e, e->t.i8, LLVMGetParam(fn, 4), LLVMBuildMul(e->b, ks.i, LLVMGetParam(fn, 5), "")));
     jc_for_end(e, &ks);
     for (unsigned i = 0; i < d->nm * nv; i++) {
         LLVMValueRef to = jc_gep(e, d->type, sums, jc_i64(e, i / nv * d->k->tile_n + i % nv * d->w));
@@ -270,13 +297,13 @@ static void products(tile *d, LLVMValueRef fn) {
 
 static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
     jc_emit *e = d->e;
-    LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr };
-    *type = LLVMFunctionType(e->t.nothing, params, 4, false);
+    LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr, e->t.ptr, e->t.i64 };
+    *type = LLVMFunctionType(e->t.nothing, params, d->order == ANY_ORDER ? 4 : 6, false);
     LLVMValueRef fn = LLVMAddFunction(e->m, jc_arena_printf(e->arena, "%s.products", e->name), *type);
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "nounwind", 0));
-    static const char *const names[] = { "strip", "panel", "length", "sums" };
-    for (unsigned i = 0; i < 4; i++)
+    static const char *const names[] = { "strip", "panel", "length", "sums", "ahead", "ahead.stride" };
+    for (unsigned i = 0; i < LLVMCountParams(fn); i++)
         jc_name(e, LLVMGetParam(fn, i), "%s", names[i]);
     LLVMBasicBlockRef back = LLVMGetInsertBlock(e->b);
     LLVMValueRef outer = e->fn;
@@ -294,15 +321,22 @@ static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_emit *e = d->e;
     static void (*const copy[])(tile *) = { [ALONG_K] = copy_along_k, [ALONG_N] = copy_along_n, [ANY_ORDER] = copy_any };
     copy[d->order](d);
+    const bool ahead = d->order != ANY_ORDER;
+    if (ahead)
+        note_ahead(d);
     jc_for is = jc_for_begin(e, jc_i64(e, 0), d->sums.rows, jc_i64(e, d->nm), "strip");
     copy_rows(d, is.i);
-    if (d->order != ANY_ORDER)
-        fetch_next(d, is.i);
     jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "panel");
     LLVMValueRef panel = jc_gep(e, d->type, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->k->tile_k), ""));
     LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, is.i, jc_i64(e, d->sums.ld), ""), js.i, "");
-    LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at) };
-    LLVMBuildCall2(e->b, type, fn, args, 4, "");
+    LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at), NULL, NULL };
+    if (ahead) {
+        LLVMValueRef first = LLVMBuildMul(e->b, LLVMBuildUDiv(e->b, is.i, jc_i64(e, d->nm), ""), d->panels, "");
+        LLVMValueRef number = LLVMBuildAdd(e->b, first, LLVMBuildUDiv(e->b, js.i, jc_i64(e, d->nn), ""), "call");
+        args[4] = line_ahead(d, number, &args[5]);
+        fetch_rest(d, number);
+    }
+    LLVMBuildCall2(e->b, type, fn, args, ahead ? 6 : 4, "");
     jc_for_end(e, &js);
     jc_for_end(e, &is);
 }

@@ -105,13 +105,13 @@ static const struct arch {
 #define KNOWN "host, sim, sim:ARCH, and the architectures sm_80, 86, 87, 89, 90, 90a, 100, 100a, 103, 103a, 120, 120a"
 
 /* The levels of the x86-64 psABI, each of which has all that those before it have.  Any other CPU is taken for the first. */
-#define LEVEL(lanes, f16_) { host_triple, .llvm = 19, .warp = 1, .threads = 1, .vector = lanes, .f16 = f16_ }
+#define LEVEL(lanes, registers_, f16_) { host_triple, .llvm = 19, .warp = 1, .threads = 1, .registers = registers_, .vector = lanes, .f16 = f16_ }
 static const struct level {
     const char *cpu;
     jc_target_facts facts;
 } levels[] = {
-    { "x86-64", LEVEL(4, false) }, { "x86-64-v2", LEVEL(4, false) }, { "x86-64-v3", LEVEL(8, true) },
-    { "x86-64-v4", LEVEL(16, true) },
+    { "x86-64", LEVEL(4, 16, false) }, { "x86-64-v2", LEVEL(4, 16, false) }, { "x86-64-v3", LEVEL(8, 16, true) },
+    { "x86-64-v4", LEVEL(16, 32, true) },
 };
 #define NLEVELS (sizeof levels / sizeof *levels)
 

@@ -44,7 +44,7 @@ typedef struct jc_target_facts {
     unsigned warp;         /* lanes */
     unsigned threads;      /* at most */
     unsigned shared;       /* bytes at most, by opting in */
-    unsigned registers;    /* of a thread at most */
+    unsigned registers;    /* of a thread at most; of a CPU: vectors */
     bool tensor_cores;     /* f16 and bf16 tiles by mma */
     unsigned vector;       /* f32 lanes of a CPU's registers, or of the widest access of a GPU's thread */
     bool f16;              /* converts f16 in hardware */

@@ -43,7 +43,10 @@ static jc_schedule scheduled(const graph_case *c, const char *arch) {
     ck_assert_int_eq(jc_layout(g, NULL, 0, &err), JITC_OK);
     ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
     ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
-    ck_assert_int_eq(jc_target_parse(arch, &o.target, &err), JITC_OK);
+    const char *cpu = strchr(arch, '/'); /* "host/x86-64-v3": for that CPU */
+    ck_assert_int_eq(jc_target_parse(cpu ? "host" : arch, &o.target, &err), JITC_OK);
+    if (cpu)
+        snprintf(o.target.cpu, sizeof o.target.cpu, "%s", cpu + 1);
     o.clamp = jc_target_is_gpu(&o.target);
     ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s: %s", c->name, err.message);
     free(text);
@@ -127,6 +130,26 @@ static uint32_t loads(const jc_kernel *k) {
 }
 
 /* A norm loads each element of the row once, and the weight once; held in registers on a GPU. */
+/* Of a CPU's registers half hold sums, of 2 vectors each. */
+START_TEST(products_fill_registers) {
+    static const struct {
+        const char *arch, *dtype;
+        unsigned rows, lanes;
+    } cpus[] = { { "host/x86-64", "f32", 4, 4 }, { "host/x86-64-v3", "f32", 4, 8 }, { "host/x86-64-v4", "f32", 8, 16 }, { "host/x86-64-v4", "f64", 8, 8 } };
+    for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
+        char params[64], body[64];
+        snprintf(params, sizeof params, "x: \"%s[32, 64]\", w: \"%s[64, 80]\"", cpus[i].dtype, cpus[i].dtype);
+        snprintf(body, sizeof body, "y: \"%s[32, 80]\" = x @ w", cpus[i].dtype);
+        const graph_case c = { "product", params, body, "y", 0, NULL };
+        const jc_schedule s = scheduled(&c, cpus[i].arch);
+        ck_assert_str_eq(steps(&s), "tile");
+        ck_assert_uint_eq(s.kernels[0]->warps_m, cpus[i].rows);
+        ck_assert_uint_eq(s.kernels[0]->warps_n, 2);
+        ck_assert_uint_eq(s.kernels[0]->vec, cpus[i].lanes);
+    }
+}
+END_TEST
+
 START_TEST(reads_rows_once) {
     static const graph_case c = { "norm", "x: \"bf16[s0, 128]\", w: \"bf16[128]\"", NORM, "y", 0, NULL };
     jc_schedule s = scheduled(&c, "sm_90a");
@@ -239,6 +262,7 @@ int main(void) {
     TCase *t = tcase_create("sched");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_loop_test(t, fuses, 0, NROWS);
+    tcase_add_test(t, products_fill_registers);
     tcase_add_test(t, reads_rows_once);
     tcase_add_test(t, sizes_are_arguments);
     tcase_add_test(t, loops_reach_their_extents);

@@ -14,7 +14,7 @@ typedef struct variant {
 } variant;
 
 #define ANY INT64_MAX
-#define OWN 0 /* vec: the CPU's vectors of what is summed up */
+#define OWN 0 /* vec: the CPU's vectors of what is summed up; warps_m: by how many of them it holds */
 
 /*
  * One row: see shares.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
@@ -32,10 +32,10 @@ static const variant gpu_plain[] = {
 };
 /*
  * The host by how B lies: one row of activations reads it in place, by dot along k or by bands along n; from two rows on it is worth
- * copying.  4 rows by 2 vectors are as many sums as the units for them need to be busy, on all levels; measured on a Zen 3
- * (docs/performance.md), as is the block.
+ * copying.  Half of the registers hold sums, of 2 vectors each of 4 or 8 rows: the others are too few for B and the rows of A.  Measured on a Zen 3
+ * and on a Xeon with AVX-512 (docs/performance.md), as is the block.
  */
-#define HOST_TILE { 2, ANY, JC_K_TILE, 1, 1, 1, OWN, 128, 128, 192, 0, 4, 2 }
+#define HOST_TILE { 2, ANY, JC_K_TILE, 1, 1, 1, OWN, 128, 128, 192, 0, OWN, 2 }
 static const variant host_plain[] = { { 0, 1, JC_K_DOT, 1, 1, 1, OWN, 1, 8, 0, 0, 0, 0 }, HOST_TILE };
 static const variant host_along_n[] = { { 0, 1, JC_K_BAND, 1, 1, 8, OWN, 1, 1024, 0, 0, 0, 0 }, HOST_TILE };
 
@@ -118,11 +118,13 @@ static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
 }
 
 /* Sums in f64 and integers are twice as wide. */
-static void own_width(const jc_sched *s, jc_kernel *k) {
+static void own_shape(const jc_sched *s, jc_kernel *k) {
     unsigned wide = jc_compute_type(k->args[k->a.arg].dtype) == JC_CT_F32 ? 1 : 2;
     uint16_t vec = (uint16_t)(jc_target_schedule_facts(&s->options->target)->vector / wide);
     k->vec = k->family == JC_K_DOT ? dot_width(k, vec) : vec;
     k->tile_k = (uint16_t)(k->tile_k / wide);
+    if (k->family == JC_K_TILE)
+        k->warps_m = (uint16_t)(jc_target_schedule_facts(&s->options->target)->registers / (2 * k->warps_n));
 }
 
 static void apply(const jc_sched *s, jc_kernel *k, const variant *v) {
@@ -138,7 +140,7 @@ static void apply(const jc_sched *s, jc_kernel *k, const variant *v) {
     k->warps_m = v->warps_m;
     k->warps_n = v->warps_n;
     if (v->vec == OWN)
-        own_width(s, k);
+        own_shape(s, k);
 }
 
 static bool along_n(const jc_kernel *k) {
