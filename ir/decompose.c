@@ -14,6 +14,7 @@ typedef struct copier {
     jc_graph *g;
     jc_value **map; /* of a value's number in the original */
     int line;
+    uint32_t parts; /* of the keys of `sdpa`; 0: none */
     jc_error *err;
     jitc_status status; /* the first failure; from then on nothing is built */
 } copier;
@@ -248,7 +249,44 @@ static jc_value *weights(copier *c, jc_value *s) {
     return binary(c, JC_OP_div, e, EMIT(c, where, V(none), jc_arg_float(1), V(sum)));
 }
 
+/* COUNT columns of X, [parts, ..., L, columns], from START on, with the parts as last dim and DIMS before it. */
+static jc_value *columns_of_parts(copier *c, jc_value *x, const jc_expr *start, const jc_expr *count, const jc_expr *const *dims) {
+    const jc_expr *order[JC_MAX_RANK], *all[JC_MAX_RANK];
+    if (!x)
+        return NULL;
+    jc_value *part = EMIT(c, slice, V(x), jc_arg_int(c->g, x->type.rank - 1), jc_arg_expr(start), jc_arg_expr(count), jc_arg_int(c->g, 1));
+    for (uint32_t d = 0; d < x->type.rank; d++) {
+        order[d] = jc_ex_int(c->g->exprs, (d + 1) % x->type.rank);
+        all[d] = d + 1u < x->type.rank ? dims[d] : x->type.dims[0];
+    }
+    part = EMIT(c, permute, V(part), jc_arg_exprs(c->g, order, x->type.rank));
+    return EMIT(c, expand, V(part), jc_arg_exprs(c->g, all, x->type.rank));
+}
+
+/* Attention by parts of the keys, which are brought to the largest score of all. */
+static jc_value *joined_parts(copier *c, const jc_node *n) {
+    const jc_type *type = &n->results[0]->type;
+    const jc_expr *width = type->dims[type->rank - 1], *one = jc_ex_int(c->g->exprs, 1);
+    jc_arg args[7];
+    for (uint32_t i = 0; i < 6; i++)
+        args[i] = n->args[i].kind == JC_ARG_VALUE ? V(operand(c, n, i)) : n->args[i];
+    args[6] = jc_arg_int(c->g, c->parts);
+    jc_value *x = emit(c, JC_OP_sdpa_parts, 7, args);
+    jc_value *values = columns_of_parts(c, x, jc_ex_int(c->g->exprs, 0), width, type->dims), *top = columns_of_parts(c, x, width, one, type->dims);
+    jc_value *total = columns_of_parts(c, x, jc_ex_add(c->g->exprs, width, one), one, type->dims);
+    jc_value *most = reduce_last(c, JC_OP_amax, top, 1);
+    jc_value *from = EMIT(c, where, V(EMIT(c, eq, V(most), jc_arg_float(-INFINITY))), jc_arg_float(0), V(most));
+    jc_value *w = unary(c, JC_OP_exp2, binary(c, JC_OP_sub, top, from));
+    jc_value *sum = reduce_last(c, JC_OP_sum, binary(c, JC_OP_mul, total, w), 1), *y = reduce_last(c, JC_OP_sum, binary(c, JC_OP_mul, values, w), 1);
+    y = binary(c, JC_OP_div, y, EMIT(c, where, V(EMIT(c, eq, V(sum), jc_arg_float(0))), jc_arg_float(1), V(sum)));
+    return cast(c, as_dims(c, y, type->dims, type->rank), type->dtype);
+}
+
 static void define_sdpa(copier *c, const jc_node *n, jc_value **out) {
+    if (c->parts) {
+        out[0] = joined_parts(c, n);
+        return;
+    }
     jc_value *q = operand(c, n, 0), *k = operand(c, n, 1), *v = operand(c, n, 2);
     const jc_type *type = &n->results[0]->type;
     const jc_expr *keys = k->type.dims[k->type.rank - 2];
@@ -379,7 +417,7 @@ static jitc_status decompose_node(copier *c, const jc_node *n) {
     return c->status;
 }
 
-jitc_status jc_decompose(const jc_func *f, bool (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
+jitc_status jc_decompose(const jc_func *f, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
                          jc_error *err) {
     copier c = { .g = f->graph, .err = err };
     c.to = jc_func_new(f->graph, f->name);
@@ -389,7 +427,8 @@ jitc_status jc_decompose(const jc_func *f, bool (*keep)(void *user, const jc_nod
     copy_params(&c, f);
     for (size_t i = 0; i < f->nodes.n; i++) {
         const jc_node *n = f->nodes.at[i];
-        if (definitions[n->op] && !(keep && keep(user, n)))
+        c.parts = definitions[n->op] && keep ? keep(user, n) : 0;
+        if (definitions[n->op] && c.parts != 1)
             JC_TRY(decompose_node(&c, n));
         else
             copy_node(&c, n);

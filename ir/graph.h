@@ -251,8 +251,8 @@ int64_t jc_attention_groups(const jc_type *q, const jc_type *k);
 
 /* --- composite operators (ir/decompose.c) --- */
 /* A copy of F in which JC_COMPOSITE nodes are written in simpler ones (definitions in the head of ir/ops.def). KEEP
-   (may be NULL) says which nodes stay as they are. Lives in F's graph. */
-jitc_status jc_decompose(const jc_func *f, bool (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
+   (may be NULL) says which nodes stay as they are: 0: not; 1; more: as `sdpa_parts` of so many, which are joined. Lives in F's graph. */
+jitc_status jc_decompose(const jc_func *f, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
                          jc_error *err);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * ir/infer_attention.c - scaled_dot_product_attention: q[..., H, L, E], k[..., H, S, E], v[..., H, S, Ev].
+ * ir/infer_attention.c - scaled_dot_product_attention: q[..., H, L, E], k[..., H, S, E], v[..., H, S, Ev]; whole, or for parts of the keys.
  *
  * Batch dims broadcast.  Where k and v have fewer heads (dim -3) than q, each of theirs serves as many of q's that follow each other.
  */
@@ -49,7 +49,8 @@ static jitc_status check_mask(jc_in *in, const jc_expr *const *dims, uint32_t ra
                            jc_in_text(in, mask));
 }
 
-jitc_status jc_infer_sdpa(jc_in *in) {
+/* DIMS, with room for JC_MAX_RANK, become those of the result. */
+static jitc_status result_dims(jc_in *in, const jc_expr **dims, uint32_t *all) {
     const jc_type *q = jc_in_type(in, 0), *k = jc_in_type(in, 1), *v = jc_in_type(in, 2);
     const jc_expr *same;
     for (uint32_t i = 0; i < 3; i++)
@@ -67,7 +68,8 @@ jitc_status jc_infer_sdpa(jc_in *in) {
     uint32_t rank = q->rank - 2u;
     JC_TRY(with_batch(in, 1, &batch, &rank));
     JC_TRY(with_batch(in, 2, &batch, &rank));
-    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, rank + 2);
+    if (rank + 2 > JC_MAX_RANK)
+        return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected at most %d dims, got %u.", JC_MAX_RANK, rank + 2);
     for (uint32_t d = 0; d < rank; d++)
         dims[d] = batch[d];
     dims[rank] = q->dims[q->rank - 2];
@@ -75,9 +77,27 @@ jitc_status jc_infer_sdpa(jc_in *in) {
     JC_TRY(jc_in_check_dims(in, dims, rank + 2));
     if (jc_in_has(in, 3))
         JC_TRY(check_mask(in, dims, rank + 2));
-    dims = jc_arena_memdup(in->arena, dims, (rank + 2) * sizeof *dims);
     dims[rank + 1] = v->dims[v->rank - 1];
-    JC_TRY(jc_in_check_dims(in, dims, rank + 2));
-    jc_in_result(in, 0, q->dtype, dims, rank + 2);
+    *all = rank + 2;
+    return jc_in_check_dims(in, dims, rank + 2);
+}
+
+jitc_status jc_infer_sdpa(jc_in *in) {
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, JC_MAX_RANK);
+    uint32_t rank;
+    JC_TRY(result_dims(in, dims, &rank));
+    jc_in_result(in, 0, jc_in_type(in, 0)->dtype, dims, rank);
+    return JITC_OK;
+}
+
+jitc_status jc_infer_sdpa_parts(jc_in *in) {
+    const jc_expr **dims = JC_NEWN(in->arena, const jc_expr *, JC_MAX_RANK + 1);
+    uint32_t rank;
+    JC_TRY(result_dims(in, dims + 1, &rank));
+    if (rank + 1 >= JC_MAX_RANK || jc_in_type(in, 0)->dtype == JC_F64)
+        return jc_in_fail(in, JITC_E_UNSUPPORTED, "expected at most %d dims, of no f64, got %s.", JC_MAX_RANK - 2, jc_in_text(in, jc_in_type(in, 0)));
+    dims[0] = in->n->args[6].expr;
+    dims[rank] = jc_ex_add(in->t, dims[rank], jc_ex_int(in->t, JC_PARTS_EXTRA));
+    jc_in_result(in, 0, JC_F32, dims, rank + 1);
     return JITC_OK;
 }

@@ -71,4 +71,7 @@ const jc_expr *jc_type_numel(jc_exprs *t, const jc_type *type);
 void jc_type_print(const jc_exprs *t, const jc_type *type, jc_bytes *out);
 char *jc_type_text(const jc_exprs *t, const jc_type *type, jc_arena *arena);
 
+#define JC_KEYS_AT_ONCE 64 /* attention by parts of the keys (ir/ops.def): what a part of `sdpa_parts` has a multiple of */
+#define JC_PARTS_EXTRA 8   /* its columns besides the values' */
+
 #endif

@@ -24,6 +24,19 @@ static void find_scale(jc_emit *e, jc_attend *t) {
     t->scale = jc_env_value(&env, k->attention.scale, false);
 }
 
+static void find_part(jc_emit *e, jc_attend *t) {
+    jc_exprs *ex = e->k->ex;
+    const jc_attention *a = &e->k->attention;
+    t->begin = jc_int_of(t->index, 0);
+    t->end = t->keys;
+    if (a->parts == 1)
+        return;
+    const jc_expr *granule = jc_ex_int(ex, JC_KEYS_AT_ONCE), *each = jc_ex_cdiv(ex, jc_ex_cdiv(ex, a->keys, granule), jc_ex_int(ex, a->parts));
+    LLVMValueRef length = as_index(t, jc_ex_mul(ex, each, granule)), part = jc_widen_int(e, t->base.loop[0], t->index, true);
+    t->begin = jc_attend_min(e, t->keys, LLVMBuildMul(e->b, part, length, ""));
+    t->end = jc_attend_min(e, t->keys, LLVMBuildAdd(e->b, t->begin, length, ""));
+}
+
 void jc_attend_place(jc_emit *e, jc_attend *t, LLVMValueRef block) {
     const jc_kernel *k = e->k;
     jc_exprs *ex = k->ex;
@@ -48,6 +61,7 @@ void jc_attend_place(jc_emit *e, jc_attend *t, LLVMValueRef block) {
     }
     if (batch)
         jc_emit_split_index(&t->base, rest, 0, batch);
+    find_part(e, t);
     jc_env_init(&t->shared, e, NULL, &t->base);
     if (k->attention.group > 1)
         t->shared.loop[batch] = head;
@@ -88,10 +102,10 @@ LLVMValueRef jc_attend_masked(jc_attend *t, LLVMValueRef from, LLVMValueRef s, L
 LLVMValueRef jc_attend_seen(jc_attend *t, LLVMValueRef end) {
     jc_emit *e = t->base.e;
     if (!e->k->attention.causal)
-        return t->keys;
+        return t->end;
     LLVMValueRef group = jc_int_of(t->index, e->k->attention.group), one = jc_int_of(t->index, 1);
     LLVMValueRef last = LLVMBuildSub(e->b, jc_attend_min(e, end, t->rows), one, "");
-    return jc_attend_min(e, t->keys, LLVMBuildAdd(e->b, LLVMBuildUDiv(e->b, last, group, ""), one, ""));
+    return jc_attend_min(e, t->end, LLVMBuildAdd(e->b, LLVMBuildUDiv(e->b, last, group, ""), one, ""));
 }
 
 LLVMValueRef jc_attend_min(jc_emit *e, LLVMValueRef a, LLVMValueRef b) {

@@ -11,6 +11,7 @@ typedef struct jc_attend {
     jc_env shared;           /* below it, at the first head of the group: for K and V */
     LLVMValueRef first;      /* row of the block, as all rows are counted: m * group + head */
     LLVMValueRef rows, keys; /* how many there are of all blocks: M * group; S */
+    LLVMValueRef begin, end; /* the keys that are the block's: of all, or of its part */
     LLVMValueRef scale;      /* of ACC's type */
     LLVMValueRef mask_step;  /* from key to key; NULL: no mask */
     LLVMTypeRef index;       /* of all of these: i64 on the host, i32 elsewhere */

@@ -32,6 +32,7 @@ typedef struct flash {
     jc_attend t;
     bool bf16, late;            /* late: the scale is positive, and comes in with the exponential */
     unsigned head, head_out;    /* E, N */
+    unsigned columns;           /* of results: N, and what a part has besides */
     unsigned mi, nj, no;        /* a warp's fragments: of 16 rows, of 8 keys, of 8 columns */
     unsigned at_k, at_v;        /* bytes of shared memory */
     LLVMValueRef tid, lane, warp;
@@ -98,7 +99,8 @@ static void copy_q(flash *f) {
 /* Rows of K or V from S0 on. */
 static void copy_keys(flash *f, const copies *c, LLVMValueRef s0) {
     jc_emit *e = f->e;
-    const bool whole = jc_ex_divisor(f->k->ex, f->k->attention.keys) % f->k->tile_k == 0;
+    /* A part may be empty, and its first tile is copied all the same. */
+    const bool whole = f->k->attention.parts == 1 && jc_ex_divisor(f->k->ex, f->k->attention.keys) % f->k->tile_k == 0;
     for (unsigned it = 0; it < c->n; it++) {
         LLVMValueRef s = jc_i32_add(e, s0, c->row[it]), valid = whole ? NULL : less(f, s, f->t.keys);
         if (valid)
@@ -339,17 +341,17 @@ static void round_of(flash *f, LLVMValueRef s0, LLVMValueRef seen) {
 
 static void rounds(flash *f) {
     jc_emit *e = f->e;
-    LLVMValueRef zero = jc_i32(e, 0), seen = jc_attend_seen(&f->t, jc_i32_add(e, f->t.first, jc_i32(e, f->k->tile_m)));
+    LLVMValueRef seen = jc_attend_seen(&f->t, jc_i32_add(e, f->t.first, jc_i32(e, f->k->tile_m)));
     copy_q(f);
     e->d->cp_commit(e);
-    copy_keys(f, &f->of_k, zero);
+    copy_keys(f, &f->of_k, f->t.begin);
     if (f->mi == 1) {
         e->d->cp_wait(e, 1);
         e->d->barrier(e);
         for (unsigned kk = 0; kk < f->head / 16; kk++)
             load_q(f, 0, kk, f->q[kk]);
     }
-    jc_for loop = jc_for_begin(e, zero, seen, jc_i32(e, f->k->tile_k), "key");
+    jc_for loop = jc_for_begin(e, f->t.begin, seen, jc_i32(e, f->k->tile_k), "key");
     loop.rolled = true;
     round_of(f, loop.i, seen);
     jc_for_end(e, &loop);
@@ -361,16 +363,25 @@ static void rounds(flash *f) {
 
 static LLVMValueRef region_at(flash *f, LLVMValueRef row, LLVMValueRef column) {
     jc_emit *e = f->e;
-    const unsigned pitch = f->head_out + PAD;
+    const unsigned pitch = f->columns + PAD;
     LLVMValueRef index = jc_i32_add(e, jc_i32_mul(e, row, pitch), column);
     return jc_shared_at(e, jc_i32_add(e, jc_i32_mul(e, f->warp, 16 * pitch * 4), jc_i32_mul(e, index, 4)));
+}
+
+static void put_row(flash *f, LLVMValueRef at, LLVMValueRef top, LLVMValueRef total) {
+    jc_emit *e = f->e;
+    LLVMValueRef first = LLVMBuildICmp(e->b, LLVMIntEQ, jc_i32_and(e, f->lane, 3), jc_i32(e, 0), ""), pair = jc_undef(jc_vec_of(e->t.f32, 2));
+    pair = jc_set_lane(e, pair, 0, jc_select(e, first, top, jc_real_of(e->t.f32, 0)));
+    pair = jc_set_lane(e, pair, 1, jc_select(e, first, total, jc_real_of(e->t.f32, 0)));
+    e->d->store(e, JC_SHARED, pair, jc_gep(e, e->t.f32, at, jc_i32(e, f->head_out)), 8);
 }
 
 static void put_down(flash *f, unsigned i) {
     jc_emit *e = f->e;
     LLVMValueRef row = jc_i32_shr(e, f->lane, 2), column = jc_i32_mul(e, jc_i32_and(e, f->lane, 3), 2);
     for (unsigned h = 0; h < 2; h++) {
-        LLVMValueRef share = jc_attend_share(e, across(f, get(f, f->total[i][h]), added));
+        LLVMValueRef total = across(f, get(f, f->total[i][h]), added), one = jc_real_of(e->t.f32, 1);
+        LLVMValueRef share = f->k->attention.parts > 1 ? one : jc_attend_share(e, total);
         LLVMValueRef at = region_at(f, jc_i32_add(e, row, jc_i32(e, 8 * h)), column);
         for (unsigned j = 0; j < f->no; j++) {
             LLVMValueRef pair = jc_undef(jc_vec_of(e->t.f32, 2));
@@ -378,13 +389,15 @@ static void put_down(flash *f, unsigned i) {
                 pair = jc_set_lane(e, pair, c, LLVMBuildFMul(e->b, get(f, f->o[i][j][2 * h + c]), share, ""));
             e->d->store(e, JC_SHARED, pair, jc_gep(e, e->t.f32, at, jc_i32(e, j * 8)), 8);
         }
+        if (f->k->attention.parts > 1) /* the first of a row's four threads has what is known of the row, the others zeros */
+            put_row(f, at, LLVMBuildFMul(e->b, get(f, f->top[i][h]), f->late ? f->scale : one, ""), total);
     }
 }
 
 /* The tape for 16 rows from FIRST on. */
 static void run_tape(flash *f, jc_tape *tape, LLVMValueRef first) {
     jc_emit *e = f->e;
-    const unsigned per_row = f->head_out / VECTOR;
+    const unsigned per_row = f->columns / VECTOR;
     jc_for loop = jc_for_begin(e, f->lane, jc_i32(e, 16 * per_row), jc_i32(e, 32), "output");
     LLVMValueRef row, column;
     jc_emit_divmod(e, loop.i, jc_i32(e, per_row), &row, &column);
@@ -430,6 +443,7 @@ void jc_kernel_flash(jc_emit *e) {
     *f = (flash){ .e = e, .k = k, .bf16 = k->args[k->attention.q.arg].dtype == JC_BF16, .late = comes_late(k), .head = jc_kernel_head(k),
                   .head_out = jc_kernel_head_out(k) };
     f->mi = k->tile_m / 16u / (k->warps_m ? k->warps_m : 1);
+    f->columns = f->head_out + (k->attention.parts > 1 ? JC_PARTS_EXTRA : 0);
     f->nj = k->tile_k / 8u;
     f->no = f->head_out / 8;
     const unsigned most = (k->tile_m > k->tile_k ? k->tile_m : k->tile_k) * (f->head > f->head_out ? f->head : f->head_out) / 8;

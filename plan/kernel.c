@@ -12,7 +12,7 @@
  *   ninstrs, then per instruction    op, ct (bytes), and the fields that `carried` lists for it, in the order below
  *   products                         a, b (argument, row, kstride each), k
  *   attention                        q, k, v (argument, base, row, column each), flags (1 masked, 2 causal) (byte), the mask if there is
- *                                    one, group, scale, keys, k
+ *                                    one, group, parts, scale, keys, k
  *   schedule                         the eleven numbers in order of the structure
  * Numbers are LEB128 (signed ones zigzag), expressions as ir/expr.h writes them.  Symbols have no names here: the
  * code cannot depend on one.
@@ -73,7 +73,10 @@ static uint32_t constant(const jc_expr *e) {
 }
 
 uint32_t jc_kernel_head(const jc_kernel *k) { return constant(k->k); }
-uint32_t jc_kernel_head_out(const jc_kernel *k) { return constant(k->extent[k->rank - 1]); }
+uint32_t jc_kernel_head_out(const jc_kernel *k) {
+    const jc_expr *last = k->extent[k->rank - 1];
+    return constant(k->attention.parts > 1 ? jc_ex_sub(k->ex, last, jc_ex_int(k->ex, JC_PARTS_EXTRA)) : last);
+}
 
 bool jc_kernel_sums_read(const jc_kernel *k, uint32_t arg) {
     const jc_attention *t = &k->attention;
@@ -197,7 +200,8 @@ static uint32_t shared_attn(const jc_kernel *k) {
 
 static uint32_t shared_flash(const jc_kernel *k) {
     const uint32_t e = jc_kernel_head(k), n = jc_kernel_head_out(k);
-    const uint32_t operands = (k->tile_m * e + k->tile_k * (e + n)) * 2u, results = 16u * k->warps_m * (n + 8u) * 4u;
+    const uint32_t operands = (k->tile_m * e + k->tile_k * (e + n)) * 2u;
+    const uint32_t results = 16u * k->warps_m * (n + (k->attention.parts > 1 ? JC_PARTS_EXTRA : 0u) + 8u) * 4u;
     return operands > results ? operands : results;
 }
 
@@ -316,6 +320,7 @@ static void put_attention(const jc_attention *t, jc_bytes *out) {
     if (t->masked)
         put_matrix(&t->mask, out);
     jc_put_var(out, t->group);
+    jc_put_var(out, t->parts);
     jc_put_var(out, t->scale);
     jc_ex_encode(t->keys, out);
 }
@@ -457,6 +462,7 @@ static void get_attention(jc_reader *r, jc_kernel *k) {
     if (t->masked)
         get_matrix(r, k, &t->mask);
     t->group = (uint16_t)get_upto(r, UINT16_MAX);
+    t->parts = (uint16_t)get_upto(r, UINT16_MAX);
     t->scale = get_upto(r, UINT32_MAX);
     t->keys = jc_ex_decode(k->ex, r, k->nsyms);
 }

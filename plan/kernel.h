@@ -51,6 +51,7 @@
  *           blocks = batch / group * ceil(M*group / tile_m)
  *   FLASH   the same by tensor cores (f16/bf16, sm_80 up): warps_m warps of tile_m/warps_m rows each.  Q, and one tile of K and V, lie in
  *           shared memory, filled by asynchronous copies: V's while the scores are made, the next K's while these are used.
+ *           Of few rows, `parts` blocks take a part of the keys each, and leave sums for another kernel to join.
  *           Needs columns that are consecutive, 16-byte aligned rows, E and N divisible by 16.  Weights are rounded to the operands' dtype.
  * For products the space is [batch..., M, N] and the tape starts from ACC, the f32 (f64 for f64 operands) sum at a point: it is the
  * epilogue, and stores.  So it is for attention, whose N and E are constants.
@@ -232,6 +233,7 @@ typedef struct jc_attention {
     jc_matrix q, k, v, mask; /* [m, e], [s, e], [s, n], [m, s]; mask: bools, false where a key is not seen, or floats to be added */
     bool masked, causal;     /* there is a mask; key s is seen from row m if s <= m */
     uint16_t group;          /* heads that share k and v */
+    uint16_t parts;          /* FLASH: above 1, loop variable 0 numbers parts of the keys, and ACC is what `sdpa_parts` has (ir/ops.def) */
     uint32_t scale;          /* the instruction that gives it, of ACC's type, free of loop variables and ACC */
     const jc_expr *keys;     /* how many there are */
 } jc_attention;
@@ -271,7 +273,7 @@ static inline bool jc_kernel_is_product(const jc_kernel *k) { return jc_families
 static inline bool jc_kernel_is_attention(const jc_kernel *k) { return jc_families[k->family].sums == JC_SUMS_ATTENTION; }
 /* What its tape starts from is summed up in this: F64 where an operand is f64, else F32. */
 jc_ct jc_kernel_acc_type(const jc_kernel *k);
-/* E and N of attention. */
+/* E and N of attention; the last extent is N, or more where there are parts. */
 uint32_t jc_kernel_head(const jc_kernel *k);
 uint32_t jc_kernel_head_out(const jc_kernel *k);
 /* Does the kernel read argument ARG other than by LOAD? */
@@ -284,7 +286,8 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k);
  *                         of the block has the 8 bytes at 8*(r*(threads/32) + w)
  *   DOT with lanes > 32   8 bytes for each output of a tile and warp
  *   MMA                   stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
- *   FLASH                 (tile_m*E + tile_k*(E + N))*2, and at least what 16 rows of results of each warp need: 16*warps_m*(N + 8)*4
+ *   FLASH                 (tile_m*E + tile_k*(E + N))*2, and at least what 16 rows of results of each warp need: 16*warps_m*(C + 8)*4,
+ *                         C the last extent: N, or N + 8 for parts
  *   all others            0
  */
 uint32_t jc_kernel_shared(const jc_kernel *k);

@@ -127,7 +127,10 @@ static void print_attention(const jc_exprs *names, const jc_kernel *k, jc_bytes 
     print_matrix(names, &t->v, "v", "sn", out);
     if (t->masked)
         print_matrix(names, &t->mask, "mask", "ms", out);
-    jc_put_text(out, "  scale = v%u%s group=%u\n  s < ", t->scale, t->causal ? " causal" : "", t->group);
+    jc_put_text(out, "  scale = v%u%s group=%u", t->scale, t->causal ? " causal" : "", t->group);
+    if (t->parts > 1)
+        jc_put_text(out, " parts=%u", t->parts);
+    jc_put_text(out, "\n  s < ");
     jc_ex_print(names, t->keys, out);
     jc_put_text(out, ", e < ");
     jc_ex_print(names, k->k, out);

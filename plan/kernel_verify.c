@@ -326,6 +326,8 @@ static jitc_status check_attention(const jc_kernel *k, jc_error *err) {
         return BAD("An attention kernel has a mask of %s.", jc_dtypes[k->args[t->mask.arg].dtype].name);
     if (!jc_kernel_head(k) || !jc_kernel_head_out(k))
         return BAD("The head sizes of an attention kernel are no constants from 1 to %d.", JC_MAX_HEAD);
+    if (!t->parts || (t->parts > 1 && (k->rank < 3 || !jc_ex_is(k->extent[0], t->parts) || k->rank < 3u + (t->group > 1))))
+        return BAD("An attention kernel has %u parts, of which loop variable 0 is no number.", t->parts);
     if (!t->group || (t->group > 1 && (k->rank < 3 || !jc_ex_is_const(k->extent[k->rank - 3], &heads) || heads % t->group)))
         return BAD("An attention kernel has groups of %u heads, which do not divide the heads.", t->group);
     return JITC_OK;
@@ -478,6 +480,8 @@ static jitc_status check_attn(const jc_kernel *k, jc_error *err) {
     const jc_attention *t = &k->attention;
     const uint32_t e = jc_kernel_head(k), n = jc_kernel_head_out(k);
     JC_TRY(check_scale(k, err));
+    if (t->parts != 1)
+        return BAD("An attn kernel takes all keys, not one of %u parts.", t->parts);
     if (k->threads != 1)
         return BAD("An attn kernel has %u threads; it is for the host, which has one.", k->threads);
     if (!k->tile_m || !k->tile_k || k->tile_m % 4 || k->tile_k % 4 || k->vec > 64 || k->tile_k % k->vec || e % k->vec || n % k->vec)
@@ -511,6 +515,8 @@ static jitc_status check_flash(const jc_kernel *k, jc_error *err) {
     if (!k->tile_m || !k->tile_k || k->tile_m % (16u * k->warps_m) || k->tile_k % 16 || e % 16 || n % 16)
         return BAD("A flash kernel's tile of %u rows by %u keys, with heads of %u and %u, is no whole number of 16 x 8 x 16 products for %u "
                    "warps.", k->tile_m, k->tile_k, e, n, k->warps_m);
+    if (t->parts > 1 && JC_KEYS_AT_ONCE % k->tile_k)
+        return BAD("A flash kernel takes %u keys at a time, which do not divide a part of them.", k->tile_k);
     return JITC_OK;
 }
 

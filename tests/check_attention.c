@@ -33,12 +33,21 @@
 #define ODD(t) \
     { "attention of matrices and of one head of " t, S "q: \"" t "[s0, 16]\", k: \"" t "[s1, 16]\", v: \"" t "[s1, 32]\", r: \"" t "[3, 2, s0, 16]\"", \
       "o = " SDPA "(q, k, v)\np = " SDPA "(r, k.unsqueeze(0), v.unsqueeze(0))\nu = " SDPA "(r, k.unsqueeze(0), v.unsqueeze(0), scale = -0.7)", "o, p, u", 0, NULL }
+/* Of few rows the keys are split. */
+#define DECODE(t, l, h, g, s) \
+    { "attention of " l " rows of " t ", " h " heads and " g " of keys", \
+      S "q: \"" t "[1, " h ", " l ", 32]\", k: \"" t "[1, " g ", " s ", 32]\", v: \"" t "[1, " g ", " s ", 48]\", m: \"" t "[1, 1, " l ", " s "]\", n: \"b8[" s "]\", r: \"" t "[1, " h ", " l ", 48]\"", \
+      "o = " SDPA "(q, k, v, enable_gqa = True)\np = " SDPA "(q, k, v, m, enable_gqa = True)\nu = " SDPA "(q, k, v, n, scale = -0.3, enable_gqa = True) + r", "o, p, u", 0, NULL }
+#define FEW(t, l) \
+    { "causal attention of " l " rows of " t, S "q: \"" t "[2, 2, " l ", 16]\", k: \"" t "[2, 2, s1, 16]\"", "o = " SDPA "(q, k, k, is_causal = True)", "o", 0, NULL }
+
 /* Of each what is new to it: in the simulator, whose code for tensor cores takes seconds to compile, sizes of heads are few. */
 #define ALL(t) PLAIN(t, "16", "48"), CAUSAL(t, "64", "64"), MASKED(t, "bools", "b8[s0, s1]"), MASKED(t, "bools of keys", "b8[2, 1, 1, s1]"), \
     MASKED(t, "floats", t "[2, 2, s0, s1]"), MASKED(t, "floats of rows", "f32[2, 1, s0, 1]"), GROUPS(t, "8", "2"), LAYOUT(t), AFTERWARDS(t), ODD(t)
 
 static const graph_case cases[] = {
     ALL("bf16"), GROUPS("f16", "6", "2"), CAUSAL("f16", "16", "32"), MASKED("f16", "floats", "f16[s0, s1]"), PLAIN("bf16", "80", "16"), PLAIN("f16", "24", "8"),
+    DECODE("bf16", "1", "8", "2", "s1"), DECODE("f16", "3", "2", "2", "320"), FEW("bf16", "5"),
     ALL("f32"), PLAIN("f64", "32", "16"), CAUSAL("f64", "8", "12"), MASKED("f64", "floats", "f64[2, 2, s0, s1]"), GROUPS("f32", "6", "2"),
     PLAIN("f32", "4", "8"), PLAIN("f32", "7", "5"), PLAIN("f32", "96", "112"),
 };

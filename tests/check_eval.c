@@ -449,6 +449,11 @@ START_TEST(composite_others) {
     jc_arg q4 = ADD(JC_OP_reshape, param(JC_F64, (double[]){ l2, 0, l2, 0 }, DIMS(4, 1)), ints(DIMS(4, 1, 1)), none);
     jc_arg k2 = ADD(JC_OP_reshape, k, ints(DIMS(2, 2, 1)), none), v2 = param(JC_F64, (double[]){ 3, 6, 1, 2 }, DIMS(2, 2, 1));
     GIVES("sdpa of groups of heads", ADD(JC_OP_sdpa, q4, k2, v2, none, no, one), 4, 4.5, 1 + 8.0 / 9, 1.5);
+    jc_arg qf = param(JC_F32, (double[]){ 1, 0, 0, 0 }, DIMS(2, 2)), kf = param(JC_F32, (double[]){ 1, 0, 2, 5 }, DIMS(2, 2)), vf = param(JC_F32, (double[]){ 3, 9 }, DIMS(2, 1));
+    jc_arg more = param(JC_F32, (double[]){ 0, 1 }, DIMS(2));
+    GIVES("sdpa in parts, of which the second has no keys", ADD(JC_OP_sdpa_parts, qf, kf, vf, more, jc_arg_bool(true), jc_arg_float(0), number(2)),
+          3, 0, 1, 0, 0, 0, 0, 0, 0, 9 + 3 * 0.36787944117144233, M_LOG2E, 1.3678794411714423, 0, 0, 0, 0, 0, 0, 0, -INFINITY, 0, 0, 0, 0, 0, 0, 0, 0,
+          -INFINITY, 0, 0, 0, 0, 0, 0, 0);
     GIVES("silu_and_mul rounds between", ADD(JC_OP_silu_and_mul, b), 3 * 0.73046875);
 }
 END_TEST
@@ -917,7 +922,7 @@ END_TEST
 /* Operators that have a test of their own above rather than a row. */
 static const jc_op others[] = {
     JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
-    JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_reshape,
+    JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_sdpa_parts, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
     JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_put_,
     JC_OP_cumsum, JC_OP_cumprod, JC_OP_logcumsumexp, JC_OP_cummax, JC_OP_cummin,

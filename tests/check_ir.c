@@ -1202,7 +1202,7 @@ START_TEST(decomposition) {
 }
 END_TEST
 
-static bool keep_softmax(void *user, const jc_node *n) {
+static uint32_t keep_softmax(void *user, const jc_node *n) {
     ++*(int *)user;
     return n->op == JC_OP_softmax;
 }

@@ -212,6 +212,7 @@ static jc_kernel *sample_attention(uint8_t family) {
     t->mask = (jc_matrix){ 2, INT(0), INT(50), INT(1) };
     t->masked = t->causal = true;
     t->group = 2;
+    t->parts = 1;
     t->keys = INT(50);
     t->scale = emit(k, (jc_instr){ .op = JC_T_FLOAT, .ct = JC_CT_F32, .f = 0.5 });
     uint32_t acc = emit(k, (jc_instr){ .op = JC_T_ACC, .ct = JC_CT_F32 });
@@ -227,6 +228,14 @@ static jc_kernel *sample_attention(uint8_t family) {
 
 static jc_kernel *sample_attn(void) { return sample_attention(JC_K_ATTN); }
 static jc_kernel *sample_flash(void) { return sample_attention(JC_K_FLASH); }
+
+/* Both batches are one, and its keys two parts. */
+static jc_kernel *sample_parts(void) {
+    jc_kernel *k = sample_flash();
+    k->attention.parts = 2;
+    k->extent[3] = INT(72);
+    return k;
+}
 
 /* Blocks and shared memory by hand, for the value of the integer argument. */
 static const struct kernel_row {
@@ -320,6 +329,7 @@ static const struct kernel_row {
       "  v1 = acc : f32\n"
       "  store p3[256*i0*n4 + 64*i1 + 256*i2 + i3], v1\n" },
     { "flash", sample_flash, 16 * 4 * (64 + 8) * 4, 33, 2 * 2 * 2, NULL }, /* the results take more than (64*32 + 32*(32 + 64)) * 2 */
+    { "flash in parts", sample_parts, 16 * 4 * (72 + 8) * 4, 33, 2 * 2 * 2, NULL },
     { "mma", sample_mma, 3 * (64 + 128) * 32 * 2, 65, 2 * 2 * 4,
       "mma [2, n3, 512] threads=128 tile_m=64 tile_n=128 tile_k=32 stages=3 warps_m=2 warps_n=2\n"
       "  p0: bf16*\n"
@@ -498,6 +508,11 @@ BREAKAGE(bad_attn_rows, k->tile_m = 6;)
 BREAKAGE(bad_attn_vec, k->vec = 64;)
 BREAKAGE(bad_attn_stack, k->tile_m = 1024;)
 BREAKAGE(bad_attn_column, k->attention.q.column = INT(2);)
+BREAKAGE(bad_parts, k->attention.parts = 3;)
+BREAKAGE(bad_no_parts, k->attention.parts = 0;)
+BREAKAGE(bad_parts_columns, k->extent[3] = INT(8);)
+BREAKAGE(bad_parts_keys, k->tile_k = 48;)
+BREAKAGE(bad_attn_parts, k->attention.parts = 2;)
 BREAKAGE(bad_flash_column, k->attention.v.column = INT(2);)
 BREAKAGE(bad_flash_align, k->attention.k.row = INT(36);)
 BREAKAGE(bad_flash_loose, k->args[1].loose = true;)
@@ -533,6 +548,11 @@ static const struct {
     { bad_attn_vec, sample_attn, "vectors of 64" },
     { bad_attn_stack, sample_attn, "too large for a stack" },
     { bad_attn_column, sample_attn, "not consecutive" },
+    { bad_parts, sample_parts, "3 parts" },
+    { bad_no_parts, sample_flash, "0 parts" },
+    { bad_parts_columns, sample_parts, "no constants" },
+    { bad_parts_keys, sample_parts, "divide a part" },
+    { bad_attn_parts, sample_attn, "one of 2 parts" },
     { bad_flash_column, sample_flash, "16-byte aligned" },
     { bad_flash_align, sample_flash, "16-byte aligned" },
     { bad_flash_loose, sample_flash, "16-byte aligned" },

@@ -140,7 +140,7 @@ static kb *k_flash(void) {
     unsigned q = kb_ptr(b, JC_BF16, false), k = kb_ptr(b, JC_BF16, false), o = kb_ptr(b, JC_BF16, true);
     const jc_expr *row = kb_const(b, 64), *head = kb_mul(b, kb_loop(b, 0), kb_mul(b, m, row));
     b->k.attention = (jc_attention){ .q = { (uint16_t)q, head, row, one }, .k = { (uint16_t)k, zero, row, one }, .v = { (uint16_t)k, zero, row, one },
-                                     .causal = true, .group = 2, .scale = kb_f(b, 0.125), .keys = s };
+                                     .causal = true, .group = 2, .parts = 1, .scale = kb_f(b, 0.125), .keys = s };
     kb_store(b, o, kb_add(b, kb_add(b, head, kb_mul(b, kb_loop(b, 1), row)), kb_loop(b, 2)), kb_acc(b, JC_CT_F32));
     b->k.threads = 128;
     b->k.vec = 8;

@@ -105,6 +105,9 @@ static const row rows[] = {
     { { "causal attention of heads beside each other", S01 "x: \"f16[2, s0, 384]\"",
         "a = x.view(2, s0, 3, 1, 128)\nq = a[(slice(None), slice(None), 0)].transpose(1, 2)\nk = a[(slice(None), slice(None), 1)].transpose(1, 2)\n"
         "v = a[(slice(None), slice(None), 2)].transpose(1, 2)\no = " SDPA "(q, k, v, is_causal = True)", "o", 0, NULL }, "attn", "flash" },
+    { { "attention of one row", "s1: \"Sym(s1)\", q: \"bf16[2, 8, 1, 64]\", k: \"bf16[2, 2, s1, 64]\"", "o = " SDPA "(q, k, k, enable_gqa = True)\ny = o * 2", "y", 0, NULL },
+      "attn", "flash row" },
+    { { "attention of one row and few keys", "q: \"bf16[2, 8, 1, 64]\", k: \"bf16[2, 8, 128, 64]\"", "o = " SDPA "(q, k, k)", "o", 0, NULL }, "attn", "flash" },
     { { "attention that tensor cores do not take", S01 "q: \"f32[2, 4, s0, 64]\", k: \"f32[2, 4, s1, 64]\"", "o = " SDPA "(q, k, k)", "o", 0, NULL },
       "attn", "dot dot row dot dot" },
     { { "attention of rows that are not consecutive", S01 "q: \"bf16[2, s0, 64]\", k: \"bf16[2, 64, s1]\"", "o = " SDPA "(q, k.transpose(1, 2), q)", "o", 0, NULL },

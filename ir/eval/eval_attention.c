@@ -52,7 +52,26 @@ static void weigh(double *w, int64_t count, uint8_t dtype) {
         w[j] = jc_ev_cast(dtype == JC_F64 ? JC_F64 : JC_F32, dtype, total == 0 ? 0 : w[j] / total);
 }
 
-jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
+/* W, scores of a part's keys, to what `sdpa_parts` has of row OUT. */
+static void sum_part(double *out, double *w, int64_t first, int64_t end, const double *v, int64_t width) {
+    double top = -INFINITY, total = 0;
+    for (int64_t j = first; j < end; j++)
+        top = w[j] != w[j] || top != top ? NAN : fmax(top, w[j]);
+    for (int64_t j = first; j < end; j++)
+        total += w[j] = exp(w[j] - (top == -INFINITY ? 0 : top));
+    for (int64_t x = 0; x < width; x++) {
+        out[x] = 0;
+        for (int64_t j = first; j < end; j++)
+            out[x] += w[j] * v[j * width + x];
+    }
+    out[width] = top * M_LOG2E;
+    out[width + 1] = total;
+    for (int x = 2; x < JC_PARTS_EXTRA; x++)
+        out[width + x] = 0;
+}
+
+/* PARTS: 0 for the whole. */
+static jitc_status attend(jc_ev *ev, const jc_node *n, int64_t parts) {
     side q, k, v, mask = { 0 };
     jc_ev_tensor out;
     JC_TRY(side_arg(ev, n, 0, &q));
@@ -63,7 +82,8 @@ jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
         JC_TRY(side_arg(ev, n, 3, &mask));
     JC_TRY(jc_ev_new(ev, n, n->results[0], &out));
     const int64_t rows = q.t.dims[q.t.rank - 2], depth = q.t.dims[q.t.rank - 1], keys = k.t.dims[k.t.rank - 2], width = v.t.dims[v.t.rank - 1];
-    if (k.t.dims[k.t.rank - 1] != depth || v.t.dims[v.t.rank - 2] != keys || out.dims[out.rank - 2] != rows || out.dims[out.rank - 1] != width)
+    if (k.t.dims[k.t.rank - 1] != depth || v.t.dims[v.t.rank - 2] != keys || out.dims[out.rank - 2] != rows ||
+        out.dims[out.rank - 1] != width + (parts ? JC_PARTS_EXTRA : 0))
         return jc_ev_fail(ev, n, JITC_E_INPUT, "q[L, E], k[S, E] and v[S, Ev] do not fit together.");
     jc_ev_operand scale;
     JC_TRY(jc_ev_operand_arg(ev, n, &n->args[5], out.dtype == JC_F64 ? JC_F64 : JC_F32, 0, NULL, &scale));
@@ -81,6 +101,12 @@ jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
             if (has_mask)
                 w[j] = masked(&mask, n->args[3].value->type.dtype, &out, it.index, i, j, w[j]);
         }
+        if (parts) {
+            const int64_t tiles = (keys + JC_KEYS_AT_ONCE - 1) / JC_KEYS_AT_ONCE, each = (tiles + parts - 1) / parts * JC_KEYS_AT_ONCE;
+            const int64_t first = it.index[0] * each < keys ? it.index[0] * each : keys, end = first + each < keys ? first + each : keys;
+            sum_part(f + it.at[0], w, first, end, c, width);
+            continue;
+        }
         weigh(w, keys, out.dtype);
         for (int64_t x = 0; x < width; x++) {
             double sum = 0;
@@ -91,4 +117,14 @@ jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
     }
     *jc_ev_result(ev, n, 0) = out;
     return JITC_OK;
+}
+
+jitc_status jc_ev_sdpa(jc_ev *ev, const jc_node *n) {
+    return attend(ev, n, 0);
+}
+
+jitc_status jc_ev_sdpa_parts(jc_ev *ev, const jc_node *n) {
+    int64_t parts = 0;
+    JC_TRY(jc_ev_expr(ev, n, n->args[6].expr, &parts));
+    return attend(ev, n, parts > 0 ? parts : 1);
 }

@@ -251,7 +251,9 @@ const jc_rows *jc_walk_space(jc_sched *s, const jc_node *n);
 bool jc_gen_ordered(jc_gen *gen, const jc_root *r); /* appends root R, whose node goes in order or writes where indices say */
 
 /* sched_attention.c */
-bool jc_sched_keeps(void *sched, const jc_node *n); /* is composite N one kernel, rather than decomposed? */
+/* Is composite N one kernel (1), or one of so many parts of its keys (more), rather than decomposed (0)?  Of `jc_decompose`. */
+uint32_t jc_sched_keeps(void *sched, const jc_node *n);
+static inline bool jc_is_attention(const jc_node *n) { return n->op == JC_OP_sdpa || n->op == JC_OP_sdpa_parts; }
 bool jc_gen_attention(jc_gen *gen, const jc_item *item); /* matrices, scale and dims into the kernel */
 jitc_status jc_sched_attention_steps(jc_sched *s, const jc_item *item);
 

@@ -36,8 +36,7 @@ static int64_t granule(const jc_sched *s) {
     return jc_gpu(s) ? 16 : 4;
 }
 
-bool jc_sched_keeps(void *sched, const jc_node *n) {
-    jc_sched *s = sched;
+static bool is_one_kernel(jc_sched *s, const jc_node *n) {
     if (n->op != JC_OP_sdpa || s->options->strict)
         return false;
     const jc_value *q = n->args[0].value, *k = n->args[1].value, *v = n->args[2].value;
@@ -51,6 +50,33 @@ bool jc_sched_keeps(void *sched, const jc_node *n) {
         return false;
     const int64_t align = jc_gpu(s) ? 8 : 1;
     return lies_well(s, q, align) && lies_well(s, k, align) && lies_well(s, v, align);
+}
+
+/* Blocks that keep a GPU busy; the most parts; tiles of keys that a part is worth having. */
+#define BLOCKS 264
+#define MAX_PARTS 32
+#define LEAST_TILES 2
+
+/* Into how many parts the keys of N are split, on a GPU, where few rows leave it without work; 1: none. */
+static uint32_t parts_of(jc_sched *s, const jc_node *n) {
+    const jc_type *out = &n->results[0]->type, *k = &n->args[1].value->type;
+    const int64_t group = jc_attention_groups(&n->args[0].value->type, k);
+    int64_t lo, hi, blocks = 1, size, parts = 1, most = MAX_PARTS;
+    if (!jc_gpu(s) || out->rank > JC_MAX_RANK - 2 || !jc_ex_range(s->ex, from_end(out, 2), &lo, &hi) || hi * group > 64)
+        return 1;
+    for (uint32_t d = 0; d + 2u < out->rank; d++)
+        blocks *= jc_ex_is_const(out->dims[d], &size) && size > 0 && size <= BLOCKS ? size : 1;
+    if (!jc_ex_range(s->ex, from_end(k, 2), &lo, &hi))
+        return 1;
+    if (hi / (JC_KEYS_AT_ONCE * LEAST_TILES) < most)
+        most = hi / (JC_KEYS_AT_ONCE * LEAST_TILES);
+    while (2 * parts <= most && 2 * parts * (blocks / group) <= BLOCKS)
+        parts *= 2;
+    return (uint32_t)parts;
+}
+
+uint32_t jc_sched_keeps(void *sched, const jc_node *n) {
+    return is_one_kernel(sched, n) ? parts_of(sched, n) : 0;
 }
 
 /* ---- the kernel ----------------------------------------------------------------------------------------------- */
@@ -86,12 +112,13 @@ bool jc_gen_attention(jc_gen *g, const jc_item *item) {
     jc_attention *t = &g->k->attention;
     t->q = matrix(g, 0, rows, from_end(q, 1), 1);
     t->k = matrix(g, 1, keys, from_end(q, 1), group);
-    t->v = matrix(g, 2, keys, from_end(out, 1), group);
+    t->v = matrix(g, 2, keys, from_end(&n->args[2].value->type, 1), group);
     t->masked = n->args[3].kind == JC_ARG_VALUE;
     if (t->masked)
         t->mask = matrix(g, 3, rows, keys, 1);
     t->causal = n->args[4].b;
     t->group = (uint16_t)group;
+    t->parts = n->op == JC_OP_sdpa_parts ? (uint16_t)n->args[6].expr->value : 1;
     t->keys = jc_gen_size(g, keys);
     g->k->k = jc_gen_expr(g, from_end(q, 1));
     g->stores = item->roots.at[0]->stores;

@@ -674,7 +674,7 @@ static void begin(jc_gen *g, jc_sched *s, const jc_item *item) {
         g->loop[d] = jc_ex_is(dims[d], 1) ? jc_ex_int(g->ex, 0) : jc_ex_sym(g->ex, sym);
     }
     for (uint32_t d = 0; d < rank; d++) {
-        const bool known = item->matmul && item->matmul->op == JC_OP_sdpa && d + 1 == rank;
+        const bool known = item->matmul && jc_is_attention(item->matmul) && d + 1 == rank;
         g->k->extent[d] = !known && (d + 2 >= rank || (item->walk && d == 0)) ? jc_gen_size(g, dims[d]) : jc_gen_expr(g, dims[d]);
         jc_sym_at(g->ex, d)->hi = last_index(g->ex, g->k->extent[d]);
     }
@@ -714,7 +714,7 @@ bool jc_gen_root(jc_gen *g, const jc_root *r) {
 
 bool jc_gen_group(jc_gen *g, jc_sched *s, const jc_item *item) {
     begin(g, s, item);
-    if (item->matmul && !(item->matmul->op == JC_OP_sdpa ? jc_gen_attention(g, item) : jc_gen_matmul(g, item)))
+    if (item->matmul && !(jc_is_attention(item->matmul) ? jc_gen_attention(g, item) : jc_gen_matmul(g, item)))
         return false;
     for (size_t i = 0; i < item->roots.n; i++)
         if (!jc_gen_root(g, item->roots.at[i]))

@@ -198,7 +198,7 @@ static jitc_status group_step(jc_sched *s, jc_item *item) {
     if (has_nothing(s, item))
         return JITC_OK;
     if (item->matmul)
-        return item->matmul->op == JC_OP_sdpa ? jc_sched_attention_steps(s, item) : jc_sched_matmul_steps(s, item);
+        return jc_is_attention(item->matmul) ? jc_sched_attention_steps(s, item) : jc_sched_matmul_steps(s, item);
     const jc_root *r = item->roots.at[0];
     if (!jc_item_gen(s, item))
         return jc_sched_refuse(s, r->line, r->value->name, "no kernel can compute this value in one pass");
