@@ -135,7 +135,8 @@ static void print_core(void) {
     size_t compiled = 0;
     for (size_t i = 0; i < COUNT(core); i++)
         compiled += aten_row(core[i]) && !is_refused(aten_row(core[i]));
-    printf("Of the %zu operators of PyTorch's core ATen IR (2.11) %zu are compiled. The others, and why not:\n\n| operator | |\n|---|---|\n", COUNT(core), compiled);
+    printf("Of the %zu operators of PyTorch's core ATen IR (2.11) %zu are compiled. The others, and why not:\n\n| operator | |\n|---|---|\n",
+           COUNT(core), compiled);
     for (size_t i = 0; i < COUNT(core); i++) {
         const spelling *row = aten_row(core[i]);
         if (!row || is_refused(row))
@@ -267,7 +268,8 @@ int main(void) {
     print_spellings(JC_OP_custom);
     printf(".\n\n## Core ATen\n\n");
     print_core();
-    printf("\n## Refused\n\nThese are known, and refused with the reason; where their result alone is of such a kind (`unique_consecutive`), what else they give is compiled.\n\n"
+    printf("\n## Refused\n\nThese are known, and refused with the reason; where one result alone is of such a kind (`unique_consecutive`), "
+           "the others are compiled.\n\n"
            "| spellings | |\n|---|---|\n");
     print_refused();
     printf("\nA function or method that is not on this page reads, splits and hashes; compiling it fails.\n\n"

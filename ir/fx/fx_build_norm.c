@@ -204,6 +204,12 @@ static jc_value *picked(fx_reader *r, const classes *k, jc_value *x) {
     return over(r, JC_OP_sum, FX_OP(r, JC_OP_where, fx_v(k->is_target), fx_v(x), jc_arg_float(0)), k->dim, false);
 }
 
+/* TARGET where it COUNTS, else 0; one that is none of N classes is an index out of range. */
+static jc_value *known(fx_reader *r, jc_value *target, jc_value *counts, const jc_expr *n) {
+    jc_value *all = fx_counted(r, n), *index = FX_OP(r, JC_OP_where, fx_v(counts), fx_v(target), fx_i(r, 0));
+    return index ? FX_OP(r, JC_OP_take, fx_v(all), fx_i(r, 0), fx_v(fx_cast(r, index, JC_I64)), jc_arg_bool(false)) : NULL;
+}
+
 static classes classes_of(fx_call *c, const jc_value *x, jc_value *target, int weight, int64_t ignored) {
     fx_reader *r = c->r;
     jc_exprs *t = fx_x(r);
@@ -213,8 +219,8 @@ static classes classes_of(fx_call *c, const jc_value *x, jc_value *target, int w
         dims[d] = d == k.dim ? jc_ex_int(t, 1) : x->type.dims[d];
     jc_value *numbers = FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_e(n), jc_arg_dtype(JC_I64));
     numbers = k.dim ? fx_channels(r, numbers, fx_rank(x)) : numbers;
-    k.is_target = binary(r, JC_OP_eq, fx_reshape(r, target, dims, x->type.rank), numbers);
     k.counts = FX_OP(r, JC_OP_ne, fx_v(target), fx_i(r, ignored));
+    k.is_target = binary(r, JC_OP_eq, fx_reshape(r, known(r, target, k.counts, n), dims, x->type.rank), numbers);
     k.weight = fx_given(c, weight) ? fx_tensor(c, weight) : NULL;
     jc_value *one = FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), jc_arg_float(1), jc_arg_dtype(wide_of(x)));
     if (k.weight) {

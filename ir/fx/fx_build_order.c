@@ -240,7 +240,8 @@ jc_arg fx_h_median(fx_call *c) {
     const jc_expr *n = t.x->type.dims[fx_rank(t.x) - 1], *middle = jc_ex_fdiv(e, jc_ex_sub(e, n, jc_ex_int(e, 1)), jc_ex_int(e, 2));
     jc_value *both[2] = { picked(r, &t, y, middle, keep), picked(r, &t, y->def->results[1], middle, keep) };
     if (fx_class_of(t.x) == 'f') {
-        jc_value *last = picked(r, &t, y, jc_ex_sub(e, n, jc_ex_int(e, 1)), keep), *first = fx_arg_extreme(r, JC_OP_argmax, t.rank ? x : t.x, t.rank ? t.dim : 0, t.rank && keep);
+        jc_value *last = picked(r, &t, y, jc_ex_sub(e, n, jc_ex_int(e, 1)), keep);
+        jc_value *first = fx_arg_extreme(r, JC_OP_argmax, t.rank ? x : t.x, t.rank ? t.dim : 0, t.rank && keep);
         jc_value *is_nan = FX_OP(r, JC_OP_ne, fx_v(last), fx_v(last));
         both[0] = FX_OP(r, JC_OP_where, fx_v(is_nan), fx_v(last), fx_v(both[0]));
         both[1] = FX_OP(r, JC_OP_where, fx_v(is_nan), fx_v(first), fx_v(both[1]));

@@ -78,6 +78,68 @@ static jc_value *over_windows(fx_reader *r, jc_op op, jc_value *x, int n) {
     return fx_op(r, op, args, jc_ops[op].nargs);
 }
 
+/* --- where a maximum lies --- */
+
+/* X, whose last N dims are in two, with the places of its windows as one last dim. */
+static jc_value *places_last(fx_reader *r, jc_value *x, int n) {
+    const jc_expr *dims[JC_MAX_RANK], *all = whole(r, 1);
+    int order[JC_MAX_RANK], k = 0;
+    if (!x)
+        return NULL;
+    const int lead = fx_rank(x) - 2 * n;
+    for (int d = 0; d < lead + n; d++)
+        order[k++] = d < lead ? d : lead + 2 * (d - lead);
+    for (int d = 0; d < n; d++) {
+        order[k++] = lead + 2 * d + 1;
+        all = jc_ex_mul(fx_x(r), all, x->type.dims[lead + 2 * d + 1]);
+    }
+    jc_value *y = fx_permute(r, x, order);
+    for (int d = 0; y && d < lead + n; d++)
+        dims[d] = y->type.dims[d];
+    dims[lead + n] = all;
+    return fx_reshape(r, y, dims, (uint32_t)(lead + n + 1));
+}
+
+/* Which place of its window is the largest: the first of equal ones, the last NaN. */
+static jc_value *largest_place(fx_reader *r, jc_value *x, jc_value *largest) {
+    const int last = x ? fx_rank(x) - 1 : 0;
+    jc_value *first = fx_arg_extreme(r, JC_OP_argmax, x, last, false);
+    if (!first || fx_class_of(x) != 'f')
+        return first;
+    jc_value *from_end = fx_arg_extreme(r, JC_OP_argmax, fx_flip(r, x, last), last, false), *is_nan = FX_OP(r, JC_OP_ne, fx_v(largest), fx_v(largest));
+    jc_value *end = FX_OP(r, JC_OP_sub, fx_e(jc_ex_sub(fx_x(r), x->type.dims[last], whole(r, 1))), fx_v(from_end));
+    return FX_OP(r, JC_OP_where, fx_v(is_nan), fx_v(end), fx_v(first));
+}
+
+/* Place K of N of the windows W of X, of PLACE, which counts all: as an index of X's dim.  Where all are -inf the first within it. */
+static jc_value *index_along(fx_reader *r, const jc_value *x, const window *w, int n, int k, jc_value *place) {
+    const jc_expr *dims[3];
+    int64_t inner = 1;
+    bool over;
+    for (int i = k + 1; i < n; i++)
+        inner *= w[i].size;
+    jc_value *own = FX_OP(r, JC_OP_remainder, fx_v(FX_OP(r, JC_OP_floordiv, fx_v(place), fx_i(r, inner))), fx_i(r, w[k].size));
+    const jc_expr *count = count_windows(r, &w[k], x->type.dims[fx_rank(x) - n + k], &over);
+    for (int d = 0; d < n - k; d++)
+        dims[d] = d ? whole(r, 1) : count;
+    jc_value *start = fx_reshape(r, sequence(r, fx_i(r, -w[k].before), fx_i(r, w[k].stride), count), dims, (uint32_t)(n - k));
+    jc_value *skipped = FX_OP(r, JC_OP_neg, fx_v(FX_OP(r, JC_OP_floordiv, fx_v(start), fx_i(r, w[k].dilation)))); /* elements before the first, rounded up */
+    own = FX_OP(r, JC_OP_maximum, fx_v(own), fx_v(skipped));
+    return FX_OP(r, JC_OP_add, fx_v(start), fx_v(FX_OP(r, JC_OP_mul, fx_v(own), fx_i(r, w[k].dilation))));
+}
+
+/* Where in X's last N dims, counted through, the maxima of Y's windows lie. */
+static jc_value *maxima_at(fx_reader *r, const jc_value *x, jc_value *y, jc_value *largest, const window *w, int n) {
+    jc_value *place = largest_place(r, places_last(r, y, n), largest), *at = NULL;
+    for (int k = 0; k < n && place; k++) {
+        jc_value *index = index_along(r, x, w, n, k, place);
+        if (at)
+            index = FX_OP(r, JC_OP_add, fx_v(FX_OP(r, JC_OP_mul, fx_v(at), fx_e(x->type.dims[fx_rank(x) - n + k]))), fx_v(index));
+        at = index;
+    }
+    return at;
+}
+
 /* --- arguments --- */
 
 /* Argument I: one number for each of N dims, or one for all. */
@@ -142,9 +204,11 @@ jc_arg fx_h_max_pool(fx_call *c) {
     jc_value *y = x;
     for (int k = n; k-- > 0;)
         y = windows(r, y, fx_rank(x) - n + k, &w[k], least);
-    const jc_arg result = fx_v(over_windows(r, JC_OP_amax, y, n));
+    jc_value *largest = over_windows(r, JC_OP_amax, y, n);
     const bool indices = c->row->aux & 16 || fx_bool(c, 6, false);
-    return indices ? fx_list(r, (jc_arg[]){ result, fx_opaque("the indices of a maximum, which are not supported") }, 2) : result;
+    if (!indices || !largest)
+        return fx_v(largest);
+    return fx_list(r, (jc_arg[]){ fx_v(largest), fx_v(maxima_at(r, x, y, largest, w, n)) }, 2);
 }
 
 /* How many places of the windows count: those within x, and with PADDING those within its padding, but nothing beyond. */

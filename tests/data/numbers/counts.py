@@ -96,3 +96,17 @@ case('windows added up', 'a = torch.nn.functional.fold(x, (4, 5), (2, 3))\nb = t
      {'x': ('f32', torch.arange(2 * 12 * 9.).reshape(2, 12, 9).tolist()), 'y': ('f32', torch.arange(8 * 4.).reshape(8, 4).tolist()), 'z': ('f32', torch.arange(1 * 4 * 4.).reshape(1, 4, 4).tolist()), 'w': ('f32', torch.arange(1 * 4 * 9.).reshape(1, 4, 9).tolist())})
 case('batches by their own statistics', 'p = torch.ops.aten._native_batch_norm_legit.no_stats(x, w, b, True, 0.1, 1e-5)\nc = p[0]\nd = torch.nn.functional.batch_norm(x, None, None, w, b, True)\nq = torch.ops.aten._native_batch_norm_legit.default(x, w, b, m, v, False, 0.1, 1e-5)\ne = q[0]\nreturn (c, d, e)',
      {'x': ('f32', image), 'w': ('f32', [1., 2., 0.5]), 'b': ('f32', [0., 1., -1.]), 'm': ('f32', [0.1, 0.2, 0.3]), 'v': ('f32', [1., 2., 3.])}, near=1e-5, absolute=1e-5)
+flat = torch.randn(2, 3, 7, 6, generator=torch.Generator().manual_seed(7))
+flat[0, 0, 2, 3] = flat[0, 0, 1, 1] = nan
+flat[0, 1] = -inf
+flat[1, 1] = 2.
+for dt in ('f32', 'bf16'):
+    case(f'where maxima of {dt} lie', 'p = torch.nn.functional.max_pool2d_with_indices(x, 2)\na = p[0]\nb = p[1]\nq = torch.ops.aten.max_pool2d_with_indices.default(x, [3, 2], [2, 1], [1, 1], [2, 1])\nc = q[0]\nd = q[1]\n'
+         'r = torch.nn.functional.max_pool2d(x, (3, 3), stride = 2, padding = 1, ceil_mode = True, return_indices = True)\ne = r[1]\ns = torch.nn.functional.max_pool1d_with_indices(x[0], 3, 2, 1, 3)\nf = s[1]\nreturn (a, b, c, d, e, f)', {'x': (dt, flat.tolist())})
+case('where maxima of integers lie', 'p = torch.nn.functional.max_pool2d(x, 2, return_indices = True)\na = p[0]\nb = p[1]\nreturn (a, b)', {'x': ('i64', [[[1, 5, 5, 5], [5, 1, 2, 9]]])})
+case('where maxima lie in space', 'p = torch.ops.aten.max_pool3d_with_indices.default(x, [2, 2, 2], [1, 2, 2], [1, 0, 1])\na = p[0]\nb = p[1]\nreturn (a, b)', {'x': ('f32', torch.randn(1, 2, 3, 4, 4, generator=torch.Generator().manual_seed(8)).tolist())})
+
+# --- targets
+for target in ([1, 3], [0, -1]):
+    case(f'a class out of range, {target}', 'a = torch.nn.functional.cross_entropy(x, t)\nreturn (a,)', {'x': ('f32', [[1., 2., 3.], [3., 2., 1.]]), 't': ('i64', target)}, refused='take|index|is out of range')
+    case(f'a class out of range of logarithms, {target}', "a = torch.nn.functional.nll_loss(x, t, reduction = 'none')\nreturn (a,)", {'x': ('f32', [[1., 2., 3.], [3., 2., 1.]]), 't': ('i64', target)}, refused='take|index|is out of range')
