@@ -16,6 +16,7 @@ import argparse
 import collections
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -193,13 +194,21 @@ def jitc(options, *args):
     return subprocess.run([os.path.join(options.build, 'jitc'), *args], capture_output=True, text=True, env=env)
 
 
+def symbols_of(graph):
+    """Values of the symbols that are parameters themselves: no tensor of the file gives them."""
+    for name, value in graph.values.items():
+        said = re.search(rf'\b{re.escape(name)}: "Sym\((\w+)\)"', graph.text)
+        if said and not isinstance(value, torch.Tensor) and not said[1].isdigit():
+            yield from ('--sym', f'{said[1]}={int(value)}')
+
+
 def run_graph(options, graph, name):
     """(distance, None), or (None, what is not supported), or (None, a sentence) for another failure."""
     text, inputs, outputs = (f'{options.work}/{name}{end}' for end in ('.py', '.in.safetensors', '.out.safetensors'))
     with open(text, 'w') as f:
         f.write(graph.text)
     save(inputs, {n: v for n, v in graph.values.items() if isinstance(v, torch.Tensor) and v.dtype in STORED})
-    said = jitc(options, 'run', '--json', '--device', options.device, '--inputs', inputs, '--outputs', outputs, text)
+    said = jitc(options, 'run', '--json', '--device', options.device, *symbols_of(graph), '--inputs', inputs, '--outputs', outputs, text)
     if said.returncode == 0:
         return distance(graph.results, load(outputs)), None
     explained = jitc(options, 'explain', '--json', text)
