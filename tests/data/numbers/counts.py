@@ -39,8 +39,8 @@ for size in (0, 2, 3, 6, 8):
 case('places as numbers', 'a = torch.unravel_index(i, (2, 3, 4))\nb = a[0]\nc = a[1]\nd = a[2]\nreturn (b, c, d)', {'i': ('i64', [[0, 5, 23], [12, 11, 7]])})
 case('which of those that differ', 'p = torch.unique_consecutive(x, return_inverse = True)\na = p[1]\nq = torch.ops.aten.unique_consecutive.default(y, True, True)\nb = q[1]\nr = x.unique_consecutive(return_inverse = True, return_counts = True)\nc = r[1]\nreturn (a, b, c)',
      {'x': ('i64', [[1, 1, 2], [2, 2, 1]]), 'y': ('f32', [nan, nan, 1., 1., -0., 0.])})
-case('what only the data says the size of', 'a: "i64[u0]" = torch.bincount(x)\nreturn (a,)', {'x': ('i64', [1, 2])}, refused='`bincount`|as many elements as its data says')
-case('a mask has as many elements as its data says', 'a: "f32[u0]" = torch.masked_select(x, x > 0)\nreturn (a,)', {'x': ('f32', [1., 2.])}, refused='`masked_select`|as many elements as its data says')
+case('what only the data says the size of', 'a: "i64[u0]" = torch.bincount(x)\nreturn (a,)', {'x': ('i64', [1, 2])}, refused='`bincount`|as many elements as values say')
+case('a mask has as many elements as values say', 'a: "f32[u0]" = torch.masked_select(x, x > 0)\nreturn (a,)', {'x': ('f32', [1., 2.])}, refused='`masked_select`|as many elements as values say')
 case('how many of each there are', 'p = torch.unique_consecutive(x, return_counts = True)\na = p[1] + 1\nreturn (a,)', {'x': ('i64', [1, 2])}, refused='as many elements as there are different ones')
 case('random numbers', 'a = torch.rand_like(x)\nreturn (a,)', {'x': ('f32', [1., 2.])}, refused='`rand_like`|draws random numbers')
 
