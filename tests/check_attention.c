@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/gpu_help.h"
 #include "tests/graph_run.h"
 
 #define S "s0: \"Sym(s0)\", s1: \"Sym(s1)\", "
@@ -84,6 +85,13 @@ START_TEST(sizes_on_sim) {
 }
 END_TEST
 
+START_TEST(on_cuda) {
+    const int n = NCASES;
+    for (int i = 0; i < NSIZES; i++)
+        graph_check_at(_i < n ? &cases[_i] : &large[_i - n], "cuda", sizes[i], 2 * (uint64_t)i);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("attention");
     TCase *host = tcase_create("host"), *sim = tcase_create("sim");
@@ -96,6 +104,12 @@ int main(void) {
     suite_add_tcase(s, host);
     suite_add_tcase(s, sim);
     SRunner *r = srunner_create(s);
+    if (!no_gpu()) { /* CUDA does not survive a fork */
+        TCase *cuda = tcase_create("cuda");
+        tcase_add_loop_test(cuda, on_cuda, 0, NCASES + NLARGE);
+        suite_add_tcase(s, cuda);
+        srunner_set_fork_status(r, CK_NOFORK);
+    }
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);
