@@ -14,6 +14,7 @@ was not tried at all is none that is not whole.
 """
 import argparse
 import collections
+import copy
 import json
 import os
 import re
@@ -98,10 +99,12 @@ def model_of(case):
     config.use_cache = case.cache
     cls, _, part = maker.partition('.')
     make = getattr(transformers, cls).from_config if cls.startswith('Auto') else getattr(transformers, cls)._from_config
-    how = {} if case.attention == 'default' else {'attn_implementation': case.attention}
-    model = make(config, dtype=DTYPES[case.dtype], **how)
-    if how and model.config._attn_implementation == make(config, dtype=DTYPES[case.dtype]).config._attn_implementation:
-        return None
+    model = make(copy.deepcopy(config), dtype=DTYPES[case.dtype])
+    if case.attention != 'default':
+        if model.config._attn_implementation == case.attention:
+            return None
+        torch.manual_seed(0)
+        model = make(config, dtype=DTYPES[case.dtype], attn_implementation=case.attention)
     return (getattr(model, part) if part else model).eval()
 
 
