@@ -17,6 +17,8 @@ typedef struct copier {
     uint32_t parts; /* of the keys of `sdpa`; 0: none */
     jc_error *err;
     jitc_status status; /* the first failure; from then on nothing is built */
+    bool gpu;
+    bool chose; /* of two values one: what the other was made of may be of no use now */
 } copier;
 
 /* ---- copying ---- */
@@ -323,6 +325,13 @@ static void define_silu_and_mul(copier *c, const jc_node *n, jc_value **out) {
     out[0] = binary(c, JC_OP_mul, activated, up);
 }
 
+/* The value itself, unless it lies in another's storage. */
+static void define_by_device(copier *c, const jc_node *n, jc_value **out) {
+    jc_value *x = operand(c, n, c->gpu);
+    c->chose = true;
+    out[0] = x->def && !x->base ? x : EMIT(c, clone, V(x));
+}
+
 /* ---- order ---- */
 
 #define TOPK_AT_ONCE 10 /* the best of a row, one after the other; beyond that a sort is quicker */
@@ -417,9 +426,40 @@ static jitc_status decompose_node(copier *c, const jc_node *n) {
     return c->status;
 }
 
-jitc_status jc_decompose(const jc_func *f, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
+static void see_used(bool *used, const jc_arg *args, uint32_t n) {
+    for (uint32_t i = 0; i < n; i++)
+        if (args[i].kind == JC_ARG_VALUE)
+            used[args[i].value->id] = true;
+        else if (args[i].kind == JC_ARG_LIST || args[i].kind == JC_ARG_DICT)
+            see_used(used, args[i].list.at, args[i].list.n);
+}
+
+/* Leaves out what nothing uses; values are numbered as they come. */
+static void drop_unused(jc_func *f, jc_arena *arena) {
+    bool *used = JC_NEWN(arena, bool, f->nvalues);
+    size_t to = f->nodes.n;
+    see_used(used, f->outputs, f->noutputs);
+    for (size_t i = f->nodes.n; i-- > 0;) {
+        jc_node *n = f->nodes.at[i];
+        bool needed = jc_ops[n->op].traits & JC_EFFECT;
+        for (uint32_t k = 0; k < n->nresults; k++)
+            needed |= used[n->results[k]->id];
+        if (!needed)
+            continue;
+        see_used(used, n->args, n->nargs);
+        f->nodes.at[--to] = n;
+    }
+    f->nodes.n -= to;
+    memmove(f->nodes.at, f->nodes.at + to, f->nodes.n * sizeof *f->nodes.at);
+    f->nvalues = f->nparams;
+    for (size_t i = 0; i < f->nodes.n; i++)
+        for (uint32_t k = 0; k < f->nodes.at[i]->nresults; k++)
+            f->nodes.at[i]->results[k]->id = f->nvalues++;
+}
+
+jitc_status jc_decompose(const jc_func *f, bool gpu, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
                          jc_error *err) {
-    copier c = { .g = f->graph, .err = err };
+    copier c = { .g = f->graph, .err = err, .gpu = gpu };
     c.to = jc_func_new(f->graph, f->name);
     c.map = JC_NEWN(c.g->arena, jc_value *, f->nvalues);
     c.to->line = f->line;
@@ -435,6 +475,8 @@ jitc_status jc_decompose(const jc_func *f, uint32_t (*keep)(void *user, const jc
     }
     c.to->noutputs = f->noutputs;
     c.to->outputs = copy_args(&c, f->outputs, f->noutputs);
+    if (c.chose)
+        drop_unused(c.to, c.g->arena);
     *out = c.to;
     return JITC_OK;
 }

@@ -210,7 +210,7 @@ static inline jc_value *jc_storage(jc_value *v) { return v->base ? v->base : v; 
 
 /* Does PyTorch lay out N's result in the order of its operands' strides?  Row-major otherwise. */
 static inline bool jc_lays_out_as_operands(const jc_node *n) {
-    return (jc_ops[n->op].traits & JC_POINTWISE) || n->op == JC_OP_clone;
+    return (jc_ops[n->op].traits & JC_POINTWISE) || n->op == JC_OP_clone || n->op == JC_OP_by_device;
 }
 
 /* --- inference (ir/infer.c) --- */
@@ -250,9 +250,10 @@ void jc_narrow(jc_func *f);
 int64_t jc_attention_groups(const jc_type *q, const jc_type *k);
 
 /* --- composite operators (ir/decompose.c) --- */
-/* A copy of F in which JC_COMPOSITE nodes are written in simpler ones (definitions in the head of ir/ops.def). KEEP
-   (may be NULL) says which nodes stay as they are: 0: not; 1; more: as `sdpa_parts` of so many, which are joined. Lives in F's graph. */
-jitc_status jc_decompose(const jc_func *f, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
+/* A copy of F in which JC_COMPOSITE nodes are written in simpler ones (definitions in the head of ir/ops.def), as they are on a GPU or on
+   a processor. KEEP (may be NULL) says which nodes stay as they are: 0: not; 1; more: as `sdpa_parts` of so many, which are joined. Lives
+   in F's graph. */
+jitc_status jc_decompose(const jc_func *f, bool gpu, uint32_t (*keep)(void *user, const jc_node *n), void *user, jc_func **out,
                          jc_error *err);
 
 #endif

@@ -186,10 +186,13 @@ jitc_status jc_infer_pointwise(jc_in *in) {
     const jc_expr *const *dims = NULL;
     uint32_t rank = 0;
     uint8_t dtype;
-    bool binary = in->n->nargs == 2 && jc_ops[in->n->op].sig[1] == 'N';
-    if (binary && !jc_in_is_tensor(&in->n->args[0]) && !jc_in_is_tensor(&in->n->args[1]))
-        return jc_in_fail(in, JITC_E_INPUT, "expected a tensor among the operands, got two numbers.");
-    JC_TRY(operands(in, 0, binary, &dims, &rank, &dtype));
+    const uint32_t last = jc_ops[in->n->op].sig[1] == 'N' ? in->n->nargs - 1u : 0;
+    bool tensors = false;
+    for (uint32_t i = 0; i <= last; i++)
+        tensors |= jc_in_is_tensor(&in->n->args[i]);
+    if (!tensors)
+        return jc_in_fail(in, JITC_E_INPUT, "expected a tensor among the operands, got numbers alone.");
+    JC_TRY(operands(in, 0, last, &dims, &rank, &dtype));
     JC_TRY(result_dtype(in, dtype, &dtype));
     jc_in_result(in, 0, dtype, dims, rank);
     return JITC_OK;

@@ -184,6 +184,17 @@ jitc_status jc_infer_clone(jc_in *in) {
     return JITC_OK;
 }
 
+jitc_status jc_infer_by_device(jc_in *in) {
+    const jc_type *a = jc_in_type(in, 0), *b = jc_in_type(in, 1);
+    bool same = a->dtype == b->dtype && a->rank == b->rank;
+    for (uint32_t d = 0; same && d < a->rank; d++)
+        same = jc_ex_equal(in->t, a->dims[d], b->dims[d]) == JC_YES;
+    if (!same)
+        return jc_in_fail(in, JITC_E_INPUT, "expected two tensors of one type, got %s and %s.", jc_in_text(in, a), jc_in_text(in, b));
+    jc_in_result(in, 0, a->dtype, a->dims, a->rank);
+    return JITC_OK;
+}
+
 jitc_status jc_infer_cat(jc_in *in) {
     const jc_arg *list = &in->n->args[0];
     uint32_t dim;

@@ -146,6 +146,7 @@ typedef enum jc_ct { JC_CT_F32, JC_CT_F64, JC_CT_I64, JC_CT_B1, JC_CT_NONE } jc_
     X(SUB, 2, "")                                                                                 \
     X(MUL, 2, "")                                                                                 \
     X(PRODUCT, 2, "floats: a*b, which ADD, SUB (of b too) and RED_SUM take unrounded; to all others MUL") \
+    X(FMA, 3, "floats: a*b + c, rounded once")                                                    \
     X(DIV, 2, "floats: a/b; I64: towards minus infinity, 0 where b is 0")                         \
     X(REM, 2, "a - floor(a/b)*b, 0 where integers are divided by 0")                              \
     X(POW, 2, "floats")                                                                           \

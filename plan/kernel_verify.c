@@ -119,7 +119,7 @@ static const struct rule {
     [JC_T_ATAN2] = { FL, R_SAME }, [JC_T_HYPOT] = { FL, R_SAME },
     [JC_T_NOT] = { I64 | B1, R_SAME },     [JC_T_ADD] = { FL | I64, R_SAME },
     [JC_T_SUB] = { FL | I64, R_SAME },     [JC_T_MUL] = { FL | I64, R_SAME },
-    [JC_T_PRODUCT] = { FL, R_SAME },
+    [JC_T_PRODUCT] = { FL, R_SAME },       [JC_T_FMA] = { FL, R_SAME },
     [JC_T_DIV] = { FL | I64, R_SAME },     [JC_T_REM] = { FL | I64, R_SAME },
     [JC_T_POW] = { FL, R_SAME },           [JC_T_MINIMUM] = { FL | I64, R_SAME },
     [JC_T_MAXIMUM] = { FL | I64, R_SAME }, [JC_T_AND] = { I64 | B1, R_SAME },
@@ -221,9 +221,10 @@ static jitc_status check_instr(const jc_kernel *k, uint32_t i, jc_error *err) {
     if (info->operands && !(rule->a >> k->tape[in->a].ct & 1))
         return BAD("Instruction %u of a kernel is %s of %s, which does not exist.", i, info->name,
                    ct_names[k->tape[in->a].ct]);
-    if (info->operands == 2 && k->tape[in->b].ct != k->tape[in->a].ct)
-        return BAD("Instruction %u (%s) of a kernel mixes %s and %s.", i, info->name, ct_names[k->tape[in->a].ct],
-                   ct_names[k->tape[in->b].ct]);
+    for (unsigned j = 1; j < info->operands && in->op != JC_T_SELECT; j++)
+        if (k->tape[operand[j]].ct != k->tape[in->a].ct)
+            return BAD("Instruction %u (%s) of a kernel mixes %s and %s.", i, info->name, ct_names[k->tape[in->a].ct],
+                       ct_names[k->tape[operand[j]].ct]);
     if (rule->result == R_OWN)
         return check_special(k, i, err);
     uint8_t want = rule->result == R_B1 ? JC_CT_B1 : k->tape[in->a].ct;

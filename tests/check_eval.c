@@ -485,7 +485,7 @@ START_TEST(composites_as_decomposed) {
     jc_eval_out direct[COUNT], decomposed[COUNT];
     jc_error err = JC_ERROR_INIT;
     eval(outputs, COUNT, NULL, direct);
-    ck_assert_msg(jc_decompose(func, NULL, NULL, &func, &err) == JITC_OK, "%s", err.message);
+    ck_assert_msg(jc_decompose(func, false, NULL, NULL, &func, &err) == JITC_OK, "%s", err.message);
     ck_assert(func->nodes.n > 30);
     eval(func->outputs, COUNT, NULL, decomposed);
     for (int o = 0; o < COUNT; o++) {
@@ -917,11 +917,54 @@ START_TEST(bad_input) {
 }
 END_TEST
 
+/* ---- by device ---- */
+
+static double one_of(unsigned how, jc_arg value) {
+    jc_error err = JC_ERROR_INIT;
+    jc_eval_out out;
+    func->outputs = jc_arena_memdup(arena, &value, sizeof value);
+    func->noutputs = 1;
+    ck_assert_msg(jc_eval(func, how, NULL, 0, inputs, NULL, arena, &out, &err) == JITC_OK, "%s", err.message);
+    return out.f[0];
+}
+
+/* 4097 * 4097 has 25 bits.  64 (1 - 2^-46) on top of 2^30 + 128 lies below the middle of two floats by less than doubles hold. */
+START_TEST(rounded_once) {
+    jc_arg x = param(JC_F32, (double[]){ 4097 }, DIMS(1)), minus = jc_arg_float(-16785408);
+    jc_arg a = param(JC_F32, (double[]){ 1 + 0x1p-23 }, DIMS(1)), b = param(JC_F32, (double[]){ 64 - 0x1p-17 }, DIMS(1));
+    jc_arg c = param(JC_F32, (double[]){ 0x1p30 + 128 }, DIMS(1)), minus_c = ADD(JC_OP_neg, c), minus_a = ADD(JC_OP_neg, a);
+    jc_arg twice = ADD(JC_OP_add, ADD(JC_OP_mul, x, x), minus), once = ADD(JC_OP_fma, x, x, minus);
+    ck_assert_double_eq(one_of(0, once), 1);
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, once), 1);
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, twice), 0);
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, ADD(JC_OP_fma, a, b, c)), 0x1p30 + 128);
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, ADD(JC_OP_fma, minus_a, b, minus_c)), -0x1p30 - 128);
+}
+END_TEST
+
+START_TEST(as_the_device_does) {
+    jc_arg x = param(JC_F32, (double[]){ 3 }, DIMS(1)), y = ADD(JC_OP_by_device, ADD(JC_OP_neg, x), ADD(JC_OP_abs, x));
+    jc_arg tenth = ADD(JC_OP_div, x, jc_arg_float(10));
+    jc_arg down = ADD(JC_OP_floordiv, param(JC_BF16, (double[]){ 129.5 }, DIMS(1)), jc_arg_float(0.5)); /* 259 has 9 bits: 258 is too far off */
+    jc_arg nan = param(JC_F16, (double[]){ -NAN }, DIMS(1)), sign = ADD(JC_OP_cast, ADD(JC_OP_signbit, nan), jc_arg_dtype(JC_F32));
+    for (unsigned eager = 0; eager <= JC_EVAL_EAGER; eager++) {
+        ck_assert_double_eq(one_of(eager, y), -3);
+        ck_assert_double_eq(one_of(eager | JC_EVAL_GPU, y), 3);
+        ck_assert_double_eq(one_of(eager, sign), 1);
+        ck_assert_double_eq(one_of(eager | JC_EVAL_GPU, sign), 0);
+    }
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, tenth), (double)(3 / 10.0f));
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER | JC_EVAL_GPU, tenth), (double)(3 * (1 / 10.0f)));
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER, down), 260);
+    ck_assert_double_eq(one_of(JC_EVAL_EAGER | JC_EVAL_GPU, down), 260);
+}
+END_TEST
+
 /* ---- completeness ---- */
 
 /* Operators that have a test of their own above rather than a row. */
 static const jc_op others[] = {
-    JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
+    JC_OP_fma, JC_OP_by_device, JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
     JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_sdpa_parts, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
     JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_put_,
@@ -982,6 +1025,8 @@ int main(void) {
     tcase_add_test(t, calls);
     tcase_add_loop_test(t, bad_input, 0, ROWS(bad_inputs));
     tcase_add_test(t, every_operator_is_tested);
+    tcase_add_test(t, rounded_once);
+    tcase_add_test(t, as_the_device_does);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_NORMAL);

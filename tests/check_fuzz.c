@@ -102,9 +102,9 @@ START_TEST(every_operator_is_made) {
             if (status != JITC_OK && status != JITC_E_UNSUPPORTED)
                 ck_abort_msg("seed %d: %s\n%s", (int)seed, err.message, texts[i]);
             jc_func *simple; /* some operators only stand in what others are made of */
-            if (status == JITC_OK && i == 0 && jc_decompose(g->root, NULL, NULL, &simple, &err) == JITC_OK)
+            if (status == JITC_OK && i == 0 && jc_decompose(g->root, false, NULL, NULL, &simple, &err) == JITC_OK)
                 count(simple, seen);
-            if (status == JITC_OK && i == 0 && jc_decompose(g->root, in_parts, NULL, &simple, &err) == JITC_OK)
+            if (status == JITC_OK && i == 0 && jc_decompose(g->root, false, in_parts, NULL, &simple, &err) == JITC_OK)
                 count(simple, seen);
             if (status == JITC_OK)
                 count(g->root, seen);

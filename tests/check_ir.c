@@ -347,7 +347,10 @@ static const struct {
     { "exp f8e4m3fn[4]", UN, "cast it first" },
     { "bitwise_not f32[4]", UN, "got f32" },
     { "cast f32[4]; 3", IN, "expected a dtype" },
-    { "add 1; 2", IN, "got two numbers" },
+    { "add 1; 2", IN, "got numbers alone" },
+    { "fma 1; 2; 3.5", IN, "got numbers alone" },
+    { "fma i64[4]; 2; 3", UN, "got i64" },
+    { "by_device f32[4]; bf16[4]", IN, "by_device: expected two tensors of one type, got f32[4] and bf16[4]." },
     { "add f32[3]; {1}", IN, "expected a tensor or a number as argument 1, got a list." },
     { "add bf16[s0, 8]; bf16[s0, 16]", IN, "add: expected dims that broadcast, got [s0, 8] and [s0, 16]." },
     { "add bf16[s0 + 2]; bf16[s0 + 4]", IN, "broadcast" },
@@ -1183,7 +1186,7 @@ START_TEST(decomposition) {
         f = jc_func_new(g, "f");
         ck_assert_msg(step(composites[i], NULL, &n) == JITC_OK, "%s: %s", composites[i], err.message);
         return_all(n);
-        ck_assert_msg(jc_decompose(f, NULL, NULL, &simple, &err) == JITC_OK, "%s: %s", composites[i], err.message);
+        ck_assert_msg(jc_decompose(f, false, NULL, NULL, &simple, &err) == JITC_OK, "%s: %s", composites[i], err.message);
         ck_assert_msg(jc_verify(simple, &err) == JITC_OK, "%s: %s", composites[i], err.message);
         for (size_t k = 0; k < simple->nodes.n; k++)
             ck_assert(!(jc_ops[simple->nodes.at[k]->op].traits & JC_COMPOSITE));
@@ -1207,6 +1210,35 @@ static uint32_t keep_softmax(void *user, const jc_node *n) {
     return n->op == JC_OP_softmax;
 }
 
+/* Of two values one is left for each kind of device, and what the other was made of is gone; what has an effect stays. */
+START_TEST(decomposition_by_device) {
+    static const char *const want[2] = {
+        "func f(%0: f32[4])\n"
+        "  %1 = neg(%0): f32[4]\n"
+        "  %2 = copy_(%0, 1.0): f32[4] @ %0\n"
+        "  return %1\n",
+        "func f(%0: f32[4])\n"
+        "  %1 = exp(%0): f32[4]\n"
+        "  %2 = abs(%1): f32[4]\n"
+        "  %3 = copy_(%0, 1.0): f32[4] @ %0\n"
+        "  return %2\n",
+    };
+    jc_value *x = param("f32[4]"), *host = must("neg _", x), *gpu = must("abs _", must("exp _", x));
+    jc_node *choice;
+    ck_assert_msg(jc_func_add(f, JC_OP_by_device, (jc_arg[]){ jc_arg_value(host), jc_arg_value(gpu) }, 2, 1, &choice, &err) == JITC_OK, "%s", err.message);
+    jc_value *y = choice->results[0];
+    must("copy_ _; 1.0", x);
+    f->outputs = (jc_arg[]){ jc_arg_value(y) };
+    f->noutputs = 1;
+    for (int on_gpu = 0; on_gpu < 2; on_gpu++) {
+        jc_func *simple;
+        ck_assert_int_eq(jc_decompose(f, on_gpu, NULL, NULL, &simple, &err), JITC_OK);
+        ck_assert_msg(jc_verify(simple, &err) == JITC_OK, "%s", err.message);
+        ck_assert_str_eq(text_of(simple), want[on_gpu]);
+    }
+}
+END_TEST
+
 /* The rest is copied: views keep their bases, results their names and dims, parameters their alias and strides. */
 START_TEST(decomposition_copies) {
     jc_value *x = param("bf16[s0, 512][1024, 1]");
@@ -1223,7 +1255,7 @@ START_TEST(decomposition_copies) {
     f->tuple = true;
     int asked = 0;
     jc_func *simple;
-    ck_assert_int_eq(jc_decompose(f, keep_softmax, &asked, &simple, &err), JITC_OK);
+    ck_assert_int_eq(jc_decompose(f, false, keep_softmax, &asked, &simple, &err), JITC_OK);
     ck_assert_int_eq(asked, 2);
     ck_assert_msg(jc_verify(simple, &err) == JITC_OK, "%s", err.message);
     ck_assert_str_eq(text_of(simple),
@@ -1274,6 +1306,7 @@ int main(void) {
     tcase_add_test(tcase, graph_text);
     tcase_add_test(tcase, decomposition);
     tcase_add_test(tcase, decomposition_copies);
+    tcase_add_test(tcase, decomposition_by_device);
     suite_add_tcase(suite, tcase);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_ENV);

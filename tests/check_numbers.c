@@ -373,6 +373,7 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("numbers");
     TCase *t = tcase_create("numbers");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/by_device.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/cases.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/counts.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");

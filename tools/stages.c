@@ -29,7 +29,7 @@ jitc_status tool_put_canonical(tool *t, const jitc_model *m, uint32_t cls, jc_by
 jitc_status tool_put_decomposed(tool *t, const jitc_model *m, uint32_t cls, jc_bytes *out, jc_error *err) {
     jc_func *f, *simple;
     JC_TRY(decode(t, m, cls, &f, err));
-    JC_TRY(jc_decompose(f, NULL, NULL, &simple, err));
+    JC_TRY(jc_decompose(f, jc_target_is_simt(&m->target), NULL, NULL, &simple, err));
     jc_func_print(simple, out);
     return JITC_OK;
 }

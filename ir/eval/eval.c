@@ -70,7 +70,7 @@ static jitc_status choose(jc_ev *ev, const jc_func *f) {
     if (JC_GUARD(f->graph->arena, &guard))
         jc_fail(ev->err, JITC_E_NOMEM, "There is no memory for a function's composite operators.");
     else
-        status = jc_decompose(f, NULL, NULL, &parts, ev->err);
+        status = jc_decompose(f, ev->how & JC_EVAL_GPU, NULL, NULL, &parts, ev->err);
     jc_guard_end(f->graph->arena, &guard);
     ev->f = parts;
     return status;

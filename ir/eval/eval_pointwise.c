@@ -5,6 +5,7 @@
  * says so.  That dtype decides the arithmetic: doubles, never rounded, or 64-bit integers, wrapped to the result's dtype.
  */
 #include <math.h>
+#include <string.h>
 #include "ir/eval/eval_priv.h"
 
 /* ---- one operand ---- */
@@ -136,8 +137,11 @@ jitc_status jc_ev_signbit(jc_ev *ev, const jc_node *n) {
     JC_TRY(begin(ev, n, 1, &p));
     if (p.f)
         return unsupported(ev, n, p.out->dtype);
-    for (; p.it.left > 0; jc_ev_next(&p.it))
-        p.i[p.it.at[1]] = p.in[0].i ? p.in[0].i[p.it.at[0]] < 0 : signbit(jc_ev_f(&p.in[0], p.it.at[0])) != 0;
+    const bool plain = ev->how & JC_EVAL_GPU && jc_operand_dtype(n) == JC_F16; /* a NaN has no sign */
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        const double x = jc_ev_f(&p.in[0], p.it.at[0]);
+        p.i[p.it.at[1]] = p.in[0].i ? p.in[0].i[p.it.at[0]] < 0 : signbit(x) && !(plain && x != x);
+    }
     return JITC_OK;
 }
 
@@ -212,19 +216,6 @@ static double f_floordiv(double a, double b) {
     return q == 0 ? copysign(0, a / b) : q - floor(q) > 0.5 ? floor(q) + 1 : floor(q);
 }
 
-/* The same in PyTorch's steps, each rounded to f32: of a far quotient they are not exact. */
-static double f_floordiv_steps(double x, double y) {
-    const float a = (float)x, b = (float)y;
-    if (b == 0)
-        return a / b;
-    const float r = fmodf(a, b);
-    volatile float q = a - r;
-    q = q / b;
-    if (r != 0 && (r < 0) != (b < 0))
-        q = q - 1;
-    return q == 0 ? copysign(0, a / b) : q - floorf(q) > 0.5f ? floorf(q) + 1 : floorf(q);
-}
-
 #define WRAPPING(name, op)                                                                         \
     static int64_t name(int64_t a, int64_t b) { return (int64_t)((uint64_t)a op (uint64_t)b); }
 WRAPPING(i_add, +)
@@ -291,10 +282,43 @@ static jitc_status binary(jc_ev *ev, const jc_node *n, double (*f)(double, doubl
 BINARY(add, f_add, i_add)
 BINARY(sub, f_sub, i_sub)
 BINARY(mul, f_mul, i_mul)
-BINARY(div, f_div, NULL)
+
+/* CUDA's kernels multiply by the inverse of a number. */
+static double f_times_inverse(double a, double b) { return a * (1 / b); }
+static double f_times_inverse_single(double a, double b) { return a * (double)(1 / (float)b); }
+jitc_status jc_ev_div(jc_ev *ev, const jc_node *n) {
+    const bool inverts = ev->how & JC_EVAL_GPU && n->args[1].kind != JC_ARG_VALUE, singles = ev->how & JC_EVAL_EAGER && n->results[0]->type.dtype != JC_F64;
+    return binary(ev, n, !inverts ? f_div : singles ? f_times_inverse_single : f_times_inverse, NULL, false);
+}
+
+
+/* A / B in PyTorch's steps, each rounded: of a far quotient they are not exact.  INVERTS: a product by 1/b; STEPS, WHOLE: what keeps each step
+   and the whole number. */
+static double floordiv_steps(double a, double b, bool inverts, jc_dtype steps, jc_dtype whole) {
+    const double inverse = jc_round_to(inverts ? steps : JC_F64, 1 / b), plain = inverts ? a * inverse : a / b;
+    if (b == 0)
+        return plain;
+    const double r = fmod(a, b), left = jc_ev_rounded((uint8_t)steps, a - r);
+    double q = jc_ev_rounded((uint8_t)steps, inverts ? left * inverse : left / b);
+    if (r != 0 && (r < 0) != (b < 0))
+        q = jc_ev_rounded((uint8_t)steps, q - 1);
+    if (q == 0)
+        return copysign(0, plain);
+    const double down = jc_ev_rounded((uint8_t)whole, floor(q));
+    return jc_ev_rounded((uint8_t)steps, q - down) > 0.5 ? jc_ev_rounded((uint8_t)whole, down + 1) : down;
+}
+
+/* Eager: GPUs keep each step in the operands' dtype, and multiply by the inverse of a number in f32 at least. */
 jitc_status jc_ev_floordiv(jc_ev *ev, const jc_node *n) {
-    const bool steps = ev->how & JC_EVAL_EAGER && n->results[0]->type.dtype != JC_F64;
-    return binary(ev, n, steps ? f_floordiv_steps : f_floordiv, i_floordiv, true);
+    const jc_dtype dtype = (jc_dtype)n->results[0]->type.dtype, wide = dtype == JC_F64 ? JC_F64 : JC_F32;
+    const bool gpu = ev->how & JC_EVAL_GPU, inverts = gpu && n->args[1].kind != JC_ARG_VALUE;
+    pointwise p;
+    if (!(ev->how & JC_EVAL_EAGER) || !jc_is_float((uint8_t)dtype))
+        return binary(ev, n, f_floordiv, i_floordiv, true);
+    JC_TRY(begin(ev, n, 2, &p));
+    for (; p.it.left > 0; jc_ev_next(&p.it))
+        p.f[p.it.at[2]] = floordiv_steps(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]), inverts, gpu && !inverts ? dtype : wide, gpu ? dtype : wide);
+    return JITC_OK;
 }
 DIVISION(remainder, f_remainder, i_remainder)
 BINARY(pow, pow, i_pow)
@@ -364,6 +388,30 @@ jitc_status jc_ev_clamp(jc_ev *ev, const jc_node *n) {
             int64_t x = p.in[0].i[p.it.at[0]];
             p.i[p.it.at[1]] = jc_ev_wrap(p.out->dtype, i_minimum(i_maximum(x, i_lo), i_hi));
         }
+    }
+    return JITC_OK;
+}
+
+/* a*b + c of f32 as a double that is rounded once if it is rounded to f32: a sum that doubles do not hold gets an odd last place, which
+   no tie of f32 has. */
+static double f_fma_of_singles(double a, double b, double c) {
+    const double p = a * b, sum = p + c, other = sum - p, lost = (p - (sum - other)) + (c - other);
+    uint64_t bits;
+    memcpy(&bits, &sum, sizeof bits);
+    if (!isfinite(sum) || lost == 0 || bits & 1)
+        return sum;
+    return nextafter(sum, lost > 0 ? INFINITY : -INFINITY);
+}
+
+jitc_status jc_ev_fma(jc_ev *ev, const jc_node *n) {
+    pointwise p;
+    JC_TRY(begin(ev, n, 3, &p));
+    if (!p.f)
+        return unsupported(ev, n, p.out->dtype);
+    const bool singles = ev->how & JC_EVAL_EAGER && p.out->dtype != JC_F64;
+    for (; p.it.left > 0; jc_ev_next(&p.it)) {
+        const double a = jc_ev_f(&p.in[0], p.it.at[0]), b = jc_ev_f(&p.in[1], p.it.at[1]), c = jc_ev_f(&p.in[2], p.it.at[2]);
+        p.f[p.it.at[3]] = singles ? f_fma_of_singles(a, b, c) : fma(a, b, c);
     }
     return JITC_OK;
 }

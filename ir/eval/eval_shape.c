@@ -212,6 +212,12 @@ jitc_status jc_ev_clone(jc_ev *ev, const jc_node *n) {
     return copied(ev, n, &x);
 }
 
+jitc_status jc_ev_by_device(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor x;
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[ev->how & JC_EVAL_GPU ? 1 : 0], &x));
+    return copied(ev, n, &x);
+}
+
 jitc_status jc_ev_cat(jc_ev *ev, const jc_node *n) {
     jc_ev_tensor out, x;
     int64_t dim, at = 0;

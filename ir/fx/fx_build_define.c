@@ -12,16 +12,20 @@ enum {
     WIDE = 1,    /* narrow floats and integers are f32 before, and the result is rounded once to what the tensors have in common */
     TENSORS = 2, /* numbers are tensors */
     SAME = 4,    /* the result has the dtype of the first tensor */
+    COMMON = 8,  /* the result has the dtype that the tensors have in common */
 };
 
 static const struct definition {
     const char *name, *classes, *defaults, *text;
     uint8_t how;
+    bool gpu;
 } definitions[] = {
-#define DEFINE(name, classes, how, defaults, text) { #name, classes, defaults, text, how },
+#define DEFINE(name, classes, how, defaults, text) { #name, classes, defaults, text, how, false },
+#define ON_GPU(name, classes, how, defaults, text) { #name, classes, defaults, text, how, true },
 #include "ir/fx/definitions.def"
 };
 #undef DEFINE
+#undef ON_GPU
 enum { COUNT = sizeof definitions / sizeof *definitions, MAX_NAMES = 24 };
 
 typedef struct fx_defined {
@@ -35,8 +39,13 @@ typedef struct scope {
     fx_name was[MAX_NAMES];
 } scope;
 
-/* The first row of NAME for tensors of class CLS, or COUNT. */
-static uint32_t find(const char *name, char cls) {
+static bool is_for(const struct definition *d, jc_dtype dtype) {
+    const char cls = (char)jc_dtypes[dtype].cls;
+    return !*d->classes || strchr(d->classes, cls) || (cls == 'f' && jc_dtypes[dtype].size == 2 && strchr(d->classes, 'h'));
+}
+
+/* The first row of NAME for tensors of DTYPE, of those for GPUs or of the others; COUNT where there is none. */
+static uint32_t find(const char *name, jc_dtype dtype, bool gpu) {
     uint32_t lo = 0, hi = COUNT;
     while (lo < hi) {
         const uint32_t mid = (lo + hi) / 2;
@@ -46,7 +55,7 @@ static uint32_t find(const char *name, char cls) {
             hi = mid;
     }
     for (; lo < COUNT && strcmp(definitions[lo].name, name) == 0; lo++)
-        if (!*definitions[lo].classes || strchr(definitions[lo].classes, cls))
+        if (definitions[lo].gpu == gpu && is_for(&definitions[lo], dtype))
             return lo;
     return COUNT;
 }
@@ -205,6 +214,14 @@ static jc_arg cast_to(fx_reader *r, jc_arg value, jc_dtype dtype) {
     return fx_is_tensor(value) && value.value->type.dtype != JC_B8 ? fx_v(fx_cast(r, value.value, dtype)) : value;
 }
 
+static jc_arg by_row(fx_call *c, uint32_t row, jc_dtype common, const jc_value *first) {
+    const uint8_t how = definitions[row].how;
+    jc_arg y = in_scope(c, defined_at(c->r, row), how, common == JC_F64 ? JC_F64 : JC_F32);
+    if (how & (WIDE | COMMON))
+        y = cast_to(c->r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
+    return how & SAME ? cast_to(c->r, y, (jc_dtype)first->type.dtype) : y;
+}
+
 jc_arg fx_defined_as(fx_call *c, const char *name) {
     fx_reader *r = c->r;
     uint32_t params = 1;
@@ -221,18 +238,14 @@ jc_arg fx_defined_as(fx_call *c, const char *name) {
         return fx_nothing();
     }
     const jc_dtype common = common_of(c, params);
-    const uint32_t row = find(name, (char)jc_dtypes[common].cls);
+    const uint32_t row = find(name, common, false), on_gpu = find(name, common, true);
     if (row == COUNT) {
         fx_fail(r, JITC_E_UNSUPPORTED, c->at, "`%s` is not supported for %s.", c->row->name, jc_dtypes[common].name);
         return fx_nothing();
     }
-    const struct definition *def = &definitions[row];
-    const jc_dtype inner = common == JC_F64 ? JC_F64 : JC_F32;
-    jc_arg y = in_scope(c, defined_at(r, row), def->how, inner);
-    if (def->how & WIDE)
-        y = cast_to(r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
-    if (def->how & SAME)
-        y = cast_to(r, y, (jc_dtype)x->type.dtype);
+    jc_arg y = by_row(c, row, common, x);
+    if (on_gpu != COUNT && !r->status)
+        y = fx_v(FX_OP(r, JC_OP_by_device, y, by_row(c, on_gpu, common, x)));
     return reduction < 0 || r->status ? y : reduced(c, y, reduction);
 }
 

@@ -292,6 +292,16 @@ static jc_arg fold_floats(fx_reader *r, const operation *o, jc_arg a, jc_arg b) 
     }
 }
 
+/* x * x * x and 1 / (x * x), each rounded; of f16 in f32 and rounded once, but on GPUs. */
+static jc_arg small_power(fx_reader *r, jc_value *x, double e) {
+    jc_value *square = FX_OP(r, JC_OP_mul, fx_v(x), fx_v(x));
+    jc_value *y = e == 3 ? FX_OP(r, JC_OP_mul, fx_v(square), fx_v(x)) : FX_OP(r, JC_OP_reciprocal, fx_v(square));
+    if (r->status || x->type.dtype != JC_F16)
+        return fx_v(y);
+    const jc_arg wide = small_power(r, fx_cast(r, x, JC_F32), e);
+    return fx_v(FX_OP(r, JC_OP_by_device, fx_v(fx_cast(r, wide.value, JC_F16)), fx_v(y)));
+}
+
 jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at) {
     double e;
     (void)at;
@@ -305,8 +315,17 @@ jc_arg fx_pow(fx_reader *r, jc_arg x, jc_arg exponent, uint32_t at) {
             return fx_v(FX_OP(r, JC_OP_rsqrt, x));
         if (e == -1 && floats)
             return fx_v(FX_OP(r, JC_OP_reciprocal, x));
+        if ((e == 3 || e == -2) && floats)
+            return small_power(r, x.value, e);
     }
     return fx_v(FX_OP(r, JC_OP_pow, x, exponent));
+}
+
+/* To Python it is x.reciprocal() * A. */
+static jc_arg number_over(fx_reader *r, jc_arg a, jc_arg x) {
+    const jc_arg inverse = fx_v(FX_OP(r, JC_OP_reciprocal, x));
+    double known;
+    return as_double(a, &known) && known == 1 ? inverse : fx_v(FX_OP(r, JC_OP_mul, inverse, a));
 }
 
 static jc_arg matmul(fx_reader *r, jc_arg a, jc_arg b, uint32_t at) {
@@ -335,6 +354,8 @@ jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
         return matmul(r, a, b, at);
     if (op == FX_T_POW)
         return fx_pow(r, a, b, at);
+    if (op == '/' && !fx_is_tensor(a))
+        return number_over(r, a, b);
     return fx_v(FX_OP(r, (jc_op)o->op, a, b));
 }
 

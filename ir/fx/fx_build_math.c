@@ -43,14 +43,12 @@ static jc_arg two(fx_call *c, jc_op op, jc_arg a, jc_arg b) {
     return fx_v(FX_OP(c->r, op, a, b));
 }
 
-/* a + alpha * b, a - alpha * b and b - alpha * a: of narrow floats in f32, rounded once. */
-static jc_arg with_alpha(fx_call *c, const char *narrow, jc_op op, jc_arg a, jc_arg b) {
-    jc_dtype dtype;
+/* a + alpha * b, a - alpha * b and b - alpha * a: of floats rounded once. */
+static jc_arg with_alpha(fx_call *c, const char *floats, jc_op op, jc_arg a, jc_arg b) {
     if (!fx_given(c, 2) || (c->a[2].kind == JC_ARG_EXPR && jc_ex_is(c->a[2].expr, 1)) || c->r->status)
         return two(c, op, a, b);
-    dtype = jc_promoted_dtype((jc_arg[]){ a, b }, 2);
-    if (dtype == JC_F16 || dtype == JC_BF16)
-        return fx_defined_as(c, narrow);
+    if (jc_dtypes[jc_promoted_dtype((jc_arg[]){ a, b }, 2)].cls == 'f' && (fx_is_tensor(a) || fx_is_tensor(b)))
+        return fx_defined_as(c, floats);
     return two(c, op, a, scaled(c, b, 2));
 }
 
@@ -84,6 +82,19 @@ jc_arg fx_h_pow(fx_call *c) {
     return c->r->status ? fx_nothing() : fx_pow(c->r, x, e, c->at);
 }
 
+/* a * b + c, rounded once. */
+jc_arg fx_h_fma(fx_call *c) {
+    const jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1), sum = fx_operand(c, 2);
+    return c->r->status ? fx_nothing() : fx_v(FX_OP(c->r, JC_OP_fma, a, b, sum));
+}
+
+/* GPUs round otherwise where there is no factor. */
+jc_arg fx_h_addcmul(fx_call *c) {
+    const jc_arg v = c->a[3];
+    const bool one = !fx_given(c, 3) || (v.kind == JC_ARG_EXPR && jc_ex_is(v.expr, 1)) || (v.kind == JC_ARG_FLOAT && v.f == 1);
+    return fx_defined_as(c, one ? "addcmul_one" : "addcmul");
+}
+
 jc_arg fx_h_square(fx_call *c) {
     jc_arg x = fx_v(fx_tensor(c, 0));
     return fx_v(FX_OP(c->r, JC_OP_mul, x, x));
@@ -94,17 +105,13 @@ jc_arg fx_h_isnan(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_ne, x, x));
 }
 
-/* round(x), or of x * 10^decimals, divided by that again. */
+/* round(x), or of so many decimals; of tens, hundreds ... where they are negative. */
 jc_arg fx_h_round(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     const int64_t decimals = fx_int(c, 1, 0);
     if (!x || !decimals || fx_class_of(x) != 'f')
         return fx_v(FX_OP(c->r, JC_OP_round, fx_v(x)));
-    const jc_arg power = number_of(pow(10, (double)llabs(decimals)));
-    const jc_op first = decimals > 0 ? JC_OP_mul : JC_OP_div, then = decimals > 0 ? JC_OP_div : JC_OP_mul;
-    jc_arg wide = fx_v(fx_cast(c->r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32));
-    jc_arg whole = fx_v(FX_OP(c->r, JC_OP_round, fx_v(FX_OP(c->r, first, wide, power))));
-    return fx_v(fx_cast(c->r, FX_OP(c->r, then, whole, power), (jc_dtype)x->type.dtype));
+    return fx_defined_as(c, decimals > 0 ? "round_decimals" : "round_tens");
 }
 
 /* NaN, and what is beyond the largest number, as numbers: 0 and the largest of the dtype where none are given. */

@@ -69,7 +69,9 @@ LLVMValueRef jc_alloca(jc_emit *e, LLVMTypeRef type, unsigned count, unsigned al
 LLVMValueRef jc_call_intrinsic(jc_emit *e, const char *name, LLVMTypeRef *overload, unsigned noverload,
                                LLVMValueRef *args, unsigned nargs);
 LLVMValueRef jc_unary_intrinsic(jc_emit *e, const char *name, LLVMValueRef a); /* overloaded on a's type */
-LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* a*b + c */
+LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c); /* a*b + c, rounded once where the processor can */
+/* Rounded once.  Where the processor has no fma this is a call, but what needs it is nothing without it. */
+LLVMValueRef jc_exact_fma(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c);
 LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueRef b);
 LLVMValueRef jc_widen_int(jc_emit *e, LLVMValueRef v, LLVMTypeRef to, bool is_signed); /* or truncates */
 

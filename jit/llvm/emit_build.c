@@ -137,6 +137,12 @@ LLVMValueRef jc_fused(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c
     return jc_call_intrinsic(e, "llvm.fmuladd", &type, 1, args, 3);
 }
 
+LLVMValueRef jc_exact_fma(jc_emit *e, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
+    LLVMTypeRef type = LLVMTypeOf(a);
+    LLVMValueRef args[3] = { a, b, c };
+    return jc_call_intrinsic(e, "llvm.fma", &type, 1, args, 3);
+}
+
 LLVMValueRef jc_select(jc_emit *e, LLVMValueRef cond, LLVMValueRef a, LLVMValueRef b) {
     return LLVMBuildSelect(e->b, cond, a, b, "");
 }

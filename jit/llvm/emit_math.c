@@ -340,10 +340,10 @@ void jc_math_circular(jc_emit *e, LLVMValueRef x, LLVMValueRef *n, LLVMValueRef 
     LLVMValueRef wide = m.wide ? x : extended(e, x);
     fmt d = fmt_of(e, wide);
     LLVMValueRef k = nearest(&d, mul(&d, wide, real(&d, M_2_PI)), n);
-    LLVMValueRef r = exact_fma(&d, k, real(&d, -PIO2_1), wide);
-    r = exact_fma(&d, k, real(&d, -PIO2_2), r);
+    LLVMValueRef r = jc_exact_fma(d.e, k, real(&d, -PIO2_1), wide);
+    r = jc_exact_fma(d.e, k, real(&d, -PIO2_2), r);
     if (m.wide)
-        r = exact_fma(&d, k, real(&d, -PIO2_3), r);
+        r = jc_exact_fma(d.e, k, real(&d, -PIO2_3), r);
     look_far(&d, wide, n, &r);
     if (!m.wide)
         r = LLVMBuildFPTrunc(e->b, r, m.f, "");
@@ -399,11 +399,11 @@ static LLVMValueRef pow_magnitude(jc_emit *e, LLVMValueRef ax, LLVMValueRef y) {
     LLVMValueRef n, l = jc_math_log_parts(&d, ax, &n);
     /* n and the fraction apart: their products with y are reduced separately, so n*y costs no digits */
     LLVMValueRef f = mul(&d, l, real(&d, M_LOG2E));
-    LLVMValueRef f_lo = exact_fma(&d, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
+    LLVMValueRef f_lo = jc_exact_fma(d.e, l, real(&d, M_LOG2E), LLVMBuildFNeg(e->b, f, ""));
     f_lo = jc_fused(e, l, real(&d, 0x1.777d0ffda0d24p-56), f_lo);
     LLVMValueRef t = add(&d, mul(&d, n, y), mul(&d, f, y));
     LLVMValueRef p = mul(&d, n, y);
-    LLVMValueRef rest = exact_fma(&d, n, y, LLVMBuildFNeg(e->b, p, "")); /* rounding error of n*y */
+    LLVMValueRef rest = jc_exact_fma(d.e, n, y, LLVMBuildFNeg(e->b, p, "")); /* rounding error of n*y */
     LLVMValueRef whole_part, k;
     t = clamp(&d, t, -2200, 2200);
     k = nearest(&d, t, &whole_part);

@@ -77,13 +77,6 @@ static inline LLVMValueRef extended(jc_emit *e, LLVMValueRef x) {
     return LLVMBuildFPExt(e->b, x, jc_vec_of(e->t.f64, jc_width_of(LLVMTypeOf(x))), "");
 }
 
-/* Where the processor has no fma this is a call, but what needs it is nothing without it. */
-static inline LLVMValueRef exact_fma(const fmt *m, LLVMValueRef a, LLVMValueRef b, LLVMValueRef c) {
-    LLVMTypeRef type = m->f;
-    LLVMValueRef args[3] = { a, b, c };
-    return jc_call_intrinsic(m->e, "llvm.fma", &type, 1, args, 3);
-}
-
 /* ---- from emit_math.c ---- */
 /* P * 2^N for N within twice the exponents of the type. */
 LLVMValueRef jc_math_scale(const fmt *m, LLVMValueRef p, LLVMValueRef n);

@@ -144,7 +144,7 @@ static LLVMValueRef atanh_of(const fmt *d, LLVMValueRef x) {
 
 static LLVMValueRef erfc_of(const fmt *d, LLVMValueRef x) {
     LLVMValueRef a = clamp(d, absolute(d, x), 0, 28), square = mul(d, a, a), two = real(d, 2);
-    LLVMValueRef rest = exact_fma(d, a, a, minus(d, square)); /* what the square has lost */
+    LLVMValueRef rest = jc_exact_fma(d->e, a, a, minus(d, square)); /* what the square has lost */
     LLVMValueRef more = add(d, a, two), u = by(d, sub(d, a, two), more), w = jc_math_exp(d->e, minus(d, square));
     w = sub(d, w, mul(d, w, rest));
     LLVMValueRef far = mul(d, w, by(d, horner(d, u, erfcx_wide, COUNT(erfcx_wide)), more));

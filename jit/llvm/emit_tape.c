@@ -317,6 +317,8 @@ OP(op_add) { UNUSED; return is_float(ct) ? LLVMBuildFAdd(e->b, a[0], a[1], "") :
 OP(op_sub) { UNUSED; return is_float(ct) ? LLVMBuildFSub(e->b, a[0], a[1], "") : LLVMBuildSub(e->b, a[0], a[1], ""); }
 OP(op_mul) { UNUSED; return is_float(ct) ? LLVMBuildFMul(e->b, a[0], a[1], "") : LLVMBuildMul(e->b, a[0], a[1], ""); }
 
+OP(op_fma) { UNUSED; return jc_exact_fma(e, a[0], a[1], a[2]); }
+
 /* Floor division and remainder of integers; division by 0 gives 0, by -1 the negative, which may wrap. */
 static LLVMValueRef int_divide(jc_emit *e, LLVMValueRef a, LLVMValueRef b, bool mod) {
     LLVMTypeRef type = LLVMTypeOf(a);
@@ -400,6 +402,7 @@ static const op_fn ops[JC_T_COUNT] = {
     [JC_T_RINT] = op_rint,     [JC_T_SIGNBIT] = op_signbit, [JC_T_ATAN2] = op_atan2, [JC_T_HYPOT] = op_hypot,
     [JC_T_FLOOR] = op_floor,   [JC_T_CEIL] = op_ceil,       [JC_T_NOT] = op_not,     [JC_T_ADD] = op_add,
     [JC_T_SUB] = op_sub,       [JC_T_MUL] = op_mul,         [JC_T_PRODUCT] = op_mul, [JC_T_DIV] = op_div,     [JC_T_REM] = op_rem,
+    [JC_T_FMA] = op_fma,
     [JC_T_POW] = op_pow,       [JC_T_MINIMUM] = op_minimum, [JC_T_MAXIMUM] = op_maximum,
     [JC_T_AND] = op_and,       [JC_T_OR] = op_or,           [JC_T_XOR] = op_xor,     [JC_T_SHL] = op_shl,
     [JC_T_SHR] = op_shr,       [JC_T_EQ] = op_eq,           [JC_T_NE] = op_ne,       [JC_T_LT] = op_lt,

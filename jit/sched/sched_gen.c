@@ -303,7 +303,10 @@ static uint32_t by_signbit(jc_gen *g, const jc_node *n, const at *out) {
     const uint32_t x = operand(g, n, 0, out, as_number(common(n)));
     if (ct(g, x) == JC_CT_I64)
         return op2(g, JC_T_LT, x, number(g, JC_CT_I64, 0));
-    return ins(g, JC_T_SIGNBIT, JC_CT_B1, x, 0);
+    const uint32_t sign = ins(g, JC_T_SIGNBIT, JC_CT_B1, x, 0);
+    if (!jc_gpu(g->s) || jc_operand_dtype(n) != JC_F16)
+        return sign;
+    return op2(g, JC_T_AND, sign, op2(g, JC_T_EQ, x, x)); /* to CUDA a NaN of f16 has none */
 }
 
 static uint32_t by_gelu(jc_gen *g, const jc_node *n, const at *out) {
@@ -314,10 +317,33 @@ static uint32_t by_softplus(jc_gen *g, const jc_node *n, const at *out) {
     return jc_gen_softplus(g, operand(g, n, 0, out, result_ct(n)), n->args[1].f, n->args[2].f);
 }
 
+/* What N multiplies by instead of dividing by B: on GPUs, where B is a number.  NO_INSTR where it divides. */
+static uint32_t inverse_of(jc_gen *g, const jc_node *n, uint32_t b) {
+    const jc_ct c = result_ct(n);
+    if (g->failed || !jc_gpu(g->s) || n->args[1].kind == JC_ARG_VALUE || (c != JC_CT_F32 && c != JC_CT_F64))
+        return NO_INSTR;
+    const jc_instr *known = &g->tape.at[b];
+    if (known->op != JC_T_FLOAT)
+        return op2(g, JC_T_DIV, number(g, c, 1), b);
+    return number(g, c, c == JC_CT_F32 ? (double)(1.0f / (float)known->f) : 1 / known->f);
+}
+
+static uint32_t by_div(jc_gen *g, const jc_node *n, const at *out) {
+    const jc_ct c = result_ct(n);
+    const uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c), inverse = inverse_of(g, n, b);
+    return inverse == NO_INSTR ? op2(g, JC_T_DIV, a, b) : op2(g, JC_T_MUL, a, inverse);
+}
+
 static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
-    return c == JC_CT_I64 ? op2(g, JC_T_DIV, a, b) : jc_gen_floor_quotient(g, a, b);
+    if (c == JC_CT_I64)
+        return op2(g, JC_T_DIV, a, b);
+    const uint32_t inverse = inverse_of(g, n, b);
+    const jc_dtype wide = c == JC_CT_F64 ? JC_F64 : JC_F32, kept = jc_gpu(g->s) && g->s->options->strict ? (jc_dtype)n->results[0]->type.dtype : wide;
+    if (inverse == NO_INSTR)
+        return jc_gen_floor_quotient(g, (jc_floor_quotient){ a, b, 0, false, kept, kept });
+    return jc_gen_floor_quotient(g, (jc_floor_quotient){ a, b, inverse, true, wide, kept });
 }
 
 static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
@@ -329,6 +355,13 @@ static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
     if (n->args[1].kind != JC_ARG_EXPR || !jc_ex_is_const(n->args[1].expr, &known))
         known = -1;
     return jc_gen_integer_pow(g, x, e, known);
+}
+
+/* Fused code rounds once where the processor can, as it does elsewhere. */
+static uint32_t by_fma(jc_gen *g, const jc_node *n, const at *out) {
+    const jc_ct c = result_ct(n);
+    const uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c), sum = operand(g, n, 2, out, c);
+    return g->s->options->strict ? op3(g, JC_T_FMA, a, b, sum) : op2(g, JC_T_ADD, product(g, a, b), sum);
 }
 
 static uint32_t by_clamp(jc_gen *g, const jc_node *n, const at *out) {

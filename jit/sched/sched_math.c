@@ -48,20 +48,26 @@ uint32_t jc_gen_softplus(jc_gen *g, uint32_t x, double beta, double threshold) {
     return select(g, op2(g, JC_T_LT, number(g, c, threshold), z), x, soft);
 }
 
+static uint32_t over(jc_gen *g, const jc_floor_quotient *f, uint32_t x) {
+    return jc_gen_kept(g, f->inverts ? op2(g, JC_T_MUL, x, f->inverse) : op2(g, JC_T_DIV, x, f->b), f->steps);
+}
+
 /* Floats as PyTorch divides them, step by step: what fmod leaves is taken off first, for the quotient may round up to the next whole
    number; of a far quotient its steps round, and ours with them. */
-uint32_t jc_gen_floor_quotient(jc_gen *g, uint32_t a, uint32_t b) {
+uint32_t jc_gen_floor_quotient(jc_gen *g, jc_floor_quotient f) {
+    const uint32_t a = f.a, b = f.b;
     const jc_ct c = ct(g, a);
     const uint32_t zero = number(g, c, 0), one = number(g, c, 1), a_below = op2(g, JC_T_LT, a, zero);
     const uint32_t rest = op2(g, JC_T_REM, op1(g, JC_T_ABS, a), op1(g, JC_T_ABS, b));
-    const uint32_t mod = select(g, a_below, op1(g, JC_T_NEG, rest), rest), exact = op2(g, JC_T_DIV, op2(g, JC_T_SUB, a, mod), b);
+    const uint32_t mod = select(g, a_below, op1(g, JC_T_NEG, rest), rest), exact = over(g, &f, jc_gen_kept(g, op2(g, JC_T_SUB, a, mod), f.steps));
     const uint32_t apart = op2(g, JC_T_XOR, a_below, op2(g, JC_T_LT, b, zero));
     const uint32_t down = op2(g, JC_T_AND, apart, op2(g, JC_T_NE, rest, zero));
-    const uint32_t quotient = select(g, down, op2(g, JC_T_SUB, exact, one), exact);
-    uint32_t q = op1(g, JC_T_FLOOR, quotient);
-    q = select(g, op2(g, JC_T_LT, number(g, c, 0.5), op2(g, JC_T_SUB, quotient, q)), op2(g, JC_T_ADD, q, one), q);
-    const uint32_t plain = op2(g, JC_T_DIV, a, b); /* by 0; and the sign of a quotient of 0 */
-    q = select(g, op2(g, JC_T_EQ, q, zero), op2(g, JC_T_MUL, plain, zero), q);
+    const uint32_t quotient = select(g, down, jc_gen_kept(g, op2(g, JC_T_SUB, exact, one), f.steps), exact);
+    uint32_t q = jc_gen_kept(g, op1(g, JC_T_FLOOR, quotient), f.whole);
+    const uint32_t up = op2(g, JC_T_LT, number(g, c, 0.5), jc_gen_kept(g, op2(g, JC_T_SUB, quotient, q), f.steps));
+    q = select(g, up, jc_gen_kept(g, op2(g, JC_T_ADD, q, one), f.whole), q);
+    const uint32_t plain = over(g, &f, a); /* by 0; and the sign of a quotient of 0 */
+    q = select(g, op2(g, JC_T_EQ, quotient, zero), op2(g, JC_T_MUL, plain, zero), q);
     return select(g, op2(g, JC_T_EQ, b, zero), plain, q);
 }
 

@@ -60,6 +60,10 @@ static inline uint32_t op2(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b) {
     return ins(g, op, op >= JC_T_EQ && op <= JC_T_LE ? JC_CT_B1 : ct(g, a), a, b);
 }
 
+static inline uint32_t op3(jc_gen *g, jc_tape_op op, uint32_t a, uint32_t b, uint32_t c) {
+    return jc_gen_push(g, (jc_instr){ .op = (uint8_t)op, .ct = (uint8_t)ct(g, a), .a = a, .b = b, .c = c });
+}
+
 /* a*b for one ADD or SUB of the same operator. */
 static inline uint32_t product(jc_gen *g, uint32_t a, uint32_t b) {
     return op2(g, g->s->options->strict ? JC_T_MUL : JC_T_PRODUCT, a, b);
@@ -93,7 +97,13 @@ uint32_t jc_gen_silu(jc_gen *g, uint32_t x);
 uint32_t jc_gen_gelu(jc_gen *g, uint32_t x, bool tanh_form);
 uint32_t jc_gen_softplus(jc_gen *g, uint32_t x, double beta, double threshold);
 uint32_t jc_gen_log1p(jc_gen *g, uint32_t x);
-uint32_t jc_gen_floor_quotient(jc_gen *g, uint32_t a, uint32_t b);
+/* a // b, by the INVERSE of b or by division; STEPS and WHOLE: what dtypes keep of each step and of the whole number. */
+typedef struct jc_floor_quotient {
+    uint32_t a, b, inverse;
+    bool inverts;
+    jc_dtype steps, whole;
+} jc_floor_quotient;
+uint32_t jc_gen_floor_quotient(jc_gen *g, jc_floor_quotient q);
 /* Of integers; KNOWN: the exponent where it is known and not negative, else -1. */
 uint32_t jc_gen_integer_pow(jc_gen *g, uint32_t x, uint32_t exponent, int64_t known);
 

@@ -44,7 +44,7 @@ jitc_status jc_schedule_class(const jc_func *f, const jc_schedule_options *optio
     s.ex = s.g->exprs;
     const bool narrower = set_ranges(&s);
     JC_TRY(jc_conditions_of(f, &s.conditions, err));
-    JC_TRY(jc_decompose(f, jc_sched_keeps, &s, &s.f, err));
+    JC_TRY(jc_decompose(f, jc_gpu(&s), jc_sched_keeps, &s, &s.f, err));
     if (narrower)
         jc_narrow(s.f);
     JC_TRY(jc_sched_values(&s));

@@ -3,7 +3,7 @@
 What PyTorch on CUDA has instead is given by hand (`gpu`), as is what is refused.  Values follow from the text alone: it is run as it
 stands."""
 import torch
-from math import inf, nan
+from math import copysign, inf, nan
 
 NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
          torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8'}
@@ -19,8 +19,12 @@ def annotation(t):
     return f'{NAMES[t.dtype]}[{", ".join(map(str, t.shape))}]'
 
 
+def number(x):
+    return '-nan' if x != x and copysign(1, x) < 0 else repr(x)
+
+
 def line(word, t):
-    values = [repr(float(x)) if t.dtype.is_floating_point else str(int(x)) for x in t.flatten().tolist()]
+    values = [number(float(x)) if t.dtype.is_floating_point else str(int(x)) for x in t.flatten().tolist()]
     return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
 
 
