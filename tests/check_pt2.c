@@ -225,6 +225,75 @@ START_TEST(subcommands) {
 }
 END_TEST
 
+/* ---- archives of jitc.export ------------------------------------------------------------------------------------- */
+
+static void le(uint8_t *at, uint64_t value, int n) {
+    for (int i = 0; i < n; i++)
+        at[i] = (uint8_t)(value >> 8 * i);
+}
+
+/* FROM with one more entry, stored, where jitc.export puts the bundle; as TO. */
+static void add_entry(const char *from, const char *name, const uint8_t *data, size_t ndata, const char *to) {
+    size_t n;
+    uint8_t *zip = (uint8_t *)whole(from, &n);
+    const uint8_t *end = zip + n - 22; /* what is written here has no comment */
+    const size_t directory = seal_le(end + 16, 4), size = seal_le(end + 12, 4), length = strlen(name);
+    uint8_t local[30] = "PK\3\4", entry[46] = "PK\1\2", tail[22];
+    ck_assert_uint_eq(seal_le(end, 4), 0x06054b50);
+    le(local + 4, 20, 2);
+    le(local + 14, seal_crc(data, ndata), 4);
+    le(local + 18, ndata, 4);
+    le(local + 22, ndata, 4);
+    le(local + 26, length, 2);
+    memcpy(entry + 6, local + 4, 26);
+    le(entry + 4, 20, 2);
+    le(entry + 42, directory, 4);
+    memcpy(tail, end, sizeof tail);
+    le(tail + 8, seal_le(end + 8, 2) + 1, 2);
+    le(tail + 10, seal_le(end + 10, 2) + 1, 2);
+    le(tail + 12, size + sizeof entry + length, 4);
+    le(tail + 16, directory + sizeof local + length + ndata, 4);
+    FILE *f = fopen(to, "wb");
+    ck_assert_ptr_nonnull(f);
+    const struct {
+        const void *at;
+        size_t n;
+    } parts[] = { { zip, directory }, { local, sizeof local }, { name, length }, { data, ndata }, { zip + directory, size },
+                  { entry, sizeof entry }, { name, length }, { tail, sizeof tail } };
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_uint_eq(fwrite(parts[i].at, 1, parts[i].n, f), parts[i].n);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+/* What is compiled in the archive is used: for its target, and as long as it is whole; otherwise it is compiled again. */
+START_TEST(own_bundle) {
+    static const struct {
+        const char *args, *says;
+        bool warns;
+    } rows[] = {
+        { "run --device host --cache c0 own.jitc", "0 compiled, 1 hits", false },
+        { "run --device host --cache c1 --mode strict own.jitc", "1 compiled, 0 hits", false },
+        { "run --device sim --cache c2 own.jitc", "1 compiled, 0 hits", false },
+        { "run --device host --no-cache own.jitc", "1 compiled, 0 hits", false },
+        { "run --device host --cache c3 --read-cache own.jitc " DATA "plain.pt2", "0 compiled, 1 hits", false },
+        { "run --device host --cache c4 bad.jitc", "1 compiled, 0 hits", true },
+        { "run --device host --cache c5 " DATA "plain.pt2", "1 compiled, 0 hits", false },
+    };
+    size_t n;
+    result r = jitc("compile --arch host --no-cache -o plain.bundle %s", DATA "plain.pt2");
+    ck_assert_msg(r.code == 0, "%s", r.err);
+    uint8_t *bundle = (uint8_t *)whole("plain.bundle", &n);
+    add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "own.jitc");
+    bundle[n / 2] ^= 1;
+    add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "bad.jitc");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        r = jitc("%s", rows[i].args);
+        ck_assert_msg(r.code == 0 && strstr(r.out, rows[i].says), "%s: %d %s%s", rows[i].args, r.code, r.out, r.err);
+        ck_assert_msg((strstr(r.err, "bad.jitc is not read") != NULL) == rows[i].warns, "%s: %s", rows[i].args, r.err);
+    }
+}
+END_TEST
+
 /* ---- weights ---------------------------------------------------------------------------------------------------- */
 
 START_TEST(weights_say_where) {
@@ -437,6 +506,7 @@ int main(void) {
     tcase_add_test(t, writes);
     tcase_add_loop_test(t, tool, 0, ROWS(names));
     tcase_add_test(t, subcommands);
+    tcase_add_test(t, own_bundle);
     tcase_add_test(t, weights_say_where);
     tcase_add_test(t, guards);
     tcase_add_loop_test(t, damage, 0, ROWS(patches));

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "jit/api/read_cache.h"
+
 /* --- the context --- */
 
 static bool starts(const char *text, const char *head) {
@@ -69,6 +71,14 @@ static jitc_status sim_arch(tool *t, jc_error *err) {
     return JITC_OK;
 }
 
+/* What jitc.export compiled is in the file beside the program, and serves where it fits. */
+static jitc_status add_archives(tool *t, jc_error *err) {
+    for (size_t i = 0; i < t->o.files.n && !t->o.no_cache; i++)
+        if (jc_archive_has_bundle(t->ctx, t->o.files.at[i]))
+            JC_TRY(jc_read_cache_add(t->ctx, t->o.files.at[i], err));
+    return JITC_OK;
+}
+
 int tool_open(tool *t, bool cache) {
     jc_error err = JC_ERROR_INIT;
     jitc_context_options o = {
@@ -92,6 +102,8 @@ int tool_open(tool *t, bool cache) {
     }
     tool_trace_start(t);
     TOOL_TRY(t, &err, sim_arch(t, &err));
+    if (cache)
+        TOOL_TRY(t, &err, add_archives(t, &err));
     for (size_t i = 0; i < t->o.plugin.n; i++)
         if (jitc_plugin_load(t->ctx, t->o.plugin.at[i]) != JITC_OK)
             return tool_fail_library(t);

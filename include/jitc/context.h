@@ -38,7 +38,7 @@ typedef struct jitc_context_options {
     unsigned threads;      /* compile and host-run threads; 0: one per core */
     uint64_t seed;         /* of `sim` */
     /* Further caches, only read, asked in this order for what neither this process nor cache_dir has: directories as cache_dir is
-       one, and bundles of any target (their artifacts serve any model with the same classes).  They may belong to other users, whom naming them here
+       one, bundles of any target (their artifacts serve any model with the same classes), and archives of jitc.export, which have one in them.  They may belong to other users, whom naming them here
        trusts: what is in them runs in this process.  What they hold is verified like any entry; nothing in them is
        changed.  One that cannot be used is passed over, with a warning to `log`; 16 at most. */
     const char *const *read_caches;

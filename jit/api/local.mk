@@ -1,5 +1,6 @@
 # jit/api/local.mk - the public objects: contexts, models, bundles, ranges
 jit_libjit_la_SOURCES += \
+	jit/api/archive.c jit/api/archive.h \
 	jit/api/bundle.c jit/api/bundle.h jit/api/bundle_decode.c jit/api/bundle_encode.c \
 	jit/api/bundle_info.c jit/api/bundle_open.c \
 	jit/api/context.c \

@@ -14,6 +14,7 @@
 #include "ir/fx/fx.h"
 #include "ir/pt2/pt2.h"
 #include "ir/solve.h"
+#include "jit/api/archive.h"
 #include "jit/api/executable.h"
 
 #define TEXT_MAX ((size_t)1 << 31)
@@ -124,26 +125,6 @@ static void slurp_known(jc_bytes *b, FILE *f) {
     b->n = fread(b->at, 1, size, f);
 }
 
-static bool read_at(void *user, uint64_t at, void *to, size_t n) {
-    for (size_t done = 0; done < n;) {
-        const ssize_t got = pread(fileno(user), (char *)to + done, n - done, (off_t)(at + done));
-        if (got == 0 || (got < 0 && errno != EINTR))
-            return false;
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return true;
-}
-
-/* Of an archive only what describes it is read: the weights may be larger than memory. */
-static bool is_archive(FILE *f, jc_source *out) {
-    struct stat st;
-    char head[4];
-    if (fstat(fileno(f), &st) != 0 || !S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof head)
-        return false;
-    *out = (jc_source){ read_at, f, (uint64_t)st.st_size };
-    return read_at(f, 0, head, sizeof head) && jc_pt2_is(head, sizeof head);
-}
-
 /* The whole file, or standard input for "-". */
 static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_error *err) {
     const bool standard = strcmp(path, "-") == 0;
@@ -155,7 +136,7 @@ static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_er
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "cannot open the file: %s", strerror(errno));
     jc_arena_defer(arena, close_file, f); /* closed even when memory runs out below */
     jc_source *archive = JC_NEW(arena, jc_source);
-    if (!standard && is_archive(f, archive)) {
+    if (!standard && jc_file_is_archive(f, archive)) {
         out->archive = archive;
         return JITC_OK;
     }

@@ -1,5 +1,5 @@
 /*
- * jit/api/read_cache.c - directories and bundles as read-only tiers of the cache.
+ * jit/api/read_cache.c - directories, bundles and archives with a bundle in them as read-only tiers of the cache.
  *
  * A bundle keeps the hash of each artifact's key, and the class, ranges and target that it was compiled for, but not
  * the key's preimage.  That is made here, as this context makes it for a request of its own; where its hash is the one in the bundle, the
@@ -8,9 +8,12 @@
  */
 #include "jit/api/read_cache.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "cache/tier.h"
+#include "ir/pt2/pt2_zip.h"
+#include "jit/api/archive.h"
 #include "jit/api/bundle.h"
 
 /* Bundles do not say with which options a model was built: one set of them gives the hash, or none does. */
@@ -53,12 +56,60 @@ static jitc_status add_target(jitc_context *ctx, const jc_bundle_file *file, uin
     return status;
 }
 
+/* The entry of an archive that is a bundle, with what it is read by; NULL: there is none. */
+static const jc_zip_entry *bundle_in(FILE *f, const char *path, jc_arena *arena, jc_zip *zip) {
+    jc_error err = JC_ERROR_INIT;
+    jc_source *bytes = JC_NEW(arena, jc_source);
+    if (!jc_file_is_archive(f, bytes) || jc_zip_open(arena, path, bytes, zip, &err) != JITC_OK)
+        return NULL;
+    return jc_zip_find(zip, "jitc/bundle");
+}
+
+static void close_file(void *f) {
+    fclose(f);
+}
+
+bool jc_archive_has_bundle(jitc_context *ctx, const char *path) {
+    jc_arena *arena = jc_arena_new(&ctx->alloc);
+    FILE *f = fopen(path, "rbe");
+    jc_guard guard;
+    jc_zip zip;
+    volatile bool has = false;
+    if (arena && f) {
+        if (JC_GUARD(arena, &guard) == 0)
+            has = bundle_in(f, path, arena, &zip) != NULL;
+        jc_guard_end(arena, &guard);
+    }
+    if (f)
+        fclose(f);
+    jc_arena_free(arena);
+    return has;
+}
+
+/* Those of a bundle's file, or of the bundle in an archive. */
+static jitc_status bundle_bytes(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
+    jc_zip zip;
+    char *bytes;
+    if (jitc_bundle_probe(path))
+        return jc_bundle_read(path, arena, out, err);
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return jc_fail(err, JITC_E_IO, "the file cannot be opened");
+    jc_arena_defer(arena, close_file, f);
+    const jc_zip_entry *e = bundle_in(f, path, arena, &zip);
+    if (!e)
+        return jc_fail(err, JITC_E_INPUT, "it holds no compiled code");
+    JC_TRY(jc_zip_read(&zip, e, JC_BUNDLE_MAX, &bytes, err));
+    *out = (jc_span){ (uint8_t *)bytes, (size_t)e->size };
+    return JITC_OK;
+}
+
 static jitc_status open_bundle(jitc_context *ctx, const char *path, jc_arena *arena, jc_tier **out, jc_error *err) {
     jc_bundle_file *file = JC_NEW(arena, jc_bundle_file);
     jc_span bytes;
     uint32_t n = 0;
     path = jc_arena_strdup(arena, path);
-    JC_TRY(jc_bundle_read(path, arena, &bytes, err));
+    JC_TRY(bundle_bytes(path, arena, &bytes, err));
     JC_TRY(jc_bundle_open(bytes.at, bytes.n, arena, file, err));
     jc_tier *tier = jc_tier_table(arena, "bundle", path, JC_FROM_READ_ONLY);
     *out = tier;
@@ -71,7 +122,7 @@ static jitc_status open_bundle(jitc_context *ctx, const char *path, jc_arena *ar
 
 static jitc_status open_tier(jitc_context *ctx, const char *path, jc_arena *arena, jc_tier **out, jc_error *err) {
     const char *warning = NULL;
-    if (jitc_bundle_probe(path))
+    if (jitc_bundle_probe(path) || jc_archive_has_bundle(ctx, path))
         return open_bundle(ctx, path, arena, out, err);
     *out = jc_tier_disk(arena, path, true, &warning);
     return *out ? JITC_OK : jc_fail(err, JITC_E_IO, "%s", warning);
