@@ -3,6 +3,14 @@
  *
  *   text --fx_lex--> tokens --fx_parse--> statements --fx_build (spellings.def)--> jc_graph
  *
+ * What a graph takes of its module besides its parameters: `self.NAME...` with an annotation is a *constant*, one more parameter behind the declared
+ * ones (jc_func.nconstants), named by its path; the caller binds it.  A class nested in the root that the root calls is a piece, a function of its
+ * own; one that it passes to an operator of a higher order (invoke_subgraph, the wrap_... kin, cond) is built in place, its constants' paths beginning with
+ * its name.  Of `cond` the branch that is taken is built, or both with a choice between their results where only the run tells and they do nothing but
+ * compute.  Floats that only the run knows (`x.item()`, quotients of sizes) are tensors of f64 without dims (fx_build_number.c); with the truths among
+ * them they can be used where numbers can, but not as sizes.  auto_functionalized and its second version become copies and the operator itself
+ * (fx_build_functional.c).  What a statement calls is kept in its nodes and in jc_graph.called, for those who cut at operators.
+ *
  * The text is borrowed for the call only.  Errors name file, line, column and what was expected (JITC_E_INPUT); a known
  * operator with a dtype or argument we do not support is JITC_E_UNSUPPORTED.  An operator nobody knows, outside
  * torch.ops.*, becomes a custom node with target "?torch.foo.bar", which reads, splits and hashes; compiling it fails.
