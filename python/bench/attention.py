@@ -60,7 +60,7 @@ def calls(causal: bool, groups: bool) -> tuple[Call, Call, Call]:
         with sdpa_kernel([SDPBackend.FLASH_ATTENTION]):
             return attention(q, k, v)
 
-    return torch.compile(attention, backend="jitc", dynamic=False), flash, attention
+    return torch.compile(attention, backend="jitc", dynamic=False, options={"attention": "jitc"}), flash, attention
 
 
 def main() -> int:

@@ -129,6 +129,24 @@ def _splits(graph: fx.Graph, split_ops: tuple[str, ...]) -> dict[fx.Node, str]:
     return found
 
 
+# Rows of queries up to which ours is the quicker kernel on a GPU: it reads keys and values at the speed of memory.
+_FEW_ROWS = 16
+
+
+def _left_to_torch(graph: fx.Graph, device: torch.device, attention: str) -> dict[fx.Node, str]:
+    """Attention that is torch's by the option."""
+    found: dict[fx.Node, str] = {}
+    for node in graph.nodes:
+        if node.op != "call_function" or "scaled_dot_product_" not in facts.name_of(node):
+            continue
+        query = facts.value(node.args[0] if node.args else node.kwargs["query"])
+        rows = query.shape[-2]
+        few = isinstance(rows, int) and rows <= _FEW_ROWS
+        if attention == "torch" or (attention == "auto" and device.type == "cuda" and not few):
+            found[whole(node)] = "attention is torch's here (option attention)"
+    return found
+
+
 def _settle(
     ctx: Context, graph: fx.Graph, device: torch.device, strict: bool, refused: dict[fx.Node, str], ranges: Ranges | None
 ) -> tuple[Plan, dict[Piece, Lowered]]:
@@ -307,7 +325,9 @@ def compile_graph(module: fx.GraphModule, options: Options, ranges: Ranges | Non
     graph, strict = module.graph, options.mode == "strict"
     device = graph_device(graph)
     ctx = context(device, options)
-    refused = _splits(graph, options.split_ops) if options.split_ops else {}
+    refused = _left_to_torch(graph, device, options.attention)
+    if options.split_ops:
+        refused |= _splits(graph, options.split_ops)
     while True:
         cut, text = _settle(ctx, graph, device, strict, refused, ranges)
         try:

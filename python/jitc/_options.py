@@ -9,6 +9,7 @@ from typing import Any
 
 MODES = ("fused", "strict")
 TRAINING = ("eager", "inductor")
+ATTENTION = ("auto", "torch", "jitc")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Options:
     split_ops: operators at which graphs are cut and which torch runs, as "cumsum" (in any spelling), "torch.cumsum",
         "x.cumsum", "aten::cumsum", "mylib::op" or "torch.ops.mylib.op.default".  A name that no operator of torch has is
         refused.
+    attention: who runs scaled_dot_product_attention: "torch", "jitc", or "auto": libjitc on the CPU, and on a GPU for at
+        most 16 rows of queries; torch, whose kernels are quicker there, for more.
     cuda_graphs: on a GPU, each graph of the model is captured per shape and replayed.  Weights, buffers and what is written
         are used where they lie, and captured anew where that changes; other tensors are copied in, and results out.
         Graphs that cannot be captured run as without.  On the CPU it does nothing, with one warning.
@@ -36,6 +39,7 @@ class Options:
     bundle: str | None = None
     bundle_write: bool = False
     split_ops: tuple[str, ...] = ()
+    attention: str = "auto"
     cuda_graphs: bool = False
     training: str = "eager"
     threads: int = 0
@@ -43,6 +47,7 @@ class Options:
     def __post_init__(self) -> None:
         _one_of("mode", self.mode, MODES)
         _one_of("training", self.training, TRAINING)
+        _one_of("attention", self.attention, ATTENTION)
         _is("cache_dir", self.cache_dir, (str, type(None)), "a string or None")
         _is("bundle_write", self.bundle_write, bool, "True or False")
         _is("cuda_graphs", self.cuda_graphs, bool, "True or False")

@@ -31,7 +31,7 @@ def test_one_build_serves_all_sizes():
 
 
 def test_layouts_of_several_sizes():
-    """A symbol is the same number in a stride as in a size: products of stacks were left to torch, for gaps that there were not."""
+    """A symbol is the same number in a stride as in a size: products of stacks were left to torch, as having gaps."""
 
     def f(x, w):
         y = x @ w

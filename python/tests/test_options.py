@@ -100,6 +100,19 @@ def test_cut_at_what_is_no_operator():
                 Compiled(lambda x: x + 1, split_ops=[name])(torch.randn(3))
 
 
+@pytest.mark.parametrize("rows", [1, 40])
+@pytest.mark.parametrize("attention", ["auto", "torch", "jitc"])
+def test_whose_attention(attention, rows):
+    def f(q, k):
+        return torch.nn.functional.scaled_dot_product_attention(q * 2, k, k) + 1
+
+    with torch.no_grad():
+        q, k = torch.randn(2, 4, rows, 32), torch.randn(2, 4, 40, 32)
+        done = check(f, q, k, dynamic=False, attention=attention)
+    torchs = attention == "torch" or (attention == "auto" and q.is_cuda and rows == 40)
+    assert bool(done.refused) == torchs
+
+
 @pytest.mark.skipif(torch.tensor(0).device.type != "cpu", reason="the device is not the CPU")
 def test_cuda_graphs_on_the_cpu():
     with torch.no_grad(), pytest.warns(UserWarning, match="cuda_graphs is for GPUs") as seen:
