@@ -208,7 +208,8 @@ static bool whole_fits(uint8_t dtype, double x) {
 jitc_status jc_in_holds(jc_in *in, uint32_t i, uint8_t dtype) {
     const jc_arg *a = &in->n->args[i];
     int64_t known = 0;
-    if (dtype == JC_B8 || (dtype == JC_I64 && a->kind == JC_ARG_EXPR) || (a->kind != JC_ARG_FLOAT && (a->kind != JC_ARG_EXPR || !jc_ex_is_const(a->expr, &known))))
+    if (dtype == JC_B8 || (dtype == JC_I64 && a->kind == JC_ARG_EXPR) ||
+        (a->kind != JC_ARG_FLOAT && (a->kind != JC_ARG_EXPR || !jc_ex_is_const(a->expr, &known))))
         return JITC_OK;
     const double x = a->kind == JC_ARG_FLOAT ? a->f : (double)known;
     const bool fits = jc_in_floating(dtype) ? x != x || __builtin_isinf(x) || __builtin_fabs(x) <= jc_dtype_largest((jc_dtype)dtype) : whole_fits(dtype, x);

@@ -262,7 +262,8 @@ START_TEST(test_all_instructions) {
     unsigned x = kb_ptr(b, dtype, false), y = kb_ptr(b, dtype, false), z = kb_ptr(b, dtype, true);
     uint32_t p = kb_load(b, x, kb_loop(b, 0)), q = kb_load(b, y, kb_loop(b, 0)), v = p;
     for (jc_tape_op op = JC_T_NEG; op <= JC_T_MAXIMUM; op++) {
-        bool bits = op == JC_T_NOT, real = (op >= JC_T_EXP && op <= JC_T_SIGNBIT) || (op >= JC_T_POW && op <= JC_T_HYPOT) || op == JC_T_PRODUCT || op == JC_T_FMA;
+        bool bits = op == JC_T_NOT, real = (op >= JC_T_EXP && op <= JC_T_SIGNBIT) || (op >= JC_T_POW && op <= JC_T_HYPOT);
+        real = real || op == JC_T_PRODUCT || op == JC_T_FMA;
         if (dtype == JC_I64 ? real : bits)
             continue;
         uint32_t w = kb_op(b, op, v, q, p);

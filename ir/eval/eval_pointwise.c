@@ -287,10 +287,10 @@ BINARY(mul, f_mul, i_mul)
 static double f_times_inverse(double a, double b) { return a * (1 / b); }
 static double f_times_inverse_single(double a, double b) { return a * (double)(1 / (float)b); }
 jitc_status jc_ev_div(jc_ev *ev, const jc_node *n) {
-    const bool inverts = ev->how & JC_EVAL_GPU && n->args[1].kind != JC_ARG_VALUE, singles = ev->how & JC_EVAL_EAGER && n->results[0]->type.dtype != JC_F64;
+    const bool inverts = ev->how & JC_EVAL_GPU && n->args[1].kind != JC_ARG_VALUE;
+    const bool singles = ev->how & JC_EVAL_EAGER && n->results[0]->type.dtype != JC_F64;
     return binary(ev, n, !inverts ? f_div : singles ? f_times_inverse_single : f_times_inverse, NULL, false);
 }
-
 
 /* A / B in PyTorch's steps, each rounded: of a far quotient they are not exact.  INVERTS: a product by 1/b; STEPS, WHOLE: what keeps each step
    and the whole number. */
@@ -308,7 +308,8 @@ static double floordiv_steps(double a, double b, bool inverts, jc_dtype steps, j
     return jc_ev_rounded((uint8_t)steps, q - down) > 0.5 ? jc_ev_rounded((uint8_t)whole, down + 1) : down;
 }
 
-/* Eager: GPUs keep each step in the operands' dtype, and multiply by the inverse of a number in f32 at least. */
+/* Eager: steps are of f32 at least, but those of two tensors on a CPU.  GPUs keep the whole number in the operands' dtype, and multiply by the
+   inverse of a number. */
 jitc_status jc_ev_floordiv(jc_ev *ev, const jc_node *n) {
     const jc_dtype dtype = (jc_dtype)n->results[0]->type.dtype, wide = dtype == JC_F64 ? JC_F64 : JC_F32;
     const bool gpu = ev->how & JC_EVAL_GPU, inverts = gpu && n->args[1].kind != JC_ARG_VALUE;
@@ -316,8 +317,12 @@ jitc_status jc_ev_floordiv(jc_ev *ev, const jc_node *n) {
     if (!(ev->how & JC_EVAL_EAGER) || !jc_is_float((uint8_t)dtype))
         return binary(ev, n, f_floordiv, i_floordiv, true);
     JC_TRY(begin(ev, n, 2, &p));
+    bool number = true; /* or a tensor that is one */
+    for (int d = 0; n->args[1].kind == JC_ARG_VALUE && d < n->args[1].value->type.rank; d++)
+        number = number && jc_ex_is(n->args[1].value->type.dims[d], 1);
+    const jc_dtype steps = gpu || number ? wide : dtype, whole = !gpu && number ? wide : dtype;
     for (; p.it.left > 0; jc_ev_next(&p.it))
-        p.f[p.it.at[2]] = floordiv_steps(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]), inverts, gpu && !inverts ? dtype : wide, gpu ? dtype : wide);
+        p.f[p.it.at[2]] = floordiv_steps(jc_ev_f(&p.in[0], p.it.at[0]), jc_ev_f(&p.in[1], p.it.at[1]), inverts, steps, whole);
     return JITC_OK;
 }
 DIVISION(remainder, f_remainder, i_remainder)

@@ -334,16 +334,25 @@ static uint32_t by_div(jc_gen *g, const jc_node *n, const at *out) {
     return inverse == NO_INSTR ? op2(g, JC_T_DIV, a, b) : op2(g, JC_T_MUL, a, inverse);
 }
 
+/* A number, or a tensor that is one: PyTorch's CPU kernels take it in f32. */
+static bool one_element(const jc_arg *a) {
+    bool one = true;
+    for (int d = 0; a->kind == JC_ARG_VALUE && d < a->value->type.rank; d++)
+        one = one && jc_ex_is(a->value->type.dims[d], 1);
+    return one;
+}
+
+/* Strict: a CPU keeps each step of a quotient of two tensors in their dtype, a GPU the whole number alone. */
 static uint32_t by_floordiv(jc_gen *g, const jc_node *n, const at *out) {
     jc_ct c = result_ct(n);
     uint32_t a = operand(g, n, 0, out, c), b = operand(g, n, 1, out, c);
     if (c == JC_CT_I64)
         return op2(g, JC_T_DIV, a, b);
     const uint32_t inverse = inverse_of(g, n, b);
-    const jc_dtype wide = c == JC_CT_F64 ? JC_F64 : JC_F32, kept = jc_gpu(g->s) && g->s->options->strict ? (jc_dtype)n->results[0]->type.dtype : wide;
-    if (inverse == NO_INSTR)
-        return jc_gen_floor_quotient(g, (jc_floor_quotient){ a, b, 0, false, kept, kept });
-    return jc_gen_floor_quotient(g, (jc_floor_quotient){ a, b, inverse, true, wide, kept });
+    const jc_dtype dtype = (jc_dtype)n->results[0]->type.dtype, wide = c == JC_CT_F64 ? JC_F64 : JC_F32;
+    const bool strict = g->s->options->strict, gpu = jc_gpu(g->s), own = !gpu && !one_element(&n->args[1]);
+    const jc_dtype steps = strict && own ? dtype : wide, whole = strict && (gpu || own) ? dtype : wide;
+    return jc_gen_floor_quotient(g, (jc_floor_quotient){ a, b, inverse == NO_INSTR ? 0 : inverse, inverse != NO_INSTR, steps, whole });
 }
 
 static uint32_t by_pow(jc_gen *g, const jc_node *n, const at *out) {
