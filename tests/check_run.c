@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/gpu_help.h"
 #include "tests/graph_run.h"
 
 #define S "s0: \"Sym(s0)\", "
@@ -277,19 +278,6 @@ START_TEST(on_cuda) {
 }
 END_TEST
 
-/* Prints why not, loudly. */
-static bool have_gpu(void) {
-    jc_device_options o = { .threads = 1 };
-    jc_device *d;
-    jc_error err = JC_ERROR_INIT;
-    if (jc_device_open("cuda", &o, NULL, NULL, &d, &err) == JITC_OK) {
-        jc_device_close(d);
-        return true;
-    }
-    fprintf(stderr, "SKIP: no GPU: %s\n", err.message);
-    return false;
-}
-
 START_TEST(for_gpus) {
     compiles_for(_i, "sm_80");
     compiles_for(_i, "sm_90a");
@@ -390,7 +378,7 @@ int main(void) {
     suite_add_tcase(s, sim);
     suite_add_tcase(s, gpu);
     SRunner *r = srunner_create(s);
-    if (have_gpu()) { /* CUDA does not survive a fork */
+    if (!no_gpu()) { /* CUDA does not survive a fork */
         TCase *cuda = tcase_create("cuda"), *brief = tcase_create("short");
         tcase_add_loop_test(cuda, on_cuda, 0, NCASES);
         tcase_add_loop_test(brief, short_on_cuda, 0, NCASES);

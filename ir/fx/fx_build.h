@@ -241,6 +241,8 @@ jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise);
 bool fx_may_part(fx_reader *r, uint64_t n, uint32_t at);
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n);
 jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim);
+jc_value *fx_squeeze(fx_reader *r, jc_value *x, int dim); /* without that dim, which is 1 */
+jc_value *fx_flat(fx_reader *r, jc_value *x);             /* as one dim */
 jc_value *fx_permute(fx_reader *r, jc_value *x, const int *order);
 /* X, one number a channel, so that it broadcasts with a tensor of RANK dims, of which dim 1 counts channels. */
 jc_value *fx_channels(fx_reader *r, jc_value *x, int rank);

@@ -52,32 +52,17 @@ jc_arg fx_h_histc(fx_call *c) {
 
 /* --- of a dim: the commonest element, the middle one of what are numbers --- */
 
-static jc_value *flattened(fx_reader *r, jc_value *x) {
-    const jc_expr *n = jc_ex_product(fx_x(r), x->type.dims, x->type.rank);
-    return fx_reshape(r, x, &n, 1);
-}
-
-/* Y without its dim DIM, which is 1. */
-static jc_value *without(fx_reader *r, jc_value *y, int dim) {
-    const jc_expr *dims[JC_MAX_RANK];
-    uint32_t n = 0;
-    for (int d = 0; y && d < fx_rank(y); d++)
-        if (d != dim)
-            dims[n++] = y->type.dims[d];
-    return y ? fx_reshape(r, y, dims, n) : NULL;
-}
-
 /* What the definition NAME gives of X along DIM: values and places, with a dim of 1 there.  KEEP: it stays. */
 static jc_arg along_dim(fx_call *c, const char *name, jc_value *x, int dim, bool keep) {
     fx_reader *r = c->r;
     if (!x || r->status)
         return fx_nothing();
     const bool number = !fx_rank(x);
-    c->a[0] = fx_v(number ? flattened(r, x) : x);
+    c->a[0] = fx_v(number ? fx_flat(r, x) : x);
     c->a[1] = fx_i(r, dim);
     jc_arg both = fx_defined_as(c, name);
     for (uint32_t i = 0; both.kind == JC_ARG_LIST && i < both.list.n && (number || !keep) && !r->status; i++)
-        both.list.at[i] = fx_v(without(r, both.list.at[i].value, dim));
+        both.list.at[i] = fx_v(fx_squeeze(r, both.list.at[i].value, dim));
     return r->status ? fx_nothing() : both;
 }
 
@@ -94,7 +79,7 @@ jc_arg fx_h_nanmedian(fx_call *c) {
         return fx_nothing();
     if (fx_given(c, 1))
         return along_dim(c, "nanmedian", x, fx_dim(c, 1, fx_rank(x), 0), fx_bool(c, 2, false));
-    const jc_arg both = along_dim(c, "nanmedian", flattened(c->r, x), 0, false);
+    const jc_arg both = along_dim(c, "nanmedian", fx_flat(c->r, x), 0, false);
     return both.kind == JC_ARG_LIST ? both.list.at[0] : both;
 }
 

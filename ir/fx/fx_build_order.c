@@ -71,13 +71,6 @@ jc_arg fx_h_diff(fx_call *c) {
 
 /* --- the best along a dim --- */
 
-static jc_value *flat(fx_reader *r, jc_value *x) {
-    if (!x || r->status)
-        return NULL;
-    const jc_expr *n = jc_ex_product(fx_x(r), x->type.dims, x->type.rank);
-    return fx_reshape(r, x, &n, 1);
-}
-
 /* Y, one element of a tensor of RANK dims, with as many dims of 1. */
 static jc_value *as_kept(fx_reader *r, jc_value *y, int rank) {
     const jc_expr *dims[JC_MAX_RANK];
@@ -90,7 +83,7 @@ jc_value *fx_arg_extreme(fx_reader *r, jc_op op, jc_value *x, int dim, bool keep
     if (!x || r->status)
         return NULL;
     if (!fx_rank(x)) /* of a number it is 0 */
-        return FX_OP(r, op, fx_v(flat(r, x)), fx_i(r, 0), jc_arg_bool(false));
+        return FX_OP(r, op, fx_v(fx_flat(r, x)), fx_i(r, 0), jc_arg_bool(false));
     return FX_OP(r, op, fx_v(x), fx_i(r, dim), jc_arg_bool(keep));
 }
 
@@ -103,7 +96,7 @@ jc_arg fx_h_arg_extreme(fx_call *c) {
     const bool keep = fx_bool(c, 2, false);
     if (fx_given(c, 1))
         return fx_v(fx_arg_extreme(r, (jc_op)c->row->op, x, fx_dim(c, 1, fx_rank(x), 0), keep));
-    jc_value *y = fx_arg_extreme(r, (jc_op)c->row->op, flat(r, x), 0, false);
+    jc_value *y = fx_arg_extreme(r, (jc_op)c->row->op, fx_flat(r, x), 0, false);
     return fx_v(keep && y ? as_kept(r, y, fx_rank(x)) : y);
 }
 
@@ -126,7 +119,7 @@ static jc_value *swapped(fx_reader *r, jc_value *x, int dim) {
 }
 
 static turned turn(fx_reader *r, jc_value *x, int dim) {
-    const turned t = { x && !fx_rank(x) ? flat(r, x) : swapped(r, x, dim), dim, x ? fx_rank(x) : 0 };
+    const turned t = { x && !fx_rank(x) ? fx_flat(r, x) : swapped(r, x, dim), dim, x ? fx_rank(x) : 0 };
     return t;
 }
 
@@ -183,16 +176,6 @@ jc_arg fx_h_topk(fx_call *c) {
     return t.x ? pair(c->r, &t, FX_OP(c->r, JC_OP_topk, fx_v(t.x), fx_e(k), jc_arg_bool(fx_bool(c, 3, true)))) : fx_nothing();
 }
 
-/* Y without its dim DIM, which is 1. */
-static jc_value *without(fx_reader *r, jc_value *y, int dim) {
-    const jc_expr *dims[JC_MAX_RANK];
-    uint32_t n = 0;
-    for (int d = 0; y && d < fx_rank(y); d++)
-        if (d != dim)
-            dims[n++] = y->type.dims[d];
-    return y && !r->status ? fx_reshape(r, y, dims, n) : NULL;
-}
-
 /* Element AT of each row of Y; KEEP: as a dim of 1. */
 static jc_value *picked(fx_reader *r, const turned *t, jc_value *y, const jc_expr *at, bool keep) {
     if (!y || r->status)
@@ -202,7 +185,7 @@ static jc_value *picked(fx_reader *r, const turned *t, jc_value *y, const jc_exp
     if (y && !t->rank)
         y = fx_reshape(r, y, NULL, 0);
     else if (y && !keep)
-        y = without(r, y, t->dim);
+        y = fx_squeeze(r, y, t->dim);
     return y ? FX_OP(r, JC_OP_clone, fx_v(y)) : NULL;
 }
 
@@ -231,7 +214,7 @@ jc_arg fx_h_median(fx_call *c) {
         return fx_nothing();
     const bool whole = !fx_given(c, 1), keep = fx_bool(c, 2, false);
     if (whole)
-        x = flat(r, x);
+        x = fx_flat(r, x);
     const turned t = turn(r, x, whole || !x ? 0 : fx_dim(c, 1, fx_rank(x), 0));
     jc_value *y = sorted(r, &t, false);
     if (!y)
@@ -329,7 +312,7 @@ jc_arg fx_h_isin(fx_call *c) {
             dims[d] = x.value->type.dims[d];
         dims[fx_rank(x.value)] = jc_ex_int(fx_x(r), 1);
         jc_value *wide = fx_reshape(r, x.value, dims, x.value->type.rank + 1u);
-        jc_value *equal = FX_OP(r, JC_OP_eq, fx_v(wide), fx_v(flat(r, among.value)));
+        jc_value *equal = FX_OP(r, JC_OP_eq, fx_v(wide), fx_v(fx_flat(r, among.value)));
         if (!equal)
             return fx_nothing();
         const jc_arg last = fx_i(r, fx_rank(equal) - 1);
@@ -338,7 +321,7 @@ jc_arg fx_h_isin(fx_call *c) {
     } else {
         y = FX_OP(r, JC_OP_eq, x, among);
         if (y && !fx_is_tensor(x)) { /* a number among several */
-            jc_value *all = flat(r, y);
+            jc_value *all = fx_flat(r, y);
             const jc_arg dim = fx_i(r, 0);
             y = FX_OP(r, JC_OP_amax, fx_v(all), jc_arg_list(r->graph, &dim, 1), jc_arg_bool(false));
         }

@@ -221,6 +221,24 @@ jc_value *fx_unsqueeze(fx_reader *r, jc_value *x, int dim) {
     return fx_reshape(r, x, dims, (uint32_t)fx_rank(x) + 1);
 }
 
+jc_value *fx_squeeze(fx_reader *r, jc_value *x, int dim) {
+    const jc_expr *dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    if (!x || r->status)
+        return NULL;
+    for (int d = 0; d < fx_rank(x); d++)
+        if (d != dim)
+            dims[n++] = x->type.dims[d];
+    return fx_reshape(r, x, dims, n);
+}
+
+jc_value *fx_flat(fx_reader *r, jc_value *x) {
+    if (!x || r->status)
+        return NULL;
+    const jc_expr *n = jc_ex_product(fx_x(r), x->type.dims, x->type.rank);
+    return fx_reshape(r, x, &n, 1);
+}
+
 jc_arg fx_h_unsqueeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)

@@ -12,8 +12,10 @@ from __future__ import annotations
 import statistics
 import sys
 from collections.abc import Callable
+from functools import partial
 
 import torch
+from graphs import captured, microseconds
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
@@ -29,27 +31,6 @@ CASES = [
 ]
 REPEAT, CALLS = 15, 10
 Call = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def captured(call: Call, qkv: list[torch.Tensor]) -> torch.cuda.CUDAGraph:
-    with torch.cuda.stream(torch.cuda.Stream()):
-        for _ in range(2):
-            call(*qkv)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for _ in range(CALLS):
-            call(*qkv)
-    return graph
-
-
-def microseconds(graph: torch.cuda.CUDAGraph) -> float:
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    graph.replay()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) * 1e3 / CALLS
 
 
 def calls(causal: bool, groups: bool) -> tuple[Call, Call, Call]:
@@ -77,8 +58,8 @@ def main() -> int:
         ours, flash, default = calls(case.endswith("c"), groups)
         want = default(*(x.float() for x in qkv))
         errors = [((y.float() - want).norm() / want.norm()).item() for y in (ours(*qkv), flash(*qkv))]
-        graphs = [captured(call, qkv) for call in (ours, flash, default)]
-        times = [[microseconds(g) for g in graphs] for _ in range(REPEAT)]
+        graphs = [captured([partial(call, *qkv)] * CALLS) for call in (ours, flash, default)]
+        times = [[microseconds(g) / CALLS for g in graphs] for _ in range(REPEAT)]
         a, b, c = (statistics.median(t) for t in zip(*times, strict=True))
         wrong = not errors[0] < 2 * errors[1]
         print(f"{case:>24} {a:9.2f} {b:9.2f} {c:9.2f} {b / a:10.2f}{f' WRONG: {errors[0]:.1e}' if wrong else ''}", flush=True)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import statistics
 import sys
-from collections.abc import Callable
+from functools import partial
 
 import torch
+from graphs import captured, microseconds
 from torch.nn import functional
 
 SHAPES = [
@@ -28,27 +29,6 @@ SHAPES = [
 REPEAT = 25
 
 
-def captured(call: Callable[..., torch.Tensor], x: torch.Tensor, weights: list[torch.Tensor]) -> torch.cuda.CUDAGraph:
-    with torch.cuda.stream(torch.cuda.Stream()):
-        for w in weights:
-            call(x, w)
-    torch.cuda.synchronize()
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        for w in weights:
-            call(x, w)
-    return graph
-
-
-def microseconds(graph: torch.cuda.CUDAGraph) -> float:
-    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
-    start.record()
-    graph.replay()
-    end.record()
-    end.synchronize()
-    return start.elapsed_time(end) * 1e3
-
-
 def main() -> int:
     failed = 0
     torch._dynamo.config.recompile_limit = 1000
@@ -62,7 +42,7 @@ def main() -> int:
         x = torch.randn(1, k, device="cuda", dtype=torch.bfloat16)
         want = x.double() @ weights[0].double().t()
         error = ((product(x, weights[0]).double() - want).norm() / want.norm()).item()
-        graphs = captured(functional.linear, x, weights), captured(product, x, weights)
+        graphs = [captured([partial(call, x, w) for w in weights]) for call in (functional.linear, product)]
         times = [[microseconds(g) / len(weights) for g in graphs] for _ in range(REPEAT)]
         theirs, ours = (statistics.median(t) for t in zip(*times, strict=True))
         print(
