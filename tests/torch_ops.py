@@ -1,0 +1,213 @@
+#!/usr/bin/env python3
+"""Every operator of PyTorch's own tests, alone in a graph: run by the tool, held against eager.
+
+    tests/torch_ops.py BUILD [--only NAME,...] [--dtype f32,bf16,...] [--form dynamo|aten] [--way function,method,inplace] [--dynamic]
+                       [--samples N] [--device host|sim|cuda] [--jobs N] [--part I/N] [--least PERCENT] [--out FILE] [--keep DIR]
+
+Needs torch, and what its tests need: pip install expecttest.  Operators and arguments are those of PyTorch's table of operator tests (OpInfo), the first
+N samples of each dtype.  A sample is captured by Dynamo, as Dynamo's own text and as what AOTAutograd makes of it; equal texts are run once.  What torch
+refuses or cannot capture, what is random, and what is no tensor of a dtype of ours is passed over and counted.  A line for each way to call an operator that does
+not pass with all its samples: how many passed, were refused, and are wrong, with one of them.  The last line sums up; the exit status is 1
+where a result is wrong or jitc fails in any other way than by naming what it does not support, and where fewer than --least percent pass.
+"""
+import argparse
+import collections
+import concurrent.futures
+import hashlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import warnings
+
+import torch
+import torch.utils._pytree as pytree
+from torch.testing._internal.common_methods_invocations import op_db
+
+from torch_graphs import capture, run_graph
+from torch_tensors import DTYPES, NAMES
+
+warnings.filterwarnings('ignore')
+
+# How far a result may be from eager's beside the largest value: orders of adding differ.
+LIMIT = {torch.float64: 1e-9, torch.float32: 2e-5, torch.bfloat16: 2e-2, torch.float16: 4e-3}
+# What gives other numbers each time, or none that are defined.
+RANDOM = {'cauchy', 'exponential', 'geometric', 'log_normal', 'normal', 'uniform', 'randn', 'randn_like', 'rand_like', 'randint', 'randint_like', 'multinomial',
+          'bernoulli', 'empty', 'empty_like', 'empty_strided', 'empty_permuted', 'new_empty', 'new_empty_strided', 'svd_lowrank', 'pca_lowrank', 'resize_', 'resize_as_',
+          'nn.functional.rrelu', 'nn.functional.fractional_max_pool2d', 'nn.functional.fractional_max_pool3d', 'nn.functional.dropout', 'nn.functional.dropout2d',
+          'nn.functional.dropout3d', 'nn.functional.alpha_dropout', 'nn.functional.feature_alpha_dropout', 'nn.functional.multi_head_attention_forward'}
+SECONDS = 60  # for one sample
+
+Result = collections.namedtuple('Result', 'op way dtype form outcome detail text')
+
+
+def name_of(info):
+    return info.name + ('.' + info.variant_test_name if info.variant_test_name else '')
+
+
+def close(want, got):
+    if not isinstance(want, torch.Tensor):
+        return True
+    if got is None or got.shape != want.shape or got.dtype != want.dtype:
+        return False
+    if want.dtype not in LIMIT:
+        return torch.equal(want, got)
+    w, g = want.double(), got.double()
+    finite = torch.isfinite(w)
+    if not torch.equal(w[~finite].nan_to_num(nan=0.5, posinf=1, neginf=-1), g[~finite].nan_to_num(nan=0.5, posinf=1, neginf=-1)):
+        return False
+    w, g = w[finite], g[finite]
+    return w.numel() == 0 or (bool(torch.isfinite(g).all()) and bool((w - g).abs().max() <= LIMIT[want.dtype] * max(w.abs().max().item(), 1e-3)))
+
+
+def calls_of(info, ways):
+    for way, fn in (('function', info.op), ('method', info.method_variant), ('inplace', info.inplace_variant)):
+        if fn is not None and way in ways:
+            yield way, fn
+
+
+def function_of(fn, sample, way):
+    """FN on a sample, as a function of its tensors; and the tensors."""
+    leaves, spec = pytree.tree_flatten(((sample.input, *sample.args), sample.kwargs))
+    at = [i for i, leaf in enumerate(leaves) if isinstance(leaf, torch.Tensor)]
+
+    def call(*tensors):
+        filled = list(leaves)
+        for i, t in zip(at, tensors):
+            filled[i] = t
+        args, kwargs = pytree.tree_unflatten(filled, spec)
+        out = fn(*args, **kwargs)
+        return (out, args[0]) if way == 'inplace' else out
+    return call, [leaves[i] for i in at]
+
+
+def late(number, frame):
+    raise TimeoutError(f'{SECONDS} s')
+
+
+def judge(options, op, way, dtype, form, graph, i):
+    strange = next((t.dtype for t in (*graph.values.values(), *graph.results) if isinstance(t, torch.Tensor) and t.dtype not in NAMES), None)
+    if strange:
+        return Result(op, way, dtype, form, 'passed over', f'{strange}', graph.text)
+    got, problem = run_graph(options, graph, f'{op}-{way}-{dtype}-{form}-{i}'.replace('/', '_'))
+    if isinstance(problem, str):
+        return Result(op, way, dtype, form, 'failed', problem, graph.text)
+    if problem:
+        return Result(op, way, dtype, form, 'refused', '; '.join(f'{r["op"]}: {r["reason"]}' for r in problem), graph.text)
+    for k, want in enumerate(graph.results):
+        mine = got.get(f'out{k}')
+        if not close(want, mine):
+            said = 'nothing' if mine is None else f'{NAMES[mine.dtype]}{list(mine.shape)}' if mine.shape != want.shape or mine.dtype != want.dtype else \
+                f'{mine.flatten()[:6].tolist()}'
+            return Result(op, way, dtype, form, 'wrong', f'out{k}: {said} for {NAMES[want.dtype]}{list(want.shape)} {want.flatten()[:6].tolist()}', graph.text)
+    return Result(op, way, dtype, form, 'passed', '', '')
+
+
+def samples_of(info, options, dtype):
+    device = 'cuda' if options.device.startswith('cuda') else 'cpu'
+    if DTYPES[dtype] not in info.supported_dtypes(device):
+        return []
+    torch.manual_seed(0)
+    found = []
+    try:
+        for sample in info.sample_inputs(device, DTYPES[dtype], requires_grad=False):
+            found.append(sample)
+            if len(found) == options.samples:
+                break
+    except Exception:
+        pass
+    return found
+
+
+def one_operator(job):
+    """All that there is to say of one row of the table."""
+    index, options = job
+    info = op_db[index]
+    torch.set_num_threads(1)
+    signal.signal(signal.SIGALRM, late)
+    results, seen = [], set()
+    options.work = f'{options.top}/{os.getpid()}'
+    os.makedirs(options.work, exist_ok=True)
+    for dtype in options.dtype:
+        for n, sample in enumerate(samples_of(info, options, dtype)):
+            for way, fn in calls_of(info, options.way):
+                call, tensors = function_of(fn, sample, way)
+                signal.alarm(SECONDS)
+                try:
+                    graphs = capture(call, [t.clone() for t in tensors], {}, options.form, options.dynamic)
+                except BaseException as error:
+                    results.append(Result(name_of(info), way, dtype, '', 'passed over', f'torch: {type(error).__name__} {str(error)[:80]}', ''))
+                    continue
+                finally:
+                    signal.alarm(0)
+                for form in options.form:
+                    for i, graph in enumerate(graphs[form]):
+                        key = hashlib.sha256(graph.text.encode()).digest()
+                        if key not in seen:
+                            seen.add(key)
+                            results.append(judge(options, name_of(info), way, dtype, form, graph, f'{n}-{i}'))
+    return results
+
+
+def report(results, out):
+    rows = collections.defaultdict(list)
+    for r in results:
+        rows[r.op, r.way].append(r)
+    total = collections.Counter(r.outcome for r in results)
+    whole = 0
+    judged = 0
+    for (op, way), rs in sorted(rows.items()):
+        count = collections.Counter(r.outcome for r in rs)
+        if not count['passed'] + count['refused'] + count['wrong'] + count['failed']:
+            continue
+        judged += 1
+        whole += count['passed'] == sum(count.values()) - count['passed over']
+        for outcome in ('wrong', 'failed', 'refused'):
+            bad = [r for r in rs if r.outcome == outcome]
+            if bad:
+                forms = ' '.join(sorted({r.dtype for r in bad})) + ' ' + ' '.join(sorted({r.form for r in bad}))
+                print(f'{outcome:8} {op} {way}: {len(bad)} of {sum(count.values())} ({forms}): {bad[0].detail[:300]}'.replace('\n', ' | '), file=out)
+    ran = sum(total[o] for o in ('passed', 'refused', 'wrong', 'failed'))
+    print(f'{ran} graphs, {total["passed"]} passed, {total["refused"]} refused, {total["wrong"]} wrong, {total["failed"]} failed, '
+          f'{total["passed over"]} passed over; {whole} of {judged} ways to call an operator pass whole', file=out)
+    return total, ran
+
+
+def main():
+    parser = argparse.ArgumentParser(usage=__doc__)
+    parser.add_argument('build')
+    parser.add_argument('--only', default='')
+    parser.add_argument('--dtype', default='f32,bf16,i64,b8')
+    parser.add_argument('--form', default='dynamo,aten')
+    parser.add_argument('--way', default='function,method,inplace')
+    parser.add_argument('--dynamic', action='store_true')
+    parser.add_argument('--samples', type=int, default=5)
+    parser.add_argument('--device', default='host')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count())
+    parser.add_argument('--part', default='0/1')
+    parser.add_argument('--least', type=float, default=0)
+    parser.add_argument('--out', default='')
+    parser.add_argument('--keep', default='')
+    options = parser.parse_args()
+    for name in ('dtype', 'form', 'way'):
+        setattr(options, name, getattr(options, name).split(','))
+    only = set(options.only.split(',')) if options.only else None
+    part, parts = map(int, options.part.split('/'))
+    chosen = [i for i, info in enumerate(op_db) if (not only or info.name in only or name_of(info) in only) and info.name not in RANDOM and
+              not info.name.startswith('jiterator')]
+    results = []
+    with tempfile.TemporaryDirectory() as top:
+        options.top = options.keep or top
+        with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+            for done in pool.map(one_operator, [(i, options) for i in chosen[part::parts]]):
+                results += done
+    total, ran = report(results, sys.stdout)
+    if options.out:
+        with open(options.out, 'w') as f:
+            json.dump([r._asdict() for r in results if r.outcome not in ('passed', 'passed over')], f, indent=1)
+    sys.exit(1 if total['wrong'] + total['failed'] or total['passed'] < ran * options.least / 100 else 0)
+
+
+if __name__ == '__main__':
+    main()
