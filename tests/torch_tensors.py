@@ -20,7 +20,7 @@ def bits(t):
 def save(path, tensors):
     head, raw = {}, b''
     for name, t in tensors.items():
-        data = bits(t.detach().contiguous().reshape(-1)).numpy().tobytes()
+        data = bits(t.detach().cpu().contiguous().reshape(-1)).numpy().tobytes()
         head[name] = {'dtype': STORED[t.dtype], 'shape': list(t.shape), 'data_offsets': [len(raw), len(raw) + len(data)]}
         raw += data
     text = json.dumps(head).encode()
