@@ -14,7 +14,9 @@ import argparse
 import collections
 import concurrent.futures
 import hashlib
+import itertools
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -110,15 +112,7 @@ def samples_of(info, options, dtype):
     if DTYPES[dtype] not in info.supported_dtypes(device):
         return []
     torch.manual_seed(0)
-    found = []
-    try:
-        for sample in info.sample_inputs(device, DTYPES[dtype], requires_grad=False):
-            found.append(sample)
-            if len(found) == options.samples:
-                break
-    except Exception:
-        pass
-    return found
+    return list(itertools.islice(info.sample_inputs(device, DTYPES[dtype], requires_grad=False), options.samples))
 
 
 def one_operator(job):
@@ -131,7 +125,12 @@ def one_operator(job):
     options.work = f'{options.top}/{os.getpid()}'
     os.makedirs(options.work, exist_ok=True)
     for dtype in options.dtype:
-        for n, sample in enumerate(samples_of(info, options, dtype)):
+        try:
+            samples = samples_of(info, options, dtype)
+        except Exception as error:
+            results.append(Result(name_of(info), 'none', dtype, '', 'passed over', f'no samples: {type(error).__name__} {str(error)[:80]}', ''))
+            continue
+        for n, sample in enumerate(samples):
             for way, fn in calls_of(info, options.way):
                 call, tensors = function_of(fn, sample, way)
                 signal.alarm(SECONDS)
@@ -170,6 +169,8 @@ def report(results, out):
                 forms = ' '.join(sorted({r.dtype for r in bad})) + ' ' + ' '.join(sorted({r.form for r in bad}))
                 print(f'{outcome:8} {op} {way}: {len(bad)} of {sum(count.values())} ({forms}): {bad[0].detail[:300]}'.replace('\n', ' | '), file=out)
     ran = sum(total[o] for o in ('passed', 'refused', 'wrong', 'failed'))
+    for why, n in collections.Counter(r.detail for r in results if r.outcome == 'passed over').most_common(8):
+        print(f'passed over {n}: {why}', file=out)
     print(f'{ran} graphs, {total["passed"]} passed, {total["refused"]} refused, {total["wrong"]} wrong, {total["failed"]} failed, '
           f'{total["passed over"]} passed over; {whole} of {judged} ways to call an operator pass whole', file=out)
     return total, ran
@@ -200,7 +201,7 @@ def main():
     results = []
     with tempfile.TemporaryDirectory() as top:
         options.top = options.keep or top
-        with concurrent.futures.ProcessPoolExecutor(options.jobs) as pool:
+        with concurrent.futures.ProcessPoolExecutor(options.jobs, multiprocessing.get_context('spawn')) as pool:
             for done in pool.map(one_operator, [(i, options) for i in chosen[part::parts]]):
                 results += done
     total, ran = report(results, sys.stdout)
