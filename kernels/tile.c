@@ -6,6 +6,10 @@
  * its own then holds the sums of warps_m rows and warps_n vectors in registers while it walks over k.  So each copy of an
  * element of B serves tile_m rows, one of A tile_n columns, and each load of a vector warps_m products.
  *
+ * Of bf16 a copy's element may be a pair of neighbours along k, a word of 32 bits (lanes 2): one instruction then adds the products of
+ * both to a sum of f32.  The copies are no conversions but moves.  What an odd K leaves over is paired with 0.  Such sums are flushed to zero
+ * where they are subnormal, and so are operands.
+ *
  * Rows and columns past the end repeat the last one, and are not stored: nothing beyond an operand is read.
  */
 #include "jit/llvm/llvm_compat.h"
@@ -25,26 +29,32 @@ typedef struct tile {
     order order;
     uint8_t ct;
     unsigned w, nm, nn;                    /* lanes; rows and columns that registers hold */
-    LLVMTypeRef type, vector;
+    unsigned pair, depth;                  /* elements of k in a word; words of a copied row of A, or column of B */
+    LLVMTypeRef type, vector;              /* of sums */
+    LLVMTypeRef word, words;               /* of copies */
     LLVMValueRef step_a, step_b;
-    LLVMValueRef panel, strip;             /* [columns/nn][tile_k][nn] of B; [nm][tile_k] of A */
+    LLVMValueRef panel, strip;             /* [columns/nn][depth][nn] of B; [nm][depth] of A */
     jc_product_sums sums;
     LLVMValueRef copied;                   /* rows, whole strips of them */
     LLVMValueRef off_a, off_b;             /* i64: where rows and columns start */
-    LLVMValueRef k0, length;               /* this part of k */
+    LLVMValueRef k0, length;               /* this part of k; in words */
+    LLVMValueRef whole;                    /* words that are no halves */
     LLVMValueRef ahead, stride, lines;     /* see note_ahead(): bytes; how many lines */
     LLVMValueRef panels, calls;            /* of the products */
 } tile;
 
-/* W elements of an operand from AT on, as sums are computed. */
+/* W words of an operand that lie side by side from AT on. */
 static LLVMValueRef load(tile *d, const jc_operand *o, LLVMValueRef at, unsigned w) {
+    jc_emit *e = d->e;
+    if (d->pair > 1)
+        return LLVMBuildBitCast(e->b, jc_load_memory(e, o->arg, at, w * d->pair, 1), jc_vec_of(d->word, w), "");
     uint8_t from = jc_compute_type(d->k->args[o->arg].dtype);
-    return jc_emit_convert(d->e, d->ct, from, jc_load_run(d->e, o->arg, at, w, 1));
+    return jc_emit_convert(e, d->ct, from, jc_load_run(e, o->arg, at, w, 1));
 }
 
 static void put(tile *d, LLVMValueRef v, LLVMValueRef base, LLVMValueRef index) {
     jc_emit *e = d->e;
-    LLVMSetAlignment(LLVMBuildStore(e->b, v, jc_gep(e, d->type, base, index)), d->ct == JC_CT_F32 ? 4 : 8);
+    LLVMSetAlignment(LLVMBuildStore(e->b, v, jc_gep(e, d->word, base, index)), d->ct == JC_CT_F32 ? 4 : 8);
 }
 
 /* Where row I of A's, or column I of B's, has k 0; of those of the block, and of as many as are copied beyond. */
@@ -70,9 +80,31 @@ static bool divides(tile *d, unsigned by, const jc_expr *size) {
     return jc_ex_divisor(d->k->ex, size) % by == 0;
 }
 
-/* K of the operands where this part's is K. */
+/* K of the operands where this part's word K is. */
 static LLVMValueRef whole_k(tile *d, LLVMValueRef k) {
-    return LLVMBuildAdd(d->e->b, d->k0, k, "");
+    jc_emit *e = d->e;
+    return LLVMBuildAdd(e->b, d->k0, d->pair > 1 ? LLVMBuildMul(e->b, k, jc_i64(e, d->pair), "") : k, "");
+}
+
+/* X where word K of this part is no half, else 0. */
+static LLVMValueRef if_whole(tile *d, LLVMValueRef k, LLVMValueRef x) {
+    jc_emit *e = d->e;
+    if (divides(d, d->pair, d->k->k))
+        return x;
+    return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, k, d->whole, ""), x, LLVMConstNull(LLVMTypeOf(x)));
+}
+
+/* Word K of row (column) INDEX, from wherever its elements lie. */
+static LLVMValueRef load_word(tile *d, bool second, LLVMValueRef index, LLVMValueRef k) {
+    jc_emit *e = d->e;
+    const jc_operand *o = second ? &d->k->b : &d->k->a;
+    LLVMValueRef at = element(d, second, index, whole_k(d, k)), low, high;
+    if (d->pair == 1)
+        return load(d, o, at, 1);
+    low = LLVMBuildZExt(e->b, jc_load_memory(e, o->arg, at, 1, 1), d->word, "low");
+    at = LLVMBuildAdd(e->b, at, if_whole(d, k, second ? d->step_b : d->step_a), "");
+    high = LLVMBuildZExt(e->b, if_whole(d, k, jc_load_memory(e, o->arg, at, 1, 1)), d->word, "high");
+    return LLVMBuildOr(e->b, low, LLVMBuildShl(e->b, high, jc_i32(e, 16), ""), "");
 }
 
 /* Where the panel has column J at k 0. */
@@ -80,23 +112,22 @@ static LLVMValueRef panel_at(tile *d, LLVMValueRef j) {
     jc_emit *e = d->e;
     LLVMValueRef q, r;
     jc_emit_divmod(e, j, jc_i64(e, d->nn), &q, &r);
-    return LLVMBuildAdd(e->b, LLVMBuildMul(e->b, q, jc_i64(e, d->nn * d->k->tile_k), ""), r, "");
+    return LLVMBuildAdd(e->b, LLVMBuildMul(e->b, q, jc_i64(e, d->nn * d->depth), ""), r, "");
 }
 
-/* One element of B, k'th of this part. */
-static void copy_element(tile *d, LLVMValueRef k, LLVMValueRef j) {
+/* One word of B, k'th of this part. */
+static void copy_word(tile *d, LLVMValueRef k, LLVMValueRef j) {
     jc_emit *e = d->e;
-    LLVMValueRef at = element(d, true, j, whole_k(d, k));
     LLVMValueRef to = LLVMBuildAdd(e->b, panel_at(d, j), LLVMBuildMul(e->b, k, jc_i64(e, d->nn), ""), "");
-    put(d, load(d, &d->k->b, at, 1), d->panel, to);
+    put(d, load_word(d, true, j, k), d->panel, to);
 }
 
-/* COUNT columns from J on, of k from FROM on, one by one. */
-static void copy_elements(tile *d, LLVMValueRef from, LLVMValueRef j, unsigned count) {
+/* COUNT columns from J on, of k from FROM on, word by word. */
+static void copy_words(tile *d, LLVMValueRef from, LLVMValueRef j, unsigned count) {
     jc_emit *e = d->e;
     jc_for ks = jc_for_begin(e, from, d->length, jc_i64(e, 1), "k.single");
     jc_for js = jc_for_begin(e, j, LLVMBuildAdd(e->b, j, jc_i64(e, count), ""), jc_i64(e, 1), "column.single");
-    copy_element(d, ks.i, js.i);
+    copy_word(d, ks.i, js.i);
     jc_for_end(e, &js);
     jc_for_end(e, &ks);
 }
@@ -148,7 +179,7 @@ static void copy_along_k(tile *d) {
     LLVMValueRef v[4], parts[64], w = jc_i64(e, d->w), step = jc_i64(e, g);
     jc_for js = jc_for_begin(e, jc_i64(e, 0), round_up(e, d->sums.columns, d->nn), w, "columns");
     LLVMValueRef to = panel_at(d, js.i);
-    jc_for ks = jc_for_begin(e, jc_i64(e, 0), LLVMBuildSub(e->b, d->length, jc_i64(e, g - 1), ""), step, "k.square");
+    jc_for ks = jc_for_begin(e, jc_i64(e, 0), LLVMBuildSub(e->b, d->whole, jc_i64(e, g - 1), ""), step, "k.square");
     LLVMValueRef k = whole_k(d, ks.i);
     for (unsigned i = 0; i < g; i++) {
         for (unsigned part = 0; part < d->w / g; part++)
@@ -161,9 +192,25 @@ static void copy_along_k(tile *d) {
         put(d, v[i], d->panel, LLVMBuildAdd(e->b, to, at, ""));
     }
     jc_for_end(e, &ks);
-    if (!divides(d, g, d->k->k))
-        copy_elements(d, ks.i, js.i, d->w);
+    if (!divides(d, g * d->pair, d->k->k))
+        copy_words(d, ks.i, js.i, d->w);
     jc_for_end(e, &js);
+}
+
+/* W columns of word K, of which the first element is AT, of B that is consecutive along n. */
+static LLVMValueRef load_columns(tile *d, LLVMValueRef at, LLVMValueRef k) {
+    jc_emit *e = d->e;
+    LLVMValueRef low, high, lane[64];
+    if (d->pair == 1)
+        return load(d, &d->k->b, at, d->w);
+    low = jc_load_memory(e, d->k->b.arg, at, d->w, 1);
+    high = jc_load_memory(e, d->k->b.arg, LLVMBuildAdd(e->b, at, if_whole(d, k, d->step_b), ""), d->w, 1);
+    for (unsigned l = 0; l < d->w; l++) {
+        lane[2 * l] = jc_i32(e, l);
+        lane[2 * l + 1] = jc_i32(e, l + d->w);
+    }
+    LLVMValueRef both = LLVMBuildShuffleVector(e->b, low, if_whole(d, k, high), LLVMConstVector(lane, 2 * d->w), "");
+    return LLVMBuildBitCast(e->b, both, d->words, "");
 }
 
 /* B is consecutive along n. */
@@ -175,16 +222,16 @@ static void copy_along_n(tile *d) {
     LLVMValueRef to = LLVMBuildMul(e->b, ks.i, step, "");
     jc_for js = jc_for_begin(e, zero, LLVMBuildSub(e->b, d->sums.columns, jc_i64(e, d->nn - 1), ""), step, "columns");
     LLVMValueRef here = LLVMBuildAdd(e->b, from, js.i, "");
-    LLVMValueRef there = LLVMBuildAdd(e->b, to, LLVMBuildMul(e->b, js.i, jc_i64(e, d->k->tile_k), ""), "");
+    LLVMValueRef there = LLVMBuildAdd(e->b, to, LLVMBuildMul(e->b, js.i, jc_i64(e, d->depth), ""), "");
     for (unsigned j = 0; j < d->nn; j += d->w)
-        put(d, load(d, &d->k->b, LLVMBuildAdd(e->b, here, jc_i64(e, j), ""), d->w), d->panel, LLVMBuildAdd(e->b, there, jc_i64(e, j), ""));
+        put(d, load_columns(d, LLVMBuildAdd(e->b, here, jc_i64(e, j), ""), ks.i), d->panel, LLVMBuildAdd(e->b, there, jc_i64(e, j), ""));
     jc_for_end(e, &js);
     jc_for_end(e, &ks);
     if (divides(d, d->nn, d->k->extent[d->k->rank - 1]))
         return;
     LLVMValueRef rest = LLVMBuildURem(e->b, d->sums.columns, step, "");
     jc_if some = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntNE, rest, zero, ""), "rest");
-    copy_elements(d, zero, LLVMBuildSub(e->b, d->sums.columns, rest, ""), d->nn);
+    copy_words(d, zero, LLVMBuildSub(e->b, d->sums.columns, rest, ""), d->nn);
     jc_if_end(e, &some);
 }
 
@@ -192,7 +239,7 @@ static void copy_along_n(tile *d) {
 static void copy_any(tile *d) {
     jc_emit *e = d->e;
     jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "columns");
-    copy_elements(d, jc_i64(e, 0), js.i, d->nn);
+    copy_words(d, jc_i64(e, 0), js.i, d->nn);
     jc_for_end(e, &js);
 }
 
@@ -202,18 +249,18 @@ static void copy_rows(tile *d, LLVMValueRef i) {
     LLVMValueRef from = jc_i64(e, 0), one = jc_i64(e, 1);
     const jc_operand *a = &d->k->a;
     jc_for rows = jc_for_begin(e, from, jc_i64(e, d->nm), one, "a.row");
-    LLVMValueRef index = LLVMBuildAdd(e->b, i, rows.i, ""), to = LLVMBuildMul(e->b, rows.i, jc_i64(e, d->k->tile_k), "");
+    LLVMValueRef index = LLVMBuildAdd(e->b, i, rows.i, ""), to = LLVMBuildMul(e->b, rows.i, jc_i64(e, d->depth), "");
     if (jc_ex_is(a->kstride, 1)) {
-        jc_for ks = jc_for_begin(e, from, LLVMBuildSub(e->b, d->length, jc_i64(e, d->w - 1), ""), jc_i64(e, d->w), "k");
+        jc_for ks = jc_for_begin(e, from, LLVMBuildSub(e->b, d->whole, jc_i64(e, d->w - 1), ""), jc_i64(e, d->w), "k");
         put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), d->w), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
         LLVMValueRef later = element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, ks.i));
         jc_product_fetch(e, jc_product_element(e, a, later));
         jc_for_end(e, &ks);
         from = ks.i;
     }
-    if (!jc_ex_is(a->kstride, 1) || !divides(d, d->w, d->k->k)) {
+    if (!jc_ex_is(a->kstride, 1) || !divides(d, d->w * d->pair, d->k->k)) {
         jc_for ks = jc_for_begin(e, from, d->length, one, "k.single");
-        put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), 1), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
+        put(d, load_word(d, false, index, ks.i), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
         jc_for_end(e, &ks);
     }
     jc_for_end(e, &rows);
@@ -226,7 +273,7 @@ static void copy_rows(tile *d, LLVMValueRef i) {
 static void note_ahead(tile *d) {
     jc_emit *e = d->e;
     const unsigned size = jc_dtypes[d->k->args[d->k->b.arg].dtype].size, run = d->order == ALONG_N ? d->k->tile_n : d->k->tile_k;
-    LLVMValueRef zero = jc_i64(e, 0), next = whole_k(d, jc_i64(e, d->k->tile_k)), stride = d->step_b;
+    LLVMValueRef zero = jc_i64(e, 0), next = whole_k(d, jc_i64(e, d->depth)), stride = d->step_b;
     if (d->order == ALONG_K) {
         LLVMValueRef second = LLVMBuildLoad2(e->b, e->t.i64, jc_gep(e, e->t.i64, d->off_b, jc_i64(e, 1)), "");
         stride = LLVMBuildSub(e->b, second, LLVMBuildLoad2(e->b, e->t.i64, d->off_b, ""), "");
@@ -248,6 +295,16 @@ static LLVMValueRef line_ahead(tile *d, LLVMValueRef line, LLVMValueRef *stride)
     return jc_select(e, some, jc_gep(e, e->t.i8, d->ahead, LLVMBuildMul(e->b, line, jc_i64(e, LINE), "")), d->panel);
 }
 
+/* What of a line is fetched with word K: of B along n a row for each element of k. */
+static void fetch_step(tile *d, LLVMValueRef at, LLVMValueRef stride, LLVMValueRef k) {
+    jc_emit *e = d->e;
+    const unsigned rows = d->order == ALONG_N ? d->pair : 1;
+    for (unsigned i = 0; i < rows; i++) {
+        LLVMValueRef row = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, k, jc_i64(e, rows), ""), jc_i64(e, i), "");
+        jc_product_fetch(e, jc_gep(e, e->t.i8, at, LLVMBuildMul(e->b, row, stride, "")));
+    }
+}
+
 /* The lines that are left for call NUMBER where there are more of them than calls. */
 static void fetch_rest(tile *d, LLVMValueRef number) {
     jc_emit *e = d->e;
@@ -255,9 +312,19 @@ static void fetch_rest(tile *d, LLVMValueRef number) {
     jc_for rest = jc_for_begin(e, LLVMBuildAdd(e->b, number, d->calls, ""), d->lines, d->calls, "line");
     LLVMValueRef at = line_ahead(d, rest.i, &stride);
     jc_for each = jc_for_begin(e, jc_i64(e, 0), d->length, jc_i64(e, 1), "ahead");
-    jc_product_fetch(e, jc_gep(e, e->t.i8, at, LLVMBuildMul(e->b, each.i, stride, "")));
+    fetch_step(d, at, stride, each.i);
     jc_for_end(e, &each);
     jc_for_end(e, &rest);
+}
+
+/* Both of W words. */
+static LLVMValueRef multiply_add(tile *d, LLVMValueRef a, LLVMValueRef b, LLVMValueRef sum) {
+    jc_emit *e = d->e;
+    if (d->pair == 1)
+        return jc_product_multiply_add(e, a, b, sum);
+    LLVMTypeRef pairs = jc_vec_of(e->t.bf16, d->w * d->pair);
+    LLVMValueRef args[] = { sum, LLVMBuildBitCast(e->b, a, pairs, ""), LLVMBuildBitCast(e->b, b, pairs, "") };
+    return jc_call_intrinsic(e, jc_arena_printf(e->arena, "llvm.x86.avx512bf16.dpbf16ps.%u", d->w * 32), NULL, 0, args, 3);
 }
 
 /* The walk over k: strip, panel, length, the sums to add to, and what to fetch. */
@@ -271,21 +338,21 @@ static void products(tile *d, LLVMValueRef fn) {
         LLVMBuildStore(e->b, LLVMConstNull(d->vector), slot[i]);
     }
     jc_for ks = jc_for_begin(e, jc_i64(e, 0), length, jc_i64(e, 1), "k");
-    LLVMValueRef from = jc_gep(e, d->type, panel, LLVMBuildMul(e->b, ks.i, jc_i64(e, d->nn), ""));
+    LLVMValueRef from = jc_gep(e, d->word, panel, LLVMBuildMul(e->b, ks.i, jc_i64(e, d->nn), ""));
     for (unsigned j = 0; j < nv; j++) {
-        b[j] = LLVMBuildLoad2(e->b, d->vector, jc_gep(e, d->type, from, jc_i64(e, j * d->w)), "b");
+        b[j] = LLVMBuildLoad2(e->b, d->words, jc_gep(e, d->word, from, jc_i64(e, j * d->w)), "b");
         LLVMSetAlignment(b[j], align);
     }
-    LLVMValueRef at = jc_gep(e, d->type, strip, ks.i);
+    LLVMValueRef at = jc_gep(e, d->word, strip, ks.i);
     for (unsigned i = 0; i < d->nm; i++) {
-        LLVMValueRef a = LLVMBuildLoad2(e->b, d->type, jc_gep(e, d->type, at, jc_i64(e, i * d->k->tile_k)), "a");
+        LLVMValueRef a = LLVMBuildLoad2(e->b, d->word, jc_gep(e, d->word, at, jc_i64(e, i * d->depth)), "a");
         for (unsigned j = 0; j < nv; j++) {
             LLVMValueRef s = LLVMBuildLoad2(e->b, d->vector, slot[i * nv + j], "");
-            LLVMBuildStore(e->b, jc_product_multiply_add(e, jc_splat(e, a, d->w), b[j], s), slot[i * nv + j]);
+            LLVMBuildStore(e->b, multiply_add(d, jc_splat(e, a, d->w), b[j], s), slot[i * nv + j]);
         }
     }
     if (d->order != ANY_ORDER)
-        jc_product_fetch(e, jc_gep(e, e->t.i8, LLVMGetParam(fn, 4), LLVMBuildMul(e->b, ks.i, LLVMGetParam(fn, 5), "")));
+        fetch_step(d, LLVMGetParam(fn, 4), LLVMGetParam(fn, 5), ks.i);
     jc_for_end(e, &ks);
     for (unsigned i = 0; i < d->nm * nv; i++) {
         LLVMValueRef to = jc_gep(e, d->type, sums, jc_i64(e, i / nv * d->k->tile_n + i % nv * d->w));
@@ -316,6 +383,17 @@ static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
     return fn;
 }
 
+static void set_part(tile *d, LLVMValueRef k0) {
+    jc_emit *e = d->e;
+    LLVMValueRef pair = jc_i64(e, d->pair);
+    d->k0 = k0;
+    d->length = d->whole = jc_product_left(e, d->p.k, k0, jc_i64(e, d->k->tile_k));
+    if (d->pair > 1) {
+        d->whole = LLVMBuildUDiv(e->b, d->length, pair, "words.whole");
+        d->length = LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, d->length, jc_i64(e, d->pair - 1), ""), pair, "words");
+    }
+}
+
 /* This part of k, of all of the block. */
 static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_emit *e = d->e;
@@ -327,7 +405,7 @@ static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_for is = jc_for_begin(e, jc_i64(e, 0), d->sums.rows, jc_i64(e, d->nm), "strip");
     copy_rows(d, is.i);
     jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "panel");
-    LLVMValueRef panel = jc_gep(e, d->type, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->k->tile_k), ""));
+    LLVMValueRef panel = jc_gep(e, d->word, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->depth), ""));
     LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, is.i, jc_i64(e, d->sums.ld), ""), js.i, "");
     LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at), NULL, NULL };
     if (ahead) {
@@ -355,15 +433,23 @@ void jc_kernel_tile(jc_emit *e) {
         jc_emit_fail(e, "A tile kernel is for the host alone.");
         return;
     }
+    if (k->lanes > 1 && !jc_target_facts_of(e->target)->pairs) {
+        jc_emit_fail(e, "The CPU that a tile kernel is for has no instruction for pairs of bf16.");
+        return;
+    }
     tile *d = JC_NEW(e->arena, tile);
     *d = (tile){ .e = e, .k = k, .order = order_of(k), .ct = jc_product_sum_type(k), .w = k->vec, .nm = k->warps_m, .nn = k->warps_n * k->vec };
+    d->pair = k->lanes;
+    d->depth = k->tile_k / d->pair;
     d->type = jc_ct_type(e, d->ct);
     d->vector = jc_vec_of(d->type, d->w);
+    d->word = d->pair > 1 ? e->t.i32 : d->type;
+    d->words = jc_vec_of(d->word, d->w);
     LLVMValueRef fn = products_function(d, &type);
     d->off_a = jc_alloca(e, e->t.i64, k->tile_m + d->nm, 64, "a.offsets");
     d->off_b = jc_alloca(e, e->t.i64, k->tile_n, 64, "b.offsets");
-    d->panel = jc_alloca(e, d->type, k->tile_k * k->tile_n, 64, "panel");
-    d->strip = jc_alloca(e, d->type, k->tile_k * d->nm, 64, "strip");
+    d->panel = jc_alloca(e, d->word, d->depth * k->tile_n, 64, "panel");
+    d->strip = jc_alloca(e, d->word, d->depth * d->nm, 64, "strip");
     d->sums = (jc_product_sums){ .at = jc_alloca(e, d->type, k->tile_m * k->tile_n, 64, "sums"), .ld = k->tile_n };
     jc_for blocks = jc_for_begin(e, e->first, e->last, jc_i64(e, 1), "block");
     jc_product_block(e, &d->p, &d->sums, blocks.i);
@@ -375,8 +461,7 @@ void jc_kernel_tile(jc_emit *e) {
     note_offsets(d, true, d->off_b, round_up(e, d->sums.columns, d->nn));
     jc_product_zero(e, d->sums.at, d->type, count, d->w);
     jc_for ks = jc_for_begin(e, jc_i64(e, 0), d->p.k, jc_i64(e, k->tile_k), "k.part");
-    d->k0 = ks.i;
-    d->length = jc_product_left(e, d->p.k, ks.i, jc_i64(e, k->tile_k));
+    set_part(d, ks.i);
     part(d, fn, type);
     jc_for_end(e, &ks);
     jc_product_outputs(&d->p, &d->sums, d->w);

@@ -37,7 +37,8 @@
  *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
  *   TILE    the same on the host, B read once for many rows: a block has tile_m x tile_n outputs, whose sums it holds in memory.  It
  *           copies tile_k of B at a time, converted, to where it is contiguous, and multiplies them by warps_m rows of A (copied
- *           too) at once, with warps_n vectors of `vec` columns in registers.
+ *           too) at once, with warps_n vectors of `vec` columns in registers.  lanes 2: both are bf16, and pairs of neighbours along k are
+ *           multiplied at once, for CPUs that can (jc_target_facts); else 1.
  *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
  *   BAND    the same on the host for a row or two, where B's elements are consecutive along n: lanes along n.  A block has one row
  *           (tile_m 1) of tile_n outputs, whose sums lie in memory; B streams through, `unroll` of k at a time, `vec` columns in a vector.
@@ -266,7 +267,7 @@ typedef struct jc_kernel {
 
     /* schedule */
     uint16_t threads, vec, unroll; /* vec: elements; unroll: POINT, WALK, DOT, BAND */
-    uint16_t lanes, steps;         /* lanes: ROW, DOT; steps: ROW */
+    uint16_t lanes, steps;         /* lanes: ROW, DOT, TILE; steps: ROW */
     uint16_t tile_m, tile_n, tile_k, stages, warps_m, warps_n;
 } jc_kernel;
 

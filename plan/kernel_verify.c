@@ -447,6 +447,16 @@ static jitc_status check_host_tile(const jc_kernel *k, jc_error *err) {
     return JITC_OK;
 }
 
+static jitc_status check_pairs(const jc_kernel *k, jc_error *err) {
+    const bool bf16 = k->args[k->a.arg].dtype == JC_BF16 && k->args[k->b.arg].dtype == JC_BF16;
+    if (k->lanes == 1)
+        return JITC_OK;
+    if (k->lanes != 2 || k->exact || !bf16 || (k->vec != 4 && k->vec != 8 && k->vec != 16) || k->tile_k % 2)
+        return BAD("A tile kernel multiplies %u elements of k at once in vectors of %u: one, or pairs of bf16 in 4, 8 or 16 lanes, but not in strict mode.",
+                   k->lanes, k->vec);
+    return JITC_OK;
+}
+
 static jitc_status check_tile(const jc_kernel *k, jc_error *err) {
     JC_TRY(check_host_tile(k, err));
     if (!k->warps_m || !k->warps_n || !k->tile_k || k->tile_k % k->vec || k->tile_m % k->warps_m || k->tile_n % ((uint32_t)k->warps_n * k->vec))
@@ -454,7 +464,8 @@ static jitc_status check_tile(const jc_kernel *k, jc_error *err) {
                    k->tile_m, k->tile_n, k->tile_k, k->warps_m, k->warps_n, k->vec);
     if (k->vec * sum_bytes(k) < 16)
         return BAD("A tile kernel has vectors of %u columns: at least 16 bytes.", k->vec);
-    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k * ((uint64_t)k->tile_n + k->warps_m);
+    JC_TRY(check_pairs(k, err));
+    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k / k->lanes * ((uint64_t)k->tile_n + k->warps_m);
     if (elements * sum_bytes(k) > HOST_SCRATCH || (uint32_t)k->warps_m * k->warps_n > 64)
         return BAD("A tile kernel's block of %u x %u outputs, %u of k at a time, is too large for a stack.", k->tile_m, k->tile_n, k->tile_k);
     return JITC_OK;

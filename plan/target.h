@@ -14,7 +14,7 @@ typedef struct jc_target {
     uint8_t dialect;
     uint16_t sm;        /* nvptx, sim: 80, 90, 100 ... */
     char suffix;        /* 'a', or 0 */
-    char cpu[32];       /* host, sim: the psABI level: "x86-64-v4", "x86-64-v3", ...: LLVM's -mcpu */
+    char cpu[32];       /* host, sim: the level: "x86-64-v4", "x86-64-v3", ... of the psABI, or "x86-64-v4-bf16" */
 } jc_target;
 
 /* "sm_90a", "host", "sim" (sim follows the sm_80 schedules), "sim:sm_90a"; an unknown one is JITC_E_USAGE and says which
@@ -27,7 +27,7 @@ jitc_status jc_target_decode(jc_reader *r, jc_target *out);
 bool jc_target_same(const jc_target *a, const jc_target *b);
 /* As jc_target_parse() takes it: "host", "sim:sm_90a", "sm_90a". */
 void jc_target_name(const jc_target *t, char out[32]);
-/* The same without what runs it: "sm_90a", "x86-64-v4": what LLVM and the assembler call it. */
+/* The same without what runs it: "sm_90a", "x86-64-v4": what LLVM (facts may know better) and the assembler call it. */
 void jc_target_cpu(const jc_target *t, char out[32]);
 
 /* Compiled to PTX, and assembled: for a GPU. */
@@ -48,6 +48,8 @@ typedef struct jc_target_facts {
     bool tensor_cores;     /* f16 and bf16 tiles by mma */
     unsigned vector;       /* f32 lanes of a CPU's registers, or of the widest access of a GPU's thread */
     bool f16;              /* converts f16 in hardware */
+    bool pairs;            /* CPU: an instruction that adds the products of two pairs of bf16 to each f32 of a vector */
+    const char *cpu, *features; /* CPU: how LLVM is told, where not by the level's name alone; else NULL */
 } jc_target_facts;
 const jc_target_facts *jc_target_facts_of(const jc_target *t);
 /* Those of what the schedule is for: the same, but for the simulator, which runs on this CPU, those of the architecture that it follows. */

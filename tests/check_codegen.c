@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "jit/llvm/backend.h"
 #include "tests/kernel_help.h"
 
 static const char *const targets[] = { "host", "sim" };
@@ -772,42 +773,62 @@ static const struct host_row {
     jc_dtype dtype;
     layout a, b;             /* A: ROWS is [m, k] */
     unsigned vec, tile_m, tile_n, tile_k, strip, vectors, unroll;
-    const char *cpu;         /* NULL: this one */
+    const char *cpu;         /* NULL: all that this one runs */
+    unsigned lanes;
 } host_rows[] = {
-    { "rows", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "apart", JC_K_TILE, 0, 9, 33, 50, JC_F32, APART, APART, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "a by columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, COLUMNS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "whole", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "whole columns", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "less than a vector", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "less than a vector of columns", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "one", JC_K_TILE, 0, 1, 1, 1, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "no k", JC_K_TILE, 0, 3, 5, 0, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "batch", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "batch of rows", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL },
-    { "bf16", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL },
-    { "bf16 columns", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, COLUMNS, 8, 8, 32, 64, 4, 2, 1, NULL },
-    { "f16", JC_K_TILE, 0, 7, 45, 131, JC_F16, ROWS, ROWS, 16, 12, 64, 64, 6, 1, 1, NULL },
-    { "fp8", JC_K_TILE, 0, 7, 45, 131, JC_F8E4M3FN, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL },
-    { "f64", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL },
-    { "f64 columns", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, COLUMNS, 4, 8, 16, 16, 4, 2, 1, NULL },
-    { "i32", JC_K_TILE, 0, 7, 21, 53, JC_I32, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL },
-    { "sse", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 4, 8, 32, 16, 4, 2, 1, "x86-64-v2" },
-    { "sse columns", JC_K_TILE, 0, 9, 33, 50, JC_F16, ROWS, COLUMNS, 4, 8, 32, 16, 4, 2, 1, "x86-64" },
-    { "sse f64", JC_K_TILE, 0, 9, 33, 50, JC_F64, ROWS, ROWS, 2, 8, 32, 16, 4, 2, 1, "x86-64-v2" },
-    { "as scheduled", JC_K_TILE, 0, 130, 131, 400, JC_F32, ROWS, ROWS, 8, 128, 128, 192, 4, 2, 1, NULL },
-    { "as scheduled, columns", JC_K_TILE, 0, 130, 131, 400, JC_BF16, ROWS, COLUMNS, 16, 128, 128, 192, 4, 2, 1, NULL },
-    { "as scheduled for AVX-512", JC_K_TILE, 0, 130, 131, 400, JC_F32, ROWS, ROWS, 16, 128, 128, 192, 8, 2, 1, NULL },
-    { "as scheduled for AVX-512, columns", JC_K_TILE, 0, 37, 131, 400, JC_F32, ROWS, COLUMNS, 16, 128, 128, 192, 8, 2, 1, NULL },
-    { "more lines ahead than calls", JC_K_TILE, 0, 3, 131, 700, JC_F64, ROWS, ROWS, 8, 128, 128, 96, 8, 2, 1, NULL },
-    { "band", JC_K_BAND, 0, 1, 83, 50, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
-    { "whole band", JC_K_BAND, 0, 1, 64, 48, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
-    { "bands of a batch", JC_K_BAND, 3, 1, 18, 37, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
-    { "band of bf16", JC_K_BAND, 0, 1, 45, 131, JC_BF16, APART, COLUMNS, 16, 1, 32, 0, 0, 0, 4, NULL },
-    { "band of one row", JC_K_BAND, 0, 3, 45, 7, JC_F64, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL },
-    { "band without k", JC_K_BAND, 0, 1, 45, 0, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL },
-    { "band of integers", JC_K_BAND, 0, 1, 45, 21, JC_I32, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL },
+    { "rows", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "apart", JC_K_TILE, 0, 9, 33, 50, JC_F32, APART, APART, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "a by columns", JC_K_TILE, 0, 9, 33, 50, JC_F32, COLUMNS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "whole", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "whole columns", JC_K_TILE, 0, 16, 64, 64, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "less than a vector", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "less than a vector of columns", JC_K_TILE, 0, 2, 3, 5, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "one", JC_K_TILE, 0, 1, 1, 1, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "no k", JC_K_TILE, 0, 3, 5, 0, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "batch", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, COLUMNS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "batch of rows", JC_K_TILE, 3, 5, 18, 37, JC_F32, ROWS, ROWS, 8, 8, 32, 16, 4, 2, 1, NULL, 1 },
+    { "bf16", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL, 1 },
+    { "bf16 columns", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, COLUMNS, 8, 8, 32, 64, 4, 2, 1, NULL, 1 },
+    { "f16", JC_K_TILE, 0, 7, 45, 131, JC_F16, ROWS, ROWS, 16, 12, 64, 64, 6, 1, 1, NULL, 1 },
+    { "fp8", JC_K_TILE, 0, 7, 45, 131, JC_F8E4M3FN, ROWS, ROWS, 8, 8, 32, 64, 4, 2, 1, NULL, 1 },
+    { "f64", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL, 1 },
+    { "f64 columns", JC_K_TILE, 0, 7, 21, 53, JC_F64, ROWS, COLUMNS, 4, 8, 16, 16, 4, 2, 1, NULL, 1 },
+    { "i32", JC_K_TILE, 0, 7, 21, 53, JC_I32, ROWS, ROWS, 4, 8, 16, 16, 4, 2, 1, NULL, 1 },
+    { "sse", JC_K_TILE, 0, 9, 33, 50, JC_F32, ROWS, ROWS, 4, 8, 32, 16, 4, 2, 1, "x86-64-v2", 1 },
+    { "sse columns", JC_K_TILE, 0, 9, 33, 50, JC_F16, ROWS, COLUMNS, 4, 8, 32, 16, 4, 2, 1, "x86-64", 1 },
+    { "sse f64", JC_K_TILE, 0, 9, 33, 50, JC_F64, ROWS, ROWS, 2, 8, 32, 16, 4, 2, 1, "x86-64-v2", 1 },
+    { "as scheduled", JC_K_TILE, 0, 130, 131, 400, JC_F32, ROWS, ROWS, 8, 128, 128, 192, 4, 2, 1, NULL, 1 },
+    { "as scheduled, columns", JC_K_TILE, 0, 130, 131, 400, JC_BF16, ROWS, COLUMNS, 16, 128, 128, 192, 4, 2, 1, NULL, 1 },
+    { "as scheduled for AVX-512", JC_K_TILE, 0, 130, 131, 400, JC_F32, ROWS, ROWS, 16, 128, 128, 192, 8, 2, 1, NULL, 1 },
+    { "as scheduled for AVX-512, columns", JC_K_TILE, 0, 37, 131, 400, JC_F32, ROWS, COLUMNS, 16, 128, 128, 192, 8, 2, 1, NULL, 1 },
+    { "more lines ahead than calls", JC_K_TILE, 0, 3, 131, 700, JC_F64, ROWS, ROWS, 8, 128, 128, 96, 8, 2, 1, NULL, 1 },
+    { "pairs", JC_K_TILE, 0, 9, 33, 50, JC_BF16, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs of columns", JC_K_TILE, 0, 9, 33, 50, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs apart", JC_K_TILE, 0, 9, 33, 51, JC_BF16, APART, APART, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs, a by columns", JC_K_TILE, 0, 9, 33, 51, JC_BF16, COLUMNS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "whole pairs", JC_K_TILE, 0, 16, 64, 64, JC_BF16, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "whole pairs of columns", JC_K_TILE, 0, 16, 64, 64, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs and one", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, ROWS, 16, 8, 32, 64, 4, 2, 1, NULL, 2 },
+    { "pairs of columns and one", JC_K_TILE, 0, 7, 45, 131, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 64, 4, 2, 1, NULL, 2 },
+    { "one pair", JC_K_TILE, 0, 2, 3, 2, JC_BF16, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "half a pair", JC_K_TILE, 0, 1, 1, 1, JC_BF16, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "half a pair of columns", JC_K_TILE, 0, 2, 3, 1, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "no pairs", JC_K_TILE, 0, 3, 5, 0, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "batch of pairs", JC_K_TILE, 3, 5, 18, 37, JC_BF16, ROWS, COLUMNS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "batch of rows of pairs", JC_K_TILE, 3, 5, 18, 37, JC_BF16, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs in half a vector", JC_K_TILE, 0, 9, 33, 50, JC_BF16, ROWS, COLUMNS, 8, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs in a quarter of a vector", JC_K_TILE, 0, 9, 33, 50, JC_BF16, ROWS, ROWS, 4, 8, 32, 32, 4, 2, 1, NULL, 2 },
+    { "pairs as scheduled", JC_K_TILE, 0, 130, 131, 800, JC_BF16, ROWS, ROWS, 16, 128, 128, 384, 8, 2, 1, NULL, 2 },
+    { "pairs as scheduled, columns", JC_K_TILE, 0, 130, 131, 801, JC_BF16, ROWS, COLUMNS, 16, 128, 128, 384, 8, 2, 1, NULL, 2 },
+    { "more lines of pairs ahead than calls", JC_K_TILE, 0, 3, 131, 1400, JC_BF16, ROWS, COLUMNS, 16, 128, 128, 384, 8, 2, 1, NULL, 2 },
+    { "band", JC_K_BAND, 0, 1, 83, 50, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
+    { "whole band", JC_K_BAND, 0, 1, 64, 48, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
+    { "bands of a batch", JC_K_BAND, 3, 1, 18, 37, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
+    { "band of bf16", JC_K_BAND, 0, 1, 45, 131, JC_BF16, APART, COLUMNS, 16, 1, 32, 0, 0, 0, 4, NULL, 1 },
+    { "band of one row", JC_K_BAND, 0, 3, 45, 7, JC_F64, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL, 1 },
+    { "band without k", JC_K_BAND, 0, 1, 45, 0, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
+    { "band of integers", JC_K_BAND, 0, 1, 45, 21, JC_I32, ROWS, COLUMNS, 4, 1, 32, 0, 0, 0, 8, NULL, 1 },
 };
 enum { NHOST_ROWS = sizeof host_rows / sizeof *host_rows };
 
@@ -824,14 +845,13 @@ static jc_operand host_operand(kb *b, unsigned arg, unsigned loop, const int64_t
     return operand_of(b, arg, b->k.rank > 2 ? kb_add(b, kb_muli(b, kb_loop(b, 0), at[2]), row) : row, at[0]);
 }
 
-START_TEST(test_host_product) {
-    const struct host_row *r = &host_rows[_i];
+static void host_product(const struct host_row *r, const char *cpu) {
     unsigned rank = r->batch ? 3 : 2;
     int64_t batch = r->batch ? r->batch : 1, nc = batch * r->m * r->n, sa[3], sb[3];
     strides_of(r->a, r->m, r->k, &sa[0], &sa[1], &sa[2]);
     strides_of(r->b, r->n, r->k, &sb[0], &sb[1], &sb[2]);
     kb *b = kb_new(r->family, rank);
-    b->cpu = r->cpu;
+    b->cpu = cpu;
     if (r->batch)
         kb_extent(b, 0, r->batch);
     kb_extent(b, rank - 2, r->m);
@@ -848,6 +868,7 @@ START_TEST(test_host_product) {
     kb_store(b, pc, at, kb_op(b, JC_T_ADD, kb_acc(b, out == JC_F64 ? JC_CT_F64 : JC_CT_F32), kb_load(b, bias, n), 0));
     b->k.vec = (uint16_t)r->vec, b->k.unroll = (uint16_t)r->unroll, b->k.tile_m = (uint16_t)r->tile_m, b->k.tile_n = (uint16_t)r->tile_n;
     b->k.tile_k = (uint16_t)r->tile_k, b->k.warps_m = (uint16_t)r->strip, b->k.warps_n = (uint16_t)r->vectors;
+    b->k.lanes = (uint16_t)r->lanes;
     int64_t na = r->k ? batch * sa[2] - (r->a == APART) : 0, nb = r->k ? batch * sb[2] - (r->b == APART) : 0;
     fenced a = fence(r->dtype, na), w = fence(r->dtype, nb), c = fence(out, nc), p = fence(out, r->n);
     double span = jc_dtypes[r->dtype].cls == 'i' ? 50 : 1;
@@ -866,6 +887,119 @@ START_TEST(test_host_product) {
     }
     for (fenced *f = (fenced[]){ a, w, c, p, { 0 } }; f->map; f++)
         munmap(f->map, f->length);
+    kb_free(b);
+}
+
+static bool has_pairs(const char *cpu) {
+    jc_target t;
+    ck_assert_int_eq(jc_target_parse("host", &t, NULL), JITC_OK);
+    snprintf(t.cpu, sizeof t.cpu, "%s", cpu);
+    return jc_target_facts_of(&t)->pairs;
+}
+
+START_TEST(test_host_product) {
+    const struct host_row *r = &host_rows[_i];
+    const char *cpus[8];
+    unsigned n = host_levels(cpus), done = 0;
+    if (r->cpu)
+        host_product(r, r->cpu);
+    for (unsigned i = 0; i < n && !r->cpu; i++)
+        if (r->lanes == 1 || has_pairs(cpus[i])) {
+            host_product(r, cpus[i]);
+            done++;
+        }
+    if (!r->cpu && !done)
+        fprintf(stderr, "SKIP: %s: this CPU multiplies no pairs of bf16\n", r->name);
+}
+END_TEST
+
+/*
+ * Numbers that are not ordinary, alone in one of three products: row 0 of A has them, at K 0 (the first of a pair), 1, 2 (what is left of an odd K).
+ * A pair is 0 where a factor is subnormal; other sums are as they are.
+ */
+static const struct special_row {
+    const char *name;
+    double a, b, want; /* want: of a*b + 2 * 1.5 */
+} odd_factors[] = {
+    { "NaN", NAN, 1, NAN }, { "NaN of the other", 1, NAN, NAN }, { "NaN by 0", NAN, 0, NAN }, { "infinity", INFINITY, 2, INFINITY },
+    { "its negative", INFINITY, -2, -INFINITY }, { "infinity by 0", INFINITY, 0, NAN }, { "overflow", 0x1p100, 0x1p100, INFINITY },
+    { "beyond", 0x1p127, -0x1p127, -INFINITY }, { "large", 0x1p60, 0x1p60, 0x1p120 }, { "-0", -0.0, 5, 3 }, { "subnormal", 0x1p-130, 1, 3 },
+};
+enum { NODD_FACTORS = sizeof odd_factors / sizeof *odd_factors };
+
+static void special_product(const struct special_row *r, const char *cpu, int64_t at, bool columns) {
+    enum { M = 3, N = 18, K = 3 };
+    kb *b = kb_new(JC_K_TILE, 2);
+    b->cpu = cpu;
+    kb_extent(b, 0, M);
+    kb_extent(b, 1, N);
+    b->k.k = kb_const(b, K);
+    unsigned pa = kb_ptr(b, JC_BF16, false), pb = kb_ptr(b, JC_BF16, false), pc = kb_ptr(b, JC_F32, true);
+    b->k.a = operand_of(b, pa, kb_muli(b, kb_loop(b, 0), K), 1);
+    b->k.b = operand_of(b, pb, kb_muli(b, kb_loop(b, 1), columns ? 1 : K), columns ? N : 1);
+    kb_store(b, pc, kb_add(b, kb_muli(b, kb_loop(b, 0), N), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
+    b->k.vec = 16, b->k.tile_m = 8, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = 4, b->k.warps_n = 2;
+    b->k.lanes = has_pairs(cpu) ? 2 : 1;
+    void *a = room(b, JC_BF16, M * K), *w = room(b, JC_BF16, N * K), *c = room(b, JC_F32, M * N);
+    for (int64_t k = 0; k < K; k++) {
+        for (int64_t m = 0; m < M; m++)
+            dtype_set(JC_BF16, a, m * K + k, m == 1 && k == at ? r->a : 1.5);
+        for (int64_t n = 0; n < N; n++)
+            dtype_set(JC_BF16, w, columns ? k * N + n : n * K + k, k == at ? (n == 17 ? r->b : 0) : 1);
+    }
+    value args[3] = { { .p = a }, { .p = w }, { .p = c } };
+    size_t sizes[3] = { bytes(JC_BF16, M * K), bytes(JC_BF16, N * K), bytes(JC_F32, M * N) };
+    kb_run(b, "host", args, sizes);
+    for (int64_t m = 0; m < M; m++)
+        for (int64_t n = 0; n < N; n++) {
+            const double x = m == 1 ? r->a : 1.5, y = n == 17 ? r->b : 0;
+            const double want = m == 1 && n == 17 ? r->want : 3 + x * y;
+            close_to(dtype_get(JC_F32, c, m * N + n), want, 1e-6, 0, r->name, m * N + n);
+        }
+    kb_free(b);
+}
+
+START_TEST(test_host_special) {
+    const char *cpus[8];
+    for (unsigned n = host_levels(cpus), i = n > 2 ? n - 2 : 0; i < n; i++) /* with pairs, where there are, and without */
+        for (int64_t at = 0; at < 3; at++)
+            for (int columns = 0; columns < 2; columns++)
+                special_product(&odd_factors[_i], cpus[i], at, columns);
+}
+END_TEST
+
+/* Pairs are subnormal, or their sum is: what the instruction makes of it is 0.  Without it nothing is lost. */
+START_TEST(test_host_subnormal) {
+    const char *cpus[8];
+    for (unsigned n = host_levels(cpus), i = 0; i < n; i++) {
+        const struct special_row r = { "subnormal by a large one", 0x1p-130, 0x1p120, has_pairs(cpus[i]) ? 3 : 3 + 0x1p-10 };
+        special_product(&r, cpus[i], 0, false);
+        special_product(&r, cpus[i], 2, true);
+    }
+}
+END_TEST
+
+/* What the CPU has no instruction for is refused, not handed to LLVM, which would end the process. */
+START_TEST(test_host_no_pairs) {
+    kb *b = kb_new(JC_K_TILE, 2);
+    jc_error err = JC_ERROR_INIT;
+    jc_bytes kernel = JC_BYTES(b->arena);
+    jc_target target;
+    const uint8_t *code = NULL;
+    size_t n;
+    kb_extent(b, 0, 4);
+    kb_extent(b, 1, 32);
+    b->k.k = kb_const(b, 4);
+    unsigned pa = kb_ptr(b, JC_BF16, false), pb = kb_ptr(b, JC_BF16, false), pc = kb_ptr(b, JC_F32, true);
+    b->k.a = operand_of(b, pa, kb_muli(b, kb_loop(b, 0), 4), 1);
+    b->k.b = operand_of(b, pb, kb_muli(b, kb_loop(b, 1), 4), 1);
+    kb_store(b, pc, kb_add(b, kb_muli(b, kb_loop(b, 0), 32), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
+    b->k.vec = 16, b->k.tile_m = 8, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = 4, b->k.warps_n = b->k.lanes = 2;
+    kb_finish(b, &kernel);
+    ck_assert_int_eq(jc_target_parse("host", &target, NULL), JITC_OK);
+    snprintf(target.cpu, sizeof target.cpu, "x86-64-v4");
+    ck_assert_int_eq(kernel_backend()->compile(kernel.at, kernel.n, "kernel", &target, b->arena, &code, &n, NULL, &err), JITC_E_UNSUPPORTED);
+    ck_assert_msg(strstr(err.message, "pairs of bf16") != NULL, "%s", err.message);
     kb_free(b);
 }
 END_TEST
@@ -987,6 +1121,9 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, test_row_symbolic, 0, 6);
     tcase_add_loop_test(t, test_dot, 0, 2 * NPRODUCTS);
     tcase_add_loop_test(t, test_host_product, 0, NHOST_ROWS);
+    tcase_add_loop_test(t, test_host_special, 0, NODD_FACTORS);
+    tcase_add_test(t, test_host_subnormal);
+    tcase_add_test(t, test_host_no_pairs);
     tcase_add_loop_test(t, test_mma, 0, NMMAS);
     tcase_add_loop_test(t, test_deterministic, 0, 4);
     tcase_add_test(t, test_times);

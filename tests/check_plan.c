@@ -132,7 +132,7 @@ static jc_kernel *sample_product(uint8_t family) {
     emit(k, (jc_instr){ .op = JC_T_STORE, .ct = JC_CT_NONE, .a = 0, .arg = 2,
                         .index = ADD(ADD(MUL(MUL(INT(512), SYM(n3)), SYM(b)), MUL(INT(512), SYM(m))), SYM(n)) });
     if (family == JC_K_TILE || family == JC_K_BAND) {
-        k->threads = k->unroll = 1;
+        k->threads = k->unroll = k->lanes = 1;
         k->vec = 8;
         k->tile_m = 8;
         k->tile_n = 64;
@@ -175,6 +175,12 @@ static jc_kernel *sample_mma(void) {
 
 static jc_kernel *sample_tile(void) {
     return sample_product(JC_K_TILE);
+}
+
+static jc_kernel *sample_pairs(void) {
+    jc_kernel *k = sample_product(JC_K_TILE);
+    k->lanes = 2;
+    return k;
 }
 
 /* B by columns. */
@@ -291,7 +297,7 @@ static const struct kernel_row {
       "  v0 = acc : f32\n"
       "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
     { "tile", sample_tile, 0, 17, 2 * 3 * 8, /* ceil(17/8), 512/64 */
-      "tile [2, n3, 512] threads=1 vec=8 unroll=1 tile_m=8 tile_n=64 tile_k=32 warps_m=4 warps_n=2\n"
+      "tile [2, n3, 512] threads=1 vec=8 unroll=1 lanes=1 tile_m=8 tile_n=64 tile_k=32 warps_m=4 warps_n=2\n"
       "  p0: bf16*\n"
       "  p1: bf16* weight\n"
       "  p2: f32* written\n"
@@ -302,7 +308,7 @@ static const struct kernel_row {
       "  v0 = acc : f32\n"
       "  store p2[512*i0*n3 + 512*i1 + i2], v0\n" },
     { "band", sample_band, 0, 3, 2 * 3 * 8,
-      "band [2, n3, 512] threads=1 vec=8 unroll=8 tile_m=1 tile_n=64\n"
+      "band [2, n3, 512] threads=1 vec=8 unroll=8 lanes=1 tile_m=1 tile_n=64\n"
       "  p0: bf16*\n"
       "  p1: bf16* weight\n"
       "  p2: f32* written\n"
@@ -486,6 +492,11 @@ BREAKAGE(bad_tile_stack, k->tile_k = 2048;)
 BREAKAGE(bad_band_unroll, k->unroll = 0;)
 BREAKAGE(bad_band_rows, k->tile_m = 2;)
 BREAKAGE(bad_tile_vec, k->vec = 2;)
+BREAKAGE(bad_tile_lanes, k->lanes = 0;)
+BREAKAGE(bad_pairs_lanes, k->lanes = 4;)
+BREAKAGE(bad_pairs_strict, k->exact = true;)
+BREAKAGE(bad_pairs_dtype, k->args[1].dtype = JC_F16;)
+BREAKAGE(bad_pairs_vec, k->vec = k->tile_n = k->tile_k = 64; k->warps_n = 1;)
 BREAKAGE(bad_band_b, k->b.row = MUL(INT(64), SYM(2));)
 BREAKAGE(bad_matrix_arg, k->attention.k.arg = 4;)
 BREAKAGE(bad_matrix_written, k->attention.v.arg = 3;)
@@ -633,6 +644,11 @@ static const struct {
     { bad_band_unroll, sample_band, "0 of k at a time" },
     { bad_band_rows, sample_band, "2 rows by 64 columns" },
     { bad_tile_vec, sample_tile, "at least 16 bytes" },
+    { bad_tile_lanes, sample_tile, "0 elements of k at once" },
+    { bad_pairs_lanes, sample_pairs, "4 elements of k at once" },
+    { bad_pairs_strict, sample_pairs, "but not in strict mode" },
+    { bad_pairs_dtype, sample_pairs, "pairs of bf16" },
+    { bad_pairs_vec, sample_pairs, "in vectors of 64" },
     { bad_band_b, sample_band, "not consecutive" },
     { bad_dot_tile, sample_dot, "tile of 4 x 0" },
     { bad_dot_threads, sample_dot, "48 threads" },
@@ -1255,6 +1271,7 @@ static const struct {
     { "host/x86-64", "host/x86-64-v2", true, false },    { "host/x86-64-v4", "host/x86-64-v3", false, false },
     { "host/x86-64", "host/generic", false, false },     { "host/generic", "host/generic", true, false },
     { "host/x86-64-v10", "host/x86-64-v4", false, false },
+    { "host/x86-64-v4", "host/x86-64-v4-bf16", true, false }, { "host/x86-64-v4-bf16", "host/x86-64-v4", false, false },
     { "sim/x86-64-v3", "sim:sm_90a/x86-64-v3", false, false }, { "sim/x86-64-v4", "sim/x86-64-v3", false, false },
     { "sim", "host", false, false },
 };
@@ -1275,6 +1292,7 @@ START_TEST(test_nearest) {
     static const char *const orders[][5] = {
         { "sm_80", "sm_86", "sm_90", "sm_90a" },
         { "host/x86-64", "host/x86-64-v2", "host/x86-64-v3", "host/x86-64-v4" },
+        { "host/x86-64-v2", "host/x86-64-v3", "host/x86-64-v4", "host/x86-64-v4-bf16" },
         { "sim/x86-64", "sim/x86-64-v2", "sim/x86-64-v3", "sim/x86-64-v4" },
     };
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++) {
@@ -1319,6 +1337,9 @@ START_TEST(test_facts) {
     ck_assert_uint_eq(jc_target_facts_of(&sim)->vector, 16); /* the code is this CPU's, the schedule a GPU's */
     ck_assert_uint_eq(jc_target_schedule_facts(&sim)->warp, 32);
     ck_assert(!jc_target_schedule_facts(&host)->tensor_cores);
+    jc_target bf16 = target_of("host/x86-64-v4-bf16");
+    ck_assert(jc_target_facts_of(&bf16)->pairs && jc_target_facts_of(&bf16)->vector == 16);
+    ck_assert(!jc_target_facts_of(&host)->pairs && !jc_target_facts_of(&sim)->pairs);
 }
 END_TEST
 
@@ -1332,7 +1353,8 @@ START_TEST(test_cpu) {
     bool v3 = v2 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
     bool v4 = v3 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
-    ck_assert_str_eq(t.cpu, v4 ? "x86-64-v4" : v3 ? "x86-64-v3" : v2 ? "x86-64-v2" : "x86-64");
+    bool bf16 = v4 && __builtin_cpu_supports("avx512bf16");
+    ck_assert_str_eq(t.cpu, bf16 ? "x86-64-v4-bf16" : v4 ? "x86-64-v4" : v3 ? "x86-64-v3" : v2 ? "x86-64-v2" : "x86-64");
 }
 END_TEST
 #endif

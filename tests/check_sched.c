@@ -137,8 +137,10 @@ static uint32_t loads(const jc_kernel *k) {
 START_TEST(products_fill_registers) {
     static const struct {
         const char *arch, *dtype;
-        unsigned rows, lanes;
-    } cpus[] = { { "host/x86-64", "f32", 4, 4 }, { "host/x86-64-v3", "f32", 4, 8 }, { "host/x86-64-v4", "f32", 8, 16 }, { "host/x86-64-v4", "f64", 8, 8 } };
+        unsigned rows, lanes, pair;
+    } cpus[] = { { "host/x86-64", "f32", 4, 4, 1 }, { "host/x86-64-v3", "f32", 4, 8, 1 }, { "host/x86-64-v4", "f32", 8, 16, 1 },
+                 { "host/x86-64-v4", "f64", 8, 8, 1 }, { "host/x86-64-v4", "bf16", 8, 16, 1 }, { "host/x86-64-v4-bf16", "bf16", 8, 16, 2 },
+                 { "host/x86-64-v4-bf16", "f16", 8, 16, 1 }, { "host/x86-64-v4-bf16", "f32", 8, 16, 1 } };
     for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
         char params[64], body[64];
         snprintf(params, sizeof params, "x: \"%s[32, 64]\", w: \"%s[64, 80]\"", cpus[i].dtype, cpus[i].dtype);
@@ -149,6 +151,7 @@ START_TEST(products_fill_registers) {
         ck_assert_uint_eq(s.kernels[0]->warps_m, cpus[i].rows);
         ck_assert_uint_eq(s.kernels[0]->warps_n, 2);
         ck_assert_uint_eq(s.kernels[0]->vec, cpus[i].lanes);
+        ck_assert_uint_eq(s.kernels[0]->lanes, cpus[i].pair);
     }
 }
 END_TEST

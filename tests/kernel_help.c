@@ -260,6 +260,20 @@ void kb_run(kb *b, const char *target, const value *values, const size_t *sizes)
     jc_loaded_free(l);
 }
 
+unsigned host_levels(const char *out[8]) {
+    static const char *const all[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" };
+    unsigned n = 0;
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        jc_target host, code;
+        ck_assert_int_eq(jc_target_parse("host", &host, NULL), JITC_OK);
+        code = host;
+        snprintf(code.cpu, sizeof code.cpu, "%s", all[i]);
+        if (jc_target_runs_on(&code, &host, false))
+            out[n++] = all[i];
+    }
+    return n;
+}
+
 unsigned count_text(const char *text, const char *what) {
     unsigned n = 0;
     for (const char *at = text; (at = strstr(at, what)); at += strlen(what))

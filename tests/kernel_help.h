@@ -61,6 +61,8 @@ void kb_finish(kb *b, jc_bytes *out);
 const uint8_t *kb_compile(kb *b, const char *target, size_t *n, char **ir);
 /* Compiles for the host or the simulator and runs; SIZES: bytes behind each pointer, for the simulator. */
 void kb_run(kb *b, const char *target, const value *args, const size_t *sizes);
+/* The CPU levels whose code this machine runs, up to its own: how many there are. */
+unsigned host_levels(const char *out[8]);
 /* Number of times WHAT occurs in TEXT. */
 unsigned count_text(const char *text, const char *what);
 

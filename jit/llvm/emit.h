@@ -190,6 +190,8 @@ bool jc_is_reduction(uint8_t op);
 
 /* N elements of argument ARG from element INDEX (i32 or i64), which is a multiple of ALIGN; in the compute type. */
 LLVMValueRef jc_load_run(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align);
+/* The same as they lie in memory. */
+LLVMValueRef jc_load_memory(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align);
 
 /* ---- conversions (emit_convert.c) ---- */
 LLVMTypeRef jc_ct_type(jc_emit *e, uint8_t ct);

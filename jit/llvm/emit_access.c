@@ -107,10 +107,12 @@ static LLVMValueRef load_run(jc_emit *e, unsigned arg, LLVMValueRef at, unsigned
     return concat(e, parts, n / part);
 }
 
+LLVMValueRef jc_load_memory(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align) {
+    return load_run(e, arg, jc_gep(e, jc_memory_type(e, e->k->args[arg].dtype), e->args[arg], index), n, align);
+}
+
 LLVMValueRef jc_load_run(jc_emit *e, unsigned arg, LLVMValueRef index, unsigned n, unsigned align) {
-    jc_dtype dtype = e->k->args[arg].dtype;
-    LLVMValueRef at = jc_gep(e, jc_memory_type(e, dtype), e->args[arg], index);
-    return jc_from_memory(e, dtype, load_run(e, arg, at, n, align));
+    return jc_from_memory(e, e->k->args[arg].dtype, jc_load_memory(e, arg, index, n, align));
 }
 
 static void store_run(jc_emit *e, unsigned arg, LLVMValueRef v, LLVMValueRef at, unsigned align) {

@@ -48,11 +48,15 @@ static void diagnose(LLVMDiagnosticInfoRef info, void *user) {
 static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
     const jc_target_facts *facts = jc_target_facts_of(t);
     bool gpu = jc_target_is_gpu(t);
-    char cpu[32], features[16] = "", *message = NULL;
+    char cpu[32], features[32] = "", *message = NULL;
     LLVMTargetRef target = NULL;
     jc_target_cpu(t, cpu);
+    if (facts->cpu)
+        snprintf(cpu, sizeof cpu, "%s", facts->cpu);
     if (facts->ptx)
         snprintf(features, sizeof features, "+ptx%u", facts->ptx);
+    else if (facts->features)
+        snprintf(features, sizeof features, "%s", facts->features);
     if (LLVMGetTargetFromTriple(facts->triple, &target, &message)) {
         keep_message(l, message);
         LLVMDisposeMessage(message);

@@ -117,12 +117,22 @@ static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
     return v;
 }
 
+/* Pairs of bf16 flush what is subnormal, which strict mode does not. */
+static bool takes_pairs(const jc_sched *s, const jc_kernel *k) {
+    return k->family == JC_K_TILE && !k->exact && jc_target_schedule_facts(&s->options->target)->pairs &&
+           k->args[k->a.arg].dtype == JC_BF16 && k->args[k->b.arg].dtype == JC_BF16;
+}
+
 /* Sums in f64 and integers are twice as wide. */
 static void own_shape(const jc_sched *s, jc_kernel *k) {
     unsigned wide = jc_compute_type(k->args[k->a.arg].dtype) == JC_CT_F32 ? 1 : 2;
     uint16_t vec = (uint16_t)(jc_target_schedule_facts(&s->options->target)->vector / wide);
     k->vec = k->family == JC_K_DOT ? dot_width(k, vec) : vec;
     k->tile_k = (uint16_t)(k->tile_k / wide);
+    if (takes_pairs(s, k)) {
+        k->lanes = 2;
+        k->tile_k = (uint16_t)(k->tile_k * 2);
+    }
     if (k->family == JC_K_TILE)
         k->warps_m = (uint16_t)(jc_target_schedule_facts(&s->options->target)->registers / (2 * k->warps_n));
 }
