@@ -257,6 +257,49 @@ START_TEST(on_sim) {
 }
 END_TEST
 
+/* Products as each level of this CPU multiplies them: odd and small K and N, weights either way, none consecutive, batches, epilogues, no rows. */
+static const graph_case products[] = {
+    { "rows", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\"", "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "columns", "x: \"bf16[s0, 64]\", w: \"bf16[64, 80]\"", "y: \"bf16[s0, 80]\" = x @ w", "y", 0, NULL },
+    { "odd rows", "x: \"bf16[s0, 131]\", w: \"bf16[45, 131]\"", "y: \"bf16[s0, 45]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "odd columns", "x: \"bf16[s0, 131]\", w: \"bf16[131, 45]\"", "y: \"bf16[s0, 45]\" = x @ w", "y", 0, NULL },
+    { "one of each", "x: \"bf16[s0, 1]\", w: \"bf16[1, 1]\"", "y: \"bf16[s0, 1]\" = x @ w", "y", 0, NULL },
+    { "no k", "x: \"bf16[s0, 0]\", w: \"bf16[5, 0]\"", "y: \"bf16[s0, 5]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "several parts of k", "x: \"bf16[s0, 801]\", w: \"bf16[33, 801]\"", "y: \"bf16[s0, 33]\" = torch._C._nn.linear(x, w, None)", "y", 0, NULL },
+    { "k and n unknown", S "s1: \"Sym(s1)\", x: \"bf16[7, s0]\", w: \"bf16[s0, s1]\"", "y: \"bf16[7, s1]\" = x @ w", "y", 0, NULL },
+    { "a by columns", "x: \"bf16[70, s0]\", w: \"bf16[45, 70]\"", "u: \"bf16[s0, 70]\" = x.t()\ny: \"bf16[s0, 45]\" = torch._C._nn.linear(u, w, None)", "y", 0, NULL },
+    { "every other", "x: \"bf16[s0, 100]\", w: \"bf16[45, 100]\"",
+      "u: \"bf16[s0, 50]\" = x[(Ellipsis, slice(0, 100, 2))]\nv: \"bf16[45, 50]\" = w[(Ellipsis, slice(0, 100, 2))]\ny: \"bf16[s0, 45]\" = torch._C._nn.linear(u, v, None)", "y", 0, NULL },
+    { "a part of the rows", "x: \"bf16[s0, 100]\", w: \"bf16[45, 100]\"",
+      "u: \"bf16[s0, 37]\" = x[(Ellipsis, slice(3, 40, None))]\nv: \"bf16[45, 37]\" = w[(Ellipsis, slice(5, 42, None))]\ny: \"bf16[s0, 45]\" = torch._C._nn.linear(u, v, None)", "y", 0, NULL },
+    { "batches", "q: \"bf16[3, s0, 40]\", k: \"bf16[3, 19, 40]\"",
+      "s: \"bf16[3, s0, 19]\" = q @ k.transpose(-1, -2)\no: \"bf16[3, s0, 40]\" = s @ k", "o", 0, NULL },
+    { "bias and activation", "x: \"bf16[s0, 72]\", w: \"bf16[33, 72]\", b: \"bf16[33]\", r: \"bf16[s0, 33]\"",
+      "y: \"bf16[s0, 33]\" = torch._C._nn.linear(x, w, b)\nz: \"bf16[s0, 33]\" = torch.nn.functional.silu(y)\nv = z + r", "v", 0, NULL },
+    { "nothing of what is added", "c: \"bf16[s0, 33]\", x: \"bf16[s0, 21]\", w: \"bf16[21, 33]\"", "n = c / 0.0\ny = torch.addmm(n, x, w, beta = 0)\nz = torch.addmm(c, x, w, beta = 0.5, alpha = 2)", "y, z", 0, NULL },
+    { "sums kept in f32", "a: \"bf16[s0, 33]\", b: \"bf16[24, 33]\"", "t: \"bf16[33, 24]\" = b.t()\nc: \"f32[s0, 24]\" = torch.mm(a, t, out_dtype = torch.float32)", "c", 0, NULL },
+    { "f32", "x: \"f32[s0, 131]\", w: \"f32[45, 131]\", u: \"f32[45, 17]\"", "y: \"f32[s0, 45]\" = torch._C._nn.linear(x, w, None)\nz = y @ u", "z", 0, NULL },
+    { "f16", "x: \"f16[s0, 131]\", w: \"f16[45, 131]\", u: \"f16[45, 17]\"", "y: \"f16[s0, 45]\" = torch._C._nn.linear(x, w, None)\nz = y @ u", "z", 0, NULL },
+};
+enum { NPRODUCTS = sizeof products / sizeof *products };
+
+START_TEST(at_each_level) {
+    static const char *const levels[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" };
+    for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+        char device[32];
+        jc_target host, code;
+        ck_assert_int_eq(jc_target_parse("host", &host, NULL), JITC_OK);
+        code = host;
+        snprintf(code.cpu, sizeof code.cpu, "%s", levels[i]);
+        snprintf(device, sizeof device, "host/%s", levels[i]);
+        for (size_t r = 0; r < sizeof rows / sizeof *rows && jc_target_runs_on(&code, &host, false); r++)
+            graph_check(&products[_i], device, rows[r], 7 + r);
+        if (jc_target_runs_on(&code, &host, false))
+            graph_check(&products[_i], device, 130, 8);
+    }
+}
+END_TEST
+
 static void compiles_for(int i, const char *arch) {
     char message[2048];
     ck_assert_msg(graph_compile(&cases[i], arch, NULL, NULL, message, sizeof message) == JITC_OK, "%s for %s: %s",
@@ -366,6 +409,7 @@ int main(void) {
     TCase *host = tcase_create("host"), *sim = tcase_create("sim"), *gpu = tcase_create("gpu"), *many = tcase_create("many");
     tcase_add_loop_test(host, on_host, 0, NCASES);
     tcase_add_loop_test(host, deterministic, 0, NCASES);
+    tcase_add_loop_test(host, at_each_level, 0, NPRODUCTS);
     tcase_add_loop_test(sim, on_sim, 0, NCASES);
     tcase_add_loop_test(many, many_tensors, 0, (int)(sizeof manies / sizeof *manies));
     tcase_set_timeout(many, 120);

@@ -205,7 +205,14 @@ static jitc_status trial_build(trial *t, const graph_case *c, const char *device
     jc_error err = JC_ERROR_INIT;
     char names[MAX_SYMBOLS][16];
     jitc_range ranges[MAX_SYMBOLS];
-    *t = (trial){ .c = c, .ctx = context(c, device_name, seed) };
+    const char *level = strchr(device_name, '/');
+    char device[16];
+    snprintf(device, sizeof device, "%.*s", (int)(level ? level - device_name : (ptrdiff_t)strlen(device_name)), device_name);
+    *t = (trial){ .c = c, .ctx = context(c, device, seed) };
+    if (level) {
+        ck_assert_int_eq(jc_context_device(t->ctx, &t->device, &err), JITC_OK);
+        snprintf(t->device->target.cpu, sizeof t->device->target.cpu, "%s", level + 1);
+    }
     char *text = graph_text(c);
     jitc_model_options o = { .struct_size = sizeof o, .strict = seed & 1, .clamp_index = true, .ranges = ranges,
                              .nranges = exact ? exact_ranges(exact, names, ranges) : 0 };

@@ -17,7 +17,7 @@ typedef struct graph_case {
 
 /* The text of the case as print_readable would write it; malloc'd. */
 char *graph_text(const graph_case *c);
-/* Builds for CTX's device and runs with every symbol = SYM. Fails the running test with the case's name, or returns the model's
+/* Builds for DEVICE ("host", "host/x86-64-v2": as if the CPU were of that level) and runs with every symbol = SYM. Fails the running test with the case's name, or returns the model's
    largest relative error. SEED makes the inputs; with an odd one the model rounds after every operator (strict). */
 double graph_check(const graph_case *c, const char *device, int64_t sym, uint64_t seed);
 /* As graph_check, with SYMBOLS "s0=3 s1=0"; those left out are 0. */

@@ -111,3 +111,9 @@ several('attention of many heads', [f'{MHA}(q, q, q, 8, 2, w, b, None, None, Fal
 for dtype, near in (('f32', 1e-5), ('bf16', 1e-2)):
     several(f'products of groups {dtype}', ['torch._grouped_mm(a, b, o)'], {'a': some(dtype, 6, 8), 'b': some(dtype, 3, 8, 16), 'o': ('i32', [2, 2, 6])}, near=near, absolute=near)
 several('windows of images', [f'{F}.unfold(x, 2)', f'{F}.unfold(x, (2, 3), padding = 1, stride = 2)', f'{F}.unfold(x[0], (3, 2), dilation = 2)'], {'x': some('f32', 2, 3, 5, 6)})
+# --- what is no ordinary number, in the pairs that CPUs multiply bf16 in: at an odd K's end too
+X = [[1.5] * 7 for _ in range(5)]
+X[1][3], X[2][6], X[3][0], X[3][1], X[4][6] = float('nan'), inf, inf, -inf, 1e38
+Y = [[1.0, -2.0, 0.5, 4.0, 0.25, 1.0, 100.0], [0.0] * 7, [1.0] * 7]
+several('bf16 that is no ordinary number', ['torch.nn.functional.linear(x, y)', 'x @ z'],
+        {'x': ('bf16', X), 'y': ('bf16', Y), 'z': ('bf16', [list(c) for c in zip(*Y)])}, near=1e-2)
