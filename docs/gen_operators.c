@@ -47,7 +47,8 @@ static const struct {
     const char *prefix;
 } forms[] = { { 'm', "x." },          { 't', "torch." },           { 'f', "torch.nn.functional." },
               { 'n', "torch._C._nn." }, { 'a', "torch.ops.aten." }, { 'p', "torch.ops.prims." },
-              { 'v', "torch.ops.vllm_ir." }, { 'x', "torch.ops.transformers." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." } };
+              { 'v', "torch.ops.vllm_ir." }, { 'x', "torch.ops.transformers." }, { 'c', "torch._C." }, { 'g', "torch._C._autograd." },
+              { 'l', "torch.linalg." }, { 'y', "torch.fft." }, { 'k', "torch.masked." }, { 's', "torch.signal.windows." } };
 
 static const struct {
     jc_op op;

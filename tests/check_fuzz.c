@@ -172,7 +172,7 @@ START_TEST(wrong_numbers_are_noticed) {
     ck_assert_int_eq(r.fate, FZ_WRONG);
     plant("v1: \"f32[4, 4]\" = torch.empty(4, 4, dtype = torch.float32)\n            v1[0] = p0[0]", &r); /* poison shows */
     ck_assert_int_eq(r.fate, FZ_WRONG);
-    plant("v1: \"f32[4, 4]\" = torch.cumulative_trapezoid(p0, 0)", &r);
+    plant("v1: \"f32[4, 4]\" = torch.lobpcg(p0, 0)", &r);
     ck_assert_int_eq(r.fate, FZ_REFUSED);
     plant("v1: \"f32[4, 4]\" = p0 +", &r);
     ck_assert_int_eq(r.fate, FZ_UNREADABLE);

@@ -680,7 +680,7 @@ static const char graph_refused[] =
     "    def forward(self, x: \"f32[4]\", q: \"f8e4m3fn[4]\"):\n"
     "        y: \"f32[4]\" = torch.frobnicate(x)\n"
     "        z = q + 1\n"
-    "        w: \"f32[4]\" = torch.cumulative_trapezoid(y, dim = 0)\n"
+    "        w: \"f32[4]\" = torch.lobpcg(y, dim = 0)\n"
     "        return (w, z)\n";
 
 /* All of it, each on a line, each once; the first failure first. What does not compile can be looked at all the same. */

@@ -92,6 +92,20 @@ static const char *unknown_name(fx_reader *r, const char *prefix, const fx_name 
     return fx_copy(r, fx_intern(r, name, strlen(name)));
 }
 
+/* aten has PyTorch's modules as prefixes: aten.linalg_cross is torch.linalg.cross. */
+static bool find_in_module(fx_target *t, const char *op, size_t length) {
+    static const struct {
+        const char *prefix;
+        char form;
+    } modules[] = { { "linalg_", 'l' }, { "special_", 't' }, { "fft_", 'y' } };
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        const size_t n = strlen(modules[i].prefix);
+        if (length > n && memcmp(op, modules[i].prefix, n) == 0)
+            return find_known(t, op + n, length - n, modules[i].form);
+    }
+    return false;
+}
+
 /* torch.ops.NS.OP[.OVERLOAD] */
 static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     static const struct {
@@ -110,7 +124,7 @@ static void find_operator(fx_reader *r, fx_target *t, const fx_name *n) {
     for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
         if (strlen(ours[i].space) != space_length || memcmp(ours[i].space, space, space_length) != 0)
             continue;
-        if (find_known(t, op, (size_t)(op_end - op), ours[i].form))
+        if (find_known(t, op, (size_t)(op_end - op), ours[i].form) || (ours[i].form == 'a' && find_in_module(t, op, (size_t)(op_end - op))))
             return;
         if (ours[i].form == 'x') /* the others of that space are the host's */
             break;
@@ -135,8 +149,12 @@ static void find_path(fx_reader *r, fx_target *t, const fx_name *n) {
         const char *prefix;
         char form;
     } prefixes[] = { { "torch.nn.functional.", 'f' }, { "torch._C._nn.", 'n' },  { "torch._C._autograd.", 'g' },
-                     { "torch.special.", 't' },       { "torch.linalg.", 'l' },  { "torch._C.", 'c' },
-                     { "torch.functional.", 't' },    { "torch.Tensor.", 'm' },  { "torch.", 't' } };
+                     { "torch.special.", 't' },       { "torch._C._special.special_", 't' },
+                     { "torch.linalg.", 'l' },        { "torch._C._linalg.linalg_", 'l' },
+                     { "torch.fft.", 'y' },           { "torch._C._fft.fft_", 'y' },
+                     { "torch.masked._ops.", 'k' },   { "torch.masked.", 'k' },
+                     { "torch.signal.windows.windows.", 's' }, { "torch.signal.windows.", 's' },
+                     { "torch._C.", 'c' },            { "torch.functional.", 't' }, { "torch.Tensor.", 'm' },  { "torch.", 't' } };
     if (n->length > 10 && memcmp(n->text, "torch.ops.", 10) == 0) {
         find_operator(r, t, n);
         return;

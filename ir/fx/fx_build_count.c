@@ -115,9 +115,9 @@ jc_arg fx_h_nonzero_static(fx_call *c) {
     jc_arg parts[JC_MAX_RANK];
     if (!x || !size || r->status)
         return fx_nothing();
-    if (!fx_rank(x)) {
-        fx_refuse_arg(c, 0, "only a tensor with dimensions is");
-        return fx_nothing();
+    if (!fx_rank(x)) { /* there is nothing to say of a number's place */
+        const jc_expr *dims[2] = { size, jc_ex_int(fx_x(r), 0) };
+        return fx_v(FX_OP(r, JC_OP_full, fx_dims(r, dims, 2), fill, jc_arg_dtype(JC_I64)));
     }
     const jc_arg at = fx_defined_as(c, "nonzero_static");
     if (!fx_is_tensor(at) || r->status)

@@ -13,6 +13,7 @@ enum {
     TENSORS = 2, /* numbers are tensors */
     SAME = 4,    /* the result has the dtype of the first tensor */
     COMMON = 8,  /* the result has the dtype that the tensors have in common */
+    MAKES = 16,  /* there need be no tensor */
 };
 
 static const struct definition {
@@ -233,12 +234,12 @@ jc_arg fx_defined_as(fx_call *c, const char *name) {
             reduction = (int)params - 1;
     }
     jc_value *x = first_tensor(c, params);
-    if (!x) {
+    const jc_dtype common = x ? common_of(c, params) : JC_F32;
+    const uint32_t row = find(name, common, false), on_gpu = find(name, common, true);
+    if (!x && !(row < COUNT && definitions[row].how & MAKES)) {
         fx_tensor(c, 0);
         return fx_nothing();
     }
-    const jc_dtype common = common_of(c, params);
-    const uint32_t row = find(name, common, false), on_gpu = find(name, common, true);
     if (row == COUNT) {
         fx_fail(r, JITC_E_UNSUPPORTED, c->at, "`%s` is not supported for %s.", c->row->name, jc_dtypes[common].name);
         return fx_nothing();

@@ -368,10 +368,12 @@ jc_arg fx_h_index_select(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *index = fx_tensor(c, 2);
     if (!x || !index)
         return fx_nothing();
-    if (fx_rank(index) > 1 || !fx_rank(x)) {
+    if (fx_rank(index) > 1) {
         fx_bad_arg(c, 2, "a vector of indices");
         return fx_nothing();
     }
+    if (!fx_rank(x)) /* a number is a row of one, of which there is one element to take */
+        return take(c, fx_flat(c->r, x), 0, fx_reshape(c->r, index, NULL, 0), false);
     if (!fx_rank(index)) { /* a scalar counts as a vector of one */
         const jc_expr *one = jc_ex_int(fx_x(c->r), 1);
         index = fx_reshape(c->r, index, &one, 1);

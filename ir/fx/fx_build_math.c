@@ -369,6 +369,8 @@ jc_arg fx_h_norm(fx_call *c) {
         return fx_nothing();
     if (c->a[1].kind == JC_ARG_STR && !strcmp(c->a[1].str, "fro") && !c->row->aux)
         c->a[1] = fx_absent();
+    if (c->a[1].kind == JC_ARG_STR && !strcmp(c->a[1].str, "nuc"))
+        fx_refuse_arg(c, 1, "it is the sum of singular values");
     const double p = fx_float(c, 1, 2);
     const jc_arg dtype = fx_dtype_or(c, 4, jc_arg_dtype((jc_dtype)x->type.dtype)), dims = reduced_dims(c, 2, x), keep = jc_arg_bool(fx_bool(c, 3, false));
     if (r->status)

@@ -202,6 +202,24 @@ jc_arg fx_h_roll(fx_call *c) {
     return fx_v(y);
 }
 
+/* fftshift(self, dim): what is in the middle of each dim comes first, or (aux 1) the other way */
+jc_arg fx_h_fftshift(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_exprs *t = fx_x(r);
+    jc_value *x = fx_tensor(c, 0), *y = x;
+    int dims[JC_MAX_RANK];
+    if (!x)
+        return fx_nothing();
+    uint32_t n = (uint32_t)fx_rank(x);
+    for (uint32_t d = 0; d < n; d++)
+        dims[d] = (int)d;
+    if (fx_given(c, 1))
+        n = dims_of(c, 1, fx_rank(x), dims);
+    for (uint32_t k = 0; k < n && y && fx_rank(x) && !r->status; k++)
+        y = rolled(c, y, dims[k], jc_ex_fdiv(t, jc_ex_add(t, x->type.dims[dims[k]], jc_ex_int(t, c->row->aux)), jc_ex_int(t, 2)));
+    return fx_v(y == x ? clone(r, x) : y);
+}
+
 /* --- triangles and diagonals --- */
 
 /* Aux 0: what is on the diagonal and below stays; 1: and above. */
@@ -371,8 +389,8 @@ jc_arg fx_h_unfold(fx_call *c) {
         return fx_nothing();
     const int dim = fx_dim(c, 1, fx_rank(x), 0);
     const jc_expr *size = fx_expr(c, 2), *step = fx_expr(c, 3);
-    if (!fx_rank(x))
-        fx_refuse_arg(c, 0, "a number has no windows");
+    if (!fx_rank(x)) /* the one window of a number: itself, or nothing of it */
+        return fx_v(fx_slice(c->r, fx_flat(c->r, x), 0, zero(c->r), size, 1));
     return fx_v(fx_windows(c->r, x, dim, size, step));
 }
 
@@ -561,6 +579,10 @@ jc_arg fx_h_tensor_split(fx_call *c) {
     const int dim = !c->row->aux ? fx_dim(c, 2, fx_rank(x), 0) : c->row->aux == 2 && fx_rank(x) == 1 ? 0 : c->row->aux - 1;
     if (dim >= fx_rank(x))
         fx_bad_arg(c, 0, "of more dimensions");
+    if (fx_is_tensor(c->a[1])) {
+        fx_refuse_arg(c, 1, "sizes would follow from values");
+        return fx_nothing();
+    }
     const bool list = c->a[1].kind == JC_ARG_LIST;
     n = list ? (int64_t)c->a[1].list.n + 1 : fx_int(c, 1, 0);
     if (n < 1 || n > 4096)

@@ -179,8 +179,8 @@ jc_arg fx_h_log_softmax(fx_call *c) {
     if (!x)
         return fx_nothing();
     const int dim = fx_given_dim(c, 1, fx_rank(x));
-    const jc_arg own = jc_arg_dtype((jc_dtype)x->type.dtype), half = fx_bool(c, 2, false) && !c->row->aux ? jc_arg_dtype(JC_F32) : own;
-    const jc_arg dtype = c->row->aux ? fx_dtype_or(c, c->row->aux, own) : half;
+    const jc_arg own = jc_arg_dtype((jc_dtype)x->type.dtype);
+    const jc_arg dtype = c->row->aux ? fx_dtype_or(c, c->row->aux, own) : fx_bool(c, 2, false) ? jc_arg_dtype(JC_F32) : own;
     x = dtype.kind == JC_ARG_DTYPE ? fx_cast(r, x, dtype.dtype) : NULL;
     if (!x || fx_class_of(x) != 'f') {
         if (x)

@@ -3,6 +3,7 @@
  *
  * Integers have no product of their own: they are multiplied and summed, which wraps as it should.
  */
+#include <math.h>
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
@@ -149,7 +150,14 @@ jc_arg fx_h_grouped_mm(fx_call *c) {
 
 static bool is_number(const fx_call *c, int i, int64_t k) {
     const jc_arg a = c->a[i];
-    return (a.kind == JC_ARG_EXPR && jc_ex_is(a.expr, k)) || (a.kind == JC_ARG_FLOAT && a.f == (double)k);
+    return (a.kind == JC_ARG_EXPR && jc_ex_is(a.expr, k)) || (a.kind == JC_ARG_FLOAT && a.f == (double)k) || (a.kind == JC_ARG_BOOL && a.b == k);
+}
+
+/* Of integers a factor in argument I is what is whole of it. */
+static void make_whole(fx_call *c, int i) {
+    const jc_arg a = c->a[i];
+    if (a.kind == JC_ARG_FLOAT && fabs(a.f) < 0x1p53)
+        c->a[i] = fx_i(c->r, (int64_t)a.f);
 }
 
 static bool is_one(const fx_call *c, int i) {
@@ -169,6 +177,10 @@ static jc_arg added(fx_call *c, jc_value *x, jc_value *y) {
     fx_reader *r = c->r;
     if (!x || !y)
         return fx_nothing();
+    if (fx_class_of(y) != 'f') {
+        make_whole(c, 3);
+        make_whole(c, 4);
+    }
     if (!is_zero(c, 3) && !is_zero(c, 4)) {
         const jc_arg a = times(c, x, 3), b = times(c, y, 4);
         return r->status ? fx_nothing() : fx_v(FX_OP(r, JC_OP_add, a, b));
@@ -186,7 +198,8 @@ jc_arg fx_h_addmm(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *a = fx_tensor(c, 1), *b = fx_tensor(c, 2);
     if (!x || !a || !b)
         return fx_nothing();
-    if (fx_rank(x) == 1 && fx_rank(b) == 2 && is_one(c, 3) && is_one(c, 4) && fx_class_of(a) == 'f')
+    const bool bias = fx_rank(x) == 1 && fx_rank(b) == 2 && jc_ex_equal(fx_x(r), x->type.dims[0], b->type.dims[1]) == JC_YES;
+    if (bias && is_one(c, 3) && is_one(c, 4) && fx_class_of(a) == 'f')
         return fx_v(FX_OP(r, JC_OP_linear, fx_v(a), fx_v(matrix_turned(r, b)), fx_v(x)));
     return added(c, x, matmul(c, a, b, fx_nothing()));
 }
@@ -506,6 +519,16 @@ static jc_value *met(fx_call *c, jc_value *a, jc_value *b, const int *in_a, cons
     return c->r->status ? NULL : contract_all(c, terms, 2, &out);
 }
 
+/* A dim of 1 meets any: X's is summed up first where OTHER's is 1. */
+static jc_value *met_by_one(fx_reader *r, jc_value *x, const int *in_x, const jc_value *other, const int *in_other, int n) {
+    for (int k = 0; k < n && x && !r->status; k++) {
+        const jc_expr *dim = jc_ex_int(fx_x(r), in_x[k]);
+        if (jc_ex_is(other->type.dims[in_other[k]], 1) && !jc_ex_is(x->type.dims[in_x[k]], 1))
+            x = FX_OP(r, JC_OP_sum, fx_v(x), fx_dims(r, &dim, 1), jc_arg_bool(true), jc_arg_dtype((jc_dtype)x->type.dtype));
+    }
+    return x;
+}
+
 /* A number: so many of A's last dims and B's first; or a list for each. */
 jc_arg fx_h_tensordot(fx_call *c) {
     jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1);
@@ -537,7 +560,11 @@ jc_arg fx_h_tensordot(fx_call *c) {
             dims[1][k] = k;
         }
     }
-    return c->r->status ? fx_nothing() : fx_v(met(c, a, b, dims[0], dims[1], (int)n));
+    if (c->r->status)
+        return fx_nothing();
+    a = met_by_one(c->r, a, dims[0], b, dims[1], (int)n);
+    b = a ? met_by_one(c->r, b, dims[1], a, dims[0], (int)n) : NULL;
+    return b ? fx_v(met(c, a, b, dims[0], dims[1], (int)n)) : fx_nothing();
 }
 
 jc_arg fx_h_inner(fx_call *c) {

@@ -513,19 +513,43 @@ static bool is_one(jc_arg value) {
     return one;
 }
 
-/* x[mask] = value */
-static jc_value *masked(fx_reader *r, jc_value *x, jc_value *mask, int mask_rank, jc_arg value, jc_put_mode mode, uint32_t at) {
-    if (is_one(value)) {
-        if (fx_is_tensor(value))
-            value = fx_v(fx_reshape(r, value.value, NULL, 0));
-        if (mode == JC_PUT_ADD)
-            value = fx_v(FX_OP(r, JC_OP_add, fx_v(x), value));
-        return FX_OP(r, JC_OP_where, fx_v(mask), value, fx_v(x));
+/* What VALUE has for X, whose dims from FIRST on are masked by MASK: by broadcasting, or one after the other where the mask is true. */
+static jc_value *for_masked(fx_reader *r, const jc_value *x, jc_value *mask, int first, jc_value *value) {
+    const jc_expr *dims[2 * JC_MAX_RANK], *of_mask[JC_MAX_RANK];
+    uint32_t n = 0;
+    if (!mask || !value || r->status)
+        return NULL;
+    const int masked_dims = fx_rank(mask), behind = fx_rank(x) - first - masked_dims, along = fx_rank(value) - behind - 1;
+    if (along < 0) /* no dim of its own: the same wherever the mask is true */
+        return value;
+    const bool each = !jc_ex_is(value->type.dims[along], 1);
+    const jc_expr *all = jc_ex_product(fx_x(r), mask->type.dims, mask->type.rank);
+    memcpy(of_mask, mask->type.dims, sizeof *of_mask * (size_t)masked_dims);
+    for (int d = 0; d < fx_rank(value); d++) {
+        for (int k = 0; d == along && k < masked_dims && n < JC_MAX_RANK; k++)
+            dims[n++] = each ? of_mask[k] : jc_ex_int(fx_x(r), 1);
+        if (d != along && n < JC_MAX_RANK)
+            dims[n++] = value->type.dims[d];
     }
-    if (mask_rank == fx_rank(x) && mode == JC_PUT_SET)
-        return from_masked(r, x, mask, value.value);
-    fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing several values through a mask of fewer dimensions than the tensor is not supported.");
-    return NULL;
+    if (each) {
+        jc_value *place = FX_OP(r, JC_OP_cumsum, fx_v(fx_reshape(r, fx_cast(r, mask, JC_I64), &all, 1)), fx_i(r, 0));
+        place = FX_OP(r, JC_OP_maximum, fx_v(FX_OP(r, JC_OP_sub, fx_v(place), fx_i(r, 1))), fx_i(r, 0));
+        value = FX_OP(r, JC_OP_take, fx_v(value), fx_i(r, along), fx_v(place), jc_arg_bool(false));
+    }
+    return fx_reshape(r, value, dims, n);
+}
+
+/* x[mask] = value, in dims of X from FIRST on; SHOWN: the mask as it broadcasts with X. */
+static jc_value *masked(fx_reader *r, jc_value *x, jc_value *mask, int first, jc_value *shown_mask, jc_arg value, jc_put_mode mode) {
+    if (fx_is_tensor(value) && is_one(value))
+        value = fx_v(fx_reshape(r, value.value, NULL, 0));
+    else if (fx_is_tensor(value) && jc_ex_is(jc_ex_product(fx_x(r), value.value->type.dims, value.value->type.rank), 0))
+        return x;
+    else if (fx_is_tensor(value))
+        value = fx_v(for_masked(r, x, mask, first, value.value));
+    if (mode == JC_PUT_ADD)
+        value = fx_v(FX_OP(r, JC_OP_add, fx_v(x), value));
+    return FX_OP(r, JC_OP_where, fx_v(shown_mask), value, fx_v(x));
 }
 
 /* Where the one mask among PARTS stands, if no other tensor is there; else N. */
@@ -566,18 +590,14 @@ static jc_value *put_masked(fx_reader *r, jc_value *x, const jc_arg *parts, uint
     jc_value *place = fx_index_view(r, x, (jc_arg){ .kind = JC_ARG_LIST, .list = { all, m } }, at);
     if (!place)
         return NULL;
-    if (!is_one(value)) {
-        fx_fail(r, JITC_E_UNSUPPORTED, at, "Writing several values through a mask beside other indices is not supported.");
-        return NULL;
-    }
     for (int d = 0; d < fx_rank(place); d++) {
         const bool masked_dim = d >= before && d < before + rank;
         dims[d] = masked_dim ? mask->type.dims[d - before] : jc_ex_int(fx_x(r), 1);
         if (masked_dim && jc_ex_equal(fx_x(r), dims[d], place->type.dims[d]) == JC_NO)
             fx_fail(r, JITC_E_INPUT, at, "A mask has another size than dim %d of what it is for.", d);
     }
-    mask = r->status ? NULL : fx_reshape(r, mask, dims, (uint32_t)fx_rank(place));
-    fx_write(r, place, fx_v(mask ? masked(r, place, mask, rank, value, add ? JC_PUT_ADD : JC_PUT_SET, at) : NULL));
+    jc_value *wide = r->status ? NULL : fx_reshape(r, mask, dims, (uint32_t)fx_rank(place));
+    fx_write(r, place, fx_v(wide ? masked(r, place, mask, before, wide, value, add ? JC_PUT_ADD : JC_PUT_SET) : NULL));
     return r->status ? NULL : x;
 }
 
@@ -591,7 +611,7 @@ jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_
     }
     jc_value *mask = mask_of(r, x, parts, n);
     if (mask)
-        return fx_write(r, x, fx_v(masked(r, x, mask, fx_rank(parts[0].value), value, add ? JC_PUT_ADD : JC_PUT_SET, at))).value;
+        return fx_write(r, x, fx_v(masked(r, x, parts[0].value, 0, mask, value, add ? JC_PUT_ADD : JC_PUT_SET))).value;
     const uint32_t lone = lone_mask(parts, n);
     if (lone < n)
         return put_masked(r, x, parts, n, lone, value, add, at);

@@ -332,7 +332,8 @@ bool fz_has_in_place(const char *name) {
 
 static void call(fz_prog *p, const char *name, const char *suffix, int x, const char *rest, va_list ap) {
     static const char *const paths[128] = { ['t'] = "torch.", ['f'] = "torch.nn.functional.", ['n'] = "torch._C._nn.",
-                                            ['l'] = "torch.linalg.", ['a'] = "torch.ops.aten.", ['p'] = "torch.ops.prims.", ['v'] = "torch.ops.vllm_ir." };
+                                            ['l'] = "torch.linalg.", ['y'] = "torch.fft.", ['k'] = "torch.masked.", ['s'] = "torch.signal.windows.",
+                                            ['a'] = "torch.ops.aten.", ['p'] = "torch.ops.prims.", ['v'] = "torch.ops.vllm_ir." };
     const char *forms = forms_of(name);
     char form;
     do

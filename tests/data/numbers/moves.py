@@ -86,3 +86,23 @@ several('padding by edges', [f"{PAD}(m, (2, 1), mode = 'reflect')", f"{PAD}(m, (
                              'torch.ops.aten.reflection_pad2d.default(y, [1, 1, 1, 1])', 'torch.ops.aten.replication_pad1d.default(m, [1, 3])'],
         {'m': M, 'y': ('f32', torch.arange(24.).reshape(1, 2, 3, 4).tolist())})
 case('joining empty vectors', 'a = torch.cat([e, m], 0)\nb = torch.cat([e, x], dim = -2)\nc = torch.cat([m, e, m], 1)\nreturn (a, b, c)', {'e': ('f32', []), 'm': M, 'x': X})
+
+# --- copies
+several('copies of views', ['torch.alias_copy(m)', 'torch.as_strided_copy(x, (2, 2), (1, 4))', 'torch.detach_copy(m)', 'torch.expand_copy(v, (2, 5))', 'torch.permute_copy(x, (2, 0, 1))', 'torch.select_copy(x, 1, -1)',
+                            'torch.slice_copy(x, 1, 1, 3)', 'torch.split_copy(m, 2)[1]', 'torch.split_with_sizes_copy(m, [1, 3], 1)[1]', 'torch.squeeze_copy(x[:1])', 'torch.t_copy(m)',
+                            'torch.transpose_copy(x, 0, -1)', 'torch.unbind_copy(x, 1)[2]', 'torch.unfold_copy(v, 0, 3, 2)', 'torch.unsqueeze_copy(v, 1)', 'torch.view_copy(m, (4, 3))',
+                            'torch.ops.aten.view_copy.default(m, [2, 6])', 'torch.ops.aten.unbind_copy.int(m)[1]', 'torch.ops.aten.lift_fresh_copy.default(v)'], {'x': X, 'm': M, 'v': V})
+case('what is written into a copy stays there', 'a = torch.alias_copy(x)\na.mul_(2)\nb = torch.squeeze_copy(x)\nb.add_(1)\nc = torch.split_copy(x, 1)[0]\nc.fill_(9.0)\nreturn (x, a, b, c)', {'x': M})
+several('strides of a copy, written', ['torch.as_strided_scatter(m, n, (2, 2), (4, 1))', 'm.as_strided_scatter(n, (2, 2), (4, 2), 1)', 'torch.as_strided_scatter(m, n[0], (2,), (5,), 2)',
+                                       'torch.ops.aten.as_strided_scatter.default(m, n, [2, 2], [4, 1])'], {'m': M, 'n': ('f32', [[-1., -2.], [-3., -4.]])})
+several('halves exchanged', ['torch.fft.fftshift(v)', 'torch.fft.ifftshift(v)', 'torch.fft.fftshift(m)', 'torch.fft.fftshift(x, dim = (0, 2))', 'torch.fft.ifftshift(x, 1)',
+                             'torch.ops.aten.fft_fftshift.default(m, [1])', 'torch.ops.aten.fft_ifftshift.default(v)'], {'x': X, 'm': M, 'v': V})
+case('halves exchanged of a symbolic size', 'a = torch.fft.fftshift(x)\nb = torch.fft.ifftshift(x, 0)\nreturn (a, b)', {'x': S}, symbols=SYMBOL)
+several('chunks beside each other', ['torch._chunk_cat([m, n], 0, 2)', 'torch._chunk_cat([m, k], 1, 3)', 'torch._chunk_cat([v, v], 0, 2)', 'torch.ops.aten._chunk_cat.default([m, n], 0, 4)'],
+        {'m': M, 'n': ('f32', [[-1.], [-3.], [-5.]]), 'k': ('f32', [[1., 2., 3.]] * 3), 'v': V})
+several('indices with a mask', ['torch._unsafe_masked_index(m, k, [i, j], 9)', 'torch.ops.aten._unsafe_masked_index.default(m, k, [i, j], -1.5)', 'torch._unsafe_masked_index(m, b, [i], 0)',
+                                'torch._unsafe_masked_index_put_accumulate(m, k, [i, j], v)', 'torch.ops.aten._unsafe_masked_index_put_accumulate.default(m, k, [i, j], v)'],
+        {'m': M, 'k': ('b8', [True, False, True]), 'b': ('b8', [[True], [False], [False]]), 'i': ('i64', [0, 7, -1]), 'j': ('i64', [3, -9, 0]), 'v': ('f32', [1., 2., 3.])})
+several('filled', ['torch.fill(m, 3)', 'torch.fill(n, 2)', 'torch.fill(m, v[1])', 'torch.fill_(m.clone(), 7)', 'torch.zero_(m.clone())', 'torch.ops.aten.zero.default(m)', 'torch.diagflat(m[0])', 'torch.diagflat(n, 1)',
+                   'm[:2].diagflat(-2)', 'torch.isreal(m)', 'torch.isreal(n)', 'v.short()', 's.unfold(0, 1, 1)', 's.unfold(0, 0, 1)', 'torch.nonzero_static(s, size = 3)', 'torch.index_select(s, 0, i)',
+                   'torch.index_select(s, 0, i[0])', 'torch.nn.functional.one_hot(n, 5)'], {'m': M, 'v': ('f32', [1., -2.9, 300.5]), 'n': ('i64', [2, 0, 4]), 's': ('f32', 3.), 'i': ('i64', [0])})

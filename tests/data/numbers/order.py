@@ -116,8 +116,11 @@ ordered('writes by masks of a symbolic size', 'x[:, c] = v\ny[r] = 1.0\nreturn (
         {'x': ('f32', table[1], '4, s0'), 'y': ('f32', table[1], 's1, 3'), 'c': ('b8', [True, False, True], 's0'), 'r': ('b8', [True, False, False, True], 's1'), 'v': ('f32', -7.)},
         symbols={'s0': 3, 's1': 4})
 ordered('a mask of another size', 'x[:, c] = 1.0\nreturn (x,)', {'x': table, 'c': ('b8', [True, False])}, refused='A mask has another size than dim 1')
-ordered('values by a mask beside other indices', 'x[:, c] = s\nreturn (x,)', {'x': table, 'c': ('b8', [True, False, True]), 's': ('f32', [[1.], [2.], [3.], [4.]])},
-        refused='several values through a mask beside other indices')
+ordered('several values by masks', 'x[:, c] = s\ny[:, c] = f\nz[r] = u\nw[r] = v\nk[r, :] = v[None]\na = t.index_put((r,), u, accumulate = True)\nb = torch.ops.aten.index_put.default(t, [None, c], v[:2])\nd = t.index_put((m,), g)\n'
+        'e = t.index_put((m,), g, accumulate = True)\nq[:, r] = h\nreturn (x, y, z, w, k, a, b, d, e, q)',
+        {'x': table, 'y': table, 'z': table, 'w': table, 'k': table, 't': table, 'm': mask, 'c': ('b8', [True, False, True]), 'r': ('b8', [True, False, False, True]), 's': ('f32', [[1.], [2.], [3.], [4.]]),
+         'f': ('f32', [[1., 2.], [3., 4.], [5., 6.], [7., 8.]]), 'v': ('f32', [-1., -2., -3.]), 'u': ('f32', [[1., 2., 3.], [4., 5., 6.]]), 'g': ('f32', [float(i) for i in range(20, 20 + sum(map(sum, mask[1])))]), 'q': ('f32', torch.zeros(2, 4, 3).tolist()),
+         'h': ('f32', torch.arange(12.).reshape(2, 2, 3).tolist())})
 ordered('writes of another dtype', 'a = x.index_fill(0, i, 2)\nx[i] = 3\nb = y.scatter(0, i, 1.0)\nreturn (x, a, b)', {'x': ('bf16', [1., 2., 3.]), 'y': ('f16', [1., 2., 3.]), 'i': ('i64', [1, 1])})
 ordered('writes of a symbolic size', 'a = x.index_add(0, i, s)\nb = torch.zeros_like(x).index_put((i,), s)\nreturn (a, b)', {'x': ('f32', [[1., 2.], [4., 8.], [9., 1.]], 's0, 2'), 'i': ('i64', [2, 0, 2, 2], 's1'),
      's': ('f32', [[1., 2.], [3., 4.], [5., 6.], [7., 8.]], 's1, 2')}, symbols={'s0': 3, 's1': 4})

@@ -117,3 +117,13 @@ X[1][3], X[2][6], X[3][0], X[3][1], X[4][6] = float('nan'), inf, inf, -inf, 1e38
 Y = [[1.0, -2.0, 0.5, 4.0, 0.25, 1.0, 100.0], [0.0] * 7, [1.0] * 7]
 several('bf16 that is no ordinary number', ['torch.nn.functional.linear(x, y)', 'x @ z'],
         {'x': ('bf16', X), 'y': ('bf16', Y), 'z': ('bf16', [list(c) for c in zip(*Y)])}, near=1e-2)
+
+# --- factors
+whole = {'x': ('i64', [[1, -2, 3], [4, 5, -6]]), 'a': ('i64', [[1, 2], [3, 4]]), 'b': ('i64', [[1, 0, -1], [2, 5, 7]]), 'v': ('i64', [3, -2])}
+case('fractions of integers', 'p = torch.addmm(x, a, b, beta = 0.6, alpha = 2.7)\nq = torch.addbmm(x, a[None], b[None], beta = -1.9, alpha = 0.2)\nr = torch.addmv(v, a, v, alpha = 1.5)\ns = torch.baddbmm(x[None], a[None], b[None], beta = 0.2)\n'
+     't = torch.addmm(x, a, b, beta = True)\nreturn (p, q, r, s, t)', whole)
+case('what is added broadcasts', 'p = torch.addmm(u, a, b)\nq = torch.addmm(n, a, b)\nr = torch.addmm(w, a, b, beta = 2)\nx.addmm_(a, b)\ny.baddbmm_(a[None], b[None], alpha = 3)\nz.addmv_(a, u.expand(2))\nreturn (p, q, r, x, y, z)',
+     {'u': ('f32', [5.]), 'n': ('f32', 7.), 'w': ('f32', [[1.], [2.]]), 'a': ('f32', [[1., 2.], [3., 4.]]), 'b': ('f32', [[1., 0., -1.], [2., 5., 7.]]), 'x': ('f32', [[1., -2., 3.], [4., 5., -6.]]),
+      'y': ('f32', [[[1., -2., 3.], [4., 5., -6.]]]), 'z': ('f32', [1., 2.])})
+case('a dim of 1 meets any', 'p = torch.tensordot(a, b, dims = ([0, 1], [2, 0]))\nq = torch.tensordot(c, d, dims = ([1], [0]))\nreturn (p, q)',
+     {'a': ('f32', [[[3.]]]), 'b': ('f32', [[[1., 2.]], [[3., 4.]]]), 'c': ('i64', [[1, 2], [3, 4]]), 'd': ('i64', [[1, -1, 7]])})
