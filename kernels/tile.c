@@ -34,6 +34,7 @@ typedef struct tile {
     LLVMTypeRef word, words;               /* of copies */
     LLVMValueRef step_a, step_b;
     LLVMValueRef panel, strip;             /* [columns/nn][depth][nn] of B; [nm][depth] of A */
+    LLVMValueRef square;                   /* where as many columns as words in a run are turned */
     jc_product_sums sums;
     LLVMValueRef copied;                   /* rows, whole strips of them */
     LLVMValueRef off_a, off_b;             /* i64: where rows and columns start */
@@ -132,38 +133,58 @@ static void copy_words(tile *d, LLVMValueRef from, LLVMValueRef j, unsigned coun
     jc_for_end(e, &ks);
 }
 
+/* Words of a run along k that is copied at once: a vector, less where K is known to be shorter; at least 16 bytes. */
+static unsigned run_of(const tile *d) {
+    const unsigned least = d->ct == JC_CT_F32 ? 4 : 2;
+    unsigned run = d->w;
+    int64_t k;
+    if (jc_ex_is_const(d->k->k, &k))
+        while (run > least && (int64_t)run * d->pair > k)
+            run /= 2;
+    return run;
+}
+
+/* A loop over runs of words; the last one starts where it ends with the last whole word, so it may repeat some of the one before. */
+static jc_for runs_begin(tile *d, unsigned run, LLVMValueRef *at) {
+    jc_emit *e = d->e;
+    LLVMValueRef last = LLVMBuildSub(e->b, d->whole, jc_i64(e, run), ""), zero = jc_i64(e, 0);
+    LLVMValueRef to = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, last, zero, ""), zero, d->whole);
+    jc_for loop = jc_for_begin(e, zero, to, jc_i64(e, run), "k");
+    *at = jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, loop.i, last, ""), loop.i, last);
+    return loop;
+}
+
+/* The first word that no run has: all if there is none. */
+static LLVMValueRef after_runs(tile *d, unsigned run) {
+    jc_emit *e = d->e;
+    return jc_select(e, LLVMBuildICmp(e->b, LLVMIntSLT, d->whole, jc_i64(e, run), ""), jc_i64(e, 0), d->whole);
+}
+
+static bool all_in_runs(tile *d, unsigned run) {
+    int64_t k;
+    return divides(d, d->pair, d->k->k) && (divides(d, run * d->pair, d->k->k) || (jc_ex_is_const(d->k->k, &k) && k <= d->k->tile_k && k >= (int64_t)run * d->pair));
+}
+
 /*
- * In each 16 bytes (G elements: 4 or 2) of G vectors, V[i][j] becomes V[j][i].  By interleaving single elements, then pairs, as the
+ * In each 16 bytes (G words: 4 or 2) of G vectors, V[i][j] becomes V[j][i].  By interleaving single words, then pairs, as the
  * CPU's instructions do: other orders take LLVM longer to select than all else in a kernel.
  */
-static void transpose(tile *d, LLVMValueRef *v, unsigned g) {
+static void transpose(tile *d, LLVMValueRef *v, unsigned g, unsigned w) {
     jc_emit *e = d->e;
     LLVMValueRef low[64], high[64], old[4];
     for (unsigned run = 1; run < g; run *= 2) {
-        for (unsigned l = 0; l < d->w; l++) {
-            unsigned of = l / run % 2 * d->w, at = l / g * g + l % g / (2 * run) * run + l % run;
+        for (unsigned l = 0; l < w; l++) {
+            unsigned of = l / run % 2 * w, at = l / g * g + l % g / (2 * run) * run + l % run;
             low[l] = jc_i32(e, of + at);
             high[l] = jc_i32(e, of + at + g / 2);
         }
         memcpy(old, v, sizeof old);
         for (unsigned i = 0; i < g; i += 2) {
             LLVMValueRef a = old[run == 1 ? i : i / 2], b = old[run == 1 ? i + 1 : i / 2 + 2];
-            v[i] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(low, d->w), "");
-            v[i + 1] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(high, d->w), "");
+            v[i] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(low, w), "");
+            v[i + 1] = LLVMBuildShuffleVector(e->b, a, b, LLVMConstVector(high, w), "");
         }
     }
-}
-
-/* PARTS vectors as one. */
-static LLVMValueRef join(tile *d, LLVMValueRef *parts, unsigned n) {
-    LLVMValueRef all[64];
-    for (unsigned w = jc_width_of(LLVMTypeOf(parts[0])) * 2; n > 1; n /= 2, w *= 2) {
-        for (unsigned l = 0; l < w; l++)
-            all[l] = jc_i32(d->e, l);
-        for (unsigned i = 0; i < n / 2; i++)
-            parts[i] = LLVMBuildShuffleVector(d->e->b, parts[2 * i], parts[2 * i + 1], LLVMConstVector(all, w), "");
-    }
-    return parts[0];
 }
 
 /* X rounded up to a multiple of BY; i64. */
@@ -172,28 +193,67 @@ static LLVMValueRef round_up(jc_emit *e, LLVMValueRef x, unsigned by) {
     return LLVMBuildMul(e->b, n, jc_i64(e, by), "");
 }
 
-/* B is consecutive along k: W columns and 16 bytes of k at a time. */
+/* V[i]'s 16 bytes number j become V[j]'s number i: N vectors of N times G words. */
+static void transpose_lanes(tile *d, LLVMValueRef *v, unsigned n, unsigned g) {
+    jc_emit *e = d->e;
+    LLVMValueRef lane[2][64], old[64];
+    for (unsigned l = 0; l < n * g; l++) {
+        const unsigned at = l / g * 2 * g + l % g;
+        lane[0][l] = jc_i32(e, at);
+        lane[1][l] = jc_i32(e, at + g);
+    }
+    for (unsigned round = 1; round < n; round *= 2) {
+        memcpy(old, v, n * sizeof *v);
+        for (unsigned i = 0; i < n; i++) {
+            const LLVMValueRef which = LLVMConstVector(lane[i / (n / 2)], n * g);
+            v[i] = LLVMBuildShuffleVector(e->b, old[2 * i % n], old[2 * i % n + 1], which, "");
+        }
+    }
+}
+
+/* From run K on, as many columns from J on as there are words in a RUN; each line of the cache once, since those of many columns may share a
+   set of it.  By way of memory and in loops: LLVM takes long to select a shuffle. */
+static void copy_square(tile *d, LLVMValueRef k, LLVMValueRef j, LLVMValueRef to, unsigned run) {
+    jc_emit *e = d->e;
+    const unsigned g = d->ct == JC_CT_F32 ? 4 : 2, n = run / g;
+    LLVMTypeRef type = jc_vec_of(d->word, run);
+    LLVMValueRef v[64] = { NULL };
+    jc_for quads = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, n), jc_i64(e, 1), "quad");
+    LLVMValueRef first = LLVMBuildAdd(e->b, j, LLVMBuildMul(e->b, quads.i, jc_i64(e, g), ""), "");
+    for (unsigned i = 0; i < g; i++)
+        v[i] = load(d, &d->k->b, element(d, true, LLVMBuildAdd(e->b, first, jc_i64(e, i), ""), whole_k(d, k)), run);
+    transpose(d, v, g, run);
+    for (unsigned i = 0; i < g; i++)
+        LLVMSetAlignment(LLVMBuildStore(e->b, v[i], jc_gep(e, type, d->square, LLVMBuildAdd(e->b, quads.i, jc_i64(e, i * n), ""))), 16);
+    jc_for_end(e, &quads);
+    jc_for rest = jc_for_begin(e, jc_i64(e, 0), jc_i64(e, g), jc_i64(e, 1), "lane");
+    LLVMValueRef from = jc_gep(e, type, d->square, LLVMBuildMul(e->b, rest.i, jc_i64(e, n), ""));
+    for (unsigned q = 0; q < n; q++) {
+        v[q] = LLVMBuildLoad2(e->b, type, jc_gep(e, type, from, jc_i64(e, q)), "");
+        LLVMSetAlignment(v[q], 16);
+    }
+    transpose_lanes(d, v, n, g);
+    LLVMValueRef row = LLVMBuildAdd(e->b, k, rest.i, "");
+    for (unsigned q = 0; q < n; q++) {
+        LLVMValueRef at = LLVMBuildMul(e->b, LLVMBuildAdd(e->b, row, jc_i64(e, q * g), ""), jc_i64(e, d->nn), "");
+        put(d, v[q], d->panel, LLVMBuildAdd(e->b, to, at, ""));
+    }
+    jc_for_end(e, &rest);
+}
+
+/* B is consecutive along k. */
 static void copy_along_k(tile *d) {
     jc_emit *e = d->e;
-    const unsigned g = d->ct == JC_CT_F32 ? 4 : 2;
-    LLVMValueRef v[4], parts[64], w = jc_i64(e, d->w), step = jc_i64(e, g);
-    jc_for js = jc_for_begin(e, jc_i64(e, 0), round_up(e, d->sums.columns, d->nn), w, "columns");
+    const unsigned run = run_of(d);
+    LLVMValueRef k;
+    d->square = jc_alloca(e, d->word, run * run, 64, "square");
+    jc_for js = jc_for_begin(e, jc_i64(e, 0), round_up(e, d->sums.columns, d->nn), jc_i64(e, run), "columns");
     LLVMValueRef to = panel_at(d, js.i);
-    jc_for ks = jc_for_begin(e, jc_i64(e, 0), LLVMBuildSub(e->b, d->whole, jc_i64(e, g - 1), ""), step, "k.square");
-    LLVMValueRef k = whole_k(d, ks.i);
-    for (unsigned i = 0; i < g; i++) {
-        for (unsigned part = 0; part < d->w / g; part++)
-            parts[part] = load(d, &d->k->b, element(d, true, LLVMBuildAdd(e->b, js.i, jc_i64(e, part * g + i), ""), k), g);
-        v[i] = join(d, parts, d->w / g);
-    }
-    transpose(d, v, g);
-    for (unsigned i = 0; i < g; i++) {
-        LLVMValueRef at = LLVMBuildMul(e->b, LLVMBuildAdd(e->b, ks.i, jc_i64(e, i), ""), jc_i64(e, d->nn), "");
-        put(d, v[i], d->panel, LLVMBuildAdd(e->b, to, at, ""));
-    }
+    jc_for ks = runs_begin(d, run, &k);
+    copy_square(d, k, js.i, to, run);
     jc_for_end(e, &ks);
-    if (!divides(d, g * d->pair, d->k->k))
-        copy_words(d, ks.i, js.i, d->w);
+    if (!all_in_runs(d, run))
+        copy_words(d, after_runs(d, run), js.i, run);
     jc_for_end(e, &js);
 }
 
@@ -246,19 +306,20 @@ static void copy_any(tile *d) {
 /* NM rows of A from I of the block on; and those after them are fetched. */
 static void copy_rows(tile *d, LLVMValueRef i) {
     jc_emit *e = d->e;
-    LLVMValueRef from = jc_i64(e, 0), one = jc_i64(e, 1);
+    LLVMValueRef from = jc_i64(e, 0), one = jc_i64(e, 1), k;
     const jc_operand *a = &d->k->a;
+    const unsigned run = run_of(d);
     jc_for rows = jc_for_begin(e, from, jc_i64(e, d->nm), one, "a.row");
     LLVMValueRef index = LLVMBuildAdd(e->b, i, rows.i, ""), to = LLVMBuildMul(e->b, rows.i, jc_i64(e, d->depth), "");
     if (jc_ex_is(a->kstride, 1)) {
-        jc_for ks = jc_for_begin(e, from, LLVMBuildSub(e->b, d->whole, jc_i64(e, d->w - 1), ""), jc_i64(e, d->w), "k");
-        put(d, load(d, a, element(d, false, index, whole_k(d, ks.i)), d->w), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
-        LLVMValueRef later = element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, ks.i));
+        jc_for ks = runs_begin(d, run, &k);
+        put(d, load(d, a, element(d, false, index, whole_k(d, k)), run), d->strip, LLVMBuildAdd(e->b, to, k, ""));
+        LLVMValueRef later = element(d, false, LLVMBuildAdd(e->b, index, jc_i64(e, d->nm), ""), whole_k(d, k));
         jc_product_fetch(e, jc_product_element(e, a, later));
         jc_for_end(e, &ks);
-        from = ks.i;
+        from = after_runs(d, run);
     }
-    if (!jc_ex_is(a->kstride, 1) || !divides(d, d->w * d->pair, d->k->k)) {
+    if (!jc_ex_is(a->kstride, 1) || !all_in_runs(d, run)) {
         jc_for ks = jc_for_begin(e, from, d->length, one, "k.single");
         put(d, load_word(d, false, index, ks.i), d->strip, LLVMBuildAdd(e->b, to, ks.i, ""));
         jc_for_end(e, &ks);
@@ -327,7 +388,7 @@ static LLVMValueRef multiply_add(tile *d, LLVMValueRef a, LLVMValueRef b, LLVMVa
     return jc_call_intrinsic(e, jc_arena_printf(e->arena, "llvm.x86.avx512bf16.dpbf16ps.%u", d->w * 32), NULL, 0, args, 3);
 }
 
-/* The walk over k: strip, panel, length, the sums to add to, and what to fetch. */
+/* The walk over k: strip, panel, length, the sums to write, or to add to if this is no first part, and what to fetch. */
 static void products(tile *d, LLVMValueRef fn) {
     jc_emit *e = d->e;
     LLVMValueRef slot[MAX_REGISTERS], strip = LLVMGetParam(fn, 0), panel = LLVMGetParam(fn, 1), length = LLVMGetParam(fn, 2);
@@ -352,24 +413,30 @@ static void products(tile *d, LLVMValueRef fn) {
         }
     }
     if (d->order != ANY_ORDER)
-        fetch_step(d, LLVMGetParam(fn, 4), LLVMGetParam(fn, 5), ks.i);
+        fetch_step(d, LLVMGetParam(fn, 5), LLVMGetParam(fn, 6), ks.i);
     jc_for_end(e, &ks);
+    LLVMValueRef to[MAX_REGISTERS];
+    for (unsigned i = 0; i < d->nm * nv; i++)
+        to[i] = jc_gep(e, d->type, sums, jc_i64(e, i / nv * d->k->tile_n + i % nv * d->w));
+    jc_if later = jc_if_begin(e, LLVMGetParam(fn, 4), "later");
     for (unsigned i = 0; i < d->nm * nv; i++) {
-        LLVMValueRef to = jc_gep(e, d->type, sums, jc_i64(e, i / nv * d->k->tile_n + i % nv * d->w));
-        LLVMValueRef old = LLVMBuildLoad2(e->b, d->vector, to, "");
+        LLVMValueRef old = LLVMBuildLoad2(e->b, d->vector, to[i], "");
         LLVMSetAlignment(old, align);
-        LLVMSetAlignment(LLVMBuildStore(e->b, jc_product_add(e, old, LLVMBuildLoad2(e->b, d->vector, slot[i], "")), to), align);
+        LLVMBuildStore(e->b, jc_product_add(e, old, LLVMBuildLoad2(e->b, d->vector, slot[i], "")), slot[i]);
     }
+    jc_if_end(e, &later);
+    for (unsigned i = 0; i < d->nm * nv; i++)
+        LLVMSetAlignment(LLVMBuildStore(e->b, LLVMBuildLoad2(e->b, d->vector, slot[i], ""), to[i]), align);
 }
 
 static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
     jc_emit *e = d->e;
-    LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr, e->t.ptr, e->t.i64 };
-    *type = LLVMFunctionType(e->t.nothing, params, d->order == ANY_ORDER ? 4 : 6, false);
+    LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr, e->t.i1, e->t.ptr, e->t.i64 };
+    *type = LLVMFunctionType(e->t.nothing, params, d->order == ANY_ORDER ? 5 : 7, false);
     LLVMValueRef fn = LLVMAddFunction(e->m, jc_arena_printf(e->arena, "%s.products", e->name), *type);
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "nounwind", 0));
-    static const char *const names[] = { "strip", "panel", "length", "sums", "ahead", "ahead.stride" };
+    static const char *const names[] = { "strip", "panel", "length", "sums", "is_later", "ahead", "ahead.stride" };
     for (unsigned i = 0; i < LLVMCountParams(fn); i++)
         jc_name(e, LLVMGetParam(fn, i), "%s", names[i]);
     LLVMBasicBlockRef back = LLVMGetInsertBlock(e->b);
@@ -407,14 +474,15 @@ static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "panel");
     LLVMValueRef panel = jc_gep(e, d->word, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->depth), ""));
     LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, is.i, jc_i64(e, d->sums.ld), ""), js.i, "");
-    LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at), NULL, NULL };
+    LLVMValueRef is_later = LLVMBuildICmp(e->b, LLVMIntNE, d->k0, jc_i64(e, 0), "");
+    LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at), is_later, NULL, NULL };
     if (ahead) {
         LLVMValueRef first = LLVMBuildMul(e->b, LLVMBuildUDiv(e->b, is.i, jc_i64(e, d->nm), ""), d->panels, "");
         LLVMValueRef number = LLVMBuildAdd(e->b, first, LLVMBuildUDiv(e->b, js.i, jc_i64(e, d->nn), ""), "call");
-        args[4] = line_ahead(d, number, &args[5]);
+        args[5] = line_ahead(d, number, &args[6]);
         fetch_rest(d, number);
     }
-    LLVMBuildCall2(e->b, type, fn, args, ahead ? 6 : 4, "");
+    LLVMBuildCall2(e->b, type, fn, args, ahead ? 7 : 5, "");
     jc_for_end(e, &js);
     jc_for_end(e, &is);
 }
@@ -459,7 +527,9 @@ void jc_kernel_tile(jc_emit *e) {
     LLVMValueRef count = LLVMBuildMul(e->b, d->copied, jc_i64(e, k->tile_n), "");
     note_offsets(d, false, d->off_a, LLVMBuildAdd(e->b, d->copied, jc_i64(e, d->nm), ""));
     note_offsets(d, true, d->off_b, round_up(e, d->sums.columns, d->nn));
+    jc_if empty = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntEQ, d->p.k, jc_i64(e, 0), ""), "empty");
     jc_product_zero(e, d->sums.at, d->type, count, d->w);
+    jc_if_end(e, &empty);
     jc_for ks = jc_for_begin(e, jc_i64(e, 0), d->p.k, jc_i64(e, k->tile_k), "k.part");
     set_part(d, ks.i);
     part(d, fn, type);

@@ -465,7 +465,8 @@ static jitc_status check_tile(const jc_kernel *k, jc_error *err) {
     if (k->vec * sum_bytes(k) < 16)
         return BAD("A tile kernel has vectors of %u columns: at least 16 bytes.", k->vec);
     JC_TRY(check_pairs(k, err));
-    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k / k->lanes * ((uint64_t)k->tile_n + k->warps_m);
+    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k / k->lanes * ((uint64_t)k->tile_n + k->warps_m) +
+                        (uint64_t)k->vec * k->vec;
     if (elements * sum_bytes(k) > HOST_SCRATCH || (uint32_t)k->warps_m * k->warps_n > 64)
         return BAD("A tile kernel's block of %u x %u outputs, %u of k at a time, is too large for a stack.", k->tile_m, k->tile_n, k->tile_k);
     return JITC_OK;

@@ -35,7 +35,7 @@ static const variant gpu_plain[] = {
  * copying.  Half of the registers hold sums, of 2 vectors each of 4 or 8 rows: the others are too few for B and the rows of A.  Measured on a Zen 3
  * and on a Xeon with AVX-512 (docs/performance.md), as is the block.
  */
-#define HOST_TILE { 2, ANY, JC_K_TILE, 1, 1, 1, OWN, 128, 128, 192, 0, OWN, 2 }
+#define HOST_TILE { 2, ANY, JC_K_TILE, 1, 1, 1, OWN, 256, 128, 192, 0, OWN, 2 }
 static const variant host_plain[] = { { 0, 1, JC_K_DOT, 1, 1, 1, OWN, 1, 8, 0, 0, 0, 0 }, HOST_TILE };
 static const variant host_along_n[] = { { 0, 1, JC_K_BAND, 1, 1, 8, OWN, 1, 1024, 0, 0, 0, 0 }, HOST_TILE };
 
@@ -129,6 +129,8 @@ static void own_shape(const jc_sched *s, jc_kernel *k) {
     uint16_t vec = (uint16_t)(jc_target_schedule_facts(&s->options->target)->vector / wide);
     k->vec = k->family == JC_K_DOT ? dot_width(k, vec) : vec;
     k->tile_k = (uint16_t)(k->tile_k / wide);
+    if (k->family == JC_K_TILE)
+        k->tile_m = (uint16_t)(k->tile_m / wide);
     if (takes_pairs(s, k)) {
         k->lanes = 2;
         k->tile_k = (uint16_t)(k->tile_k * 2);
