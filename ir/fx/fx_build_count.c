@@ -123,8 +123,11 @@ jc_arg fx_h_nonzero_static(fx_call *c) {
     if (!fx_is_tensor(at) || r->status)
         return fx_nothing();
     jc_value *none = FX_OP(r, JC_OP_lt, at, fx_i(r, 0));
+    const jc_expr *dims[JC_MAX_RANK];
+    for (uint32_t d = 0; d < x->type.rank; d++) /* of nothing no place is asked for, but the numbers divide all the same */
+        dims[d] = jc_ex_max(fx_x(r), x->type.dims[d], jc_ex_int(fx_x(r), 1));
     for (uint32_t d = 0; d < x->type.rank; d++) {
-        jc_value *part = unravelled(r, at.value, x->type.dims, x->type.rank, d);
+        jc_value *part = unravelled(r, at.value, dims, x->type.rank, d);
         part = FX_OP(r, JC_OP_where, fx_v(none), fill, fx_v(part));
         parts[d] = fx_v(part ? fx_unsqueeze(r, part, 1) : NULL);
     }

@@ -14,6 +14,7 @@ enum {
     SAME = 4,    /* the result has the dtype of the first tensor */
     COMMON = 8,  /* the result has the dtype that the tensors have in common */
     MAKES = 16,  /* there need be no tensor */
+    ALIKE = 32,  /* tensors have the dtype that they have in common, where that is a float's, before anything is computed */
 };
 
 static const struct definition {
@@ -147,14 +148,17 @@ static jc_value *first_tensor(const fx_call *c, uint32_t n) {
 }
 
 /* An argument as the definition takes it. */
-static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype inner) {
+static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype common) {
     fx_reader *r = c->r;
+    const jc_dtype inner = common == JC_F64 ? JC_F64 : JC_F32;
     if (how & TENSORS && (fx_is_number(a))) {
         const jc_dtype dtype = a.kind == JC_ARG_BOOL ? JC_B8 : a.kind == JC_ARG_EXPR ? JC_I64 : inner == JC_F64 ? JC_F64 : JC_F32;
         a = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), a, jc_arg_dtype(dtype)));
     }
     if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8)
         a = fx_v(fx_cast(r, a.value, inner));
+    else if (how & ALIKE && fx_is_tensor(a) && jc_dtypes[common].cls == 'f')
+        a = fx_v(fx_cast(r, a.value, common));
     return a;
 }
 
@@ -192,16 +196,16 @@ static jc_arg evaluate(fx_reader *r, const fx_defined *d) {
 }
 
 /* Binds the parameters, evaluates, and puts the names back. */
-static jc_arg in_scope(fx_call *c, const fx_defined *d, uint8_t how, jc_dtype inner) {
+static jc_arg in_scope(fx_call *c, const fx_defined *d, uint8_t how, jc_dtype common) {
     fx_reader *r = c->r;
     scope s;
     const uint32_t within = r->within, params = open_scope(r, &s, c->row, d);
     r->within = within ? within : c->at + 1;
     for (uint32_t i = 0; i < params; i++)
-        bind(r, s.names[i], fx_given(c, (int)i) ? prepared(c, c->a[i], how, inner) : fx_nothing());
+        bind(r, s.names[i], fx_given(c, (int)i) ? prepared(c, c->a[i], how, common) : fx_nothing());
     for (const fx_stmt *at = d->defaults; at && !r->status; at = at->next)
         if (at->target->value.kind == JC_ARG_NONE)
-            bind(r, at->target, prepared(c, fx_eval(r, at->value), how, inner));
+            bind(r, at->target, prepared(c, fx_eval(r, at->value), how, common));
     jc_arg value = evaluate(r, d);
     r->within = within;
     put_back(&s);
@@ -217,7 +221,7 @@ static jc_arg cast_to(fx_reader *r, jc_arg value, jc_dtype dtype) {
 
 static jc_arg by_row(fx_call *c, uint32_t row, jc_dtype common, const jc_value *first) {
     const uint8_t how = definitions[row].how;
-    jc_arg y = in_scope(c, defined_at(c->r, row), how, common == JC_F64 ? JC_F64 : JC_F32);
+    jc_arg y = in_scope(c, defined_at(c->r, row), how, common);
     if (how & (WIDE | COMMON))
         y = cast_to(c->r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
     return how & SAME ? cast_to(c->r, y, (jc_dtype)first->type.dtype) : y;

@@ -253,8 +253,9 @@ jc_arg fx_h_new_full(fx_call *c) {
     return make_full(c, size, value, fx_dtype_or(c, 3, jc_arg_dtype((jc_dtype)x->type.dtype)));
 }
 
+/* Of the default dtype, whatever the number's kind. */
 jc_arg fx_h_scalar_tensor(fx_call *c) {
-    jc_arg value = fx_number(c, 0), dtype = fx_dtype_or(c, 1, natural(value));
+    jc_arg value = fx_number(c, 0), dtype = fx_dtype_or(c, 1, jc_arg_dtype(JC_F32));
     return make_full(c, fx_dims(c->r, NULL, 0), value, dtype);
 }
 

@@ -128,7 +128,10 @@ jc_arg fx_h_scaled_mm(fx_call *c) {
 /* Row t of A by the matrix of B that it belongs to: the first whose end, in argument 2, lies beyond t.  All products are made, and picked from. */
 jc_arg fx_h_grouped_mm(fx_call *c) {
     fx_reader *r = c->r;
-    jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1), *ends = fx_tensor(c, 2);
+    jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1);
+    if (a && b && !fx_given(c, 2) && !fx_given(c, 3) && fx_rank(a) == 3 && fx_rank(b) == 3) /* groups of one size */
+        return fx_v(product(c, a, b, fx_dtype_or(c, 4, fx_nothing())));
+    jc_value *ends = fx_tensor(c, 2);
     if (!a || !b || !ends)
         return fx_nothing();
     if (fx_rank(a) != 2 || fx_rank(b) != 3 || fx_rank(ends) != 1)

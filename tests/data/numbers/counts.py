@@ -36,6 +36,10 @@ sparse = [[0., 1., nan], [-0., 0., 2.]]
 for size in (0, 2, 3, 6, 8):
     case(f'nonzero_static of {size}', f'a = torch.nonzero_static(x, size = {size})\nb = x.nonzero_static(size = {size}, fill_value = 7)\nc = torch.ops.aten.nonzero_static.default(m, size = {size})\nreturn (a, b, c)',
          {'x': ('f32', sparse), 'm': ('b8', [True, False, True])})
+for size in (0, 3):
+    case(f'nonzero_static of {size} of nothing', f'a = torch.nonzero_static(x, size = {size})\nb = y.nonzero_static(size = {size}, fill_value = 7)\nreturn (a, b)', {'x': ('f32', [[], []]), 'y': ('b8', [])})
+for dt in ('f64', 'f16', 'bf16'):
+    case(f'angles of {dt}', 'a = torch.angle(x)\nreturn (a,)', {'x': (dt, [1.5, -1.5, 0., -0., nan, inf, -inf])})
 case('places as numbers', 'a = torch.unravel_index(i, (2, 3, 4))\nb = a[0]\nc = a[1]\nd = a[2]\nreturn (b, c, d)', {'i': ('i64', [[0, 5, 23], [12, 11, 7]])})
 case('which of those that differ', 'p = torch.unique_consecutive(x, return_inverse = True)\na = p[1]\nq = torch.ops.aten.unique_consecutive.default(y, True, True)\nb = q[1]\nr = x.unique_consecutive(return_inverse = True, return_counts = True)\nc = r[1]\nreturn (a, b, c)',
      {'x': ('i64', [[1, 1, 2], [2, 2, 1]]), 'y': ('f32', [nan, nan, 1., 1., -0., 0.])})
@@ -110,3 +114,8 @@ case('where maxima lie in space', 'p = torch.ops.aten.max_pool3d_with_indices.de
 for target in ([1, 3], [0, -1]):
     case(f'a class out of range, {target}', 'a = torch.nn.functional.cross_entropy(x, t)\nreturn (a,)', {'x': ('f32', [[1., 2., 3.], [3., 2., 1.]]), 't': ('i64', target)}, refused='take|index|is out of range')
     case(f'a class out of range of logarithms, {target}', "a = torch.nn.functional.nll_loss(x, t, reduction = 'none')\nreturn (a,)", {'x': ('f32', [[1., 2., 3.], [3., 2., 1.]]), 't': ('i64', target)}, refused='take|index|is out of range')
+case('numbers as tensors', 'a = torch.scalar_tensor(2)\nb = torch.scalar_tensor(True)\nc = torch.ops.aten.scalar_tensor.default(3, dtype = torch.int64)\nreturn (a, b, c, x)', {'x': ('f32', 1.)})
+case('logical operators in place', 'a = x.logical_and_(y)\nb = m.logical_or_(x)\nc = torch.ops.aten.logical_xor_.default(i, y)\nd = k.logical_not_()\nreturn (a, b, c, d)',
+     {'x': ('f32', [0., 2., nan]), 'y': ('i32', [1, 0, 3]), 'm': ('b8', [True, False, False]), 'i': ('i64', [0, 0, 5]), 'k': ('u8', [0, 1, 2])})
+case('x log y of several dtypes', 'a = torch.xlogy(x, h)\nb = torch.special.xlog1py(x, h)\nc = torch.xlogy(d, i)\ne = torch.xlogy(h, x)\nf = torch.special.xlog1py(x, w)\nreturn (a, b, c, e, f)',
+     {'x': ('f32', [-2., 1., 0.5]), 'h': ('f16', [44., 0.1, 7.]), 'd': ('f64', [3., -1., 0.25]), 'i': ('i64', [3, 7, 11]), 'w': ('f64', 0.3)}, near=1e-6)

@@ -127,3 +127,4 @@ case('what is added broadcasts', 'p = torch.addmm(u, a, b)\nq = torch.addmm(n, a
       'y': ('f32', [[[1., -2., 3.], [4., 5., -6.]]]), 'z': ('f32', [1., 2.])})
 case('a dim of 1 meets any', 'p = torch.tensordot(a, b, dims = ([0, 1], [2, 0]))\nq = torch.tensordot(c, d, dims = ([1], [0]))\nreturn (p, q)',
      {'a': ('f32', [[[3.]]]), 'b': ('f32', [[[1., 2.]], [[3., 4.]]]), 'c': ('i64', [[1, 2], [3, 4]]), 'd': ('i64', [[1, -1, 7]])})
+several('products of groups of one size', ['torch._grouped_mm(a, b)', 'torch.nn.functional.grouped_mm(a, b)'], {'a': some('bf16', 2, 3, 8), 'b': some('bf16', 2, 8, 16)}, near=1e-2, absolute=1e-2)
