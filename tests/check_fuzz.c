@@ -9,6 +9,7 @@
 
 #include "ir/fx/fx.h"
 #include "tests/fuzz/fuzz_run.h"
+#include "tests/fuzz/gen_row.h"
 
 static jc_arena *arena;
 
@@ -115,6 +116,65 @@ START_TEST(every_operator_is_made) {
     }
     for (int i = 0; i < JC_OP_COUNT; i++)
         ck_assert_msg(seen[i] >= 5, "%s is in %u of 3000 graphs: write a maker in tests/fuzz/gen_*.c", jc_ops[i].name, seen[i]);
+}
+END_TEST
+
+/* Every spelling that is compiled, in every form: a new one without a maker fails here.  A row of rows.def is mostly what is missing. */
+START_TEST(every_spelling_is_made) {
+    uint32_t seen[FZ_MAX_SPELLINGS] = { 0 };
+    for (uint64_t seed = 1; seed <= 40000; seed++) {
+        fz_spellings_of(fz_print_flat(fz_generate(arena, seed), arena), seen);
+        if (seed % 100 == 0) {
+            teardown();
+            setup();
+        }
+    }
+    for (int row = 0; row < fz_nrows; row++) {
+        int made = 0;
+        for (uint64_t seed = 1; seed <= 20000 && made < 150; seed++) {
+            const fz_prog *p = fz_generate_row(arena, seed, &fz_rows[row]);
+            if (p)
+                fz_spellings_of(fz_print_flat(p, arena), seen);
+            made += p != NULL;
+            if (seed % 100 == 0) {
+                teardown();
+                setup();
+            }
+        }
+        ck_assert_msg(made >= 50, "%s of %s came to something %d times of 20000", fz_rows[row].name, fz_rows[row].operands, made);
+    }
+    for (int i = 0; i < fz_nspellings; i++)
+        for (const char *form = fz_spellings[i].forms; fz_spelling_is_text(&fz_spellings[i]) && *form; form++)
+            ck_assert_msg(seen[i] & FZ_FORM(*form), "%s is in no graph in its form '%c': write a row in tests/fuzz/rows.def",
+                          fz_spellings[i].name, *form);
+}
+END_TEST
+
+/* The reader finds the first row of a name that has the form, so that another one is never read. */
+START_TEST(no_spelling_is_there_twice) {
+    for (int i = 0; i < fz_nspellings; i++)
+        for (int k = 0; k < i; k++)
+            for (const char *form = fz_spellings[i].forms; *form && strcmp(fz_spellings[i].name, fz_spellings[k].name) == 0; form++)
+                ck_assert_msg(*form == 'i' || !strchr(fz_spellings[k].forms, *form), "%s is there twice in the form '%c'", fz_spellings[i].name, *form);
+}
+END_TEST
+
+START_TEST(spellings_are_found_in_text) {
+    static const struct {
+        const char *text, *name, *seen;
+    } rows[] = {
+        { "v = torch.ops.aten.add_.Tensor(x, y)", "add", "i" }, { "v = torch.nn.functional.conv2d(x)", "conv2d", "f" }, { "v = x.t()", "t", "m" },
+        { "v = torch.special.expit(x)", "expit", "t" },          { "v = f(torch.msort(x), y.msort())", "msort", "tm" },  { "v = x.size(0)", "t", "" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint32_t seen[FZ_MAX_SPELLINGS] = { 0 }, want = 0;
+        for (const char *form = rows[i].seen; *form; form++)
+            want |= FZ_FORM(*form);
+        fz_spellings_of(rows[i].text, seen);
+        for (int k = 0; k < fz_nspellings; k++)
+            if (strcmp(fz_spellings[k].name, rows[i].name) == 0)
+                ck_assert_msg(seen[k] == want || !strpbrk(fz_spellings[k].forms, rows[i].seen), "%s: %x", rows[i].text, seen[k]);
+    }
 }
 END_TEST
 
@@ -315,12 +375,14 @@ END_TEST
 
 int main(void) {
     Suite *s = suite_create("fuzz");
-    TCase *t = tcase_create("generator"), *runs = tcase_create("graphs");
+    TCase *t = tcase_create("generator"), *spellings = tcase_create("spellings"), *runs = tcase_create("graphs");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, sizes_have_one_form);
     tcase_add_test(t, ranges_know_what_is_exact);
     tcase_add_test(t, a_seed_is_a_graph);
     tcase_add_test(t, every_operator_is_made);
+    tcase_add_test(t, no_spelling_is_there_twice);
+    tcase_add_test(t, spellings_are_found_in_text);
     tcase_add_test(t, tastes_are_met);
     tcase_add_test(t, wrong_numbers_are_noticed);
     tcase_add_test(t, wrong_bits_are_noticed);
@@ -330,6 +392,10 @@ int main(void) {
     tcase_add_test(t, a_case_is_shown);
     tcase_set_timeout(t, 20);
     suite_add_tcase(s, t);
+    tcase_add_checked_fixture(spellings, setup, teardown);
+    tcase_add_test(spellings, every_spelling_is_made);
+    tcase_set_timeout(spellings, 60);
+    suite_add_tcase(s, spellings);
     tcase_add_checked_fixture(runs, setup, teardown);
     tcase_add_loop_test(runs, fixed_graphs, 0, 8);
     tcase_set_timeout(runs, 20);

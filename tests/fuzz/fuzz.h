@@ -120,6 +120,7 @@ typedef struct fz_prog {
     int npieces;         /* of the cut text; 1: not cut */
     bool custom;         /* it calls operators of ours */
     int tuples;          /* names given to them */
+    int in_place;        /* 1 + the value into which the statement being made writes its result: its call ends with a `_` */
     bool floats_only;    /* tastes: ... */
     bool bits;           /* small floats made of integers, moved, and looked at as integers again */
     bool wild;           /* NaN and infinities among the inputs */
@@ -166,18 +167,25 @@ double fz_magnitude(fz_range r);
 
 /* --- fuzz_prog.c --- */
 fz_prog *fz_generate(jc_arena *arena, uint64_t seed);
+/* Its sizes and tastes, without a statement; its results and cuts. */
+fz_prog *fz_begin_program(jc_arena *arena, uint64_t seed);
+fz_prog *fz_end_program(fz_prog *p);
 fz_value *fz_at(const fz_prog *p, int value);
 fz_range *fz_range_of(const fz_prog *p, int value);
 int64_t fz_numel_most(const fz_prog *p, const fz_value *v);
+int64_t fz_numel_least(const fz_prog *p, const fz_value *v);
 bool fz_fits(const fz_prog *p, int rank, const fz_size *dims);
 char fz_class(const fz_prog *p, int value);
 /* A statement under construction: its text by pieces.  %v value, %z const fz_size *, %d int, %s text, %g double as Python has it, %t dtype. */
 fz_stmt *fz_begin(fz_prog *p);
 void fz_put(fz_prog *p, const char *format, ...);
 /* Opens a call of the spelling NAME (ir/fx/spellings.def) on X in one of its forms, whole but for what stands between X and the ')', and
-   closes it; REST may be "".  fz_call_in_place: with a trailing `_`. */
+   closes it; REST may be "".  fz_call_in_place: with a trailing `_`.  fz_call chooses now and then to be one, where X may be written: what
+   fz_result then makes is X, with what is known of it. */
 void fz_call(fz_prog *p, const char *name, int x, const char *rest, ...);
 bool fz_has_in_place(const char *name);
+char fz_some_form(fz_prog *p, const char *name, bool in_place);
+bool fz_goes_in_place(fz_prog *p, const char *name, int x); /* now and then, where it may: notes it */
 void fz_call_in_place(fz_prog *p, const char *name, int x, const char *rest, ...);
 /* A result with storage of its own, of range R; -1 where it is no good. FZ_VIEW: shares that of OF. */
 int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r);
@@ -205,7 +213,19 @@ typedef struct fz_kind {
     int weight;
 } fz_kind;
 extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], fz_join_kinds[], fz_make_kinds[], fz_product_kinds[],
-    fz_write_kinds[], fz_order_kinds[]; /* ends with name NULL */
+    fz_write_kinds[], fz_order_kinds[], fz_row_kinds[]; /* ends with name NULL */
+
+/* --- fuzz_spell.c: spellings.def, and what of it a text has --- */
+typedef struct fz_spelling {
+    const char *name, *forms, *handler;
+} fz_spelling;
+#define FZ_MAX_SPELLINGS 800
+#define FZ_FORM(letter) (1u << ((letter) - 'a'))
+extern const fz_spelling fz_spellings[];
+extern const int fz_nspellings;
+bool fz_spelling_is_text(const fz_spelling *s); /* it says what is computed: neither refused nor without a meaning */
+/* Marks in SEEN[row] the forms, FZ_FORM() each, in which TEXT has it. */
+void fz_spellings_of(const char *text, uint32_t *seen);
 
 /* --- gen_cast.c --- */
 bool fz_make_cast(fz_prog *p);
@@ -230,6 +250,9 @@ bool fz_is_number(const fz_prog *p, int value, const void *user);   /* computabl
 int fz_some(fz_prog *p, fz_want *want, uint8_t dtype); /* an existing tensor, or a parameter of DTYPE; JC_DTYPE_COUNT: any */
 int fz_some_float(fz_prog *p);
 int fz_some_number(fz_prog *p);
+/* PyTorch's promotion of tensors; and is X, promoted to DTYPE, still what it was? */
+uint8_t fz_promoted(const fz_prog *p, const int *operands, int n);
+bool fz_survives(const fz_prog *p, int x, uint8_t dtype);
 /* A fresh parameter that broadcasts to V's dims; or an existing tensor that does so. */
 int fz_partner(fz_prog *p, int value, fz_want *want);
 /* What f makes of R, error and all; false outside of its domain. */

@@ -34,7 +34,8 @@ typedef struct board {
     _Atomic uint64_t graphs, mismatches, refused;
     _Atomic uint32_t nfound;
     found found[MAX_FOUND];
-    _Atomic uint64_t generated[JC_OP_COUNT];
+    _Atomic uint64_t generated[JC_OP_COUNT], spelled[FZ_MAX_SPELLINGS];
+    _Atomic uint32_t forms[FZ_MAX_SPELLINGS];
     struct {
         _Atomic uint64_t seed; /* at work; 0: none */
         _Atomic int64_t since; /* ms */
@@ -46,7 +47,7 @@ typedef struct options {
     double seconds;
     int jobs, shrink;
     const char *text, *out;
-    bool print, show, coverage;
+    bool print, show, coverage, dry;
     unsigned devices, ways; /* bit each */
 } options;
 
@@ -75,6 +76,15 @@ static unsigned devices_here(fz_lab *lab, const options *o) {
 
 /* --- workers --- */
 
+static void count_spellings(const char *text) {
+    uint32_t seen[FZ_MAX_SPELLINGS] = { 0 };
+    fz_spellings_of(text, seen);
+    for (int i = 0; i < fz_nspellings; i++) {
+        atomic_fetch_or(&b->forms[i], seen[i]);
+        atomic_fetch_add(&b->spelled[i], seen[i] != 0);
+    }
+}
+
 static void work(int job, const options *o, uint64_t end, double until) {
     fz_lab *lab = fz_lab_new();
     const unsigned have = devices_here(lab, o);
@@ -88,7 +98,12 @@ static void work(int job, const options *o, uint64_t end, double until) {
         jc_arena *arena = jc_arena_new(NULL);
         fz_case *c = fz_case_of(fz_generate(arena, seed), arena);
         fz_choose_modes(c, have, o->ways);
-        fz_check(lab, c, &r);
+        if (o->coverage)
+            count_spellings(c->flat);
+        if (o->dry)
+            r.fate = FZ_OK;
+        else
+            fz_check(lab, c, &r);
         if (r.fate == FZ_REFUSED)
             atomic_fetch_add(&b->refused, 1);
         else if (r.fate != FZ_OK)
@@ -210,6 +225,14 @@ static void explain(const options *o, const found *f, bool shrink) {
 static void print_coverage(void) {
     for (int i = 0; i < JC_OP_COUNT; i++)
         printf("%8" PRIu64 " %s\n", atomic_load(&b->generated[i]), jc_ops[i].name);
+    for (int i = 0; i < fz_nspellings; i++) {
+        const fz_spelling *s = &fz_spellings[i];
+        printf("%8" PRIu64 " %s \"%s\"", atomic_load(&b->spelled[i]), s->name, s->forms);
+        for (const char *f = s->forms; *f; f++)
+            if (!(atomic_load(&b->forms[i]) & FZ_FORM(*f)))
+                printf(" -%c", *f);
+        printf("%s\n", fz_spelling_is_text(s) ? "" : " (not compiled)");
+    }
 }
 
 /* --- one text --- */
@@ -266,8 +289,9 @@ static int show_all(const options *o) {
 
 static int usage(void) {
     fputs("usage: fuzz_graph [--seed N] [--count N] [--seconds N] [--jobs N] [--devices host,sim,cuda] [--out DIR]\n"
-          "                  [--ways whole,cut,pieces,split] [--shrink N] [--coverage] [--print] [--show] [--text FILE]\n"
+          "                  [--ways whole,cut,pieces,split] [--shrink N] [--coverage] [--dry] [--print] [--show] [--text FILE]\n"
           "Runs the graphs of seeds N, N+1, ... and ends with \"N graphs, N mismatches\"; exits 1 where there is one.\n"
+          "--coverage: how many graphs had each operator of the table, and each spelling with -X where form X was in none; with --dry none is run.\n"
           "--show: writes the graphs with inputs and expected results instead (fuzz_show.c).\n"
           "--shrink: how many failing ones are shrunk and left in DIR as fuzz-SEED.py (5).\n", stderr);
     return 2;
@@ -278,6 +302,10 @@ static bool parse(int argc, char **argv, options *o) {
         const char *a = argv[i], *v = i + 1 < argc ? argv[i + 1] : NULL;
         if (strcmp(a, "--coverage") == 0) {
             o->coverage = true;
+            continue;
+        }
+        if (strcmp(a, "--dry") == 0) {
+            o->dry = true;
             continue;
         }
         if (strcmp(a, "--print") == 0) {

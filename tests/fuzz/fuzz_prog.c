@@ -58,15 +58,25 @@ bool fz_fits(const fz_prog *p, int rank, const fz_size *dims) {
     return true;
 }
 
+static int64_t numel(const fz_prog *p, const fz_value *v, int run) {
+    int64_t n = 1;
+    for (int d = 0; d < v->rank; d++)
+        n *= fz_value_of(p, &v->dims[d], run);
+    return n;
+}
+
 int64_t fz_numel_most(const fz_prog *p, const fz_value *v) {
     int64_t most = 0;
-    for (int r = 0; r < p->nruns; r++) {
-        int64_t n = 1;
-        for (int d = 0; d < v->rank; d++)
-            n *= fz_value_of(p, &v->dims[d], r);
-        most = n > most ? n : most;
-    }
+    for (int r = 0; r < p->nruns; r++)
+        most = numel(p, v, r) > most ? numel(p, v, r) : most;
     return most;
+}
+
+int64_t fz_numel_least(const fz_prog *p, const fz_value *v) {
+    int64_t least = INT64_MAX;
+    for (int r = 0; r < p->nruns; r++)
+        least = numel(p, v, r) < least ? numel(p, v, r) : least;
+    return least;
 }
 
 fz_size fz_some_size(fz_prog *p) {
@@ -154,7 +164,36 @@ void fz_make_wild(fz_prog *p, int value, fz_want *want) {
         *s = before;
 }
 
+/* Does the statement being made read what X shares with it otherwise than as X? */
+static bool reads_again(const fz_prog *p, int x) {
+    const fz_stmt *s = &p->stmts.at[p->stmts.n - 1];
+    int times = 0;
+    for (size_t i = 0; i < s->items.n; i++)
+        if (s->items.at[i].kind == FZ_NAME && fz_at(p, s->items.at[i].value)->storage == fz_at(p, x)->storage)
+            times++;
+    return times > 1;
+}
+
+/* A result of DTYPE, of range R, that goes into X: as PyTorch has it, no floats into integers, and nothing but bools into bools. */
+static int into(fz_prog *p, int x, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
+    const fz_value v = *fz_at(p, x);
+    const char from = (char)jc_dtypes[dtype].cls, to = (char)jc_dtypes[v.dtype].cls;
+    bool ok = rank == v.rank && !r.wild && !r.opaque && !reads_again(p, x) && (dtype == v.dtype || from == 'b' || (from == 'f' && to == 'f'));
+    for (int d = 0; ok && d < rank; d++)
+        ok = fz_same(p, &dims[d], &v.dims[d]);
+    if (!ok || !fz_settle(&r, dtype) || (dtype != v.dtype && !fz_cast_range(&r, dtype, v.dtype)) || !fz_wrote(p, x, r)) {
+        p->bad = true;
+        return -1;
+    }
+    const int y = fz_view(p, x, v.dtype, v.rank, v.dims);
+    if (y >= 0)
+        fz_at(p, y)->contiguous = v.contiguous;
+    return y;
+}
+
 int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
+    if (p->in_place && !p->bad)
+        return into(p, p->in_place - 1, dtype, rank, dims, r);
     if (p->bad || !fz_fits(p, rank, dims) || !fz_settle(&r, dtype)) {
         p->bad = true;
         return -1;
@@ -249,6 +288,7 @@ int fz_choose(fz_prog *p, fz_want *want, const void *user) {
 /* --- statements --- */
 
 fz_stmt *fz_begin(fz_prog *p) {
+    p->in_place = 0;
     const fz_stmt s = { .form = FZ_ASSIGN, .noted = fz_chance(p, 70) };
     jc_push(p->arena, &p->stmts, s);
     return &p->stmts.at[p->stmts.n - 1];
@@ -311,34 +351,44 @@ bool fz_gives(fz_prog *p, int value) {
 
 /* --- calls --- */
 
-static const struct {
-    const char *name, *forms;
-} spellings[] = {
-#define SPELL(name, forms, ...) { #name, forms },
-#include "ir/fx/spellings.def"
-#undef SPELL
-};
-
+/* Of all rows of NAME that one handler reads. */
 static const char *forms_of(const char *name) {
-    for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++)
-        if (strcmp(spellings[i].name, name) == 0)
-            return spellings[i].forms;
-    return "";
+    const fz_spelling *best = NULL;
+    for (int i = 0; i < fz_nspellings; i++) {
+        const fz_spelling *s = &fz_spellings[i];
+        if (strcmp(s->name, name) == 0 && (!best || (strcmp(s->handler, best->handler) == 0 && strlen(s->forms) > strlen(best->forms))))
+            best = s;
+    }
+    return best ? best->forms : "";
+}
+
+/* In which forms NAME_ is, a row of its own or an `i` of NAME's; "": in none. */
+static const char *forms_in_place(const char *name) {
+    char own[64];
+    snprintf(own, sizeof own, "%s_", name);
+    const char *forms = forms_of(own);
+    return *forms ? forms : strchr(forms_of(name), 'i') ? forms_of(name) : "";
 }
 
 bool fz_has_in_place(const char *name) {
-    return strchr(forms_of(name), 'i') != NULL;
+    return *forms_in_place(name) != 0;
+}
+
+char fz_some_form(fz_prog *p, const char *name, bool in_place) {
+    const char *forms = in_place ? forms_in_place(name) : forms_of(name);
+    const bool apart = in_place && strpbrk(forms, "mtna"); /* torch.nn.functional has few */
+    char form;
+    do
+        form = forms[fz_below(p, (int)strlen(forms))];
+    while (form == 'i' || (apart && (form == 'f' || form == 'p')));
+    return form;
 }
 
 static void call(fz_prog *p, const char *name, const char *suffix, int x, const char *rest, va_list ap) {
     static const char *const paths[128] = { ['t'] = "torch.", ['f'] = "torch.nn.functional.", ['n'] = "torch._C._nn.",
                                             ['l'] = "torch.linalg.", ['y'] = "torch.fft.", ['k'] = "torch.masked.", ['s'] = "torch.signal.windows.",
                                             ['a'] = "torch.ops.aten.", ['p'] = "torch.ops.prims.", ['v'] = "torch.ops.vllm_ir." };
-    const char *forms = forms_of(name);
-    char form;
-    do
-        form = forms[fz_below(p, (int)strlen(forms))];
-    while (form == 'i' || (*suffix && form == 'f'));
+    const char form = fz_some_form(p, name, *suffix);
     const bool overload = form == 'a' || form == 'p' || form == 'v';
     if (form == 'm')
         fz_put(p, "%v.%s%s(", x, name, suffix);
@@ -348,10 +398,17 @@ static void call(fz_prog *p, const char *name, const char *suffix, int x, const 
     fz_put(p, ")");
 }
 
+bool fz_goes_in_place(fz_prog *p, const char *name, int x) {
+    if (!fz_chance(p, 14) || !fz_has_in_place(name) || !fz_writable(p, x) || !fz_computable(p, x, NULL))
+        return false;
+    p->in_place = 1 + x;
+    return true;
+}
+
 void fz_call(fz_prog *p, const char *name, int x, const char *rest, ...) {
     va_list ap;
     va_start(ap, rest);
-    call(p, name, "", x, rest, ap);
+    call(p, name, fz_goes_in_place(p, name, x) ? "_" : "", x, rest, ap);
     va_end(ap);
 }
 
@@ -383,10 +440,10 @@ static bool one_statement(fz_prog *p) {
         int weight;
     } groups[] = { { fz_pointwise_kinds, 32 }, { fz_reduce_kinds, 12 }, { fz_view_kinds, 19 }, { fz_join_kinds, 8 },
                    { fz_make_kinds, 11 },      { fz_product_kinds, 6 }, { fz_write_kinds, 18 },
-                   { fz_order_kinds, 8 } };
+                   { fz_order_kinds, 8 },   { fz_row_kinds, 40 } };
     if (p->bits && fz_chance(p, 25))
         return fz_make_bits(p);
-    int roll = fz_below(p, 114), g = 0, total = 0;
+    int roll = fz_below(p, 154), g = 0, total = 0;
     while (roll >= groups[g].weight)
         roll -= groups[g++].weight;
     const fz_kind *k = groups[g].kinds, *const first = p->bits && fz_chance(p, 40) ? fz_chance(p, 60) ? fz_join_kinds : fz_view_kinds : k;
@@ -452,7 +509,7 @@ static void choose_cuts(fz_prog *p) {
     p->npieces = piece + 1;
 }
 
-fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
+fz_prog *fz_begin_program(jc_arena *arena, uint64_t seed) {
     fz_prog *p = JC_NEW(arena, fz_prog);
     memset(p, 0, sizeof *p);
     p->arena = arena;
@@ -468,10 +525,19 @@ fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
     p->wild = roll == 1;
     p->shared = roll == 2;
     make_vars(p);
-    const int want = fz_chance(p, 90) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
-    for (int tries = 0; tries < 40 * want && (int)p->stmts.n < want; tries++)
-        try_statement(p);
+    return p;
+}
+
+fz_prog *fz_end_program(fz_prog *p) {
     choose_outputs(p);
     choose_cuts(p);
     return p;
+}
+
+fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
+    fz_prog *p = fz_begin_program(arena, seed);
+    const int want = fz_chance(p, 90) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
+    for (int tries = 0; tries < 40 * want && (int)p->stmts.n < want; tries++)
+        try_statement(p);
+    return fz_end_program(p);
 }

@@ -41,9 +41,9 @@ bool fz_make_cast(fz_prog *p) {
         const char *name;
         uint8_t dtype;
     } methods[] = { { "bfloat16", JC_BF16 }, { "bool", JC_B8 }, { "byte", JC_U8 },   { "char", JC_I8 }, { "double", JC_F64 },
-                    { "float", JC_F32 },     { "half", JC_F16 }, { "int", JC_I32 }, { "long", JC_I64 } };
+                    { "float", JC_F32 },     { "half", JC_F16 }, { "int", JC_I32 }, { "long", JC_I64 }, { "short", JC_I16 } };
     static const uint8_t fp8s[] = { JC_F8E4M3FN, JC_F8E5M2 };
-    const int x = fz_some(p, is_castable, JC_DTYPE_COUNT), k = fz_below(p, 9), form = fz_below(p, 6);
+    const int x = fz_some(p, is_castable, JC_DTYPE_COUNT), k = fz_below(p, 10), form = fz_below(p, 6);
     const uint8_t to = form < 2 ? methods[k].dtype : fz_chance(p, 12) ? FZ_PICK(p, fp8s) : fz_some_dtype(p);
     if (x < 0)
         return false;

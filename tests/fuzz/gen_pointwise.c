@@ -140,18 +140,36 @@ int fz_partner(fz_prog *p, int value, fz_want *want) {
     return -1;
 }
 
-/* PyTorch's promotion of two tensors: those without dims count only where their kind is above. */
-static uint8_t promoted(const fz_value *a, const fz_value *b) {
+static uint8_t kind_of(uint8_t dtype) {
     static const uint8_t kind[128] = { ['b'] = 0, ['i'] = 1, ['u'] = 1, ['f'] = 2 };
-    if ((a->rank == 0) == (b->rank == 0))
-        return (uint8_t)jc_dtype_promote((jc_dtype)a->dtype, (jc_dtype)b->dtype);
-    const fz_value *high = a->rank ? a : b, *low = a->rank ? b : a;
-    const int kh = kind[jc_dtypes[high->dtype].cls], kl = kind[jc_dtypes[low->dtype].cls];
-    return kl > kh ? (uint8_t)jc_dtype_promote((jc_dtype)high->dtype, (jc_dtype)low->dtype) : high->dtype;
+    return kind[jc_dtypes[dtype].cls];
+}
+
+/* Tensors without dims count only where their kind is above that of all others. */
+static uint8_t promotion_of(const fz_value *const *values, int n) {
+    int common[2] = { -1, -1 }; /* of those without dims, and with */
+    for (int i = 0; i < n; i++) {
+        int *c = &common[values[i]->rank > 0];
+        *c = *c < 0 ? values[i]->dtype : (int)jc_dtype_promote((jc_dtype)*c, (jc_dtype)values[i]->dtype);
+    }
+    if (common[0] < 0 || common[1] < 0)
+        return (uint8_t)(common[0] < 0 ? common[1] : common[0]);
+    return kind_of((uint8_t)common[0]) > kind_of((uint8_t)common[1]) ? (uint8_t)jc_dtype_promote((jc_dtype)common[1], (jc_dtype)common[0]) : (uint8_t)common[1];
+}
+
+uint8_t fz_promoted(const fz_prog *p, const int *operands, int n) {
+    const fz_value *values[8];
+    for (int i = 0; i < n; i++)
+        values[i] = fz_at(p, operands[i]);
+    return promotion_of(values, n);
+}
+
+static uint8_t promoted(const fz_value *a, const fz_value *b) {
+    return promotion_of((const fz_value *[]){ a, b }, 2);
 }
 
 /* Is X, promoted to DTYPE, still what it was? */
-static bool survives(const fz_prog *p, int x, uint8_t dtype) {
+bool fz_survives(const fz_prog *p, int x, uint8_t dtype) {
     const fz_range *r = fz_range_of(p, x);
     if (jc_dtypes[dtype].cls != 'f' || fz_at(p, x)->dtype == dtype)
         return true;
@@ -441,7 +459,7 @@ static bool make_binary(fz_prog *p) {
         return false;
     uint8_t dtype = promoted(fz_at(p, a), fz_at(p, b));
     const char cls = (char)jc_dtypes[dtype].cls;
-    if ((cls == 'b' && !op->bools) || !survives(p, a, dtype) || !survives(p, b, dtype) ||
+    if ((cls == 'b' && !op->bools) || !fz_survives(p, a, dtype) || !fz_survives(p, b, dtype) ||
         !op->arith(*fz_range_of(p, a), *fz_range_of(p, b), &r))
         return false;
     if (op->divides && cls != 'f')
@@ -533,7 +551,7 @@ static bool make_addcmul(fz_prog *p) {
     memcpy(ab_like.dims, dims, sizeof dims);
     ab_like.dtype = promoted(fz_at(p, a), fz_at(p, b));
     const uint8_t inner = ab_like.dtype, dtype = promoted(fz_at(p, x), &ab_like);
-    if (!survives(p, a, inner) || !survives(p, b, inner) || !survives(p, x, dtype) ||
+    if (!fz_survives(p, a, inner) || !fz_survives(p, b, inner) || !fz_survives(p, x, dtype) ||
         !fz_broadcast(p, fz_at(p, x), &ab_like, &rank_all, all) || !r_mul(*fz_range_of(p, a), *fz_range_of(p, b), &ab) ||
         !fz_settle(&ab, inner) || fz_unit(dtype) > fz_unit(inner) || !r_add(*fz_range_of(p, x), ab, &r))
         return false;
@@ -563,7 +581,7 @@ static bool make_compare(fz_prog *p) {
         if (b < 0 || !fz_broadcast(p, &v, fz_at(p, b), &rank, dims))
             return false;
         const uint8_t common = promoted(fz_at(p, a), fz_at(p, b));
-        if (!survives(p, a, common) || !survives(p, b, common))
+        if (!fz_survives(p, a, common) || !fz_survives(p, b, common))
             return false;
         fz_range full;
         if (fz_full(common, &full) && (fz_range_of(p, a)->lo < full.lo || fz_range_of(p, b)->lo < full.lo))
@@ -606,7 +624,7 @@ static bool make_polar(fz_prog *p) {
         return false;
     const uint8_t dtype = promoted(fz_at(p, a), fz_at(p, b));
     const fz_range x = *fz_range_of(p, a), y = *fz_range_of(p, b);
-    if (!survives(p, a, dtype) || !survives(p, b, dtype) || (k == 0 && x.lo - x.err <= 0.01))
+    if (!fz_survives(p, a, dtype) || !fz_survives(p, b, dtype) || (k == 0 && x.lo - x.err <= 0.01))
         return false;
     const double least = fmin(fabs(y.lo), fabs(y.hi)) - y.err, m = k == 0 ? 3.2 : k == 1 ? hypot(fz_magnitude(x), fz_magnitude(y)) : fz_magnitude(x);
     fz_range r = { k == 1 ? 0 : -m, m, 0, k == 0 ? (x.err + y.err) / least : x.err + (k == 1 ? y.err : 0), false, false, false };
@@ -700,7 +718,7 @@ static bool make_where(fz_prog *p) {
     if ((fz_range_of(p, a)->opaque || fz_range_of(p, b)->opaque || fp8(v.dtype)) && v.dtype != fz_at(p, b)->dtype)
         return false;
     const uint8_t dtype = promoted(&v, fz_at(p, b));
-    if (!survives(p, a, dtype) || !survives(p, b, dtype))
+    if (!fz_survives(p, a, dtype) || !fz_survives(p, b, dtype))
         return false;
     v.rank = (uint8_t)rank;
     memcpy(v.dims, dims, sizeof dims);
