@@ -132,9 +132,16 @@ jc_value *fx_arg_extreme(fx_reader *r, jc_op op, jc_value *x, int dim, bool keep
 /* Which element stands at each place, where they are repeated as the vector REPEATS says, argument I, and OUTPUT_SIZE, argument SIZE. */
 jc_value *fx_repeated(fx_call *c, jc_value *repeats, int i, int size);
 
+/* --- fx_build_product.c --- */
+/* A by B, matrices or stacks of them; OUT: the result's dtype or None.  Integers are multiplied and summed. */
+jc_value *fx_product(fx_call *c, jc_value *a, jc_value *b, jc_arg out);
+
 /* --- fx_build_put.c --- */
 /* Writes VALUE, a tensor or a number, into X at PARTS, tensors among them; ADD: to what is there.  The result is X after it. */
 jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_arg value, bool add, uint32_t at);
+
+/* X, of which nobody else knows, with the elements of SRC along DIM at INDEX. */
+jc_value *fx_scattered(fx_reader *r, jc_value *x, int dim, jc_value *index, jc_value *src);
 
 /* --- fx_build_number.c --- */
 static inline const fx_real *fx_real_of(jc_arg a) { return (const fx_real *)(const void *)a.value; }

@@ -5,6 +5,7 @@
  * the weight w[O, C/groups, kernel...] the other.  Where the kernel is one point there are no windows.  Where each channel is by
  * itself (depthwise) there is nothing to multiply matrices for: one product of numbers for each point of the kernel, added up in f32.
  * A transposed convolution is one of the image spread out by its strides, with the kernel turned round.
+ * Integers are multiplied and added up in their own dtype.
  */
 #include <string.h>
 #include "ir/fx/fx_build.h"
@@ -105,7 +106,11 @@ static jc_value *spread_out(conv *v, jc_value *x, int d, int64_t stride) {
 /* --- the sums --- */
 
 static jc_dtype wide_of(const jc_value *x) {
-    return x->type.dtype == JC_F64 ? JC_F64 : JC_F32;
+    return x->type.dtype == JC_F64 || fx_class_of(x) != 'f' ? (jc_dtype)x->type.dtype : JC_F32;
+}
+
+static jc_value *multiplied(conv *v, jc_value *w, jc_value *x) {
+    return fx_product(v->c, w, x, fx_class_of(v->x) == 'f' ? jc_arg_dtype(wide_of(v->x)) : fx_nothing());
 }
 
 /* Y[N, (groups,) O/groups, P], in f32 or wider, with the bias and as the result's dims; P are the elements of SPACE. */
@@ -154,7 +159,7 @@ static jc_value *flat_from(conv *v, jc_value *x, int d) {
 static jc_value *pointwise(conv *v, jc_value *x) {
     const int lead = v->groups > 1;
     jc_value *w = flat_from(v, in_groups(v, v->w, 0), lead + 1), *image = flat_from(v, in_groups(v, x, 1), lead + 2);
-    return finished(v, FX_OP(v->r, JC_OP_matmul, fx_v(w), fx_v(image), jc_arg_dtype(wide_of(v->x))), x->type.dims + 2);
+    return finished(v, multiplied(v, w, image), x->type.dims + 2);
 }
 
 /* The windows: [N, C, out..., kernel...]. */
@@ -170,13 +175,34 @@ static jc_value *windows(conv *v, jc_value *x) {
     return x;
 }
 
+static jc_value *general(conv *v, jc_value *x);
+
+/* Group by group, where there are too many dims for all at once. */
+static jc_value *each_group(conv *v, jc_value *x) {
+    jc_exprs *t = fx_x(v->r);
+    jc_value *parts[MAX_TAPS];
+    if (v->groups > MAX_TAPS)
+        fx_fail(v->r, JITC_E_UNSUPPORTED, v->c->at, "`%s` in three dimensions with more than %d groups is not supported.", v->c->row->name, MAX_TAPS);
+    for (int64_t g = 0; g < v->groups && x && !v->r->status; g++) {
+        conv one = *v;
+        const jc_expr *rows = jc_ex_fdiv(t, v->w->type.dims[0], number(v, v->groups)), *channels = v->w->type.dims[1];
+        const jc_expr *row = jc_ex_mul(t, rows, number(v, g));
+        one.groups = 1;
+        one.w = fx_slice(v->r, v->w, 0, row, rows, 1);
+        one.bias = v->bias ? fx_slice(v->r, v->bias, 0, row, rows, 1) : NULL;
+        parts[g] = one.w ? general(&one, fx_slice(v->r, x, 1, jc_ex_mul(t, channels, number(v, g)), channels, 1)) : NULL;
+    }
+    const jc_arg y = v->r->status || !x ? fx_nothing() : fx_join(v->c, parts, (uint32_t)v->groups, 1);
+    return fx_is_tensor(y) ? y.value : NULL;
+}
+
 /* Rows [N, (groups,) out, C/groups * kernel] of the windows, against those of the weight. */
 static jc_value *general(conv *v, jc_value *x) {
     const jc_expr *space[MAX_SPACE];
     int order[JC_MAX_RANK], n = 0;
     const int lead = v->groups > 1, s = v->space;
     if (2 * s + 2 + lead > JC_MAX_RANK)
-        fx_fail(v->r, JITC_E_UNSUPPORTED, v->c->at, "`%s` in three dimensions with groups is not supported.", v->c->row->name);
+        return each_group(v, x);
     x = v->r->status ? NULL : windows(v, x);
     if (!x)
         return NULL;
@@ -201,7 +227,7 @@ static jc_value *general(conv *v, jc_value *x) {
     for (int d = 0; d < lead + 3; d++)
         order[d] = d < lead + 1 ? d : 2 * lead + 3 - d;
     jc_value *w = flat_from(v, in_groups(v, v->w, 0), lead + 1);
-    return finished(v, FX_OP(v->r, JC_OP_matmul, fx_v(w), fx_v(fx_permute(v->r, x, order)), jc_arg_dtype(wide_of(v->x))), space);
+    return finished(v, multiplied(v, w, fx_permute(v->r, x, order)), space);
 }
 
 /* How many points the kernel has, if that is a constant. */
@@ -342,8 +368,8 @@ static jc_arg by(fx_call *c, int space, places at, bool turned_round) {
         fx_bad_arg(c, 0, "a stack of images, or one");
     if (v.groups < 1)
         fx_bad_arg(c, at.groups, "a positive number");
-    if (fx_class_of(v.x) != 'f')
-        fx_refuse_arg(c, 0, "only floats are convolved");
+    if (fx_class_of(v.x) == 'b')
+        fx_refuse_arg(c, 0, "only numbers are convolved");
     if (c->r->status)
         return fx_nothing();
     const bool lone = fx_rank(v.x) == v.space + 1;

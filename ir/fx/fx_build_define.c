@@ -15,6 +15,7 @@ enum {
     COMMON = 8,  /* the result has the dtype that the tensors have in common */
     MAKES = 16,  /* there need be no tensor */
     ALIKE = 32,  /* tensors have the dtype that they have in common, where that is a float's, before anything is computed */
+    INDICES = 64, /* integers stay, where WIDE would make them floats */
 };
 
 static const struct definition {
@@ -155,7 +156,7 @@ static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype common) {
         const jc_dtype dtype = a.kind == JC_ARG_BOOL ? JC_B8 : a.kind == JC_ARG_EXPR ? JC_I64 : inner == JC_F64 ? JC_F64 : JC_F32;
         a = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), a, jc_arg_dtype(dtype)));
     }
-    if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8)
+    if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8 && !(how & INDICES && fx_class_of(a.value) != 'f'))
         a = fx_v(fx_cast(r, a.value, inner));
     else if (how & ALIKE && fx_is_tensor(a) && jc_dtypes[common].cls == 'f')
         a = fx_v(fx_cast(r, a.value, common));
@@ -293,4 +294,13 @@ jc_arg fx_h_isclose(fx_call *c) {
         return near;
     const jc_arg x_is = fx_v(FX_OP(r, JC_OP_ne, c->a[0], c->a[0])), y_is = fx_v(FX_OP(r, JC_OP_ne, c->a[1], c->a[1]));
     return fx_v(FX_OP(r, JC_OP_bitor, near, fx_v(FX_OP(r, JC_OP_bitand, x_is, y_is))));
+}
+
+/* log_sigmoid_forward(self): with a buffer for its backward, which inference does not look at: no elements. */
+jc_arg fx_h_log_sigmoid_forward(fx_call *c) {
+    const jc_arg y = fx_defined_as(c, "log_sigmoid");
+    const jc_expr *none = jc_ex_int(fx_x(c->r), 0);
+    jc_value *x = fx_tensor(c, 0);
+    const jc_arg dtype = jc_arg_dtype(x ? (jc_dtype)x->type.dtype : JC_F32);
+    return fx_list(c->r, (jc_arg[]){ y, fx_v(FX_OP(c->r, JC_OP_full, fx_dims(c->r, &none, 1), fx_i(c->r, 0), dtype)) }, 2);
 }

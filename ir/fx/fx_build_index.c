@@ -281,6 +281,8 @@ jc_arg fx_index_copy(fx_reader *r, jc_value *x, jc_arg index, uint32_t at) {
 
 static jc_arg index_list(fx_reader *r, jc_arg list, jc_arg index, uint32_t at) {
     int64_t i, n = list.list.n, bounds[2] = { 0, n };
+    if (index.kind == JC_ARG_BOOL) /* as Python has it: False is 0 */
+        index = fx_i(r, index.b);
     if (index.kind == JC_ARG_EXPR && jc_ex_is_const(index.expr, &i)) {
         if (i >= -n && i < n)
             return list.list.at[i < 0 ? i + n : i];

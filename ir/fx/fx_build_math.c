@@ -472,11 +472,6 @@ jc_arg fx_h_layer_norm(fx_call *c) {
                       fx_tensor_or_none(c, 3), number_of(fx_float(c, 4, 1e-5))));
 }
 
-jc_arg fx_h_native_layer_norm(fx_call *c) {
-    const jc_arg rest = fx_opaque("the statistics of a layer_norm, which are not supported");
-    return fx_list(c->r, (jc_arg[]){ fx_h_layer_norm(c), rest, rest }, 3);
-}
-
 static double epsilon_of(jc_dtype dtype) {
     return dtype == JC_BF16 ? 0x1p-7 : dtype == JC_F16 ? 0x1p-10 : dtype == JC_F64 ? 0x1p-52 : 0x1p-23;
 }

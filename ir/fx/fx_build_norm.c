@@ -41,49 +41,104 @@ static jc_arg affine(fx_call *c, jc_value *y, jc_value *weight, jc_value *bias, 
     return fx_v(y ? fx_cast(c->r, y, (jc_dtype)x->type.dtype) : NULL);
 }
 
-/* Where a spelling of batch_norm has its arguments. */
-static const struct places {
-    uint8_t weight, bias, mean, var, training, eps; /* training 0: never */
-} batch_places[] = { { 3, 4, 1, 2, 5, 7 }, { 1, 2, 3, 4, 5, 7 }, { 1, 2, 3, 4, 0, 6 } };
+/* --- statistics --- */
 
-/* Mean and variance of each channel of X, in f32 at least. */
-static void statistics(fx_reader *r, jc_value *x, jc_value **mean, jc_value **var) {
+/* Mean and variance of X over some of its dims, which are kept, in f32 at least; of so many elements each. */
+typedef struct moments {
+    jc_value *mean, *var;
+    const jc_expr *count;
+    bool training; /* seen, not given */
+} moments;
+
+/* Over the dims from FIRST on; CHANNEL: but for that one (-1: none). */
+static moments moments_of(fx_reader *r, jc_value *x, int first, int channel) {
     jc_arg dims[JC_MAX_RANK];
     uint32_t n = 0;
-    for (int d = 0; d < fx_rank(x); d++)
-        if (d != 1)
-            dims[n++] = fx_i(r, d);
+    moments m = { .count = jc_ex_int(fx_x(r), 1), .training = true };
+    for (int d = first; d < fx_rank(x); d++) {
+        if (d == channel)
+            continue;
+        m.count = jc_ex_mul(fx_x(r), m.count, x->type.dims[d]);
+        dims[n++] = fx_i(r, d);
+    }
     const jc_arg wide = fx_v(widened(r, x)), over = jc_arg_list(r->graph, dims, n), keep = jc_arg_bool(true);
-    *mean = FX_OP(r, JC_OP_mean, wide, over, keep, fx_nothing());
-    const jc_arg apart = fx_v(FX_OP(r, JC_OP_sub, wide, fx_v(*mean)));
-    *var = FX_OP(r, JC_OP_mean, fx_v(FX_OP(r, JC_OP_mul, apart, apart)), over, keep, fx_nothing());
+    m.mean = FX_OP(r, JC_OP_mean, wide, over, keep, fx_nothing());
+    const jc_arg apart = fx_v(FX_OP(r, JC_OP_sub, wide, fx_v(m.mean)));
+    m.var = FX_OP(r, JC_OP_mean, fx_v(FX_OP(r, JC_OP_mul, apart, apart)), over, keep, fx_nothing());
+    return m;
+}
+
+static jc_value *inverse_deviation(fx_reader *r, jc_value *var, double eps) {
+    return FX_OP(r, JC_OP_rsqrt, fx_v(FX_OP(r, JC_OP_add, fx_v(var), jc_arg_float(eps))));
+}
+
+/* What result K of the call at hand is annotated with; NULL: nothing. */
+static const jc_type *noted(fx_call *c, uint32_t k) {
+    for (const fx_element *e = c->r->stmt->elements; e && !c->r->status; e = e->next) {
+        const fx_note *note = e->index == k && e->note ? fx_note_of(c->r, e->note, c->at) : NULL;
+        if (note && note->known && note->type.kind == JC_TENSOR)
+            return &note->type;
+    }
+    return NULL;
+}
+
+/* The dtype of result K: as annotated, else F32 where one of the arguments FROM to TO is, else X's. */
+static jc_dtype dtype_of_result(fx_call *c, const jc_value *x, uint32_t k, int from, int to) {
+    const jc_type *note = noted(c, k);
+    if (note)
+        return (jc_dtype)note->dtype;
+    for (int i = from; i <= to; i++)
+        if (fx_is_tensor(c->a[i]) && c->a[i].value->type.dtype == JC_F32)
+            return JC_F32;
+    return (jc_dtype)x->type.dtype;
+}
+
+/* V as a result of DIMS. */
+static jc_arg statistic(fx_reader *r, jc_value *v, const jc_expr *const *dims, int rank, jc_dtype dtype) {
+    v = fx_reshape(r, v, dims, (uint32_t)rank);
+    return fx_v(v ? fx_cast(r, v, dtype) : NULL);
+}
+
+/* Where a spelling of batch_norm has its arguments. */
+static const struct places {
+    uint8_t weight, bias, mean, var, training, momentum, eps; /* training 0: never; 255: always */
+} batch_places[] = { { 3, 4, 1, 2, 5, 6, 7 }, { 1, 2, 3, 4, 5, 6, 7 }, { 1, 2, 3, 4, 0, 5, 6 }, { 1, 2, 3, 4, 255, 5, 6 } };
+
+/* What argument I, a running statistic, is after SEEN, which has its dims; in f32 at least. */
+static jc_value *moved_on(fx_call *c, int i, jc_value *seen, double momentum) {
+    fx_reader *r = c->r;
+    jc_value *was = fx_tensor(c, i);
+    if (!was || !seen)
+        return NULL;
+    jc_value *wide = widened(r, was), *kept = FX_OP(r, JC_OP_mul, fx_v(wide), jc_arg_float(1 - momentum));
+    return binary(r, JC_OP_add, FX_OP(r, JC_OP_mul, fx_v(seen), jc_arg_float(momentum)), kept);
+}
+
+/* The running mean and variance after M, of [channels], or None. */
+static void running_after(fx_call *c, const struct places *at, const moments *m, const jc_expr *channels, jc_arg out[2]) {
+    fx_reader *r = c->r;
+    const double momentum = fx_float(c, at->momentum, 0.1);
+    out[0] = out[1] = fx_nothing();
+    if (fx_given(c, at->mean))
+        out[0] = fx_v(moved_on(c, at->mean, fx_reshape(r, m->mean, &channels, 1), momentum));
+    if (!fx_given(c, at->var) || r->status)
+        return;
+    jc_value *sum = FX_OP(r, JC_OP_mul, fx_v(fx_reshape(r, m->var, &channels, 1)), fx_e(m->count));
+    jc_value *var = FX_OP(r, JC_OP_div, fx_v(sum), fx_e(jc_ex_sub(fx_x(r), m->count, jc_ex_int(fx_x(r), 1))));
+    out[1] = fx_v(moved_on(c, at->var, var, momentum));
+}
+
+static void write_running(fx_call *c, const struct places *at, const jc_arg running[2]) {
+    for (int k = 0; k < 2; k++)
+        if (fx_is_tensor(running[k]) && !c->r->status)
+            fx_write(c->r, fx_tensor(c, k ? at->var : at->mean), running[k]);
 }
 
 /* (x - mean) / sqrt(var + eps) * weight + bias, as x * scale + shift. */
-static jc_arg batch_norm(fx_call *c, const struct places *at) {
+static jc_arg normed(fx_call *c, const struct places *at, jc_value *x, jc_value *mean, jc_value *var) {
     fx_reader *r = c->r;
-    jc_value *x = fx_tensor(c, 0), *mean = NULL, *var = NULL;
-    if (!x || fx_rank(x) < 2) {
-        if (x)
-            fx_bad_arg(c, 0, "a tensor of two dimensions at least");
-        return fx_nothing();
-    }
-    if (at->training && fx_bool(c, at->training, false)) {
-        if (fx_given(c, at->mean) || fx_given(c, at->var))
-            fx_refuse_arg(c, at->training, "the running mean and variance would be written");
-        statistics(r, x, &mean, &var);
-    } else {
-        mean = per_channel(c, at->mean, x);
-        var = per_channel(c, at->var, x);
-    }
-    if (r->status)
-        return fx_nothing();
     jc_value *weight = per_channel(c, at->weight, x), *bias = per_channel(c, at->bias, x);
-    if (!mean || !var) {
-        fx_tensor(c, !mean ? at->mean : at->var);
-        return fx_nothing();
-    }
-    jc_value *scale = FX_OP(r, JC_OP_rsqrt, fx_v(FX_OP(r, JC_OP_add, fx_v(var), jc_arg_float(fx_float(c, at->eps, 1e-5)))));
+    jc_value *scale = inverse_deviation(r, var, fx_float(c, at->eps, 1e-5));
     if (weight)
         scale = binary(r, JC_OP_mul, scale, weight);
     jc_value *shift = binary(r, JC_OP_mul, mean, scale);
@@ -91,16 +146,69 @@ static jc_arg batch_norm(fx_call *c, const struct places *at) {
     return affine(c, widened(r, x), scale, shift, x);
 }
 
-/* Aux: which order of arguments; 16: with statistics, which are not given here; 32: has an overload without running ones. */
-jc_arg fx_h_batch_norm(fx_call *c) {
-    if (c->row->aux & 32 && c->a[3].kind == JC_ARG_BOOL) { /* .no_stats: without the running ones */
-        c->a[7] = c->a[5];
-        c->a[5] = c->a[3];
-        c->a[3] = c->a[4] = fx_absent();
+enum { WITH_STATISTICS = 16, WITHOUT_RUNNING = 32, RESERVED = 64, FUNCTIONAL = 128 };
+
+/* What batch_norm gives beside its result: mean and 1/deviation, which out of training have no elements on CPUs; then, by AUX, bytes that cuDNN would use,
+   and the running ones. */
+static jc_arg with_statistics(fx_call *c, jc_arg y, const jc_value *x, const struct places *at, const moments *m, const jc_arg running[2]) {
+    fx_reader *r = c->r;
+    const uint8_t aux = c->row->aux;
+    const jc_expr *none = jc_ex_int(fx_x(r), 0), *channels = x->type.dims[1];
+    jc_arg out[6] = { y };
+    uint32_t n = 1;
+    for (uint32_t k = 1; k < 3; k++) {
+        const jc_dtype dtype = dtype_of_result(c, x, k, at->weight, at->var);
+        const jc_type *note = noted(c, k);
+        const bool there = m->training || (note && note->rank == 1 && !jc_ex_is(note->dims[0], 0));
+        jc_value *v = !there ? NULL : k == 1 ? m->mean : inverse_deviation(r, m->var, fx_float(c, at->eps, 1e-5));
+        out[n++] = there ? statistic(r, v, &channels, 1, dtype) : fx_v(FX_OP(r, JC_OP_full, fx_dims(r, &none, 1), fx_i(r, 0), jc_arg_dtype(dtype)));
     }
-    const jc_arg y = batch_norm(c, &batch_places[c->row->aux & 15]);
-    const jc_arg rest = fx_opaque("the statistics of a batch_norm, which are not supported");
-    return c->row->aux & 16 ? fx_list(c->r, (jc_arg[]){ y, rest, rest }, 3) : y;
+    if (aux & RESERVED)
+        out[n++] = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, &none, 1), fx_i(r, 0), jc_arg_dtype(JC_U8)));
+    for (int k = 0; k < 2 && aux & FUNCTIONAL && !r->status; k++) {
+        jc_value *was = fx_tensor(c, k ? at->var : at->mean), *now = fx_is_tensor(running[k]) ? running[k].value : FX_OP(r, JC_OP_clone, fx_v(was));
+        const jc_type *note = noted(c, n);
+        out[n++] = fx_v(now && was ? fx_cast(r, now, (jc_dtype)(note ? note : &was->type)->dtype) : NULL);
+    }
+    return fx_list(r, out, n);
+}
+
+static jc_arg batch_norm(fx_call *c, const struct places *at, uint8_t aux) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    if (!x || fx_rank(x) < 2) {
+        if (x && fx_rank(x) && jc_ex_is(x->type.dims[0], 0))
+            return fx_v(FX_OP(r, JC_OP_clone, fx_v(x)));
+        if (x)
+            fx_bad_arg(c, 0, "a tensor of two dimensions at least");
+        return fx_nothing();
+    }
+    const bool training = at->training == 255 || (at->training && fx_bool(c, at->training, false));
+    moments m = { .training = training };
+    jc_arg running[2] = { fx_nothing(), fx_nothing() };
+    if (training) {
+        m = moments_of(r, x, 0, 1);
+        running_after(c, at, &m, x->type.dims[1], running);
+    } else {
+        m.mean = per_channel(c, at->mean, x);
+        m.var = per_channel(c, at->var, x);
+        if (!m.mean || !m.var)
+            fx_tensor(c, !m.mean ? at->mean : at->var);
+    }
+    const jc_arg y = r->status ? fx_nothing() : normed(c, at, x, m.mean, m.var);
+    if (!(aux & FUNCTIONAL))
+        write_running(c, at, running);
+    return aux & WITH_STATISTICS && !r->status ? with_statistics(c, y, x, at, &m, running) : y;
+}
+
+/* Aux: which order of arguments; 16: with statistics; 32: has an overload without running ones; 64: and with reserved bytes; 128: the running ones
+   are results, not written. */
+jc_arg fx_h_batch_norm(fx_call *c) {
+    if (c->row->aux & WITHOUT_RUNNING && c->a[3].kind == JC_ARG_BOOL) { /* .no_stats: without the running ones */
+        memmove(c->a + 5, c->a + 3, sizeof *c->a * 3);
+        c->a[3] = c->a[4] = fx_nothing();
+    }
+    return batch_norm(c, &batch_places[c->row->aux & 15], c->row->aux);
 }
 
 /* The channels of each of GROUPS, and all that lies behind, as one row that is normalised. */
@@ -132,31 +240,62 @@ jc_arg fx_h_group_norm(fx_call *c) {
     return affine(c, y, weight, per_channel(c, 3, x), x);
 }
 
-/* native_group_norm(x, weight, bias, N, C, HxW, groups, eps), with statistics. */
+/* native_group_norm(x, weight, bias, N, C, HxW, groups, eps), with mean and 1/deviation of each group. */
 jc_arg fx_h_native_group_norm(fx_call *c) {
+    fx_reader *r = c->r;
     jc_value *x = fx_tensor(c, 0);
-    const jc_arg rest = fx_opaque("the statistics of a group_norm, which are not supported");
     if (!x)
         return fx_nothing();
-    jc_value *y = by_groups(c, x, fx_expr(c, 6), fx_float(c, 7, 1e-5)), *weight = per_channel(c, 1, x);
-    return fx_list(c->r, (jc_arg[]){ affine(c, y, weight, per_channel(c, 2, x), x), rest, rest }, 3);
+    const jc_expr *groups = fx_expr(c, 6);
+    jc_value *y = by_groups(c, x, groups, fx_float(c, 7, 1e-5)), *weight = per_channel(c, 1, x);
+    const jc_arg result = affine(c, y, weight, per_channel(c, 2, x), x);
+    if (r->status)
+        return fx_nothing();
+    const jc_expr *all = jc_ex_product(fx_x(r), x->type.dims + 1, x->type.rank - 1u), *dims[3] = { x->type.dims[0], groups, jc_ex_fdiv(fx_x(r), all, groups) };
+    const moments m = moments_of(r, fx_reshape(r, x, dims, 3), 2, -1);
+    jc_value *inverse = inverse_deviation(r, m.var, fx_float(c, 7, 1e-5));
+    return fx_list(r, (jc_arg[]){ result, statistic(r, m.mean, dims, 2, dtype_of_result(c, x, 1, 1, 2)),
+                                  statistic(r, inverse, dims, 2, dtype_of_result(c, x, 2, 1, 2)) }, 3);
+}
+
+/* native_layer_norm(x, normalized_shape, weight, bias, eps), with mean and 1/deviation of each row, whose dims are kept. */
+jc_arg fx_h_native_layer_norm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    const jc_arg y = fx_h_layer_norm(c);
+    if (!x || r->status)
+        return fx_nothing();
+    const int n = c->a[1].kind == JC_ARG_LIST ? (int)c->a[1].list.n : 1, lead = fx_rank(x) - n;
+    const jc_expr *dims[JC_MAX_RANK];
+    for (int d = 0; d < fx_rank(x); d++)
+        dims[d] = d < lead ? x->type.dims[d] : jc_ex_int(fx_x(r), 1);
+    const moments m = moments_of(r, x, lead, -1);
+    jc_value *inverse = inverse_deviation(r, m.var, fx_float(c, 4, 1e-5));
+    return fx_list(r, (jc_arg[]){ y, statistic(r, m.mean, dims, fx_rank(x), dtype_of_result(c, x, 1, 2, 3)),
+                                  statistic(r, inverse, dims, fx_rank(x), dtype_of_result(c, x, 2, 2, 3)) }, 3);
 }
 
 /* instance_norm(x, running_mean, running_var, weight, bias, use_input_stats, momentum, eps); aux: torch.instance_norm's order. */
 jc_arg fx_h_instance_norm(fx_call *c) {
-    static const struct places functional = { 3, 4, 1, 2, 0, 7 }, torch = { 1, 2, 3, 4, 0, 7 };
+    static const struct places functional = { 3, 4, 1, 2, 0, 6, 7 }, torch = { 1, 2, 3, 4, 0, 6, 7 };
+    fx_reader *r = c->r;
     const struct places *at = c->row->aux ? &torch : &functional;
     jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
     if (!fx_bool(c, 5, true))
-        return batch_norm(c, at);
-    if (fx_given(c, at->mean) || fx_given(c, at->var)) {
-        fx_refuse_arg(c, at->mean, "they would be written");
-        return fx_nothing();
-    }
-    jc_value *y = fx_rank(x) < 2 ? NULL : by_groups(c, x, x->type.dims[1], fx_float(c, at->eps, 1e-5)), *weight = per_channel(c, at->weight, x);
-    return affine(c, y, weight, per_channel(c, at->bias, x), x);
+        return batch_norm(c, at, 0);
+    jc_value *y = by_groups(c, x, fx_rank(x) < 2 ? NULL : x->type.dims[1], fx_float(c, at->eps, 1e-5)), *weight = per_channel(c, at->weight, x);
+    const jc_arg result = affine(c, y, weight, per_channel(c, at->bias, x), x);
+    if (r->status || !(fx_given(c, at->mean) || fx_given(c, at->var)))
+        return result;
+    moments m = moments_of(r, x, 2, -1); /* the mean over the batch is what moves the running ones */
+    jc_arg running[2];
+    m.mean = over(r, JC_OP_mean, m.mean, 0, false);
+    m.var = over(r, JC_OP_mean, m.var, 0, false);
+    running_after(c, at, &m, x->type.dims[1], running);
+    write_running(c, at, running);
+    return result;
 }
 
 /* --- over classes --- */

@@ -289,13 +289,14 @@ static jc_value *parted(fx_reader *r, jc_value *x, int d, int64_t out) {
 }
 
 /* The same of N elements that OUT does not divide: windows go from i*N/OUT, rounded down, to (i+1)*N/OUT, rounded up; LENGTH gets how many
-   elements each has. */
-static jc_value *uneven(fx_reader *r, jc_value *x, int d, int64_t n, int64_t out, jc_arg fill, jc_value **length) {
+   elements each has, START where it begins. */
+static jc_value *uneven(fx_reader *r, jc_value *x, int d, int64_t n, int64_t out, jc_arg fill, jc_value **length, jc_value **start) {
     const jc_expr *most = whole(r, (n + out - 1) / out + 1), *column[2] = { whole(r, out), whole(r, 1) }, *row[2] = { whole(r, 1), most };
     jc_value *scaled = sequence(r, fx_i(r, 0), fx_i(r, n), whole(r, out));
     jc_value *first = FX_OP(r, JC_OP_floordiv, fx_v(scaled), fx_i(r, out));
     jc_value *end = FX_OP(r, JC_OP_floordiv, fx_v(FX_OP(r, JC_OP_add, fx_v(scaled), fx_i(r, n + out - 1))), fx_i(r, out));
     *length = FX_OP(r, JC_OP_sub, fx_v(end), fx_v(first));
+    *start = first;
     jc_value *places = fx_reshape(r, sequence(r, fx_i(r, 0), fx_i(r, 1), most), row, 2);
     jc_value *index = FX_OP(r, JC_OP_add, fx_v(fx_reshape(r, first, column, 2)), fx_v(places));
     jc_value *is_in = FX_OP(r, JC_OP_lt, fx_v(index), fx_v(fx_reshape(r, end, column, 2)));
@@ -326,13 +327,56 @@ static jc_value *averaged(fx_reader *r, jc_value *sum, const jc_expr *same, jc_v
     return y;
 }
 
+/* Where in X's last N dims, counted through, the maxima of Y's windows lie, which begin at STARTS. */
+static jc_value *adaptive_maxima(fx_reader *r, const jc_value *x, jc_value *y, jc_value *largest, jc_value *const *starts, int n, const int64_t *out) {
+    jc_value *place = largest_place(r, places_last(r, y, n), largest), *at = NULL;
+    for (int k = 0; k < n && place; k++) {
+        const int lead = fx_rank(x) - n;
+        const jc_expr *inner = whole(r, 1), *dims[3] = { whole(r, out[k]), whole(r, 1), whole(r, 1) };
+        for (int i = k + 1; i < n; i++)
+            inner = jc_ex_mul(fx_x(r), inner, y->type.dims[lead + 2 * i + 1]);
+        jc_value *own = FX_OP(r, JC_OP_remainder, fx_v(FX_OP(r, JC_OP_floordiv, fx_v(place), fx_e(inner))), fx_e(y->type.dims[lead + 2 * k + 1]));
+        own = FX_OP(r, JC_OP_add, fx_v(own), fx_v(fx_reshape(r, starts[k], dims, (uint32_t)(n - k))));
+        at = at ? FX_OP(r, JC_OP_add, fx_v(FX_OP(r, JC_OP_mul, fx_v(at), fx_e(x->type.dims[lead + k]))), fx_v(own)) : own;
+    }
+    return at;
+}
+
+/* Dims of X in two, from the last on, as windows to OUT of them; where windows are not alike, LENGTHS says how long they are, else SAME. */
+typedef struct adapted {
+    jc_value *y, *lengths[3], *starts[3];
+    const jc_expr *same;
+} adapted;
+
+static bool adapt(fx_call *c, jc_value *x, int n, const int64_t *out, jc_arg fill, adapted *a) {
+    fx_reader *r = c->r;
+    for (int k = n; k-- > 0 && a->y;) {
+        const int d = fx_rank(x) - n + k;
+        const jc_expr *dim = x->type.dims[d];
+        int64_t size = 0;
+        if (out[k] < 1 || (out[k] > 1 && !jc_ex_is_const(dim, &size))) {
+            fx_refuse_arg(c, 1, "it has to be 1 or more, and the dimension that is parted a constant");
+            return false;
+        }
+        if (out[k] == 1 || size % out[k] == 0) {
+            const jc_expr *each = jc_ex_fdiv(fx_x(r), dim, whole(r, out[k]));
+            a->y = parted(r, a->y, d, out[k]);
+            a->same = jc_ex_mul(fx_x(r), a->same, each);
+            a->starts[k] = sequence(r, fx_i(r, 0), fx_e(each), whole(r, out[k]));
+        } else {
+            a->y = uneven(r, a->y, d, size, out[k], fill, &a->lengths[k], &a->starts[k]);
+        }
+    }
+    return !r->status;
+}
+
 /* adaptive_avg_poolNd(x, output_size), adaptive_max_poolNd(x, output_size, return_indices).  Aux: N; 4: the largest, 8: with the indices. */
 jc_arg fx_h_adaptive_pool(fx_call *c) {
     fx_reader *r = c->r;
     const int n = c->row->aux & 3;
     const bool most = c->row->aux & 4;
-    int64_t out[3], size = 0;
-    jc_value *x = fx_tensor(c, 0), *lengths[3] = { NULL };
+    int64_t out[3];
+    jc_value *x = fx_tensor(c, 0);
     if (!x)
         return fx_nothing();
     if (fx_rank(x) != n + 1 && fx_rank(x) != n + 2) {
@@ -341,24 +385,65 @@ jc_arg fx_h_adaptive_pool(fx_call *c) {
     }
     if (!adaptive_sizes(c, x, n, out))
         return fx_nothing();
-    jc_value *y = most ? x : fx_cast(r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32);
-    const jc_expr *same = whole(r, 1);
-    for (int k = n; k-- > 0 && y;) {
-        const int d = fx_rank(x) - n + k;
-        const jc_expr *dim = x->type.dims[d];
-        if (out[k] < 1 || (out[k] > 1 && !jc_ex_is_const(dim, &size))) {
-            fx_refuse_arg(c, 1, "it has to be 1 or more, and the dimension that is parted a constant");
-            return fx_nothing();
-        }
-        const bool even = out[k] == 1 || size % out[k] == 0;
-        y = even ? parted(r, y, d, out[k]) : uneven(r, y, d, size, out[k], jc_arg_float(most ? -INFINITY : 0), &lengths[k]);
-        if (even)
-            same = jc_ex_mul(fx_x(r), same, jc_ex_fdiv(fx_x(r), dim, whole(r, out[k])));
-    }
-    y = over_windows(r, most ? JC_OP_amax : JC_OP_sum, y, n);
+    adapted a = { .y = most ? x : fx_cast(r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32), .same = whole(r, 1) };
+    if (!adapt(c, x, n, out, jc_arg_float(most ? -INFINITY : 0), &a))
+        return fx_nothing();
+    jc_value *y = over_windows(r, most ? JC_OP_amax : JC_OP_sum, a.y, n);
     if (!most)
-        y = averaged(r, y, same, lengths, n, out);
+        y = averaged(r, y, a.same, a.lengths, n, out);
     const jc_arg result = fx_v(y ? fx_cast(r, y, (jc_dtype)x->type.dtype) : NULL);
-    const bool indices = c->row->aux & 8 || (most && fx_bool(c, 2, false));
-    return indices ? fx_list(r, (jc_arg[]){ result, fx_opaque("the indices of a maximum, which are not supported") }, 2) : result;
+    if (!(c->row->aux & 8) && !(most && fx_bool(c, 2, false)))
+        return result;
+    return fx_list(r, (jc_arg[]){ result, fx_v(adaptive_maxima(r, x, a.y, y, a.starts, n, out)) }, 2);
+}
+
+/* --- back from windows --- */
+
+/* How large the last N dims of what max_unpool makes of X are: argument SIZE, or what the windows of arguments 2, 3 and 4 covered. */
+static bool unpooled_sizes(fx_call *c, const jc_value *x, int n, int size, const jc_expr **out) {
+    const jc_expr *at[JC_MAX_RANK];
+    window w[3];
+    if (fx_given(c, size)) {
+        const uint32_t count = fx_exprs(c, size, at, JC_MAX_RANK);
+        if (count != UINT32_MAX && (count < (uint32_t)n || count > (uint32_t)n + 2))
+            fx_bad_arg(c, size, "the sizes of the result");
+        for (int k = 0; k < n && !c->r->status; k++)
+            out[k] = at[count - (uint32_t)n + (uint32_t)k];
+        return !c->r->status;
+    }
+    fx_call of_windows = *c; /* where max_pool has them */
+    memcpy(of_windows.a + 1, c->a + 2, sizeof *c->a * 3);
+    if (!windows_of(&of_windows, x, n, 0, 0, w))
+        return false;
+    for (int k = 0; k < n; k++) {
+        const jc_expr *steps = jc_ex_sub(fx_x(c->r), x->type.dims[fx_rank(x) - n + k], whole(c->r, 1));
+        out[k] = jc_ex_add(fx_x(c->r), jc_ex_mul(fx_x(c->r), steps, whole(c->r, w[k].stride)), whole(c->r, w[k].size - 2 * w[k].before));
+    }
+    return true;
+}
+
+/* max_unpoolNd(x, indices, kernel_size, stride, padding, output_size): each element where it was largest, else 0.  Aux: N; 4: the size is argument 2. */
+jc_arg fx_h_max_unpool(fx_call *c) {
+    fx_reader *r = c->r;
+    const int n = c->row->aux & 3;
+    jc_value *x = fx_tensor(c, 0), *indices = fx_tensor(c, 1);
+    const jc_expr *dims[JC_MAX_RANK];
+    if (!x || !indices)
+        return fx_nothing();
+    if (fx_rank(x) != n + 1 && fx_rank(x) != n + 2)
+        fx_bad_arg(c, 0, "a tensor of channels, or of a batch of them");
+    if (fx_rank(indices) != fx_rank(x) && !r->status)
+        fx_bad_arg(c, 1, "an index for each element");
+    const int lead = fx_rank(x) - n;
+    if (r->status || !unpooled_sizes(c, x, n, c->row->aux & 4 ? 2 : 5, dims + lead))
+        return fx_nothing();
+    memcpy(dims, x->type.dims, sizeof *dims * (size_t)lead);
+    const jc_expr *flat[JC_MAX_RANK], *space = jc_ex_product(fx_x(r), dims + lead, (uint32_t)n);
+    memcpy(flat, dims, sizeof *flat * (size_t)lead);
+    flat[lead] = jc_ex_product(fx_x(r), x->type.dims + lead, (uint32_t)n);
+    jc_value *index = fx_reshape(r, indices, flat, (uint32_t)lead + 1), *values = fx_reshape(r, x, flat, (uint32_t)lead + 1);
+    flat[lead] = space;
+    jc_value *y = FX_OP(r, JC_OP_full, fx_dims(r, flat, (uint32_t)lead + 1), fx_i(r, 0), jc_arg_dtype((jc_dtype)x->type.dtype));
+    y = y && index && values ? fx_scattered(r, y, lead, index, values) : NULL;
+    return fx_v(y ? fx_reshape(r, y, dims, x->type.rank) : NULL);
 }

@@ -58,6 +58,10 @@ static jc_value *product(fx_call *c, jc_value *a, jc_value *b, jc_arg out) {
     return FX_OP(c->r, JC_OP_matmul, fx_v(a), fx_v(b), out);
 }
 
+jc_value *fx_product(fx_call *c, jc_value *a, jc_value *b, jc_arg out) {
+    return product(c, a, b, out);
+}
+
 /* A vector as a matrix of one row, or of one column. */
 static jc_value *as_matrix(fx_reader *r, jc_value *x, bool column) {
     return x && fx_rank(x) == 1 ? fx_unsqueeze(r, x, column) : x;
@@ -87,10 +91,14 @@ jc_arg fx_h_matmul(fx_call *c) {
     return fx_v(matmul(c, a, b, c->row->aux ? fx_nothing() : fx_dtype_or(c, 2, fx_nothing())));
 }
 
-/* A weight without rows is one row, whose dim goes. */
+/* A weight without rows is one row, whose dim goes.  Integers are a product, and an addition. */
 jc_arg fx_h_linear(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *w = fx_tensor(c, 1);
-    if (!w || fx_rank(w) != 1)
+    if (!x || !w)
+        return fx_nothing();
+    if (fx_class_of(x) != 'f' && fx_rank(w) > 1)
+        w = matrix_turned(c->r, w);
+    else if (fx_rank(w) != 1)
         return fx_v(FX_OP(c->r, JC_OP_linear, fx_v(x), fx_v(w), fx_tensor_or_none(c, 2)));
     jc_value *y = matmul(c, x, w, fx_nothing());
     return fx_v(fx_given(c, 2) ? FX_OP(c->r, JC_OP_add, fx_v(y), fx_v(fx_tensor(c, 2))) : y);

@@ -104,6 +104,10 @@ static jc_arg scatter_by(fx_call *c, const scatter *s, jc_put_mode mode) {
     return c->row->aux & IN_PLACE ? fx_write(r, s->x, fx_v(y)) : fx_v(y);
 }
 
+jc_value *fx_scattered(fx_reader *r, jc_value *x, int dim, jc_value *index, jc_value *src) {
+    return put(r, x, &index, &dim, 1, fx_v(src), JC_PUT_SET, false);
+}
+
 /* scatter(self, dim, index, src or value, reduce) */
 jc_arg fx_h_scatter(fx_call *c) {
     scatter s;
