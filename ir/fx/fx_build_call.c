@@ -233,11 +233,12 @@ jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
 
 /* --- binding --- */
 
-/* numpy's spellings of parameters, which torch takes as well. */
+/* numpy's spellings of parameters, which torch takes as well; and where overloads differ in the name of one. */
 static const struct {
     const char *from, *to;
 } synonyms[] = { { "axis", "dim" }, { "keepdims", "keepdim" }, { "input", "self" }, { "self", "input" },
-                 { "dims", "dim" }, { "x", "self" } };
+                 { "dims", "dim" }, { "x", "self" }, { "scales", "scale_factors" }, { "scales_d", "scale_factors" },
+                 { "scales_h", "scale_factors" } };
 
 /* Keywords that say nothing about values. */
 static const char *const silent[] = { "device", "layout", "pin_memory", "requires_grad", "memory_format",
