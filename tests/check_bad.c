@@ -124,7 +124,8 @@ typedef struct text_row {
 static const text_row texts[] = {
     /* dtypes */
     { "unknown dtype", "x: \"f33[s0, 8]\"", "y = x + 1", "y", READ, JITC_E_INPUT, 2, { "f33", "bf16 or f32" } },
-    { "complex", "x: \"c64[s0, 8]\"", "y = x + 1", "y", COMPILE, JITC_E_UNSUPPORTED, 2, { "c64" } },
+    { "complex halves", "x: \"c32[s0, 8]\"", "y = x + 1", "y", COMPILE, JITC_E_UNSUPPORTED, 2, { "c32" } },
+    { "complex result", "x: \"c64[s0, 8]\"", "y = x + 1", "y", COMPILE, JITC_E_UNSUPPORTED, 4, { "complex" } },
     { "fp8 arithmetic", "x: \"f8e4m3fn[s0, 8]\"", "y = x + 1", "y", COMPILE, JITC_E_UNSUPPORTED, 3, { "add", "f8e4m3fn" } },
     { "mixed product", X8 ", w: \"bf16[16, 8]\"", "y = torch.nn.functional.linear(x, w)", "y", READ, JITC_E_INPUT, 3,
       { "linear", "f32", "bf16[16, 8]" } },

@@ -248,10 +248,10 @@ static const list_row list_rows[] = {
       HEAD "):\n        a: \"f32[s0, 8]\" = torch.lobpcg(x, dim = -1)\n        return (x,)\n",
       { { 3, "torch.lobpcg", "a", "submod_0", "does not know" } } },
     { "dtypes and arguments, and what follows from them is not told",
-      HEAD ", c: \"c64[s0, 8]\", q: \"f8e4m3fn[s0, 8]\"):\n"
+      HEAD ", c: \"c32[s0, 8]\", q: \"f8e4m3fn[s0, 8]\"):\n"
            "        d = q + 1\n"
            "        e: \"f32[s0, 8]\" = d + x\n"
-           "        f: \"c64[s0, 8]\" = c + 1\n"
+           "        f: \"c32[s0, 8]\" = c + 1\n"
            "        g: \"f32[s0, 8]\" = torch.nn.functional.silu(x, frob = 3)\n"
            "        h: \"f32[s0, 8]\" = g + e\n"
            "        k = x & x\n"
@@ -259,7 +259,7 @@ static const list_row list_rows[] = {
            "        n = m.sum(dim = -1)\n"
            "        o: \"f32[s0, 8]\" = torch.lobpcg(h, dim = 0)\n"
            "        return (h, f, n, o)\n",
-      { { 2, "", "c", "M", "c64" },
+      { { 2, "", "c", "M", "c32" },
         { 3, "+", "d", "submod_0", "f8e4m3fn" },
         { 6, "torch.nn.functional.silu", "g", "submod_0", "frob" },
         { 8, "&", "k", "submod_0", "f32" },

@@ -375,9 +375,11 @@ int main(void) {
     TCase *t = tcase_create("numbers");
     read_cases(TEST_SRCDIR "/tests/data/numbers/by_device.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/cases.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/complex.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/counts.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/layers.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/losses.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/order.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/pointwise.txt");

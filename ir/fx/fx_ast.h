@@ -65,7 +65,7 @@ typedef enum fx_token_kind {
     FX_T_PATH, /* name: `torch.` and what follows without a blank */
     FX_T_INT,  /* magnitude */
     FX_T_FLOAT,
-    FX_T_COMPLEX,
+    FX_T_COMPLEX, /* number: of 1j */
     FX_T_STR,  /* name: decoded */
     FX_T_POW, FX_T_FDIV, FX_T_SHL, FX_T_SHR, FX_T_EQ, FX_T_NE, FX_T_LE, FX_T_GE, FX_T_ARROW, FX_T_DOTS,
     FX_T_AUG,  /* `op=`; op is the operator's token */
@@ -87,6 +87,7 @@ typedef enum fx_ast_kind {
     FX_A_PATH,  /* name */
     FX_A_INT,   /* integer */
     FX_A_FLOAT, /* number */
+    FX_A_COMPLEX, /* number: of 1j */
     FX_A_STR,   /* name */
     FX_A_NONE,
     FX_A_TRUE,

@@ -57,6 +57,8 @@ static void store(fx_reader *r, const fx_stmt *s) {
         return;
     if (fx_is_tensor(base))
         fx_store(r, base.value, index, value, s->at);
+    else if (base.kind == FX_COMPLEX)
+        fx_complex_write(r, fx_index(r, base, index, s->at), value);
     else
         fx_fail(r, JITC_E_INPUT, s->at, "Only an element of a tensor can be assigned to, not of %s.",
                 fx_kind_text(base));
@@ -78,7 +80,11 @@ static void augment(fx_reader *r, const fx_stmt *s) {
     jc_arg old = fx_eval(r, s->place), value = fx_infix(r, s->op, old, fx_eval(r, s->value), s->at);
     if (r->status)
         return;
-    fx_bind(r, s->place->name, fx_is_tensor(old) ? fx_write(r, old.value, value) : value, s->at);
+    if (fx_is_tensor(old))
+        value = fx_write(r, old.value, value);
+    else if (old.kind == FX_COMPLEX)
+        value = fx_complex_write(r, old, value);
+    fx_bind(r, s->place->name, value, s->at);
 }
 
 /* --- results --- */
@@ -274,6 +280,16 @@ static void build_params(fx_reader *r, const fx_class *c) {
     }
 }
 
+/* Complex parameters are pairs from the first statement on: views of the memory that they are. */
+static void part_params(fx_reader *r, const fx_class *c) {
+    r->stmt = c->body;
+    for (const fx_param *p = c->params; p && c->body && !r->status; p = p->next) {
+        const jc_arg memory = p->name->value;
+        if (p->note && p->note->note && p->note->note->complex && fx_is_tensor(memory))
+            fx_bind(r, p->name, fx_complex_of_memory(r, memory.value), p->at);
+    }
+}
+
 /* Constants became parameters while nodes were made: values are numbered in order of definition again. */
 static void renumber(jc_func *f) {
     uint32_t id = 0;
@@ -293,6 +309,7 @@ static jc_func *build_class(fx_reader *r, const fx_class *c) {
     r->autocast = 0;
     r->contexts.n = r->modes.n = 0;
     build_params(r, c);
+    part_params(r, c);
     fx_build_body(r, c);
     if (r->func->nconstants)
         renumber(r->func);

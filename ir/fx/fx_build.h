@@ -24,6 +24,7 @@ enum fx_arg_kind {
     FX_SYMFLOAT,    /* a float known at run time only; value: its fx_real */
     FX_SYMBOOL,     /* a truth likewise; expr: 1 or 0 */
     FX_MODULE,      /* a class of the text as a value; value: its fx_child */
+    FX_COMPLEX,     /* a complex tensor or number; value: its fx_pair */
 };
 
 /* A float as a tensor of f64 without dims; the integers that it is the quotient of, NULL where it is none. */
@@ -31,6 +32,12 @@ typedef struct fx_real {
     jc_value *tensor;
     const jc_expr *over, *under;
 } fx_real;
+
+/* A complex tensor as its parts, tensors or numbers; what holds both as [..., 2], NULL where nothing does. */
+typedef struct fx_pair {
+    jc_arg re, im;
+    jc_value *whole;
+} fx_pair;
 
 #define FX_MAX_PARAMS 26
 extern const char fx_refused[]; /* str of the FX_OPAQUE that stands for what a statement that was passed over gives */
@@ -72,6 +79,7 @@ struct fx_call {
     const fx_spelling *row;
     uint32_t at;
     jc_arg out; /* the `out` keyword */
+    uint32_t n; /* how many parameters the row has */
     jc_arg a[FX_MAX_PARAMS];
 };
 
@@ -84,6 +92,7 @@ typedef struct fx_note {
     bool known; /* else: says nothing about the type */
     jc_type type;
     jc_arg literal; /* of a number that is always the same float or truth; FX_ABSENT: it is not */
+    bool complex;   /* a tensor of a complex dtype: the type is that of its memory, [..., 2] */
 } fx_note;
 const fx_note *fx_note_of(fx_reader *r, fx_name *note, uint32_t at);
 /* Checks VALUE against its annotation and returns what holds of both. */
@@ -156,6 +165,18 @@ jc_value *fx_op_scalars(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n);
 jc_value *fx_full_of(fx_reader *r, jc_arg dims, jc_arg a, jc_dtype dtype);
 /* Is NAME a function of numbers, and are AT numbers? Then what it gives into OUT. */
 bool fx_number_call(fx_reader *r, const char *name, size_t length, const jc_arg *at, uint32_t n, jc_arg *out);
+
+/* --- fx_build_complex.c --- */
+extern const char fx_complex64[], fx_complex128[]; /* str of the FX_OPAQUE that stands for the dtype */
+static inline const fx_pair *fx_pair_of(jc_arg a) { return (const fx_pair *)(const void *)a.value; }
+jc_arg fx_complex(fx_reader *r, jc_arg re, jc_arg im);
+jc_arg fx_complex_of_memory(fx_reader *r, jc_value *memory); /* of [..., 2] */
+jc_value *fx_complex_memory(fx_reader *r, jc_arg a);
+jc_arg fx_complex_write(fx_reader *r, jc_arg dst, jc_arg src);
+jc_arg fx_complex_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at);
+jc_arg fx_complex_negated(fx_reader *r, jc_arg a);
+bool fx_has_complex(const jc_arg *args, uint32_t n); /* pairs, or the dtypes of such */
+jc_arg fx_complex_call(fx_call *c);
 
 /* --- fx_build_python.c --- */
 /* Is NAME a method with two underscores on both sides that AT can be given to? Then what it gives into OUT. */

@@ -325,13 +325,16 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     c.at = at;
     c.out = fx_absent();
     const fx_sig *sig = sig_of(r, t->row);
+    c.n = sig->n;
     bind(&c, sig, self, args);
     if (r->status)
         return fx_nothing();
     const bool inplace = t->inplace || (sig->inplace < sig->n && fx_bool(&c, sig->inplace, false));
-    jc_arg result = t->row->handler(&c);
+    jc_arg result = fx_has_complex(c.a, sig->n) ? fx_complex_call(&c) : t->row->handler(&c);
     if (inplace && !r->status)
-        result = fx_write(r, fx_tensor(&c, 0), result);
+        result = c.a[0].kind == FX_COMPLEX ? fx_complex_write(r, c.a[0], result) : fx_write(r, fx_tensor(&c, 0), result);
+    if (c.out.kind == FX_COMPLEX && !r->status)
+        result = fx_complex_write(r, c.out, result);
     if (c.out.kind == JC_ARG_VALUE && !r->status)
         result = fx_write(r, c.out.value, result);
     return r->status ? fx_nothing() : result;
@@ -547,6 +550,8 @@ static jc_arg call_piece(fx_reader *r, const fx_child *child, const fx_ast *args
     jc_arg *a = fx_take(r, sizeof *a * (piece->nparams + 1));
     for (uint32_t i = 0; i < nargs && !r->status; i++, args = args->next) {
         a[i] = fx_eval(r, args);
+        if (a[i].kind == FX_COMPLEX && !r->status)
+            a[i] = fx_v(fx_complex_memory(r, a[i]));
         const jc_value *p = piece->params[i];
         if (args->key)
             fx_fail(r, JITC_E_INPUT, args->at, "A piece is called with positional arguments only.");
@@ -602,7 +607,7 @@ static jc_arg call_method(fx_reader *r, const fx_ast *callee, const fx_ast *args
         return out;
     if (call_dunder(r, callee->attribute->text, callee->attribute->length, self, args, &out))
         return out;
-    if (!fx_is_tensor(self)) {
+    if (!fx_is_tensor(self) && self.kind != FX_COMPLEX) {
         fx_fail(r, fx_blame(self), at, "The method '%.*s' is called on %s; it needs a tensor.",
                 (int)callee->attribute->length, callee->attribute->text, fx_kind_text(self));
         return fx_nothing();

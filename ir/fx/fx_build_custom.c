@@ -111,6 +111,11 @@ static bool is_whole(const fx_reader *r, uint32_t at) {
     return value && value->at == at && (r->stmt->kind == FX_S_ASSIGN || r->stmt->kind == FX_S_EXPR);
 }
 
+static void refuse_complex(fx_reader *r, const fx_note *note, uint32_t at) {
+    if (note->complex)
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "An operator that is not known here gives a complex tensor, which is not supported.");
+}
+
 /* Types of the results; how many there are into N, and which are known into KNOWN (N of them). */
 static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **known) {
     const fx_stmt *s = r->stmt;
@@ -120,6 +125,7 @@ static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **know
     if (s->note) {
         const fx_note *note = fx_note_of(r, s->note, s->at);
         jc_type *type = JC_NEW(r->scratch, jc_type);
+        refuse_complex(r, note, s->at);
         *type = note->type;
         *n = note->known && !r->status;
         *known = fx_take(r, sizeof **known);
@@ -141,6 +147,7 @@ static jc_type *result_types(fx_reader *r, uint32_t at, uint32_t *n, bool **know
     for (const fx_element *e = s->elements; e && !r->status; e = e->next) {
         const fx_note *note = e->note ? fx_note_of(r, e->note, s->at) : NULL;
         if (note && note->known) {
+            refuse_complex(r, note, s->at);
             types[e->index] = note->type;
             (*known)[e->index] = true;
         }

@@ -38,6 +38,8 @@ const char *fx_kind_text(jc_arg a) {
         return "a truth known at run time only";
     case FX_MODULE:
         return "a class of the text";
+    case FX_COMPLEX:
+        return "a complex tensor";
     default:
         return texts[a.kind];
     }
@@ -86,6 +88,10 @@ static jc_arg eval_path(fx_reader *r, const fx_ast *a) {
     const int dtype = jc_dtype_find(word, length);
     if (dtype >= 0)
         return jc_arg_dtype((jc_dtype)dtype);
+    if (fx_name_is(n, "torch.complex64") || fx_name_is(n, "torch.cfloat"))
+        return fx_opaque(fx_complex64);
+    if (fx_name_is(n, "torch.complex128") || fx_name_is(n, "torch.cdouble"))
+        return fx_opaque(fx_complex128);
     if (fx_name_is(n, "torch.inf"))
         return jc_arg_float((double)INFINITY);
     if (fx_name_is(n, "torch.nan"))
@@ -146,10 +152,32 @@ static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_name *n, uint
     return fx_nothing();
 }
 
+static jc_arg complex_attribute(fx_reader *r, jc_arg x, const fx_name *n, uint32_t at) {
+    const fx_pair *p = fx_pair_of(x);
+    if (fx_name_is(n, "real"))
+        return p->re;
+    if (fx_name_is(n, "imag"))
+        return p->im;
+    if (fx_name_is(n, "data"))
+        return x;
+    if (!fx_is_tensor(p->re) || !fx_is_tensor(p->im)) {
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "The attribute '%.*s' of a complex number is not supported.", (int)n->length, n->text);
+        return fx_nothing();
+    }
+    if (fx_name_is(n, "dtype"))
+        return fx_opaque(p->re.value->type.dtype == JC_F64 ? fx_complex128 : fx_complex64);
+    const jc_arg re = tensor_attribute(r, p->re.value, n, at), im = fx_name_is(n, "T") || fx_name_is(n, "mT") ? tensor_attribute(r, p->im.value, n, at) : re;
+    if (fx_name_is(n, "H") || fx_name_is(n, "mH"))
+        fx_fail(r, JITC_E_UNSUPPORTED, at, "The attribute '%.*s' of a complex tensor is not supported.", (int)n->length, n->text);
+    return fx_is_tensor(re) ? fx_complex(r, re, im) : re;
+}
+
 jc_arg fx_getattr(fx_reader *r, const fx_ast *base, const fx_name *name, uint32_t at) {
     jc_arg x = fx_eval(r, base);
     if (r->status)
         return fx_nothing();
+    if (x.kind == FX_COMPLEX)
+        return complex_attribute(r, x, name, at);
     if (fx_is_tensor(x))
         return tensor_attribute(r, x.value, name, at);
     fx_fail(r, fx_blame(x), at, "'.%.*s' is taken of %s; attributes are known of tensors only.", (int)name->length, name->text,
@@ -337,6 +365,8 @@ jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
     const operation *o = operation_of(op);
     if (r->status)
         return fx_nothing();
+    if (a.kind == FX_COMPLEX || b.kind == FX_COMPLEX)
+        return fx_complex_infix(r, op, a, b, at);
     if (a.kind == JC_ARG_EXPR && b.kind == JC_ARG_EXPR)
         return fx_sound(r, fold_exprs(r, op, a.expr, b.expr), at);
     if (fx_is_number(a) && fx_is_number(b))
@@ -373,6 +403,8 @@ static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
         return jc_arg_float(-x.f);
     if (x.kind == FX_SYMFLOAT && a->op == '-')
         return fx_negated(r, x);
+    if (x.kind == FX_COMPLEX && a->op == '-')
+        return fx_complex_negated(r, x);
     if (x.kind == JC_ARG_BOOL || x.kind == FX_SYMBOOL)
         return fx_infix(r, '-', fx_i(r, a->op == '-' ? 0 : -1), x, a->at);
     if (fx_is_tensor(x))
@@ -413,6 +445,7 @@ jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
     case FX_A_PATH: return eval_path(r, a);
     case FX_A_INT: return fx_i(r, a->integer);
     case FX_A_FLOAT: return jc_arg_float(a->number);
+    case FX_A_COMPLEX: return fx_complex(r, jc_arg_float(0), jc_arg_float(a->number));
     case FX_A_STR: return (jc_arg){ .kind = JC_ARG_STR, .str = fx_copy(r, a->name) };
     case FX_A_NONE: return fx_nothing();
     case FX_A_TRUE: return jc_arg_bool(true);

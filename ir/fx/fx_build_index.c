@@ -309,6 +309,10 @@ jc_arg fx_index(fx_reader *r, jc_arg base, jc_arg index, uint32_t at) {
         return fx_nothing();
     if (base.kind == JC_ARG_LIST)
         return index_list(r, base, index, at);
+    if (base.kind == FX_COMPLEX) {
+        const jc_arg re = fx_index(r, fx_pair_of(base)->re, index, at);
+        return fx_complex(r, re, fx_index(r, fx_pair_of(base)->im, index, at));
+    }
     if (fx_is_tensor(base))
         return index_tensor(r, base.value, index, false, at);
     if (base.kind == FX_VOID)

@@ -50,8 +50,10 @@ jc_arg fx_attribute_of_self(fx_reader *r, const fx_ast *a) {
     const fx_note *note = s->note && s->value == a ? fx_note_of(r, s->note, s->at) : NULL;
     if (r->status)
         return fx_nothing();
-    if (note && note->known && note->type.kind != JC_NAME)
-        return fx_constant(r, path, &note->type);
+    if (note && note->known && note->type.kind != JC_NAME) {
+        const jc_arg value = fx_constant(r, path, &note->type);
+        return note->complex && fx_is_tensor(value) ? fx_complex_of_memory(r, value.value) : value;
+    }
     return fx_opaque("a constant of the module whose type nothing tells");
 }
 

@@ -6,7 +6,7 @@
  * EXPR is an integer, or a float (`zf14`, `0.25`, `2.0*ToFloat(s0)`) or a truth (`s0 >= 3`), of which only the kind is taken, and the value
  * of a literal; a function that we do not have tells nothing.
  * Strides are kept for parameters and for results of custom operators; what is computed has the layout that
- * inference gives it.  A parameter of another type than tensor and integer (LayerName and its mangled spellings) is
+ * inference gives it.  Of a complex dtype (c64, c128) the type is that of its memory, f32[..., 2].  A parameter of another type than tensor and integer (LayerName and its mangled spellings) is
  * opaque: a layer name.
  */
 #include <string.h>
@@ -14,7 +14,7 @@
 
 /* PyTorch's short names of dtypes that exist but that we do not have. */
 static const char *const foreign[] = {
-    "u16", "u32", "u64", "c32", "c64", "c128", "i1", "i2", "i4", "u1", "u2", "u3", "u4", "u5", "u6", "u7",
+    "u16", "u32", "u64", "c32", "i1", "i2", "i4", "u1", "u2", "u3", "u4", "u5", "u6", "u7",
     "f8e4m3fnuz", "f8e5m2fnuz", "f8e8m0fnu", "f4e2m1fnx2", "b1x8", "b2x4", "b4x2", "qi8", "qu8", "qi32", "b16",
 };
 
@@ -109,9 +109,13 @@ static int list_of(part *p, const jc_expr **out) {
     return n;
 }
 
-static int dtype_of(const part *p, const char *open) {
+/* COMPLEX: is it the dtype of the parts of a complex one? */
+static int dtype_of(const part *p, const char *open, bool *complex) {
     const size_t length = (size_t)(open - p->at);
     int dtype = jc_dtype_find(p->at, length);
+    *complex = (length == 3 && memcmp(p->at, "c64", 3) == 0) || (length == 4 && memcmp(p->at, "c128", 4) == 0);
+    if (*complex)
+        return length == 3 ? JC_F32 : JC_F64;
     if (dtype >= 0)
         return dtype;
     for (size_t i = 0; i < sizeof foreign / sizeof *foreign; i++)
@@ -141,14 +145,18 @@ static void check_dims(const part *p, const jc_type *type) {
 
 static void read_tensor(part *p, const char *open, fx_note *note) {
     fx_reader *r = p->r;
-    const int dtype = dtype_of(p, open);
+    const int dtype = dtype_of(p, open, &note->complex);
     if (dtype < 0)
         return;
     const jc_expr *dims[JC_MAX_RANK], *strides[JC_MAX_RANK];
     p->at = open;
-    const int rank = list_of(p, dims);
+    int rank = list_of(p, dims);
+    if (note->complex && rank == JC_MAX_RANK)
+        fx_fail(r, JITC_E_UNSUPPORTED, p->origin, "A complex tensor may have at most %d dimensions.", JC_MAX_RANK - 1);
     if (r->status)
         return;
+    if (note->complex)
+        dims[rank++] = jc_ex_int(fx_x(r), 2);
     note->known = true;
     note->type = (jc_type){ .kind = JC_TENSOR, .dtype = (uint8_t)dtype, .rank = (uint8_t)rank,
                             .dims = keep_exprs(r, dims, rank) };
@@ -156,7 +164,11 @@ static void read_tensor(part *p, const char *open, fx_note *note) {
     if (r->status || p->at == p->end || *p->at != '[')
         return;
     const char *at = p->at;
-    const int n = list_of(p, strides);
+    int n = list_of(p, strides);
+    for (int i = 0; i < n && note->complex; i++) /* of its memory */
+        strides[i] = jc_ex_mul(fx_x(r), strides[i], jc_ex_int(fx_x(r), 2));
+    if (note->complex && n < JC_MAX_RANK)
+        strides[n++] = jc_ex_int(fx_x(r), 1);
     if (!r->status && n != rank)
         fx_fail(r, JITC_E_INPUT, offset_of(p, at), "There are %d strides for %d dimensions.", n, rank);
     if (r->status)
@@ -364,6 +376,25 @@ static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint
     return value;
 }
 
+/* The memory's type without the parts' dim is that of each part. */
+static jc_arg check_complex(fx_reader *r, jc_arg value, const jc_type *memory, uint32_t at) {
+    jc_type type = *memory;
+    type.rank--;
+    type.strides = NULL;
+    const fx_pair *p = value.kind == FX_COMPLEX ? fx_pair_of(value) : NULL;
+    if (!p || !fx_is_tensor(p->re) || !fx_is_tensor(p->im)) {
+        fx_fail(r, fx_blame(value), at, "The annotation says that this is a complex tensor, but the value is %s.", fx_kind_text(value));
+        return value;
+    }
+    if (type.rank == fx_rank(p->re.value)) {
+        check_tensor(r, p->re, &type, at);
+        check_tensor(r, p->im, &type, at);
+        return value;
+    }
+    fx_fail(r, JITC_E_INPUT, at, "The annotation says %d dimensions, but the complex value has %d.", type.rank, fx_rank(p->re.value));
+    return value;
+}
+
 static bool is_whole(double f, int64_t *out) {
     if (!(f >= -0x1p53 && f <= 0x1p53) || (double)(int64_t)f != f)
         return false;
@@ -404,6 +435,8 @@ jc_arg fx_check(fx_reader *r, jc_arg value, fx_name *name, uint32_t at) {
         return value;
     if (note->literal.kind != FX_ABSENT && (value.kind == FX_OPAQUE || value.kind == FX_SYMFLOAT || value.kind == FX_SYMBOOL || value.kind == FX_VOID))
         return note->literal;
+    if (note->complex)
+        return check_complex(r, value, &note->type, at);
     if (note->type.kind == JC_TENSOR)
         return check_tensor(r, value, &note->type, at);
     if (note->type.kind == JC_SYMINT)

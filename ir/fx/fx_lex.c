@@ -364,6 +364,7 @@ static void lex_number(fx_reader *r) {
     r->p = p;
     if (complex) {
         r->token.kind = FX_T_COMPLEX;
+        r->token.number = float_value(r, from, p - 1, mantissa, scale, !over);
     } else if (real) {
         r->token.kind = FX_T_FLOAT;
         r->token.number = float_value(r, from, p, mantissa, scale, !over);

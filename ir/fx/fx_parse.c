@@ -208,7 +208,8 @@ static fx_ast *parse_primary(fx_reader *r) {
     fx_ast *a;
     switch (r->token.kind) {
     case FX_T_COMPLEX:
-        a = refused(r, at, "Complex numbers are not supported.");
+        a = ast_new(r, FX_A_COMPLEX, at);
+        a->number = r->token.number;
         break;
     case '<':
         a = parse_object(r, at);

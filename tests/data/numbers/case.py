@@ -6,7 +6,7 @@ import torch
 from math import copysign, inf, nan
 
 NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
-         torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8'}
+         torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8', torch.complex64: 'c64', torch.complex128: 'c128'}
 DTYPES = {name: dtype for dtype, name in NAMES.items()}
 
 
@@ -24,6 +24,8 @@ def number(x):
 
 
 def line(word, t):
+    if t.is_complex():  # as it lies in memory
+        t = torch.view_as_real(t)
     values = [number(float(x)) if t.dtype.is_floating_point else str(int(x)) for x in t.flatten().tolist()]
     return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
 
