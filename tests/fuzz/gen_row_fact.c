@@ -95,6 +95,15 @@ bool fz_difference(const fz_facts *f, fz_range *out) {
     return true;
 }
 
+/* Between -k and k, and no more than k times as sensitive as any operand; in f32 or better. */
+bool fz_within(const fz_facts *f, fz_range *out) {
+    double err = f->k * 0x1p-17;
+    for (int i = 0; i < f->n; i++)
+        err += f->k * f->in[i].err;
+    *out = between(-f->k, f->k, err);
+    return f->least >= 1;
+}
+
 /* What is left of an integer division and truncation: of exact numbers. */
 bool fz_fraction(const fz_facts *f, fz_range *out) {
     *out = fz_interval(f->in[0].lo < 0 ? -1 : 0, f->in[0].hi > 0 ? 1 : 0, fmin(f->in[0].step, 1));

@@ -66,6 +66,10 @@ static double f_bce(const double *x) { return -(zlog(x[1], x[0]) + zlog(1 - x[1]
 static double f_bce_logits(const double *x) { return (1 - x[1]) * x[0] + log1p(exp(-fabs(x[0]))) + fmax(-x[0], 0); }
 static double f_kl(const double *x) { return zlog(x[1], x[1]) - x[1] * x[0]; }
 static double f_kl_log(const double *x) { return exp(x[1]) * (x[1] - x[0]); }
+static double f_margin(const double *x) { return fmax(-x[2] * (x[0] - x[1]) + 0.5, 0); }
+static double f_hinge(const double *x) { return x[1] == 1 ? x[0] : fmax(1 - x[0], 0); }
+static double f_soft_margin(const double *x) { return log1p(exp(-x[0] * x[1])); }
+static double f_poisson(const double *x) { return exp(x[0]) - x[1] * x[0]; }
 /* of more */
 static double f_lerp(const double *x) { return x[0] + x[2] * (x[1] - x[0]); }
 static double f_addcdiv(const double *x) { return x[0] + 0.5 * x[1] / x[2]; }
