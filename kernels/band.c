@@ -45,6 +45,20 @@ static LLVMValueRef columns(band *d, LLVMValueRef k, const LLVMValueRef *a, unsi
     return loop.i;
 }
 
+/* The first lines of the N rows of B that come after the N from K on: each row's columns are a stream of their own, which the CPU notices only after it
+   has waited for some of it.  All of them would be too much for what lies near.  Rows of no whole block are short, and follow one another closely. */
+static void fetch_starts(band *d, LLVMValueRef k, unsigned n) {
+    enum { LINES = 8, LINE = 64 };
+    jc_emit *e = d->e;
+    LLVMValueRef whole = LLVMBuildICmp(e->b, LLVMIntEQ, d->sums.columns, jc_i64(e, d->k->tile_n), "");
+    jc_for rows = jc_for_begin(e, jc_i64(e, n), jc_select(e, whole, jc_i64(e, 2 * n), jc_i64(e, n)), jc_i64(e, 1), "ahead");
+    LLVMValueRef row = LLVMBuildAdd(e->b, d->row_b, LLVMBuildMul(e->b, LLVMBuildAdd(e->b, k, rows.i, ""), d->step_b, ""), "b.ahead");
+    LLVMValueRef at = jc_product_element(e, &d->k->b, row);
+    for (unsigned i = 0; i < LINES; i++)
+        jc_product_fetch(e, jc_gep(e, e->t.i8, at, jc_i64(e, i * LINE)));
+    jc_for_end(e, &rows);
+}
+
 /* From K on to below TO, N rows of B at a time. */
 static LLVMValueRef rows(band *d, LLVMValueRef from, LLVMValueRef to, unsigned n) {
     jc_emit *e = d->e;
@@ -54,6 +68,8 @@ static LLVMValueRef rows(band *d, LLVMValueRef from, LLVMValueRef to, unsigned n
         LLVMValueRef at = LLVMBuildMul(e->b, LLVMBuildAdd(e->b, loop.i, jc_i64(e, u), ""), d->step_a, "");
         a[u] = jc_name(e, load(d, &d->k->a, LLVMBuildAdd(e->b, d->row_a, at, ""), 1), "a");
     }
+    if (n > 1)
+        fetch_starts(d, loop.i, n);
     LLVMValueRef whole = LLVMBuildSub(e->b, d->sums.columns, LLVMBuildSub(e->b, w, jc_i64(e, 1), ""), "");
     LLVMValueRef next = columns(d, loop.i, a, n, jc_i64(e, 0), whole, d->k->vec);
     if (jc_ex_divisor(d->k->ex, d->k->extent[d->k->rank - 1]) % d->k->vec)
