@@ -494,6 +494,14 @@ static order order_of(const jc_kernel *k) {
     return jc_ex_linear(k->ex, k->b.row, k->rank - 1u, &step, &rest) && jc_ex_is(step, 1) ? ALONG_N : ANY_ORDER;
 }
 
+/* What pairs add up is flushed, so that a sum which is stored as it is may be rounded by an instruction that flushes too. */
+static bool stores_sums_alone(const jc_kernel *k) {
+    for (uint32_t i = 0; i < k->ninstrs; i++)
+        if (k->tape[i].op != JC_T_ACC && (k->tape[i].op != JC_T_STORE || k->tape[k->tape[i].a].op != JC_T_ACC))
+            return false;
+    return true;
+}
+
 void jc_kernel_tile(jc_emit *e) {
     const jc_kernel *k = e->k;
     LLVMTypeRef type;
@@ -534,6 +542,8 @@ void jc_kernel_tile(jc_emit *e) {
     set_part(d, ks.i);
     part(d, fn, type);
     jc_for_end(e, &ks);
+    e->flush_bf16 = d->pair > 1 && stores_sums_alone(k);
     jc_product_outputs(&d->p, &d->sums, d->w);
+    e->flush_bf16 = false;
     jc_for_end(e, &blocks);
 }

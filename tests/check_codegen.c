@@ -930,23 +930,25 @@ static const struct special_row {
     { "NaN", NAN, 1, NAN }, { "NaN of the other", 1, NAN, NAN }, { "NaN by 0", NAN, 0, NAN }, { "infinity", INFINITY, 2, INFINITY },
     { "its negative", INFINITY, -2, -INFINITY }, { "infinity by 0", INFINITY, 0, NAN }, { "overflow", 0x1p100, 0x1p100, INFINITY },
     { "beyond", 0x1p127, -0x1p127, -INFINITY }, { "large", 0x1p60, 0x1p60, 0x1p120 }, { "-0", -0.0, 5, 3 }, { "subnormal", 0x1p-130, 1, 3 },
+    { "between two of bf16", 0x1p-7, 1, 3 + 0x1p-7 }, { "between the next two", 0x3p-7, 1, 3 + 0x3p-7 },
+    { "beyond the largest bf16", 0x7p60, 0x49p59, 0x1.FFp127 },
 };
 enum { NODD_FACTORS = sizeof odd_factors / sizeof *odd_factors };
 
-static void special_product(const struct special_row *r, const char *cpu, int64_t at, bool columns) {
+static void special_product(const struct special_row *r, const char *cpu, int64_t at, bool columns, jc_dtype out) {
     enum { M = 3, N = 18, K = 3 };
     kb *b = kb_new(JC_K_TILE, 2);
     b->cpu = cpu;
     kb_extent(b, 0, M);
     kb_extent(b, 1, N);
     b->k.k = kb_const(b, K);
-    unsigned pa = kb_ptr(b, JC_BF16, false), pb = kb_ptr(b, JC_BF16, false), pc = kb_ptr(b, JC_F32, true);
+    unsigned pa = kb_ptr(b, JC_BF16, false), pb = kb_ptr(b, JC_BF16, false), pc = kb_ptr(b, out, true);
     b->k.a = operand_of(b, pa, kb_muli(b, kb_loop(b, 0), K), 1);
     b->k.b = operand_of(b, pb, kb_muli(b, kb_loop(b, 1), columns ? 1 : K), columns ? N : 1);
     kb_store(b, pc, kb_add(b, kb_muli(b, kb_loop(b, 0), N), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
     b->k.vec = 16, b->k.tile_m = 8, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = 4, b->k.warps_n = 2;
     b->k.lanes = has_pairs(cpu) ? 2 : 1;
-    void *a = room(b, JC_BF16, M * K), *w = room(b, JC_BF16, N * K), *c = room(b, JC_F32, M * N);
+    void *a = room(b, JC_BF16, M * K), *w = room(b, JC_BF16, N * K), *c = room(b, out, M * N);
     for (int64_t k = 0; k < K; k++) {
         for (int64_t m = 0; m < M; m++)
             dtype_set(JC_BF16, a, m * K + k, m == 1 && k == at ? r->a : 1.5);
@@ -954,13 +956,14 @@ static void special_product(const struct special_row *r, const char *cpu, int64_
             dtype_set(JC_BF16, w, columns ? k * N + n : n * K + k, k == at ? (n == 17 ? r->b : 0) : 1);
     }
     value args[3] = { { .p = a }, { .p = w }, { .p = c } };
-    size_t sizes[3] = { bytes(JC_BF16, M * K), bytes(JC_BF16, N * K), bytes(JC_F32, M * N) };
+    size_t sizes[3] = { bytes(JC_BF16, M * K), bytes(JC_BF16, N * K), bytes(out, M * N) };
+    uint64_t rounded[1];
     kb_run(b, "host", args, sizes);
     for (int64_t m = 0; m < M; m++)
         for (int64_t n = 0; n < N; n++) {
             const double x = m == 1 ? r->a : 1.5, y = n == 17 ? r->b : 0;
-            const double want = m == 1 && n == 17 ? r->want : 3 + x * y;
-            close_to(dtype_get(JC_F32, c, m * N + n), want, 1e-6, 0, r->name, m * N + n);
+            dtype_set(out, rounded, 0, m == 1 && n == 17 ? r->want : 3 + x * y);
+            close_to(dtype_get(out, c, m * N + n), dtype_get(out, rounded, 0), out == JC_F32 ? 1e-6 : 0, 0, r->name, m * N + n);
         }
     kb_free(b);
 }
@@ -970,7 +973,8 @@ START_TEST(test_host_special) {
     for (unsigned n = host_levels(cpus), i = n > 2 ? n - 2 : 0; i < n; i++) /* with pairs, where there are, and without */
         for (int64_t at = 0; at < 3; at++)
             for (int columns = 0; columns < 2; columns++)
-                special_product(&odd_factors[_i], cpus[i], at, columns);
+                for (int narrow = 0; narrow < 2; narrow++)
+                    special_product(&odd_factors[_i], cpus[i], at, columns, narrow ? JC_BF16 : JC_F32);
 }
 END_TEST
 
@@ -979,8 +983,8 @@ START_TEST(test_host_subnormal) {
     const char *cpus[8];
     for (unsigned n = host_levels(cpus), i = 0; i < n; i++) {
         const struct special_row r = { "subnormal by a large one", 0x1p-130, 0x1p120, has_pairs(cpus[i]) ? 3 : 3 + 0x1p-10 };
-        special_product(&r, cpus[i], 0, false);
-        special_product(&r, cpus[i], 2, true);
+        special_product(&r, cpus[i], 0, false, JC_F32);
+        special_product(&r, cpus[i], 2, true, JC_F32);
     }
 }
 END_TEST

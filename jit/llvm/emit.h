@@ -45,6 +45,7 @@ typedef struct jc_emit {
     LLVMValueRef shared_at;        /* nvptx, sim: the block's shared memory */
     unsigned host_width;           /* host: f32 lanes of a vector register */
     bool soft_f16;                 /* host, sim: the CPU has no f16 conversions */
+    bool flush_bf16;               /* host: f32 becomes bf16 by the CPU's instruction, which makes 0 of what is subnormal */
     jc_map *names;                 /* somebody reads the IR: how often a name was given; else NULL */
 } jc_emit;
 

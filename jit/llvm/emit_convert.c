@@ -152,6 +152,8 @@ LLVMValueRef jc_to_memory(jc_emit *e, jc_dtype dtype, LLVMValueRef v) {
     case JC_F64:
         return v;
     case JC_BF16:
+        if (e->flush_bf16)
+            return LLVMBuildBitCast(e->b, LLVMBuildFPTrunc(e->b, v, like(e->t.bf16, v), ""), want, "");
         if (jc_scalar_of(want) == e->t.i16)
             return LLVMBuildTrunc(e->b,
                                   LLVMBuildLShr(e->b, bf16_bits(e, v, false), jc_int_of(like(e->t.i32, v), 16), ""),
