@@ -167,7 +167,7 @@ bool jc_target_is_simt(const jc_target *t) {
 }
 
 bool jc_target_same(const jc_target *a, const jc_target *b) {
-    return a->dialect == b->dialect && a->sm == b->sm && a->suffix == b->suffix && strcmp(a->cpu, b->cpu) == 0;
+    return a->dialect == b->dialect && a->sm == b->sm && a->suffix == b->suffix && a->quick == b->quick && strcmp(a->cpu, b->cpu) == 0;
 }
 
 /* --- who runs what --- */
@@ -261,9 +261,11 @@ void jc_target_text(const jc_target *t, char out[64]) {
         snprintf(out, 64, "%.24s (%.31s)", name, t->cpu);
 }
 
+enum { QUICK = 0x80 }; /* with the dialect, in bytes */
+
 void jc_target_encode(const jc_target *t, jc_bytes *out) {
     bool has_sm = t->dialect != JC_DIALECT_HOST, has_cpu = t->dialect != JC_DIALECT_NVPTX;
-    jc_put_u8(out, t->dialect);
+    jc_put_u8(out, (uint8_t)(t->dialect | (t->quick ? QUICK : 0)));
     jc_put_var(out, has_sm ? t->sm : 0);
     jc_put_u8(out, has_sm ? (uint8_t)t->suffix : 0);
     jc_put_str(out, has_cpu ? t->cpu : "");
@@ -274,7 +276,8 @@ static bool cpu_is_sane(const char *cpu) {
 }
 
 jitc_status jc_target_decode(jc_reader *r, jc_target *out) {
-    jc_target t = { .dialect = jc_get_u8(r) };
+    const uint8_t first = jc_get_u8(r);
+    jc_target t = { .dialect = first & (QUICK - 1), .quick = first & QUICK };
     uint64_t sm = jc_get_var(r);
     uint8_t suffix = jc_get_u8(r);
     size_t length;
@@ -284,7 +287,7 @@ jitc_status jc_target_decode(jc_reader *r, jc_target *out) {
     memcpy(t.cpu, cpu, length);
     t.sm = (uint16_t)sm;
     t.suffix = (char)suffix;
-    if (strlen(t.cpu) != length || (t.dialect == JC_DIALECT_NVPTX ? length != 0 : !cpu_is_sane(t.cpu)))
+    if (strlen(t.cpu) != length || (t.dialect == JC_DIALECT_NVPTX ? length != 0 || t.quick : !cpu_is_sane(t.cpu)))
         goto bad;
     if (t.dialect == JC_DIALECT_HOST ? t.sm || t.suffix : !known_arch(t.sm, t.suffix))
         goto bad;

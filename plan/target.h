@@ -15,6 +15,7 @@ typedef struct jc_target {
     uint16_t sm;        /* nvptx, sim: 80, 90, 100 ... */
     char suffix;        /* 'a', or 0 */
     char cpu[32];       /* host, sim: the level: "x86-64-v4", "x86-64-v3", ... of the psABI, or "x86-64-v4-bf16" */
+    bool quick;         /* host, sim: code is made in the least time, not to run in it: tests set it in a device's target */
 } jc_target;
 
 /* "sm_90a", "host", "sim" (sim follows the sm_80 schedules), "sim:sm_90a"; an unknown one is JITC_E_USAGE and says which

@@ -62,9 +62,44 @@ static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
         LLVMDisposeMessage(message);
         return NULL;
     }
-    return LLVMCreateTargetMachine(target, facts->triple, cpu, features, LLVMCodeGenLevelDefault,
+    return LLVMCreateTargetMachine(target, facts->triple, cpu, features, t->quick ? LLVMCodeGenLevelNone : LLVMCodeGenLevelDefault,
                                    gpu ? LLVMRelocDefault : LLVMRelocPIC,
                                    gpu ? LLVMCodeModelDefault : LLVMCodeModelSmall);
+}
+
+/*
+ * Machines that nobody uses at the moment: what LLVM works out of a CPU, and keeps in its machine, took 13 % of compiling a kernel of
+ * ten lines.  As many stay as compiled at the same time, the process long.
+ */
+#define KEPT 8
+static struct kept {
+    jc_target target;
+    LLVMTargetMachineRef machine;
+} kept[KEPT];
+static pthread_mutex_t keeping = PTHREAD_MUTEX_INITIALIZER;
+
+static LLVMTargetMachineRef take_machine(const jc_target *t) {
+    LLVMTargetMachineRef found = NULL;
+    pthread_mutex_lock(&keeping);
+    for (int i = 0; i < KEPT && !found; i++)
+        if (kept[i].machine && jc_target_same(&kept[i].target, t)) {
+            found = kept[i].machine;
+            kept[i].machine = NULL;
+        }
+    pthread_mutex_unlock(&keeping);
+    return found;
+}
+
+static void give_machine(const jc_target *t, LLVMTargetMachineRef machine) {
+    pthread_mutex_lock(&keeping);
+    for (int i = 0; i < KEPT && machine; i++)
+        if (!kept[i].machine) {
+            kept[i] = (struct kept){ *t, machine };
+            machine = NULL;
+        }
+    pthread_mutex_unlock(&keeping);
+    if (machine)
+        LLVMDisposeTargetMachine(machine);
 }
 
 jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, bool named, jc_error *err) {
@@ -81,7 +116,10 @@ jitc_status jc_llvm_open(jc_llvm *l, const jc_target *t, bool named, jc_error *e
     LLVMContextSetDiagnosticHandler(l->context, diagnose, l);
     l->module = LLVMModuleCreateWithNameInContext("kernel", l->context);
     l->builder = LLVMCreateBuilderInContext(l->context);
-    l->machine = make_machine(l, t);
+    l->target = *t;
+    l->machine = take_machine(t);
+    if (!l->machine)
+        l->machine = make_machine(l, t);
     if (!l->machine)
         return jc_fail(err, JITC_E_UNSUPPORTED, "LLVM has no target machine for %s: %s", text, l->message);
     char *triple = LLVMGetTargetMachineTriple(l->machine);
@@ -137,7 +175,7 @@ void jc_llvm_close(jc_llvm *l) {
     if (l->ir)
         LLVMDisposeMessage(l->ir);
     if (l->machine)
-        LLVMDisposeTargetMachine(l->machine);
+        give_machine(&l->target, l->machine);
     if (l->builder)
         LLVMDisposeBuilder(l->builder);
     if (l->module)

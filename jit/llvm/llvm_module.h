@@ -12,6 +12,7 @@ typedef struct jc_llvm {
     LLVMModuleRef module;
     LLVMBuilderRef builder;
     LLVMTargetMachineRef machine;
+    jc_target target;    /* of the machine */
     LLVMMemoryBufferRef output;
     char *ir;            /* LLVM's */
     char message[512];   /* of the first error that LLVM reported, "" when there is none */
