@@ -1236,6 +1236,14 @@ START_TEST(test_target) {
         jc_target_encode(&back, &again);
         ck_assert(again.n == bytes.n && memcmp(again.at, bytes.at, bytes.n) == 0);
         ck_assert_str_eq(back.cpu, t.cpu);
+
+        t.quick = true; /* another target, which only a CPU is */
+        jc_bytes other = JC_BYTES(arena);
+        jc_target_encode(&t, &other);
+        ck_assert(!jc_target_same(&t, &back) && (other.n != bytes.n || memcmp(other.at, bytes.at, bytes.n) != 0));
+        r = (jc_reader)JC_READER(other.at, other.n);
+        ck_assert_int_eq(jc_target_decode(&r, &back), t.dialect == JC_DIALECT_NVPTX ? JITC_E_INPUT : JITC_OK);
+        ck_assert(t.dialect == JC_DIALECT_NVPTX || jc_target_same(&t, &back));
     }
 }
 END_TEST

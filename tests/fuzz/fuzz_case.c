@@ -3,7 +3,7 @@
  *
  * A file is the text behind comments, one fact a line:
  *
- *   # mode host fused whole
+ *   # mode host fused whole         or: host fused whole quick
  *   # seed 12 runs 2
  *   # symbol s0 3 5
  *   # input p0 -4 4 0.5 order 1 0 pad 3    wild: with NaN and infinities
@@ -111,7 +111,7 @@ fz_case *fz_case_of(const fz_prog *p, jc_arena *arena) {
 void fz_choose_modes(fz_case *c, unsigned have, unsigned ways) {
     uint64_t state = c->seed ^ 0x5DEECE66Du;
     static const uint8_t whole[] = { FZ_WHOLE, FZ_WHOLE, FZ_CUT, FZ_CUT, FZ_PIECES, FZ_PIECES }, custom[] = { FZ_WHOLE, FZ_CUT, FZ_PIECES, FZ_SPLIT };
-    const int wanted = 1 + (fz_next(&state) % 3 == 0);
+    const int wanted = 1 + (fz_next(&state) % 6 == 0);
     c->nmodes = 0;
     for (int i = 0; (i < wanted || c->nmodes == 0) && i < 1000 && c->nmodes < 4; i++) {
         fz_mode m = { .device = 0, .strict = fz_next(&state) % 4 == 0 };
@@ -120,6 +120,7 @@ void fz_choose_modes(fz_case *c, unsigned have, unsigned ways) {
             m.device = roll < 60 ? 2 : roll < 95 ? 0 : 1;
         else
             m.device = roll < 75 ? 0 : 1;
+        m.quick = fz_next(&state) % 100 < 66 && m.device != 2;
         m.way = c->custom ? custom[fz_next(&state) % 4] : whole[fz_next(&state) % 6];
         if ((have >> m.device & 1) && (ways >> m.way & 1))
             c->modes[c->nmodes++] = m;
@@ -127,7 +128,7 @@ void fz_choose_modes(fz_case *c, unsigned have, unsigned ways) {
 }
 
 const char *fz_mode_text(fz_mode m, char *at, size_t size) {
-    snprintf(at, size, "%s %s %s", fz_devices[m.device], m.strict ? "strict" : "fused", fz_ways[m.way]);
+    snprintf(at, size, "%s %s %s%s", fz_devices[m.device], m.strict ? "strict" : "fused", fz_ways[m.way], m.quick ? " quick" : "");
     return at;
 }
 
@@ -171,6 +172,7 @@ static bool parse_mode(const char *line, fz_mode *m) {
     if (sscanf(line, "%15s %15s %15s", device, strict, way) != 3)
         return false;
     m->strict = strcmp(strict, "strict") == 0;
+    m->quick = strstr(line, " quick") != NULL;
     for (m->device = 0; fz_devices[m->device] && strcmp(fz_devices[m->device], device) != 0; m->device++)
         ;
     for (m->way = 0; m->way < FZ_WAYS && strcmp(fz_ways[m->way], way) != 0; m->way++)
@@ -244,6 +246,6 @@ fz_case *fz_case_parse(const char *text, jc_arena *arena, char *message, size_t 
     }
     if (c->nmodes && c->nruns >= 1 && c->nruns <= FZ_RUNS)
         return c;
-    snprintf(message, size, "the file has no line \"# mode DEVICE fused|strict whole|cut|pieces|split\" before its text");
+    snprintf(message, size, "the file has no line \"# mode DEVICE fused|strict whole|cut|pieces|split [quick]\" before its text");
     return NULL;
 }

@@ -20,7 +20,7 @@
 
 #define MAX_JOBS 256
 #define MAX_FOUND 64
-#define BATCH 300     /* graphs of one worker's life */
+#define BATCH 1000    /* graphs of one worker's life */
 #define HANG_SECONDS 60
 
 typedef struct found {

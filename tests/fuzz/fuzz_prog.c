@@ -155,7 +155,7 @@ int fz_param(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range 
 }
 
 void fz_make_wild(fz_prog *p, int value, fz_want *want) {
-    if (!p->wild || value < 0 || fz_class(p, value) != 'f' || jc_dtypes[fz_at(p, value)->dtype].size < 2 || !fz_chance(p, 50))
+    if (!p->wild || value < 0 || fz_class(p, value) != 'f' || jc_dtypes[fz_at(p, value)->dtype].size < 2 || !fz_chance(p, 75))
         return;
     fz_storage *s = &p->storages.at[fz_at(p, value)->storage];
     const fz_storage before = *s;
@@ -536,7 +536,7 @@ fz_prog *fz_end_program(fz_prog *p) {
 
 fz_prog *fz_generate(jc_arena *arena, uint64_t seed) {
     fz_prog *p = fz_begin_program(arena, seed);
-    const int want = fz_chance(p, 90) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
+    const int want = fz_chance(p, 96) ? 2 + fz_below(p, 12) : 15 + fz_below(p, 30);
     for (int tries = 0; tries < 40 * want && (int)p->stmts.n < want; tries++)
         try_statement(p);
     return fz_end_program(p);

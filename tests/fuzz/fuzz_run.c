@@ -421,6 +421,7 @@ static bool check_mode(fz_run *r, fz_lab *lab, fz_mode mode) {
     fz_device *l = &lab->devices[mode.device];
     built b = { .l = l, .mode = mode, .giver = { .l = l, .arena = r->arena } };
     l->poison = r->c->seed & 1 ? 0xFF : 0x4B;
+    l->device->target.quick = mode.quick;
     if (mode.way == FZ_SPLIT) {
         o.split_ops = ours;
         o.nsplit_ops = 3;

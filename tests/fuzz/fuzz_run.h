@@ -43,6 +43,7 @@ typedef struct fz_mode {
     uint8_t device; /* index into fz_devices */
     bool strict;
     uint8_t way;
+    bool quick; /* the code generator takes the least time */
 } fz_mode;
 extern const char *const fz_devices[]; /* "host", "sim", "cuda", NULL */
 
@@ -62,7 +63,7 @@ fz_case *fz_case_of(const fz_prog *p, jc_arena *arena);
 extern const char *const fz_ways[]; /* "whole", "cut", "pieces", "split" */
 /* The modes that the seed of a case runs in; HAVE and WAYS: a bit each. */
 void fz_choose_modes(fz_case *c, unsigned have, unsigned ways);
-const char *fz_mode_text(fz_mode m, char *at, size_t size); /* "host fused whole" */
+const char *fz_mode_text(fz_mode m, char *at, size_t size); /* "host fused whole quick" */
 /* A file that replays: all that is needed as comments, MESSAGE among them, and the text. */
 void fz_case_print(const fz_case *c, fz_mode mode, const char *message, jc_bytes *out);
 fz_case *fz_case_parse(const char *text, jc_arena *arena, char *message, size_t size); /* NULL: MESSAGE says why */

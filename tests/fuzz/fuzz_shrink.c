@@ -95,19 +95,28 @@ static bool still(shrinker *s, fz_mode mode) {
     return true;
 }
 
+/* The simplest mode that shows it: one fact of it after the other. */
 static void shrink_mode(shrinker *s) {
     fz_mode m = s->report->mode;
-    if (m.way != FZ_WHOLE)
-        still(s, (fz_mode){ m.device, m.strict, FZ_WHOLE });
+    m.quick = false;
+    if (s->report->mode.quick)
+        still(s, m);
     m = s->report->mode;
-    if (m.way == FZ_PIECES)
-        still(s, (fz_mode){ m.device, m.strict, FZ_CUT });
+    m.way = FZ_WHOLE;
+    if (s->report->mode.way != FZ_WHOLE)
+        still(s, m);
     m = s->report->mode;
-    if (m.strict)
-        still(s, (fz_mode){ m.device, false, m.way });
+    m.way = FZ_CUT;
+    if (s->report->mode.way == FZ_PIECES)
+        still(s, m);
     m = s->report->mode;
-    if (m.device)
-        still(s, (fz_mode){ 0, m.strict, m.way });
+    m.strict = false;
+    if (s->report->mode.strict)
+        still(s, m);
+    m = s->report->mode;
+    m.device = 0;
+    if (s->report->mode.device)
+        still(s, m);
 }
 
 static void shrink_runs(shrinker *s) {
