@@ -24,7 +24,7 @@
 #include "ir/solve.h"
 #include "jit/api/model.h"
 
-enum { MAX_CASES = 800, MAX_VALUES = 24 };
+enum { MAX_CASES = 1200, MAX_VALUES = 32 };
 
 typedef struct numbers {
     DLTensor dl;
@@ -380,11 +380,14 @@ int main(void) {
     read_cases(TEST_SRCDIR "/tests/data/numbers/forms.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/layers.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/losses.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/linalg.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/masked.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/moves.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/order.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/pointwise.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/products.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/reductions.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/steps.txt");
     tcase_add_loop_test(t, as_pytorch, 0, nrows);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

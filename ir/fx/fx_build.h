@@ -144,6 +144,12 @@ jc_value *fx_repeated(fx_call *c, jc_value *repeats, int i, int size);
 /* --- fx_build_product.c --- */
 /* A by B, matrices or stacks of them; OUT: the result's dtype or None.  Integers are multiplied and summed. */
 jc_value *fx_product(fx_call *c, jc_value *a, jc_value *b, jc_arg out);
+/* torch.matmul of arguments 0 and 1. */
+jc_arg fx_matmul(fx_call *c);
+
+/* --- fx_build_factor.c --- */
+/* The inverse of the matrices X; refused where they are not small and of constant size. */
+jc_value *fx_inverse(fx_call *c, jc_value *x);
 
 /* --- fx_build_put.c --- */
 /* Writes VALUE, a tensor or a number, into X at PARTS, tensors among them; ADD: to what is there.  The result is X after it. */
@@ -151,6 +157,8 @@ jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_
 
 /* X, of which nobody else knows, with the elements of SRC along DIM at INDEX. */
 jc_value *fx_scattered(fx_reader *r, jc_value *x, int dim, jc_value *index, jc_value *src);
+/* The largest value of X's dtype, or the least. */
+jc_arg fx_extreme_of(fx_reader *r, const jc_value *x, bool most);
 
 /* --- fx_build_number.c --- */
 static inline const fx_real *fx_real_of(jc_arg a) { return (const fx_real *)(const void *)a.value; }

@@ -50,6 +50,61 @@ jc_arg fx_h_histc(fx_call *c) {
     return r->status ? fx_nothing() : fx_defined_as(c, "histc");
 }
 
+/* N + 1 numbers from LEAST to MOST, of X's dtype: the edges of N bins between them. */
+static jc_arg edges_between(fx_call *c, jc_arg least, jc_arg most, int64_t n, const jc_value *x) {
+    fx_reader *r = c->r;
+    const jc_arg all = fx_v(FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_i(r, n + 1), jc_arg_dtype((jc_dtype)x->type.dtype)));
+    const jc_arg step = fx_v(FX_OP(r, JC_OP_div, fx_v(FX_OP(r, JC_OP_sub, most, least)), fx_i(r, n)));
+    const jc_arg up = fx_v(FX_OP(r, JC_OP_add, fx_v(FX_OP(r, JC_OP_mul, all, step)), least)), left = fx_v(FX_OP(r, JC_OP_sub, fx_i(r, n), all));
+    const jc_arg down = fx_v(FX_OP(r, JC_OP_sub, most, fx_v(FX_OP(r, JC_OP_mul, left, step))));
+    return fx_v(FX_OP(r, JC_OP_where, fx_v(FX_OP(r, JC_OP_lt, all, fx_i(r, (n + 1) / 2))), up, down));
+}
+
+/* The edges that arguments 1 and 2 say: a vector of them, or how many bins, and between what. */
+static jc_arg edges_of(fx_call *c, jc_value *x) {
+    fx_reader *r = c->r;
+    if (fx_is_tensor(c->a[1]))
+        return c->a[1];
+    const int64_t n = fx_int(c, 1, 100);
+    jc_arg ends[2] = { fx_nothing(), fx_nothing() };
+    if (fx_given(c, 2) && (c->a[2].kind != JC_ARG_LIST || c->a[2].list.n != 2))
+        fx_bad_arg(c, 2, "two numbers");
+    if (n < 1 || n > (1 << 24))
+        fx_bad_arg(c, 1, "a number of bins from 1 to 2**24, or a vector of edges");
+    for (int k = 0; k < 2 && !r->status; k++) {
+        fx_call one = *c;
+        one.a[2] = fx_given(c, 2) ? c->a[2].list.at[k] : fx_i(r, 0);
+        ends[k] = fx_given(c, 2) || jc_ex_is(jc_ex_product(fx_x(r), x->type.dims, x->type.rank), 0) ? bound(&one, 2, x) : fx_v(extreme(r, k ? JC_OP_amax : JC_OP_amin, x));
+    }
+    if (r->status)
+        return fx_nothing();
+    const jc_arg same = fx_v(FX_OP(r, JC_OP_eq, ends[0], ends[1])), half = jc_arg_float(0.5);
+    const jc_arg below = fx_v(FX_OP(r, JC_OP_sub, ends[0], half)), above = fx_v(FX_OP(r, JC_OP_add, ends[1], half));
+    ends[0] = fx_v(FX_OP(r, JC_OP_where, same, below, ends[0]));
+    ends[1] = fx_v(FX_OP(r, JC_OP_where, same, above, ends[1]));
+    return edges_between(c, ends[0], ends[1], n, x);
+}
+
+/* histogram(self, bins, range, weight, density): what is in each bin, and the bins' edges */
+jc_arg fx_h_histogram(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (fx_class_of(x) != 'f') {
+        fx_bad_arg(c, 0, "a tensor of floats");
+        return fx_nothing();
+    }
+    const bool density = fx_bool(c, 4, false);
+    c->a[1] = edges_of(c, x);
+    if (!fx_given(c, 3))
+        c->a[3] = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), fx_i(r, 1), jc_arg_dtype((jc_dtype)x->type.dtype)));
+    if (r->status)
+        return fx_nothing();
+    const jc_arg counts = fx_defined_as(c, density ? "histogram_density" : "histogram");
+    return fx_list(r, (jc_arg[]){ counts, c->a[1] }, 2);
+}
+
 /* --- of a dim: the commonest element, the middle one of what are numbers --- */
 
 /* What the definition NAME gives of X along DIM: values and places, with a dim of 1 there.  KEEP: it stays. */
@@ -262,6 +317,81 @@ static jc_value *bag_sums(fx_reader *r, const bags *b, jc_value *is, jc_arg dims
         return y;
     jc_value *n = FX_OP(r, JC_OP_sum, fx_v(is), dims, jc_arg_bool(true), jc_arg_dtype(JC_I64));
     return FX_OP(r, JC_OP_div, fx_v(y), fx_v(FX_OP(r, JC_OP_clamp, fx_v(n), fx_i(r, 1), fx_nothing())));
+}
+
+/* --- segments of a dim --- */
+
+/* Where each segment begins and ends: [..., segments] of i64, from their lengths or from N + 1 offsets, in arguments 2 and 4. */
+static bool segments_of(fx_call *c, jc_value **from, jc_value **to) {
+    fx_reader *r = c->r;
+    const jc_expr *one = jc_ex_int(fx_x(r), 1);
+    const bool by_length = fx_given(c, 2);
+    jc_value *x = fx_tensor(c, by_length ? 2 : 4);
+    if (!x || !fx_rank(x) || fx_given(c, 3)) {
+        fx_refuse_arg(c, fx_given(c, 3) ? 3 : 2, "lengths or offsets are");
+        return false;
+    }
+    const int last = fx_rank(x) - 1;
+    x = fx_cast(r, x, JC_I64);
+    if (by_length) {
+        *to = FX_OP(r, JC_OP_cumsum, fx_v(x), fx_i(r, last));
+        *from = FX_OP(r, JC_OP_sub, fx_v(*to), fx_v(x));
+    } else {
+        const jc_expr *n = jc_ex_sub(fx_x(r), x->type.dims[last], one);
+        *from = fx_slice(r, x, last, jc_ex_int(fx_x(r), 0), n, 1);
+        *to = fx_slice(r, x, last, one, n, 1);
+    }
+    return *from && *to && !r->status;
+}
+
+static const struct segment_reduction {
+    const char *name;
+    jc_op op;
+    double neutral;
+} segment_reductions[] = { { "sum", JC_OP_sum, 0 }, { "mean", JC_OP_sum, 0 }, { "prod", JC_OP_prod, 1 }, { "max", JC_OP_amax, -INFINITY },
+                           { "min", JC_OP_amin, INFINITY } };
+
+/* X with dims of 1 behind, as many as RANK asks for. */
+static jc_value *padded_to(fx_reader *r, jc_value *x, int rank) {
+    while (x && fx_rank(x) < rank && !r->status)
+        x = fx_unsqueeze(r, x, fx_rank(x));
+    return x;
+}
+
+/* segment_reduce(data, reduce, lengths, indices, offsets, axis, unsafe, initial) */
+jc_arg fx_h_segment_reduce(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *x = fx_tensor(c, 0), *from = NULL, *to = NULL;
+    const struct segment_reduction *how = NULL;
+    for (size_t i = 0; c->a[1].kind == JC_ARG_STR && i < sizeof segment_reductions / sizeof *segment_reductions; i++)
+        if (strcmp(segment_reductions[i].name, c->a[1].str) == 0)
+            how = &segment_reductions[i];
+    if (!how)
+        fx_bad_arg(c, 1, "'sum', 'mean', 'prod', 'max' or 'min'");
+    const int axis = x ? fx_dim(c, 5, fx_rank(x), 0) : 0;
+    if (!x || !how || r->status || !segments_of(c, &from, &to))
+        return fx_nothing();
+    if (fx_rank(from) != axis + 1 || fx_rank(x) == JC_MAX_RANK || fx_class_of(x) != 'f') {
+        fx_refuse_arg(c, 0, "floats, with lengths for all dimensions up to the axis, are");
+        return fx_nothing();
+    }
+    const jc_arg initial = fx_given(c, 7) ? fx_number(c, 7) : jc_arg_float(how->neutral), dim = fx_i(r, axis + 1);
+    const jc_arg dims = jc_arg_list(r->graph, &dim, 1), place = fx_v(fx_counted(r, x->type.dims[axis]));
+    jc_value *is = FX_OP(r, JC_OP_bitand, fx_v(FX_OP(r, JC_OP_ge, place, fx_v(with_last(r, from)))), fx_v(FX_OP(r, JC_OP_lt, place, fx_v(with_last(r, to)))));
+    jc_value *all = fx_unsqueeze(r, x, axis), *none = FX_OP(r, JC_OP_eq, fx_v(from), fx_v(to));
+    is = padded_to(r, is, fx_rank(x) + 1);
+    none = padded_to(r, none, fx_rank(x));
+    all = FX_OP(r, JC_OP_where, fx_v(is), fx_v(all), jc_arg_float(how->neutral));
+    const bool sums = how->op == JC_OP_sum || how->op == JC_OP_prod;
+    jc_value *y = sums ? FX_OP(r, how->op, fx_v(all), dims, jc_arg_bool(false), fx_nothing()) : FX_OP(r, how->op, fx_v(all), dims, jc_arg_bool(false));
+    if (fx_given(c, 7))
+        y = FX_OP(r, how->op == JC_OP_sum ? JC_OP_add : how->op == JC_OP_prod ? JC_OP_mul : how->op == JC_OP_amax ? JC_OP_maximum : JC_OP_minimum, fx_v(y), initial);
+    if (strcmp(how->name, "mean") == 0) {
+        jc_value *n = padded_to(r, FX_OP(r, JC_OP_sub, fx_v(to), fx_v(from)), fx_rank(x));
+        const jc_arg nothing = fx_given(c, 7) ? initial : jc_arg_float(NAN);
+        y = FX_OP(r, JC_OP_where, fx_v(none), nothing, fx_v(FX_OP(r, JC_OP_div, fx_v(y), fx_v(n))));
+    }
+    return fx_v(y);
 }
 
 /* embedding_bag: sums, means and maxima over bags.  Aux: 1: aten's, whose other results are not there. */

@@ -44,7 +44,8 @@ typedef struct scope {
 
 static bool is_for(const struct definition *d, jc_dtype dtype) {
     const char cls = (char)jc_dtypes[dtype].cls;
-    return !*d->classes || strchr(d->classes, cls) || (cls == 'f' && jc_dtypes[dtype].size == 2 && strchr(d->classes, 'h'));
+    const char kind = jc_dtypes[dtype].size == 2 ? 'h' : jc_dtypes[dtype].size == 8 ? 'd' : cls; /* of a float */
+    return !*d->classes || strchr(d->classes, cls) || (cls == 'f' && strchr(d->classes, kind));
 }
 
 /* The first row of NAME for tensors of DTYPE, of those for GPUs or of the others; COUNT where there is none. */
@@ -267,6 +268,14 @@ jc_arg fx_h_cdist(fx_call *c) {
 
 jc_arg fx_h_pdist(fx_call *c) {
     return fx_defined_as(c, "pdist");
+}
+
+/* vander(x, N): a number is a vector of one */
+jc_arg fx_h_vander(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (x && !fx_rank(x))
+        c->a[0] = fx_v(fx_flat(c->r, x));
+    return c->r->status ? fx_nothing() : fx_defined_as(c, "vander");
 }
 
 jc_arg fx_h_vecdot(fx_call *c) {

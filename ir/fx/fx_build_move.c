@@ -258,10 +258,10 @@ static jc_value *diagonal_of(fx_call *c, jc_value *x, int i, int first) {
     return diagonal(c->r, x, offset, dim1, dim2);
 }
 
-/* Aux 1: a copy of it. */
+/* Aux 1: a copy of it; 2: of the last two dims where none are given. */
 jc_arg fx_h_diagonal(fx_call *c) {
-    jc_value *y = diagonal_of(c, fx_tensor(c, 0), 1, 0);
-    return fx_v(c->row->aux ? clone(c->r, y) : y);
+    jc_value *y = diagonal_of(c, fx_tensor(c, 0), 1, c->row->aux == 2 ? -2 : 0);
+    return fx_v(c->row->aux == 1 ? clone(c->r, y) : y);
 }
 
 jc_arg fx_h_diagonal_scatter(fx_call *c) {
@@ -672,25 +672,4 @@ jc_arg fx_h_pad_reflect(fx_call *c) {
 
 jc_arg fx_h_pad_replicate(fx_call *c) {
     return fx_pad_by(c, "replicate");
-}
-
-/* --- numbers in steps --- */
-
-/* From both ends towards the middle, as PyTorch does. */
-jc_arg fx_h_linspace(fx_call *c) {
-    fx_reader *r = c->r;
-    const double start = fx_float(c, 0, 0), end = fx_float(c, 1, 0);
-    const int64_t n = fx_int(c, 2, 0);
-    const jc_arg dtype = fx_dtype_or(c, 3, jc_arg_dtype(JC_F32)), wide = jc_arg_dtype(dtype.dtype == JC_F64 ? JC_F64 : JC_F32);
-    if (n < 0 || !fx_given(c, 2))
-        fx_bad_arg(c, 2, "a number of steps, not negative");
-    if (r->status)
-        return fx_nothing();
-    const double step = n > 1 ? (end - start) / (double)(n - 1) : 0;
-    jc_value *i = fx_counted(r, jc_ex_int(fx_x(r), n)), *f = FX_OP(r, JC_OP_cast, fx_v(i), wide);
-    jc_value *up = FX_OP(r, JC_OP_add, fx_v(FX_OP(r, JC_OP_mul, fx_v(f), jc_arg_float(step))), jc_arg_float(start));
-    jc_value *left = FX_OP(r, JC_OP_sub, jc_arg_float((double)(n - 1)), fx_v(f));
-    jc_value *down = FX_OP(r, JC_OP_sub, jc_arg_float(n > 1 ? end : start), fx_v(FX_OP(r, JC_OP_mul, fx_v(left), jc_arg_float(step))));
-    jc_value *y = FX_OP(r, JC_OP_where, fx_v(FX_OP(r, JC_OP_lt, fx_v(i), fx_i(r, n / 2))), fx_v(up), fx_v(down));
-    return fx_v(y ? fx_cast(r, y, dtype.dtype) : NULL);
 }

@@ -91,6 +91,10 @@ jc_arg fx_h_matmul(fx_call *c) {
     return fx_v(matmul(c, a, b, c->row->aux ? fx_nothing() : fx_dtype_or(c, 2, fx_nothing())));
 }
 
+jc_arg fx_matmul(fx_call *c) {
+    return fx_v(matmul(c, fx_tensor(c, 0), fx_tensor(c, 1), fx_nothing()));
+}
+
 /* A weight without rows is one row, whose dim goes.  Integers are a product, and an addition. */
 jc_arg fx_h_linear(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *w = fx_tensor(c, 1);

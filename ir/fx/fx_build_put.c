@@ -155,6 +155,10 @@ static jc_arg neutral_of(fx_reader *r, const jc_value *x, double neutral) {
     return fx_i(r, neutral > 0 ? most : -most - 1);
 }
 
+jc_arg fx_extreme_of(fx_reader *r, const jc_value *x, bool most) {
+    return neutral_of(r, x, most ? INFINITY : -INFINITY);
+}
+
 /* By how many elements each of S's results was added up. */
 static jc_value *count_of(fx_call *c, const scatter *s, bool include_self) {
     fx_reader *r = c->r;

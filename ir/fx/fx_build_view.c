@@ -695,6 +695,30 @@ jc_arg fx_h_stack(fx_call *c) {
 
 /* --- sizes --- */
 
+/* broadcast_shapes(*shapes): each a list of sizes, or one size */
+jc_arg fx_h_broadcast_shapes(fx_call *c) {
+    const jc_expr *one = jc_ex_int(fx_x(c->r), 1), *dims[JC_MAX_RANK], *own[JC_MAX_RANK];
+    const jc_arg shapes = c->a[0];
+    jc_arg at[JC_MAX_RANK];
+    uint32_t rank = 0;
+    if (shapes.kind != JC_ARG_LIST)
+        fx_bad_arg(c, 0, "shapes");
+    for (uint32_t i = 0; !c->r->status && i < shapes.list.n; i++) {
+        c->a[0] = shapes.list.at[i];
+        const uint32_t n = fx_exprs(c, 0, own, JC_MAX_RANK);
+        for (; n != UINT32_MAX && rank < n; rank++) {
+            memmove(dims + 1, dims, sizeof *dims * rank);
+            dims[0] = one;
+        }
+        for (uint32_t d = 0; n != UINT32_MAX && d < n; d++)
+            if (!jc_ex_is(own[d], 1))
+                dims[rank - n + d] = own[d];
+    }
+    for (uint32_t d = 0; d < rank; d++)
+        at[d] = fx_e(dims[d]);
+    return c->r->status ? fx_nothing() : fx_list(c->r, at, rank);
+}
+
 jc_arg fx_h_size(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     jc_arg at[JC_MAX_RANK];

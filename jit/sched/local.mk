@@ -38,6 +38,7 @@ TESTS += tests/check_numbers
 EXTRA_DIST += tests/data/numbers/by_device.py tests/data/numbers/by_device.txt tests/data/numbers/case.py tests/data/numbers/cases.py tests/data/numbers/cases.txt \
 	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
 	tests/data/numbers/complex.py tests/data/numbers/complex.txt tests/data/numbers/losses.py tests/data/numbers/losses.txt \
+	tests/data/numbers/linalg.py tests/data/numbers/linalg.txt tests/data/numbers/masked.py tests/data/numbers/masked.txt tests/data/numbers/steps.py tests/data/numbers/steps.txt \
 	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
 	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
 	tests/data/numbers/counts.py tests/data/numbers/counts.txt \
