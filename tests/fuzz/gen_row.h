@@ -35,7 +35,7 @@ fz_prog *fz_generate_row(jc_arena *arena, uint64_t seed, const fz_row *row);
 /* facts (gen_row_fact.c) */
 fz_fact fz_within, fz_moved, fz_moved_or_0, fz_moved_or_1, fz_moved_or_k, fz_second, fz_whole, fz_places, fz_plus_k, fz_difference, fz_fraction, fz_truncated, fz_bits,
     fz_shifted, fz_summed, fz_put_sum, fz_put_mean, fz_meaned, fz_meaned_apart, fz_dotted, fz_dotted_apart, fz_added_dot, fz_crossed, fz_bilinear, fz_norm_1,
-    fz_norm_2, fz_norm_inf, fz_distance_1, fz_distance_2, fz_normed, fz_directed, fz_held, fz_variance, fz_deviation, fz_softmaxed, fz_log_softmaxed,
+    fz_norm_2, fz_norm_inf, fz_distance_1, fz_distance_2, fz_normed, fz_directed, fz_held, fz_variance, fz_deviation, fz_softmaxed, fz_log_softmaxed, fz_log_summed,
     fz_attended, fz_many_headed, fz_sampled, fz_summed_apart, fz_scaled_dot, fz_weighed, fz_first, fz_floored, fz_computed, fz_computed_twice, fz_computed_sum, fz_computed_mean;
 /* Makes a statement of ROW, or leaves P as a statement that came to nothing does. */
 bool fz_make_row(fz_prog *p, const fz_row *row);

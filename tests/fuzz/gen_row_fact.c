@@ -331,6 +331,12 @@ bool fz_log_softmaxed(const fz_facts *f, fz_range *out) {
     return most <= 40 && f->least >= 1;
 }
 
+/* The logarithm of a sum of k exponentials. */
+bool fz_log_summed(const fz_facts *f, fz_range *out) {
+    *out = between(f->in[0].lo, f->in[0].hi + log(fmax(f->k, 1)), f->in[0].err + (fz_magnitude(f->in[0]) + log(fmax(f->k, 1)) + 1) * 0x1p-17);
+    return f->k >= 1;
+}
+
 /* sdpa over queries and keys of depth k, scaled by 1/8. */
 bool fz_attended(const fz_facts *f, fz_range *out) {
     const double a = fz_magnitude(f->in[0]), b = fz_magnitude(f->in[1]), score = f->k * a * b / 8;
