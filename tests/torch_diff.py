@@ -154,7 +154,16 @@ def module_of(text, device):
     text = text.replace("device(type='cuda', index=0)", repr(torch.device(device)))
     for name in re.findall(r'torch\.(\w+)\(', text): # spellings that are read, and that torch has as methods alone
         if not hasattr(torch, name):
-            setattr(torch, name, getattr(torch.ops.aten, name) if hasattr(torch.ops.aten, name) else method(name))
+            found = next((getattr(m, name) for m in (torch.special, torch.ops.aten) if hasattr(m, name)), None)
+            setattr(torch, name, found or method(name))
+    for path, otherwise in ((torch._C._nn, torch.nn.functional), (torch.ops.aten, torch)):
+        prefix = 'torch._C._nn' if path is torch._C._nn else r'torch\.ops\.aten'
+        for name in re.findall(prefix + r'\.(\w+)\(', text): # and such that it has elsewhere
+            if not hasattr(path, name) and hasattr(otherwise, name) and 'adaptive_max' not in name:  # which gives one result there
+                setattr(path, name, getattr(otherwise, name))
+    for name in re.findall(r'\bv?\d*\.(\w+)\(', text):
+        if not hasattr(torch.Tensor, name) and hasattr(torch, name) and callable(getattr(torch, name)):
+            setattr(torch.Tensor, name, getattr(torch, name))
     exec(compile(text, 'graph', 'exec', dont_inherit = True), names)
     with torch.device(device):
         return names['GraphModule']()
@@ -174,7 +183,8 @@ def differs(got, want):
         wrong = got.long() != values
     elif kind == 'bits':
         have = bits(got.contiguous())
-        wrong = have != values.to(have.dtype)
+        values_of = values.to(have.dtype)
+        wrong = (have != values_of) & ~(got.isnan() & same_nan(have, values_of, got.dtype) if dtype.itemsize > 1 else torch.zeros_like(have, dtype = torch.bool))
     else:
         have = got.double()
         wrong = ~((have == values) | (have.isnan() & values.isnan()) | ((have - values).abs() <= bound))
@@ -184,11 +194,26 @@ def differs(got, want):
     return f'{list(at)} is {got[at].item()!r}, expected {values[at].item()!r} within {bound:.3g}; {int(wrong.sum())} of {wrong.numel()}'
 
 
-OPEN = re.compile(r'\b(topk|kthvalue|sort|argsort|msort|median|nanmedian|mode|bucketize|searchsorted)(\.\w+)?\(')
+SORTED = re.compile(r'(bucketize|searchsorted)(?=(\.\w+)?\([^\n]*sort)|sort\(\w+\)\[0\]')  # among what is sorted in the same line
+OPEN = re.compile(r'\b(topk|kthvalue|sort|argsort|median|nanmedian|mode|bucketize|searchsorted)(\.\w+)?\(')
+
+
+def left_open(case):
+    """What PyTorch promises nothing about: which of equal elements comes first, what is found among boundaries that are not sorted; weights of
+    places that its CPU kernels round to 16 bits on the way; attention of no heads, by which some kernel divides."""
+    text = SORTED.sub('', case.text)
+    none = any(0 in p[3] for params, _ in case.runs for p in params if p[0] != 'int')
+    return OPEN.search(text) or ('grid_sampl' in text and 'f16' in text) or (none and 'scaled_dot_product' in text)
+
+
+def same_nan(have, values, dtype):
+    """Copies may quieten a NaN."""
+    quiet = {torch.float16: 0x200, torch.bfloat16: 0x40, torch.float32: 0x400000, torch.float64: 1 << 51}.get(dtype)
+    return torch.zeros_like(have, dtype = torch.bool) if quiet is None else (have | quiet) == (values | quiet)
 
 
 def check(case, device):
-    if OPEN.search(case.text):
+    if left_open(case):
         return 'open', ''
     try:
         module = module_of(case.text, device)
@@ -260,7 +285,7 @@ def main():
     o = a.parse_args()
     if o.worker:
         return work(o.build, o.seed, o.count, o.device)
-    step = max(1, min(500, o.count // max(1, o.jobs)))
+    step = max(1, min(5000, o.count // max(1, o.jobs)))
     done, different, left_open, refused = 0, 0, 0, collections.Counter()
     with concurrent.futures.ThreadPoolExecutor(o.jobs) as pool:
         for job in concurrent.futures.as_completed(pool.submit(watch, o, o.seed + i, min(step, o.count - i)) for i in range(0, o.count, step)):

@@ -77,6 +77,13 @@ jc_arg fx_h_div(fx_call *c) {
     return fx_nothing();
 }
 
+/* prims.div of integers gives integers, and cuts. */
+jc_arg fx_h_prims_div(fx_call *c) {
+    const jc_arg a = fx_operand(c, 0), b = fx_operand(c, 1);
+    const bool whole = fx_is_tensor(a) && strchr("iu", fx_class_of(a.value)) && (fx_is_tensor(b) ? fx_class_of(b.value) != 'f' : b.kind == JC_ARG_EXPR);
+    return whole ? fx_defined_as(c, "div_trunc") : two(c, JC_OP_div, a, b);
+}
+
 jc_arg fx_h_pow(fx_call *c) {
     jc_arg x = fx_operand(c, 0), e = fx_operand(c, 1);
     return c->r->status ? fx_nothing() : fx_pow(c->r, x, e, c->at);

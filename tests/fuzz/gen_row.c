@@ -496,7 +496,8 @@ static void put_call(scope *s, const fz_row *row) {
         put_rest(s, row->rest + 1);
         return;
     }
-    const char *in_place = s->main == 0 && !whole && fz_goes_in_place(s->p, row->name, s->operand[0]) ? "_" : "";
+    const bool other = *row->forms && !strpbrk(row->forms, "mta"); /* a module's, which has arguments of its own */
+    const char *in_place = s->main == 0 && !whole && !other && fz_goes_in_place(s->p, row->name, s->operand[0]) ? "_" : "";
     const char form = some_form(s, row, *in_place);
     if (form == 'm') {
         fz_put(s->p, "%v.%s%s(", s->operand[0], row->name, in_place);

@@ -119,3 +119,8 @@ case('logical operators in place', 'a = x.logical_and_(y)\nb = m.logical_or_(x)\
      {'x': ('f32', [0., 2., nan]), 'y': ('i32', [1, 0, 3]), 'm': ('b8', [True, False, False]), 'i': ('i64', [0, 0, 5]), 'k': ('u8', [0, 1, 2])})
 case('x log y of several dtypes', 'a = torch.xlogy(x, h)\nb = torch.special.xlog1py(x, h)\nc = torch.xlogy(d, i)\ne = torch.xlogy(h, x)\nf = torch.special.xlog1py(x, w)\nreturn (a, b, c, e, f)',
      {'x': ('f32', [-2., 1., 0.5]), 'h': ('f16', [44., 0.1, 7.]), 'd': ('f64', [3., -1., 0.25]), 'i': ('i64', [3, 7, 11]), 'w': ('f64', 0.3)}, near=1e-6)
+F = 'torch.nn.functional'
+case('what moves channels about is a copy', f'a = {F}.channel_shuffle(x, 2)\nb = {F}.pixel_shuffle(y, 2)\nc = torch.pixel_unshuffle(z, 1)\nx.fill_(7)\ny.fill_(8)\nz.fill_(9)\nreturn (a, b, c)',
+     {'x': ('f32', [[[1.], [2.]]]), 'y': ('f32', [[[[1.]], [[2.]], [[3.]], [[4.]]]]), 'z': ('f32', [[[1., 2.]]])})
+case('prims.div of integers', 'a = torch.ops.prims.div.default(x, y)\nb = torch.ops.prims.div.default(f, g)\nreturn (a, b)',
+     {'x': ('i64', [7, -7, 8]), 'y': ('i64', [2, 2, -3]), 'f': ('f32', [1., 3.]), 'g': ('f32', [2., 4.])})
