@@ -32,6 +32,8 @@ several('places of triangles', [f'torch.{t}_indices({args})' for t in ('tril', '
 several('trapezoids', [f'torch.{t}({args})' for t in ('trapezoid', 'cumulative_trapezoid', 'trapz')[:2] for args in ('v', 'v, dx = 0.5', 'v, p', 'x, dim = 1', 'x, w, dim = 1', 'x, x * x, dim = 0', 'i', 'i, dx = 3', 'x[..., 0], p')] +
         ['torch.trapz(v)', 'torch.trapz(v, p)', 'torch.trapezoid(e)', 'torch.ops.aten.trapezoid.dx(v)', 'torch.ops.aten.cumulative_trapezoid.x(v, p)'],
         {'v': V, 'p': ('f32', [0., 1., 3., 3.5, 7.]), 'x': ('f32', F.tolist()), 'w': ('f32', [0., 1., 3., 4., 9.]), 'i': ('i64', I.tolist()), 'e': ('f32', [])}, near=1e-5, absolute=1e-6)
+several('trapezoids of integers that wrap', [f'torch.{t}(u, {x})' for t in ('trapezoid', 'cumulative_trapezoid') for x in ('w', 'dx = 3', 'w, dim = 0')], {'u': ('u8', [[5, 240, 200], [1, 2, 250]]), 'w': ('u8', [[13, 7, 250], [0, 9, 255]])},
+        near=1e-6)
 several('gradients', ['torch.gradient(v)[0]', 'torch.gradient(x)[0]', 'torch.gradient(x)[2]', 'torch.gradient(x, dim = 1)[0]', 'torch.gradient(x, spacing = 2.0, dim = (0, 2))[1]', 'torch.gradient(x, spacing = [1.0, 0.5], dim = (1, 2))[1]',
                       'torch.gradient(v, spacing = (p,))[0]', 'torch.gradient(x, spacing = (p, q), dim = (1, 2))[0]', 'torch.gradient(x, spacing = (p, q), dim = (1, 2), edge_order = 2)[1]', 'torch.gradient(v, edge_order = 2)[0]',
                       'torch.gradient(v, spacing = 0.5, edge_order = 2)[0]', 'torch.gradient(i, dim = 1)[0]', 'torch.gradient(v, spacing = (p,), edge_order = 2)[0]'],
