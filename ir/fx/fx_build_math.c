@@ -236,7 +236,7 @@ jc_arg fx_h_native_dropout(fx_call *c) {
     if (!x.value || r->status)
         return fx_nothing();
     jc_value *all = FX_OP(r, JC_OP_full, fx_dims(r, x.value->type.dims, x.value->type.rank), jc_arg_bool(true), jc_arg_dtype(JC_B8));
-    return fx_list(r, (jc_arg[]){ x, fx_v(all) }, 2);
+    return fx_list(r, (jc_arg[]){ fx_v(FX_OP(r, JC_OP_clone, x)), fx_v(all) }, 2);
 }
 
 /* Parameters in the order of the text's form: aux 1 is x.where(condition, other). */

@@ -658,7 +658,8 @@ jc_arg fx_h_masked_scatter(fx_call *c) {
         return fx_nothing();
     if (fx_rank(mask) > fx_rank(x)) /* self broadcasts too */
         x = shown(c->r, x, mask->type.dims, mask->type.rank);
-    return fx_v(from_masked(c->r, x, mask, src));
+    jc_value *y = from_masked(c->r, x, mask, src);
+    return fx_v(y ? FX_OP(c->r, JC_OP_contiguous, fx_v(y)) : NULL); /* of a copy that is contiguous */
 }
 
 /* col2im(self, output_size, kernel_size, dilation, padding, stride): what windows of an image held is added up */

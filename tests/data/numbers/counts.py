@@ -124,3 +124,5 @@ case('what moves channels about is a copy', f'a = {F}.channel_shuffle(x, 2)\nb =
      {'x': ('f32', [[[1.], [2.]]]), 'y': ('f32', [[[[1.]], [[2.]], [[3.]], [[4.]]]]), 'z': ('f32', [[[1., 2.]]])})
 case('prims.div of integers', 'a = torch.ops.prims.div.default(x, y)\nb = torch.ops.prims.div.default(f, g)\nreturn (a, b)',
      {'x': ('i64', [7, -7, 8]), 'y': ('i64', [2, 2, -3]), 'f': ('f32', [1., 3.]), 'g': ('f32', [2., 4.])})
+case('a dropout that drops nothing is a copy, and masked_scatter lies in order', 'p = torch.native_dropout(x, 0.5, False)\na = p[0]\nx.fill_(7)\ny = m.t().masked_scatter(k, z)\nv = y.flatten()\nv.fill_(5)\nreturn (a, y)',
+     {'x': ('f32', [1., 2.]), 'm': ('f32', [[1., 2., 3.], [4., 5., 6.]]), 'k': ('b8', [[True, False], [False, True], [True, True]]), 'z': ('f32', [[1., 2.], [3., 4.], [5., 6.]])})
