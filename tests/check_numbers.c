@@ -387,6 +387,7 @@ int main(void) {
     read_cases(TEST_SRCDIR "/tests/data/numbers/pointwise.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/products.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/reductions.txt");
+    read_cases(TEST_SRCDIR "/tests/data/numbers/special.txt");
     read_cases(TEST_SRCDIR "/tests/data/numbers/steps.txt");
     tcase_add_loop_test(t, as_pytorch, 0, nrows);
     suite_add_tcase(s, t);

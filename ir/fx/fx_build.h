@@ -305,6 +305,10 @@ jc_value *fx_band(fx_reader *r, const jc_expr *const *dims, jc_op op, const jc_e
 /* What NAME of definitions.def makes of the call's arguments. */
 jc_arg fx_defined_as(fx_call *c, const char *name);
 
+/* --- fx_build_special.c --- */
+/* The series NAME of series.def at X, within [-1, 1]. */
+jc_arg fx_series(fx_reader *r, jc_arg name, jc_arg x);
+
 /* --- fx_build_custom.c --- */
 /* ARGS is the chain of arguments in the text; FIRST, where not absent, goes before them (a method's tensor). */
 jc_arg fx_custom(fx_reader *r, const fx_target *target, jc_arg first, const fx_ast *args, uint32_t at);

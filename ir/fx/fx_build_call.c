@@ -478,6 +478,10 @@ static jc_arg call_word(fx_reader *r, fx_name *n, const fx_ast *args, uint32_t a
         return call_slice(r, args, at);
     if (fx_name_is(n, "float"))
         return call_float(r, args, at);
+    if (r->within && fx_name_is(n, "series") && args && args->next) {
+        const jc_arg name = fx_eval(r, args);
+        return fx_series(r, name, fx_eval(r, args->next));
+    }
     if (fx_name_is(n, "auto_functionalized") || fx_name_is(n, "auto_functionalized_v2"))
         return fx_custom(r, &(fx_target){ .kind = FX_FUNCTIONALIZED, .name = jc_arena_printf(r->arena, "higher_order::%s", fx_copy(r, n)) },
                          fx_absent(), args, at);

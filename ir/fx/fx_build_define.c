@@ -16,6 +16,7 @@ enum {
     MAKES = 16,  /* there need be no tensor */
     ALIKE = 32,  /* tensors have the dtype that they have in common, where that is a float's, before anything is computed */
     INDICES = 64, /* integers stay, where WIDE would make them floats */
+    DOUBLE = 128, /* tensors are f64 before, and the result is rounded once to what they have in common */
 };
 
 static const struct definition {
@@ -154,10 +155,12 @@ static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype common) {
     fx_reader *r = c->r;
     const jc_dtype inner = common == JC_F64 ? JC_F64 : JC_F32;
     if (how & TENSORS && (fx_is_number(a))) {
-        const jc_dtype dtype = a.kind == JC_ARG_BOOL ? JC_B8 : a.kind == JC_ARG_EXPR ? JC_I64 : inner == JC_F64 ? JC_F64 : JC_F32;
+        const jc_dtype dtype = how & DOUBLE ? JC_F64 : a.kind == JC_ARG_BOOL ? JC_B8 : a.kind == JC_ARG_EXPR ? JC_I64 : inner == JC_F64 ? JC_F64 : JC_F32;
         a = fx_v(FX_OP(r, JC_OP_full, fx_dims(r, NULL, 0), a, jc_arg_dtype(dtype)));
     }
-    if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8 && !(how & INDICES && fx_class_of(a.value) != 'f'))
+    if (how & DOUBLE && fx_is_tensor(a))
+        a = fx_v(fx_cast(r, a.value, JC_F64));
+    else if (how & WIDE && fx_is_tensor(a) && a.value->type.dtype != inner && a.value->type.dtype != JC_B8 && !(how & INDICES && fx_class_of(a.value) != 'f'))
         a = fx_v(fx_cast(r, a.value, inner));
     else if (how & ALIKE && fx_is_tensor(a) && jc_dtypes[common].cls == 'f')
         a = fx_v(fx_cast(r, a.value, common));
@@ -224,7 +227,7 @@ static jc_arg cast_to(fx_reader *r, jc_arg value, jc_dtype dtype) {
 static jc_arg by_row(fx_call *c, uint32_t row, jc_dtype common, const jc_value *first) {
     const uint8_t how = definitions[row].how;
     jc_arg y = in_scope(c, defined_at(c->r, row), how, common);
-    if (how & (WIDE | COMMON))
+    if (how & (WIDE | COMMON | DOUBLE))
         y = cast_to(c->r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
     return how & SAME ? cast_to(c->r, y, (jc_dtype)first->type.dtype) : y;
 }

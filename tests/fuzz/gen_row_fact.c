@@ -101,7 +101,7 @@ bool fz_within(const fz_facts *f, fz_range *out) {
     for (int i = 0; i < f->n; i++)
         err += f->k * f->in[i].err;
     *out = between(-f->k, f->k, err);
-    return f->least >= 1;
+    return true;
 }
 
 /* What is left of an integer division and truncation: of exact numbers. */
