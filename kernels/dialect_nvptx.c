@@ -74,7 +74,7 @@ static LLVMValueRef shared(jc_emit *e, uint32_t size) {
     bool dynamic = size > STATIC_SHARED;
     LLVMTypeRef type = LLVMArrayType2(e->t.i8, dynamic ? 0 : size);
     LLVMValueRef g = LLVMAddGlobalInAddressSpace(e->m, type, "shared_memory", e->d->shared_space);
-    LLVMSetAlignment(g, 128);
+    LLVMSetAlignment(g, e->k->family == JC_K_WGMMA ? 1024 : 128);
     if (dynamic) {
         LLVMSetLinkage(g, LLVMExternalLinkage);
     } else {
@@ -152,6 +152,77 @@ static void mma_16816(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueR
         c[i] = LLVMBuildExtractValue(e->b, r, i, "");
 }
 
+/* ---- warpgroups ----------------------------------------------------------------------------------------------- */
+
+enum { SUMS = 128, STEPS = 4 };
+
+static void fence_async(jc_emit *e) {
+    static const char text[] = "fence.proxy.async.shared::cta;", constraints[] = "~{memory}";
+    LLVMTypeRef type = LLVMFunctionType(e->t.nothing, NULL, 0, false);
+    LLVMValueRef fn = LLVMGetInlineAsm(type, text, sizeof text - 1, constraints, sizeof constraints - 1, true, false, LLVMInlineAsmDialectATT, false);
+    LLVMBuildCall2(e->b, type, fn, NULL, 0, "");
+}
+
+/* TEXT with the sums as its first operands, each in and out of the same register, and NMORE operands of i64 behind them. */
+static void with_sums(jc_emit *e, const jc_wgmma *w, const jc_bytes *text, LLVMValueRef const *more, unsigned nmore) {
+    const unsigned n = w->n / 2;
+    LLVMTypeRef floats[SUMS], params[SUMS + 2 * STEPS];
+    LLVMValueRef args[SUMS + 2 * STEPS];
+    jc_bytes constraints = JC_BYTES(e->arena);
+    for (unsigned i = 0; i < n; i++) {
+        floats[i] = params[i] = e->t.f32;
+        args[i] = LLVMBuildLoad2(e->b, e->t.f32, w->sums[i], "");
+        jc_put_text(&constraints, "=f,");
+    }
+    for (unsigned i = 0; i < n; i++)
+        jc_put_text(&constraints, "%u,", i);
+    for (unsigned i = 0; i < nmore; i++) {
+        params[n + i] = e->t.i64;
+        args[n + i] = more[i];
+        jc_put_text(&constraints, "l,");
+    }
+    jc_put_text(&constraints, "~{memory}");
+    LLVMTypeRef type = LLVMFunctionType(LLVMStructTypeInContext(e->c, floats, n, false), params, n + nmore, false);
+    LLVMValueRef fn = LLVMGetInlineAsm(type, (const char *)text->at, text->n, (const char *)constraints.at, constraints.n, true, false,
+                                       LLVMInlineAsmDialectATT, false);
+    LLVMValueRef r = LLVMBuildCall2(e->b, type, fn, args, n + nmore, "");
+    LLVMAddCallSiteAttribute(r, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "convergent", 0));
+    for (unsigned i = 0; i < n; i++)
+        LLVMBuildStore(e->b, LLVMBuildExtractValue(e->b, r, i, ""), w->sums[i]);
+}
+
+/* Shared memory as wgmma is told of it (PTX ISA, "Matrix descriptor"): rows of 128 bytes, eight of them a swizzled atom of 1024. */
+static LLVMValueRef descriptor(jc_emit *e, LLVMValueRef at) {
+    LLVMValueRef byte = LLVMBuildAnd(e->b, LLVMBuildPtrToInt(e->b, at, e->t.i64, ""), jc_i64(e, 0x3ffff), "");
+    const int64_t layout = INT64_C(1) << 62 | INT64_C(64) << 32 | INT64_C(1) << 16;
+    return LLVMBuildOr(e->b, LLVMBuildLShr(e->b, byte, jc_i64(e, 4), ""), jc_i64(e, layout), "");
+}
+
+/* One call for the whole group, so that nothing comes between the sums of its products. */
+static void wgmma(jc_emit *e, const jc_wgmma *w) {
+    const unsigned n = w->n / 2;
+    const char *dtype = w->bf16 ? "bf16" : "f16";
+    LLVMValueRef a = descriptor(e, w->a), b = descriptor(e, w->b), more[2 * STEPS];
+    jc_bytes text = JC_BYTES(e->arena);
+    jc_put_text(&text, "{\n.reg .pred adds;\nsetp.eq.b64 adds, $%u, $%u;\nwgmma.fence.sync.aligned;\n", 2 * n, 2 * n);
+    for (unsigned s = 0; s < w->steps; s++) {
+        more[2 * s] = LLVMBuildAdd(e->b, a, jc_i64(e, 2 * s), ""); /* 16 of k are 32 bytes */
+        more[2 * s + 1] = LLVMBuildAdd(e->b, b, jc_i64(e, 2 * s), "");
+        jc_put_text(&text, "wgmma.mma_async.sync.aligned.m64n%uk16.f32.%s.%s {", w->n, dtype, dtype);
+        for (unsigned i = 0; i < n; i++)
+            jc_put_text(&text, "%s$%u", i ? "," : "", i);
+        jc_put_text(&text, "}, $%u, $%u, adds, 1, 1, 0, 0;\n", 2 * n + 2 * s, 2 * n + 2 * s + 1);
+    }
+    jc_put_text(&text, "wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 1;\n}");
+    with_sums(e, w, &text, more, 2 * w->steps);
+}
+
+static void wgmma_wait(jc_emit *e, const jc_wgmma *w) {
+    jc_bytes text = JC_BYTES(e->arena);
+    jc_put_text(&text, "wgmma.wait_group.sync.aligned 0;");
+    with_sums(e, w, &text, NULL, 0);
+}
+
 /* ---- approximations of f32 ------------------------------------------------------------------------------------ */
 
 /* One instruction without side effects. */
@@ -202,6 +273,9 @@ const jc_dialect_ops jc_dialect_nvptx = {
     .cp_wait = cp_wait,
     .ldmatrix_x4 = ldmatrix_x4,
     .mma_16816 = mma_16816,
+    .fence_async = fence_async,
+    .wgmma = wgmma,
+    .wgmma_wait = wgmma_wait,
     .exp2 = fast_exp2,
     .exp2_normal = fast_exp2_normal,
     .divide = fast_divide,

@@ -126,6 +126,25 @@ static void mma_16816(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueR
     from_slot(e, e->t.f32, sums, c, 4);
 }
 
+static void fence_async(jc_emit *e) { call(e, "jc_sim_fence_async", e->t.nothing, NULL, 0); }
+
+static void wgmma_wait_for(jc_emit *e, unsigned pending) {
+    LLVMValueRef n = jc_i32(e, pending);
+    call(e, "jc_sim_wgmma_wait", e->t.nothing, &n, 1);
+}
+
+static void wgmma(jc_emit *e, const jc_wgmma *w) {
+    LLVMValueRef slots = to_slot(e, e->t.ptr, w->sums, w->n / 2);
+    LLVMValueRef args[4] = { w->a, w->b, slots, jc_i32(e, w->n | w->steps << 16 | (unsigned)w->bf16 << 24) };
+    call(e, "jc_sim_wgmma", e->t.nothing, args, 4);
+    wgmma_wait_for(e, 1);
+}
+
+static void wgmma_wait(jc_emit *e, const jc_wgmma *w) {
+    (void)w;
+    wgmma_wait_for(e, 0);
+}
+
 const jc_dialect_ops jc_dialect_sim = {
     .name = "sim",
     .native_f16 = true,
@@ -143,4 +162,7 @@ const jc_dialect_ops jc_dialect_sim = {
     .cp_wait = cp_wait,
     .ldmatrix_x4 = ldmatrix_x4,
     .mma_16816 = mma_16816,
+    .fence_async = fence_async,
+    .wgmma = wgmma,
+    .wgmma_wait = wgmma_wait,
 };

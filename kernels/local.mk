@@ -14,10 +14,11 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/flash.c \
 	kernels/fragment.c kernels/fragment.h \
 	kernels/mma.c \
+	kernels/mma_tile.c kernels/mma_tile.h \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \
 	kernels/row.c \
-	kernels/walk.c kernels/tile.c
+	kernels/walk.c kernels/tile.c kernels/wgmma.c
 EXTRA_DIST += kernels/README.md
 
 # Kernels by hand: on the host and in the simulator; as PTX.

@@ -121,6 +121,10 @@ static const jc_expr *blocks_mma(jc_kernel *k) {
     return tiles(k, k->tile_m, k->tile_n);
 }
 
+static const jc_expr *blocks_wgmma(jc_kernel *k) {
+    return tiles(k, k->tile_m, k->tile_n);
+}
+
 static const jc_expr *blocks_tile(jc_kernel *k) {
     return tiles(k, k->tile_m, k->tile_n);
 }
@@ -181,6 +185,10 @@ static uint32_t shared_dot(const jc_kernel *k) {
 
 static uint32_t shared_mma(const jc_kernel *k) {
     return k->stages * ((uint32_t)k->tile_m + k->tile_n) * k->tile_k * 2u;
+}
+
+static uint32_t shared_wgmma(const jc_kernel *k) {
+    return shared_mma(k);
 }
 
 static uint32_t shared_tile(const jc_kernel *k) {

@@ -35,6 +35,9 @@
  *           shared memory filled by asynchronous copies, warps_m x warps_n warps.  Needs kstride 1 and 16-byte aligned
  *           rows on both sides (row offsets and K divisible by 8).
  *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
+ *   WGMMA   the same by a warpgroup's tensor cores (sm_90a), which read both operands in shared memory and run beside the threads: warps_m
+ *           warps of 16 rows each, four of them a group; tile_k is 64, a row of 128 bytes, and `stages` is 3 at least, since the stage read last
+ *           may still be.  What MMA needs, and blocks as MMA
  *   TILE    the same on the host, B read once for many rows: a block has tile_m x tile_n outputs, whose sums it holds in memory.  It
  *           copies tile_k of B at a time, converted, to where it is contiguous, and multiplies them by warps_m rows of A (copied
  *           too) at once, with warps_n vectors of `vec` columns in registers.  lanes 2: both are bf16, and pairs of neighbours along k are
@@ -81,7 +84,8 @@
  *   cost_NAME                   jit/service/service_kernel.c   which is compiled first
  */
 #define JC_FAMILY_LIST(X) X(POINT, point, NONE) X(ROW, row, NONE) X(DOT, dot, PRODUCT) X(MMA, mma, PRODUCT) X(WALK, walk, NONE) \
-    X(TILE, tile, PRODUCT) X(BAND, band, PRODUCT) X(ATTN, attn, ATTENTION) X(FLASH, flash, ATTENTION)
+    X(TILE, tile, PRODUCT) X(BAND, band, PRODUCT) X(ATTN, attn, ATTENTION) X(FLASH, flash, ATTENTION) \
+    X(WGMMA, wgmma, PRODUCT)
 /* NONE: nothing; PRODUCT: operands a and b along k; ATTENTION: `attention`, with E in k. */
 typedef enum jc_sums { JC_SUMS_NONE, JC_SUMS_PRODUCT, JC_SUMS_ATTENTION } jc_sums;
 typedef enum jc_family {
@@ -287,7 +291,7 @@ const jc_expr *jc_kernel_blocks(jc_kernel *k);
  *   ROW with lanes > 32   8 bytes for each RED_* instruction and warp: instruction r of the tape's reductions (from 0), warp w
  *                         of the block has the 8 bytes at 8*(r*(threads/32) + w)
  *   DOT with lanes > 32   8 bytes for each output of a tile and warp
- *   MMA                   stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
+ *   MMA, WGMMA            stages*(tile_m + tile_n)*tile_k*2; the epilogue needs none
  *   FLASH                 (tile_m*E + tile_k*(E + N))*2, and at least what 16 rows of results of each warp need: 16*warps_m*(C + 8)*4,
  *                         C the last extent: N, or N + 8 for parts
  *   all others            0

@@ -406,29 +406,44 @@ static jitc_status check_dot(const jc_kernel *k, jc_error *err) {
 
 static jitc_status check_mma_operand(const jc_kernel *k, const jc_operand *o, jc_error *err) {
     uint8_t dtype = k->args[o->arg].dtype;
+    const char *family = jc_families[k->family].name;
     if ((dtype != JC_F16 && dtype != JC_BF16) || dtype != k->args[k->a.arg].dtype)
-        return BAD("An mma kernel multiplies f16 with f16 or bf16 with bf16; argument %u is %s.", o->arg,
+        return BAD("A kernel of family %s multiplies f16 with f16 or bf16 with bf16; argument %u is %s.", family, o->arg,
                    jc_dtypes[dtype].name);
     if (!jc_ex_is(o->kstride, 1) || !divides(k, 8, o->row) || k->args[o->arg].loose)
-        return BAD("Argument %u of an mma kernel has no 16-byte aligned rows of consecutive elements.", o->arg);
+        return BAD("Argument %u of a kernel of family %s has no 16-byte aligned rows of consecutive elements.", o->arg, family);
+    return JITC_OK;
+}
+
+/* What both families on tensor cores need: operands, warps, room for LEAST stages. */
+static jitc_status check_tensor_cores(const jc_kernel *k, unsigned least, jc_error *err) {
+    const char *family = jc_families[k->family].name;
+    JC_TRY(check_mma_operand(k, &k->a, err));
+    JC_TRY(check_mma_operand(k, &k->b, err));
+    if (!divides(k, 8, k->k))
+        return BAD("The sums of a kernel of family %s are not known to be a multiple of 8 long.", family);
+    if (!k->warps_m || !k->warps_n || k->threads != 32u * k->warps_m * k->warps_n)
+        return BAD("A kernel of family %s has %u threads for %u x %u warps.", family, k->threads, k->warps_m, k->warps_n);
+    if (!k->tile_m || !k->tile_n || !k->tile_k || k->tile_m % (16u * k->warps_m) || k->tile_n % (8u * k->warps_n) ||
+        k->tile_k % 16)
+        return BAD("The tile %u x %u x %u of a kernel of family %s is no whole number of 16 x 8 x 16 products for %u x %u warps.",
+                   k->tile_m, k->tile_n, k->tile_k, family, k->warps_m, k->warps_n);
+    uint64_t shared = (uint64_t)k->stages * ((uint64_t)k->tile_m + k->tile_n) * k->tile_k * 2;
+    if (k->stages < least || shared > JC_KERNEL_MAX_SHARED)
+        return BAD("A kernel of family %s with %u stages needs %llu bytes of shared memory; %u stages are the least, and %d bytes the most.",
+                   family, k->stages, (unsigned long long)shared, least, JC_KERNEL_MAX_SHARED);
     return JITC_OK;
 }
 
 static jitc_status check_mma(const jc_kernel *k, jc_error *err) {
-    JC_TRY(check_mma_operand(k, &k->a, err));
-    JC_TRY(check_mma_operand(k, &k->b, err));
-    if (!divides(k, 8, k->k))
-        return BAD("An mma kernel's sums are not known to be a multiple of 8 long.");
-    if (!k->warps_m || !k->warps_n || k->threads != 32u * k->warps_m * k->warps_n)
-        return BAD("An mma kernel has %u threads for %u x %u warps.", k->threads, k->warps_m, k->warps_n);
-    if (!k->tile_m || !k->tile_n || !k->tile_k || k->tile_m % (16u * k->warps_m) || k->tile_n % (8u * k->warps_n) ||
-        k->tile_k % 16)
-        return BAD("An mma kernel's tile %u x %u x %u is no whole number of 16 x 8 x 16 products for %u x %u warps.",
+    return check_tensor_cores(k, 1, err);
+}
+
+static jitc_status check_wgmma(const jc_kernel *k, jc_error *err) {
+    JC_TRY(check_tensor_cores(k, 3, err));
+    if (k->warps_m % 4 || k->warps_n != 1 || k->tile_m != 16u * k->warps_m || k->tile_k != 64 || k->tile_n > 256)
+        return BAD("A wgmma kernel's tile %u x %u x %u for %u x %u warps is not that of warpgroups of 64 rows, up to 256 columns and 64 of k.",
                    k->tile_m, k->tile_n, k->tile_k, k->warps_m, k->warps_n);
-    uint64_t shared = (uint64_t)k->stages * ((uint64_t)k->tile_m + k->tile_n) * k->tile_k * 2;
-    if (!k->stages || shared > JC_KERNEL_MAX_SHARED)
-        return BAD("An mma kernel with %u stages needs %llu bytes of shared memory; %d is the most.", k->stages,
-                   (unsigned long long)shared, JC_KERNEL_MAX_SHARED);
     return JITC_OK;
 }
 
@@ -541,7 +556,7 @@ static jitc_status check_schedule(const jc_kernel *k, jc_error *err) {
     };
     if (k->threads < 1 || k->threads > 1024)
         return BAD("A kernel has %u threads a block; 1 to 1024 are possible.", k->threads);
-    if (k->family != JC_K_MMA) {
+    if (k->family != JC_K_MMA && k->family != JC_K_WGMMA) {
         if (!power_of_two(k->vec) || k->vec > 1024)
             return BAD("A kernel takes %u elements at once, which is no power of two up to 1024.", k->vec);
         if (!jc_families[k->family].sums && !divides(k, k->vec, k->extent[k->rank - 1]))

@@ -88,18 +88,18 @@ static const char nvptx_triple[] = "nvptx64-nvidia-cuda", host_triple[] = "x86_6
  * Architectures that the code generator can be asked for.  Shared memory: CUDA's table of compute capabilities.  PTX: 8.1 has the fp8
  * conversions; the later architectures exist from their own version on.  OWN: a device of this number gets the suffix by default.
  */
-#define ARCH(llvm_, ptx_, kib) { nvptx_triple, .llvm = llvm_, .ptx = ptx_, .warp = 32, .threads = 1024, .shared = (kib) * 1024, \
-                                 .registers = 255, .tensor_cores = true, .vector = 4, .f16 = true }
+#define ARCH(llvm_, ptx_, kib, ...) { nvptx_triple, .llvm = llvm_, .ptx = ptx_, .warp = 32, .threads = 1024, .shared = (kib) * 1024, \
+                                 .registers = 255, .tensor_cores = true, .vector = 4, .f16 = true, __VA_ARGS__ }
 static const struct arch {
     uint16_t sm;
     char suffix;
     bool own;
     jc_target_facts facts;
 } archs[] = {
-    { 80, 0, true, ARCH(19, 80, 163) },   { 86, 0, true, ARCH(19, 80, 99) },    { 87, 0, true, ARCH(19, 80, 163) },
-    { 89, 0, true, ARCH(19, 81, 99) },    { 90, 0, false, ARCH(19, 81, 227) },  { 90, 'a', true, ARCH(19, 81, 227) },
-    { 100, 0, false, ARCH(20, 86, 227) }, { 100, 'a', true, ARCH(20, 86, 227) }, { 103, 0, false, ARCH(21, 88, 227) },
-    { 103, 'a', true, ARCH(21, 88, 227) }, { 120, 0, true, ARCH(20, 87, 99) },  { 120, 'a', false, ARCH(20, 87, 99) },
+    { 80, 0, true, ARCH(19, 80, 163, ) },   { 86, 0, true, ARCH(19, 80, 99, ) },    { 87, 0, true, ARCH(19, 80, 163, ) },
+    { 89, 0, true, ARCH(19, 81, 99, ) },    { 90, 0, false, ARCH(19, 81, 227, ) },  { 90, 'a', true, ARCH(19, 81, 227, .warpgroups = true) },
+    { 100, 0, false, ARCH(20, 86, 227, ) }, { 100, 'a', true, ARCH(20, 86, 227, ) }, { 103, 0, false, ARCH(21, 88, 227, ) },
+    { 103, 'a', true, ARCH(21, 88, 227, ) }, { 120, 0, true, ARCH(20, 87, 99, ) },  { 120, 'a', false, ARCH(20, 87, 99, ) },
 };
 #define NARCHS (sizeof archs / sizeof *archs)
 #define OLDEST "sm_80"

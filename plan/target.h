@@ -47,6 +47,7 @@ typedef struct jc_target_facts {
     unsigned shared;       /* bytes at most, by opting in */
     unsigned registers;    /* of a thread at most; of a CPU: vectors */
     bool tensor_cores;     /* f16 and bf16 tiles by mma */
+    bool warpgroups;       /* and by wgmma, out of shared memory: sm_90a alone */
     unsigned vector;       /* f32 lanes of a CPU's registers, or of the widest access of a GPU's thread */
     bool f16;              /* converts f16 in hardware */
     bool pairs;            /* CPU: an instruction that adds the products of two pairs of bf16 to each f32 of a vector */

@@ -111,11 +111,12 @@ static const char *const waits_at[] = {
     [JC_SIM_SHUFFLE] = "waits at a shuffle",
     [JC_SIM_LDMATRIX] = "waits at an ldmatrix",
     [JC_SIM_MMA] = "waits at an mma",
+    [JC_SIM_WGMMA] = "waits at a wgmma",
     [JC_SIM_ENDED] = "has ended",
 };
 
 static bool waits_for_warp(const jc_sim_thread *t) {
-    return t->state >= JC_SIM_SYNC && t->state <= JC_SIM_MMA;
+    return t->state >= JC_SIM_SYNC && t->state <= JC_SIM_WGMMA;
 }
 
 /* Nobody can go on: says who waits for whom. A warp that parted is named first, since it explains the rest. */
@@ -172,6 +173,7 @@ static void run_block(jc_sim *s, int64_t block) {
         jc_sim_thread *t = &s->threads[i];
         t->ncopies = 0;
         t->committed = 0;
+        t->ngroups = t->fenced = 0;
         jc_fiber_prepare(&t->fiber, run_thread, t);
         jc_sim_can_run(t);
     }

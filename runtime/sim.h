@@ -40,6 +40,12 @@ typedef struct jc_sim_thread jc_sim_thread;
     /* ldmatrix.x4(.trans): ADDRESS is this lane's row of 16 bytes in shared memory; OUT gets 4 registers */ \
     X(jc_sim_ldmatrix_x4, void, (jc_sim_thread *, const void *address, uint32_t *out, int32_t trans)) \
     /* mma.m16n8k16.row.col f32 += A*B; bf16 when BF16 else f16; a: 4 registers, b: 2, c: 4 floats in and out */ \
+    /* fence.proxy.async: what this thread has written to shared memory, wgmma may read after a barrier */ \
+    X(jc_sim_fence_async, void, (jc_sim_thread *))                                                 \
+    /* a group of wgmma.m64nNk16.f32 along k, which runs until it is waited for: A and B are 64 and N rows of 128 bytes in shared memory, \
+       chunk c of row r at c ^ r%8; SUMS: this lane's N/2.  HOW: N, | steps << 16, | 1 << 24: bf16, else f16 */ \
+    X(jc_sim_wgmma, void, (jc_sim_thread *, const void *a, const void *b, float *const *sums, int32_t how)) \
+    X(jc_sim_wgmma_wait, void, (jc_sim_thread *, int32_t pending)) /* at most PENDING newest groups left */ \
     X(jc_sim_mma_16816, void, (jc_sim_thread *, const uint32_t *a, const uint32_t *b, float *c, int32_t bf16))
 
 #define JC_SIM_DECLARE(name, ret, params) ret name params;

@@ -261,6 +261,21 @@ void *jc_sim_store(jc_sim_thread *self, void *address, uint32_t size, uint32_t a
     return check_access(self, "store", address, size, align, true) ? address : self->sim->scratch;
 }
 
+bool jc_sim_async_read(jc_sim_thread *t, const void *address, uint32_t size) {
+    const jc_sim *s = t->sim;
+    if (!check_access(t, "wgmma", address, size, 16, false))
+        return false;
+    const uint32_t at = (uint32_t)((const uint8_t *)address - s->shared);
+    for (uint32_t i = 0; i < size; i++) {
+        const jc_mark *m = &s->shadow[at + i].write;
+        if (s->threads[m->who - 1u].fenced < m->epoch) {
+            jc_sim_fault(t, "wgmma reads byte %u of shared memory, which thread %u has written and not fenced.", at + i, m->who - 1u);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- asynchronous copies ------------------------------------------------------------------------------------------ */
 
 static void land(jc_sim_thread *t, jc_sim_copy *c) {

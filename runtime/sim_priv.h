@@ -59,6 +59,7 @@ typedef enum jc_sim_state {
     JC_SIM_SHUFFLE,
     JC_SIM_LDMATRIX,
     JC_SIM_MMA,
+    JC_SIM_WGMMA,
     JC_SIM_ENDED,
 } jc_sim_state;
 
@@ -74,6 +75,14 @@ typedef struct jc_sim_copy {
     uint64_t group;
     bool landed;
 } jc_sim_copy;
+
+/* A group of wgmma that was not waited for yet: what one lane has of it. */
+typedef struct jc_sim_group {
+    const uint8_t *a, *b;
+    float *const *sums;
+    int32_t how;
+} jc_sim_group;
+#define JC_SIM_GROUPS 4u
 
 typedef struct jc_sim jc_sim;
 
@@ -93,6 +102,9 @@ struct jc_sim_thread {
     jc_sim_copy *copies;
     uint32_t ncopies, copies_cap;
     uint64_t committed;   /* groups */
+    /* products of its warpgroup that run, oldest first; the barriers that were passed at its last fence */
+    jc_sim_group groups[JC_SIM_GROUPS];
+    uint32_t ngroups, fenced;
 };
 
 /* Who touched a byte last, and when. */
@@ -165,6 +177,8 @@ void jc_sim_memory_close(jc_sim *s);
 void jc_sim_memory_block(jc_sim *s);    /* poisons shared memory for a new block */
 bool jc_sim_in_shared(const jc_sim *s, const void *address, uint32_t size);
 void jc_sim_land_some(jc_sim_thread *t);
+/* T's tensor cores read SIZE bytes at ADDRESS of shared memory; false: they may not, and the launch has faulted. */
+bool jc_sim_async_read(jc_sim_thread *t, const void *address, uint32_t size);
 
 /* sim_watch.c */
 /* Notes an access within PLACE, which is watched; false: it is a race, and the launch has faulted. */

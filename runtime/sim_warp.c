@@ -1,10 +1,10 @@
 /*
- * runtime/sim_warp.c - what the 32 lanes of a warp do together: sync, shuffle, ldmatrix, mma.
+ * runtime/sim_warp.c - what the 32 lanes of a warp do together: sync, shuffle, ldmatrix, mma, wgmma.
  *
  * Each lane brings its operands and waits; the last one to come does the work for all.  Lanes that wait at different
  * operations, or at one operation with different modes, never come together: that is a deadlock (sim.c).
  *
- * The layouts are those of the PTX ISA, "Matrix fragments for mma.m16n8k16" and "ldmatrix".
+ * The layouts are those of the PTX ISA, "Matrix fragments for mma.m16n8k16", "ldmatrix" and "wgmma.mma_async".
  */
 #include "runtime/sim_priv.h"
 
@@ -164,4 +164,78 @@ void jc_sim_mma_16816(jc_sim_thread *self, const uint32_t *a, const uint32_t *b,
     self->b = b;
     self->c = c;
     together(self, JC_SIM_MMA, bf16 != 0, mma_lanes);
+}
+
+/* ---- wgmma -------------------------------------------------------------------------------------------------------- */
+
+enum { GROUP_ROWS = 64, ROW_BYTES = 128, ATOM = 1024 };
+
+void jc_sim_fence_async(jc_sim_thread *self) {
+    self->fenced = self->sim->epoch;
+}
+
+/* 16 of k from STEP on of ROW in the tile AT, as floats; false: a fault. */
+static bool read_row(jc_sim_thread *t, const uint8_t *at, uint32_t row, uint32_t step, bool bf16, float out[16]) {
+    for (uint32_t chunk = 0; chunk < 2; chunk++) {
+        const uint8_t *from = at + row * ROW_BYTES + ((2 * step + chunk) ^ row % 8) * 16;
+        uint32_t regs[4];
+        if (!jc_sim_async_read(t, from, sizeof regs))
+            return false;
+        memcpy(regs, from, sizeof regs);
+        for (uint32_t r = 0; r < 4; r++)
+            unpack(regs[r], bf16, out + 8 * chunk + 2 * r);
+    }
+    return true;
+}
+
+/* Each warp has 16 rows of its group's 64, in fragments as mma has them. */
+static void wgmma_lanes(jc_sim_thread *lanes, uint32_t n) {
+    const jc_sim_group *g = &lanes->groups[0];
+    const uint32_t columns = (uint32_t)g->how & 0xffff, steps = (uint32_t)g->how >> 16 & 0xff, first = lanes->warp % 4 * 16;
+    const bool bf16 = g->how >> 24;
+    float a[16][16], b[16];
+    for (uint32_t step = 0; step < steps; step++) {
+        for (uint32_t row = 0; row < 16; row++)
+            if (!read_row(lanes, g->a, first + row, step, bf16, a[row]))
+                return;
+        for (uint32_t column = 0; column < columns; column++) {
+            if (!read_row(lanes, g->b, column, step, bf16, b))
+                return;
+            for (uint32_t row = 0; row < 16; row++) {
+                const uint32_t lane = row % 8 * 4 + column % 8 / 2, slot = column / 8 * 4 + row / 8 * 2 + column % 2;
+                float *sum = lanes[lane].groups[0].sums[slot];
+                double exact = *sum;
+                for (int k = 0; k < 16; k++)
+                    exact += (double)a[row][k] * b[k];
+                *sum = (float)exact;
+            }
+        }
+    }
+    for (uint32_t l = 0; l < n; l++) {
+        lanes[l].ngroups--;
+        memmove(lanes[l].groups, lanes[l].groups + 1, lanes[l].ngroups * sizeof *lanes[l].groups);
+    }
+}
+
+void jc_sim_wgmma(jc_sim_thread *self, const void *a, const void *b, float *const *sums, int32_t how) {
+    const jc_sim *s = self->sim;
+    const uint32_t n = (uint32_t)how & 0xffff;
+    if (s->faulted || !whole(self, "wgmma"))
+        return;
+    if (s->nthreads % 128)
+        jc_sim_fault(self, "wgmma in a block of %u threads; it needs warpgroups of 128.", s->nthreads);
+    else if (self->ngroups == JC_SIM_GROUPS)
+        jc_sim_fault(self, "wgmma: %u groups are running, and none has been waited for.", JC_SIM_GROUPS);
+    else if (!jc_sim_in_shared(s, a, GROUP_ROWS * ROW_BYTES) || !jc_sim_in_shared(s, b, n * ROW_BYTES))
+        jc_sim_fault(self, "wgmma: a tile lies out of bounds of the %u bytes of shared memory.", s->launch->shared);
+    else if (((const uint8_t *)a - s->shared) % ATOM || ((const uint8_t *)b - s->shared) % ATOM)
+        jc_sim_fault(self, "wgmma: a swizzled tile does not start at a multiple of %d bytes.", ATOM);
+    else
+        self->groups[self->ngroups++] = (jc_sim_group){ a, b, sums, how };
+}
+
+/* They read shared memory until they are waited for: here that is when they do. */
+void jc_sim_wgmma_wait(jc_sim_thread *self, int32_t pending) {
+    while (!self->sim->faulted && self->ngroups > (uint32_t)pending)
+        together(self, JC_SIM_WGMMA, self->groups[0].how, wgmma_lanes);
 }

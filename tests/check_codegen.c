@@ -1019,22 +1019,30 @@ static const struct mma_row {
     int64_t m, n, k;
     jc_dtype dtype;
     unsigned tile_m, tile_n, tile_k, stages, warps_m, warps_n;
+    bool warpgroups;
 } mmas[] = {
-    { "one tile", 16, 16, 32, JC_BF16, 16, 16, 32, 2, 1, 1 },
-    { "warps", 64, 64, 128, JC_BF16, 64, 64, 32, 3, 2, 2 },
-    { "f16", 32, 64, 64, JC_F16, 32, 64, 64, 3, 1, 2 },
-    { "ragged m", 37, 64, 96, JC_BF16, 32, 32, 32, 3, 2, 1 },
-    { "ragged n", 32, 42, 64, JC_BF16, 32, 32, 32, 2, 1, 2 },
-    { "odd n", 20, 27, 64, JC_BF16, 16, 32, 32, 2, 1, 1 },
-    { "ragged k", 32, 32, 72, JC_BF16, 32, 32, 32, 3, 1, 1 },
-    { "k below a tile", 16, 16, 8, JC_F16, 16, 16, 64, 2, 1, 1 },
-    { "all ragged", 67, 85, 200, JC_F16, 64, 64, 64, 3, 2, 2 },
-    { "narrow rows", 32, 32, 64, JC_BF16, 32, 32, 16, 4, 1, 1 },
-    { "wide rows", 32, 32, 256, JC_BF16, 32, 32, 128, 2, 1, 1 },
-    { "no power of two", 32, 24, 96, JC_BF16, 32, 24, 48, 2, 1, 1 },
-    { "one stage", 32, 32, 64, JC_BF16, 32, 32, 64, 1, 1, 1 },
-    { "skinny", 3, 256, 256, JC_BF16, 16, 128, 64, 3, 1, 4 },
-    { "odd fragments", 48, 40, 64, JC_BF16, 48, 40, 32, 3, 1, 1 },
+    { "one tile", 16, 16, 32, JC_BF16, 16, 16, 32, 2, 1, 1, false },
+    { "warps", 64, 64, 128, JC_BF16, 64, 64, 32, 3, 2, 2, false },
+    { "f16", 32, 64, 64, JC_F16, 32, 64, 64, 3, 1, 2, false },
+    { "ragged m", 37, 64, 96, JC_BF16, 32, 32, 32, 3, 2, 1, false },
+    { "ragged n", 32, 42, 64, JC_BF16, 32, 32, 32, 2, 1, 2, false },
+    { "odd n", 20, 27, 64, JC_BF16, 16, 32, 32, 2, 1, 1, false },
+    { "ragged k", 32, 32, 72, JC_BF16, 32, 32, 32, 3, 1, 1, false },
+    { "k below a tile", 16, 16, 8, JC_F16, 16, 16, 64, 2, 1, 1, false },
+    { "all ragged", 67, 85, 200, JC_F16, 64, 64, 64, 3, 2, 2, false },
+    { "narrow rows", 32, 32, 64, JC_BF16, 32, 32, 16, 4, 1, 1, false },
+    { "wide rows", 32, 32, 256, JC_BF16, 32, 32, 128, 2, 1, 1, false },
+    { "no power of two", 32, 24, 96, JC_BF16, 32, 24, 48, 2, 1, 1, false },
+    { "one stage", 32, 32, 64, JC_BF16, 32, 32, 64, 1, 1, 1, false },
+    { "skinny", 3, 256, 256, JC_BF16, 16, 128, 64, 3, 1, 4, false },
+    { "odd fragments", 48, 40, 64, JC_BF16, 48, 40, 32, 3, 1, 1, false },
+    { "warpgroup", 64, 64, 128, JC_BF16, 64, 64, 64, 3, 4, 1, true },
+    { "two warpgroups", 128, 256, 192, JC_BF16, 128, 256, 64, 4, 8, 1, true },
+    { "many rounds", 64, 16, 832, JC_BF16, 64, 16, 64, 4, 4, 1, true },
+    { "warpgroup of f16", 64, 128, 64, JC_F16, 64, 128, 64, 6, 4, 1, true },
+    { "warpgroups, all ragged", 150, 85, 200, JC_F16, 128, 64, 64, 3, 8, 1, true },
+    { "warpgroup, k below a tile", 64, 24, 8, JC_BF16, 64, 24, 64, 3, 4, 1, true },
+    { "warpgroup, few rows", 3, 100, 264, JC_BF16, 64, 96, 64, 4, 4, 1, true },
 };
 enum { NMMAS = sizeof mmas / sizeof *mmas };
 
@@ -1060,7 +1068,7 @@ static void build_mma(kb *b, const struct mma_row *r) {
 
 START_TEST(test_mma) {
     const struct mma_row *r = &mmas[_i];
-    kb *b = kb_new(JC_K_MMA, 2);
+    kb *b = kb_new(r->warpgroups ? JC_K_WGMMA : JC_K_MMA, 2);
     build_mma(b, r);
     jc_dtype d = r->dtype;
     void *va = room(b, d, r->m * r->k), *vb = room(b, d, r->n * r->k), *bias = room(b, d, r->n);
@@ -1071,7 +1079,7 @@ START_TEST(test_mma) {
     fill_random(d, res, r->m * r->n, -1, 1, 34);
     value args[6] = { { .i = r->m }, { .p = va }, { .p = vb }, { .p = bias }, { .p = res }, { .p = vc } };
     size_t sizes[6] = { 0, bytes(d, r->m * r->k), bytes(d, r->n * r->k), bytes(d, r->n), bytes(d, r->m * r->n), bytes(d, r->m * r->n) };
-    kb_run(b, "sim", args, sizes);
+    kb_run(b, r->warpgroups ? "sim:sm_90a" : "sim", args, sizes);
     for (int64_t j = 0; j < r->m * r->n; j++) {
         double x = dtype_get(d, bias, j % r->n);
         for (int64_t k = 0; k < r->k; k++)

@@ -139,6 +139,14 @@ static jc_kernel *sample_product(uint8_t family) {
         k->tile_k = 32;
         k->warps_m = 4;
         k->warps_n = 2;
+    } else if (family == JC_K_WGMMA) {
+        k->threads = 256;
+        k->tile_m = 128;
+        k->tile_n = 128;
+        k->tile_k = 64;
+        k->stages = 4;
+        k->warps_m = 8;
+        k->warps_n = 1;
     } else if (family == JC_K_MMA) {
         k->threads = 128;
         k->tile_m = 64;
@@ -171,6 +179,10 @@ static jc_kernel *sample_dot_group(void) {
 
 static jc_kernel *sample_mma(void) {
     return sample_product(JC_K_MMA);
+}
+
+static jc_kernel *sample_wgmma(void) {
+    return sample_product(JC_K_WGMMA);
 }
 
 static jc_kernel *sample_tile(void) {
@@ -336,6 +348,7 @@ static const struct kernel_row {
       "  store p3[256*i0*n4 + 64*i1 + 256*i2 + i3], v1\n" },
     { "flash", sample_flash, 16 * 4 * (64 + 8) * 4, 33, 2 * 2 * 2, NULL }, /* the results take more than (64*32 + 32*(32 + 64)) * 2 */
     { "flash in parts", sample_parts, 16 * 4 * (72 + 8) * 4, 33, 2 * 2 * 2, NULL },
+    { "wgmma", sample_wgmma, 4 * (128 + 128) * 64 * 2, 65, 2 * 1 * 4, NULL },
     { "mma", sample_mma, 3 * (64 + 128) * 32 * 2, 65, 2 * 2 * 4,
       "mma [2, n3, 512] threads=128 tile_m=64 tile_n=128 tile_k=32 stages=3 warps_m=2 warps_n=2\n"
       "  p0: bf16*\n"
@@ -477,6 +490,13 @@ BREAKAGE(bad_mma_tile, k->tile_m = 48;)
 BREAKAGE(bad_mma_tile_k, k->tile_k = 8;)
 BREAKAGE(bad_mma_stages, k->stages = 0;)
 BREAKAGE(bad_mma_shared, k->stages = 60;)
+BREAKAGE(bad_wgmma_stages, k->stages = 2;) /* the stage read last may still be */
+BREAKAGE(bad_wgmma_group, k->tile_m = 96; k->warps_m = 6; k->threads = 192;)
+BREAKAGE(bad_wgmma_rows, k->tile_m = 256;)
+BREAKAGE(bad_wgmma_warps, k->warps_m = 4; k->warps_n = 2;)
+BREAKAGE(bad_wgmma_k, k->tile_k = 32;)
+BREAKAGE(bad_wgmma_columns, k->tile_n = 264;)
+BREAKAGE(bad_wgmma_dtype, k->args[0].dtype = k->args[1].dtype = JC_F32;)
 BREAKAGE(bad_acc_type, k->tape[0].ct = JC_CT_F64;)
 BREAKAGE(bad_dot_tile, k->tile_n = 0;)
 BREAKAGE(bad_dot_threads, k->threads = 48;)
@@ -635,6 +655,13 @@ static const struct {
     { bad_mma_tile_k, sample_mma, "64 x 128 x 8" },
     { bad_mma_stages, sample_mma, "0 stages" },
     { bad_mma_shared, sample_mma, "shared memory" },
+    { bad_wgmma_stages, sample_wgmma, "2 stages" },
+    { bad_wgmma_group, sample_wgmma, "96 x 128 x 64" },
+    { bad_wgmma_rows, sample_wgmma, "256 x 128 x 64" },
+    { bad_wgmma_warps, sample_wgmma, "4 x 2 warps" },
+    { bad_wgmma_k, sample_wgmma, "128 x 128 x 32" },
+    { bad_wgmma_columns, sample_wgmma, "128 x 264 x 64" },
+    { bad_wgmma_dtype, sample_wgmma, "family wgmma multiplies f16 with f16" },
     { bad_acc_type, sample_mma, "does not fit" },
     { bad_tile_threads, sample_tile, "is for the host" },
     { bad_tile_columns, sample_tile, "in vectors of 8" },

@@ -83,13 +83,13 @@ static const row rows[] = {
       "call point", "point" }, /* the host looks at the indices first */
     { { "bias and epilogue", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\", b: \"bf16[80]\", r: \"bf16[s0, 80]\"",
         "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, b)\nz = torch.nn.functional.silu(y)\nv = z + r", "v", 0, NULL },
-      "dot tile", "dot mma mma" },
+      "dot tile", "dot mma wgmma" },
     { { "a weight by columns", "x: \"bf16[s0, 64]\", w: \"bf16[64, 80]\"", "y: \"bf16[s0, 80]\" = x @ w", "y", 0, NULL }, "band tile", "dot dot" },
     { { "a wide epilogue stays out", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\"",
-        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz: \"f32[s0, 80]\" = y.to(torch.float32)", "z", 0, NULL }, "dot tile point", "dot mma mma point" },
+        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz: \"f32[s0, 80]\" = y.to(torch.float32)", "z", 0, NULL }, "dot tile point", "dot mma wgmma point" },
     { { "norm of a product", "x: \"bf16[s0, 64]\", u: \"bf16[128, 64]\", w: \"bf16[128]\"",
         "l: \"bf16[s0, 128]\" = torch._C._nn.linear(x, u, None)\ny: \"bf16[s0, 128]\" = torch.ops.vllm_ir.rms_norm.default(l, w, 1e-06)", "y", 0, NULL },
-      "dot tile row", "dot mma mma row" },
+      "dot tile row", "dot mma wgmma row" },
     { { "two norms in a row", "x: \"f32[s0, 32]\", w: \"f32[32]\"",
         "y = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)\nz = torch.ops.vllm_ir.rms_norm.default(y, w, 1e-06)", "z", 0, NULL }, "row", "row" },
     { { "other rows", "x: \"f32[s0, 32]\"", "a = x.mean(dim = -1, keepdim = True)\nb = x - a\nc: \"f32[s0, 4, 8]\" = b.view(-1, 4, 8)\nd = c.mean(dim = -1, keepdim = True)\ne = c - d", "e", 0, NULL }, "row row", "row row" },
@@ -171,7 +171,7 @@ START_TEST(sizes_are_arguments) {
     static const graph_case c = { "mlp", "x: \"bf16[s0, 64]\", w: \"bf16[256, 64]\", d: \"bf16[64, 256]\"",
                                   "y: \"bf16[s0, 256]\" = torch._C._nn.linear(x, w, None)\nz: \"bf16[s0, 64]\" = torch._C._nn.linear(y, d, None)", "z", 0, NULL };
     jc_schedule s = scheduled(&c, "sm_90a");
-    ck_assert_str_eq(steps(&s), "dot mma mma dot mma mma");
+    ck_assert_str_eq(steps(&s), "dot mma wgmma dot mma wgmma");
     ck_assert_uint_eq(s.nkernels, 3);
 }
 END_TEST

@@ -555,6 +555,138 @@ START_TEST(test_ldmatrix) {
 }
 END_TEST
 
+/* ---- a warpgroup's product, and what can be wrong with it --------------------------------------------------------- */
+
+enum {
+    GROUP_RIGHT,
+    GROUP_NO_FENCE,   /* what was written is not made visible to the tensor cores */
+    GROUP_NO_BARRIER, /* ... nor to the other threads */
+    GROUP_NO_WAIT,    /* the tiles are written anew while they are read */
+    GROUP_EARLY,      /* sums are read before the wait: they are still zero */
+    GROUP_ODD_TILE,   /* does not start where a swizzled one may */
+    GROUP_BEYOND,
+    GROUP_MANY,       /* more groups than can run */
+    GROUP_PARTED,     /* a lane says another number of columns */
+};
+enum { GROUP_N = 16, GROUP_K = 64, GROUP_BYTES = (64 + GROUP_N) * 128 };
+
+/* Element (ROW, K) of a tile: its byte. */
+static uint32_t swizzled(uint32_t row, uint32_t k) {
+    return row * 128 + ((k / 8) ^ row % 8) * 16 + k % 8 * 2;
+}
+
+/* A small whole number. */
+static int element(uint32_t row, uint32_t k, uint32_t turn) {
+    return (int)((row * 7 + k * 3 + turn) % 9) - 4;
+}
+
+static uint16_t to_bf16(int i) {
+    const float x = (float)i;
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (uint16_t)(bits >> 16);
+}
+
+/* A, 64 rows, and behind it B. */
+static void write_tiles(T *t, uint8_t *shared, uint32_t turn) {
+    for (uint32_t row = (uint32_t)jc_sim_tid(t); row < 64 + GROUP_N; row += 128)
+        for (uint32_t k = 0; k < GROUP_K; k++) {
+            const uint32_t at = row < 64 ? swizzled(row, k) : 64 * 128 + swizzled(row - 64, k);
+            *(uint16_t *)jc_sim_store(t, shared + at, 2, 2) = to_bf16(element(row, k, turn));
+        }
+}
+
+/* out[64][GROUP_N] = A times B, all of k. */
+static void group_kernel(void *const *args, T *t) {
+    const int32_t plant = *(const int32_t *)args[1];
+    uint8_t *shared = jc_sim_shared(t);
+    const uint32_t tid = (uint32_t)jc_sim_tid(t), warp = tid / 32, lane = tid % 32;
+    float sums[GROUP_N / 2] = { 0 }, *slots[GROUP_N / 2];
+    int32_t how = GROUP_N | 4 << 16 | 1 << 24;
+    for (uint32_t i = 0; i < GROUP_N / 2; i++)
+        slots[i] = &sums[i];
+    write_tiles(t, shared, 0);
+    if (plant != GROUP_NO_FENCE)
+        jc_sim_fence_async(t);
+    if (plant != GROUP_NO_BARRIER)
+        jc_sim_barrier(t);
+    const uint8_t *a = shared + (plant == GROUP_ODD_TILE ? 512 : 0), *b = shared + (plant == GROUP_BEYOND ? GROUP_BYTES - 1024 : 64 * 128);
+    if (plant == GROUP_PARTED && tid == 77)
+        how = (GROUP_N - 8) | 4 << 16 | 1 << 24;
+    for (int i = 0; i < (plant == GROUP_MANY ? 5 : 1); i++)
+        jc_sim_wgmma(t, a, b, slots, how);
+    if (plant == GROUP_NO_WAIT) {
+        jc_sim_barrier(t);
+        write_tiles(t, shared, 1);
+        jc_sim_fence_async(t);
+        jc_sim_barrier(t);
+    }
+    if (plant != GROUP_EARLY)
+        jc_sim_wgmma_wait(t, 0);
+    for (uint32_t i = 0; i < GROUP_N / 2; i++) {
+        const uint32_t row = warp * 16 + lane / 4 + i % 4 / 2 * 8, column = i / 4 * 8 + lane % 4 * 2 + i % 2;
+        store_float(t, *(float *const *)args[0] + row * GROUP_N + column, sums[i]);
+    }
+}
+
+static jitc_status run_group(int32_t plant, uint64_t seed, float *out, jc_error *err) {
+    void *args[] = { &out, &plant };
+    const jc_sim_range range = { out, 64 * GROUP_N * sizeof *out, true };
+    const jc_sim_launch l = { .name = "group", .kernel = group_kernel, .args = args, .blocks = 1, .threads = 128, .shared = GROUP_BYTES, .seed = seed,
+                              .ranges = &range, .nranges = 1 };
+    *err = (jc_error)JC_ERROR_INIT;
+    return jc_sim_run(&l, err);
+}
+
+static int wrong_sums(const float *out) {
+    int wrong = 0;
+    for (uint32_t m = 0; m < 64; m++)
+        for (uint32_t n = 0; n < GROUP_N; n++) {
+            int sum = 0;
+            for (uint32_t k = 0; k < GROUP_K; k++)
+                sum += element(m, k, 0) * element(64 + n, k, 0);
+            wrong += out[m * GROUP_N + n] != (float)sum;
+        }
+    return wrong;
+}
+
+START_TEST(test_group) {
+    float out[64 * GROUP_N];
+    jc_error err;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        ck_assert_msg(run_group(GROUP_RIGHT, seed, out, &err) == JITC_OK, "%s", err.message);
+        ck_assert_int_eq(wrong_sums(out), 0);
+        /* What is not waited for shows in the numbers. */
+        ck_assert_int_eq(run_group(GROUP_NO_WAIT, seed, out, &err), JITC_OK);
+        ck_assert_int_gt(wrong_sums(out), 64);
+        ck_assert_int_eq(run_group(GROUP_EARLY, seed, out, &err), JITC_OK);
+        ck_assert_int_gt(wrong_sums(out), 64);
+    }
+}
+END_TEST
+
+static const struct {
+    int32_t plant;
+    const char *word;
+} group_faults[] = {
+    { GROUP_NO_FENCE, "has written and not fenced" },
+    { GROUP_NO_BARRIER, "reads byte" } /* not yet written, or since the last barrier */,
+    { GROUP_ODD_TILE, "multiple of 1024" },
+    { GROUP_BEYOND, "out of bounds of the 10240 bytes" },
+    { GROUP_MANY, "4 groups are running" },
+    { GROUP_PARTED, "deadlock" },
+};
+
+START_TEST(test_group_fault) {
+    float out[64 * GROUP_N];
+    jc_error err;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        const jitc_status status = run_group(group_faults[_i].plant, seed, out, &err);
+        ck_assert_msg(status == JITC_E_DEVICE && strstr(err.message, group_faults[_i].word), "row %d, seed %d: %s", _i, (int)seed, err.message);
+    }
+}
+END_TEST
+
 /* ---- single faults ------------------------------------------------------------------------------------------------- */
 
 enum {
@@ -695,7 +827,7 @@ END_TEST
 
 /* Every call has its row in the loader's table. */
 START_TEST(test_symbols) {
-    ck_assert_uint_eq(jc_sim_nsymbols, 13);
+    ck_assert_uint_eq(jc_sim_nsymbols, 16);
     bool barrier = false;
     for (uint32_t i = 0; i < jc_sim_nsymbols; i++)
         barrier |= strcmp(jc_sim_symbols[i].name, "jc_sim_barrier") == 0 &&
@@ -721,6 +853,8 @@ int main(void) {
     tcase_add_loop_test(tc, test_copies_planted, 0, ROWS(cp_planted));
     tcase_add_loop_test(tc, test_mma, 0, 6);
     tcase_add_test(tc, test_ldmatrix);
+    tcase_add_test(tc, test_group);
+    tcase_add_loop_test(tc, test_group_fault, 0, ROWS(group_faults));
     tcase_add_loop_test(tc, test_odd, 0, ROWS(odds));
 #if defined(__x86_64__)
     tcase_add_test(tc, test_stack);

@@ -10,6 +10,18 @@
 
 #include "jit/llvm/emit.h"
 
+/*
+ * Products of a warpgroup, m64nNk16 by STEPS, started as one group: rows of 128 bytes in shared memory, swizzled as jc_shared_chunk() has them,
+ * both tiles aligned to 1024 bytes.  They run beside the threads: SUMS are defined, and the tiles read, only after a wait; when a group is
+ * started, all but this one have ended.  SUMS: slots of N/2 f32, four for each 8 columns, where mma_16816 has them.
+ */
+typedef struct jc_wgmma {
+    bool bf16;
+    unsigned n, steps;
+    LLVMValueRef a, b; /* in shared memory: 64 rows, and N */
+    LLVMValueRef *sums;
+} jc_wgmma;
+
 typedef struct jc_dialect_ops {
     const char *name;
     unsigned global_space, shared_space; /* address spaces */
@@ -30,6 +42,10 @@ typedef struct jc_dialect_ops {
     void (*cp_commit)(jc_emit *e);
     void (*cp_wait)(jc_emit *e, unsigned pending);
     void (*ldmatrix_x4)(jc_emit *e, LLVMValueRef at, bool transposed, LLVMValueRef out[4]); /* i32 each */
+    /* sm_90a: what this thread wrote to shared memory, its copies too, is there for wgmma of any thread after the next barrier. */
+    void (*fence_async)(jc_emit *e);
+    void (*wgmma)(jc_emit *e, const jc_wgmma *w);
+    void (*wgmma_wait)(jc_emit *e, const jc_wgmma *w); /* for all that were started */
     void (*mma_16816)(jc_emit *e, bool bf16, LLVMValueRef const a[4], LLVMValueRef const b[2], LLVMValueRef c[4]);
     /* f32 approximations within a few ulp; NULL: the generic code */
     LLVMValueRef (*exp2)(jc_emit *e, LLVMValueRef x);

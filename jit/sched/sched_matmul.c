@@ -19,12 +19,21 @@ typedef struct variant {
 /*
  * One row: see shares.  Else tensor cores.  Up to some 64 rows only the bytes of weights in flight count,
  * hence the deep ring.  Measured on an H100 (docs/performance.md): a third tile of 16 rows would gain 4 % up to 16 rows, and
- * cost every model a quarter more compile time; 128x256 tiles lose to 128x128 at every size.
+ * cost every model a quarter more compile time; 128x256 tiles of mma lose to 128x128 at every size.
  */
 static const variant gpu_tensor[] = {
     { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
     { 2, 128, JC_K_MMA, 128, 0, 1, 8, 64, 64, 64, 5, 2, 2 },
     { 129, ANY, JC_K_MMA, 256, 0, 1, 8, 128, 128, 64, 3, 2, 4 },
+};
+/*
+ * Where warpgroups multiply: a tile as large as the registers of two of them can hold the sums of.  Measured on an H200 (docs/performance.md): of few
+ * rows 128x128 is quicker where 128x256 leaves multiprocessors idle, at the price of a fourth kernel.
+ */
+static const variant gpu_warpgroups[] = {
+    { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
+    { 2, 128, JC_K_MMA, 128, 0, 1, 8, 64, 64, 64, 5, 2, 2 },
+    { 129, ANY, JC_K_WGMMA, 256, 0, 1, 8, 128, 256, 64, 4, 8, 1 },
 };
 static const variant gpu_plain[] = {
     { 0, 1, JC_K_DOT, 128, 32, 1, 8, 1, 2, 0, 0, 0, 0 },
@@ -178,6 +187,8 @@ static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n
         TABLE(host_along_n);
     else if (!jc_gpu(s))
         TABLE(host_plain);
+    else if (tensor_cores(s, k) && jc_target_schedule_facts(&s->options->target)->warpgroups)
+        TABLE(gpu_warpgroups);
     else if (tensor_cores(s, k))
         TABLE(gpu_tensor);
     else

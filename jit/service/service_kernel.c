@@ -15,6 +15,7 @@ static unsigned cost_row(const jc_kernel *k) { return 14 * 64 + k->ninstrs * (1u
 static unsigned cost_walk(const jc_kernel *k) { return 9 * 64 + k->ninstrs * (1u + k->vec); }
 static unsigned cost_dot(const jc_kernel *k) { return 10 * 64 + k->ninstrs * (1u + (unsigned)k->tile_m * k->tile_n); }
 static unsigned cost_mma(const jc_kernel *k) { return 30 * 64 + k->tile_m + k->ninstrs * 17u; }
+static unsigned cost_wgmma(const jc_kernel *k) { return 40 * 64 + k->tile_m + k->ninstrs * 17u; }
 static unsigned cost_tile(const jc_kernel *k) { return 15 * 64 + k->ninstrs * 2u * k->vec; }
 static unsigned cost_band(const jc_kernel *k) { return 10 * 64 + k->ninstrs * 2u * k->vec; }
 static unsigned cost_attn(const jc_kernel *k) { return 20 * 64 + k->ninstrs * 2u * k->vec; }
