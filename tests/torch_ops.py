@@ -2,10 +2,11 @@
 """Every operator of PyTorch's own tests, alone in a graph: run by the tool, held against eager.
 
     tests/torch_ops.py BUILD [--only NAME,...] [--dtype f32,bf16,...] [--form dynamo|aten] [--way function,method,inplace] [--dynamic]
-                       [--samples N] [--device host|sim|cuda] [--jobs N] [--part I/N] [--least PERCENT] [--out FILE] [--keep DIR]
+                       [--samples N] [--device host|sim|cuda] [--through tool|torch] [--jobs N] [--seconds N] [--part I/N] [--least PERCENT] [--out FILE] [--keep DIR]
 
 Needs torch, and what its tests need: pip install expecttest.  Operators and arguments are those of PyTorch's table of operator tests (OpInfo), the first
-N samples of each dtype.  A sample is captured by Dynamo, as Dynamo's own text and as what AOTAutograd makes of it; equal texts are run once.  What torch
+N samples of each dtype.  A sample is captured by Dynamo, as Dynamo's own text and as what AOTAutograd makes of it; equal texts are run once.  Through torch, a sample is compiled by torch.compile(backend="jitc") in
+this process (the package has to be there), which takes no start of the tool each, and what falls back to torch counts as refused.  Operators that would begin after SECONDS are left out, and counted.  What torch
 refuses or cannot capture, what is random, and what is no tensor of a dtype of ours is passed over and counted.  A line for each way to call an operator that does
 not pass with all its samples: how many passed, were refused, and are wrong, with one of them.  The last line sums up; the exit status is 1
 where a result is wrong or jitc fails in any other way than by naming what it does not support, and where fewer than --least percent pass.
@@ -21,13 +22,14 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import warnings
 
 import torch
 import torch.utils._pytree as pytree
 from torch.testing._internal.common_methods_invocations import op_db
 
-from torch_graphs import capture, run_graph
+from torch_graphs import capture, copies_of, leaves, run_graph
 from torch_tensors import DTYPES, NAMES
 
 warnings.filterwarnings('ignore')
@@ -122,6 +124,35 @@ def judge(options, op, way, dtype, form, graph, i):
     return Result(op, way, dtype, form, 'passed', '', '')
 
 
+def judge_by_torch(info, way, dtype, call, tensors):
+    """A sample through torch.compile."""
+    import jitc
+
+    row = (name_of(info), way, dtype, 'torch')
+    try:
+        want = list(leaves(call(*copies_of(tensors))))
+    except Exception as error:
+        return Result(*row, 'passed over', f'torch: {type(error).__name__} {str(error)[:80]}', '')
+    strange = next((t.dtype for t in (*tensors, *want) if isinstance(t, torch.Tensor) and t.dtype not in NAMES), None)
+    if strange:
+        return Result(*row, 'passed over', f'{strange}', '')
+    torch._dynamo.reset()
+    try:
+        explained = jitc.explain(call, *copies_of(tensors))
+        got = list(leaves(torch.compile(call, backend='jitc')(*copies_of(tensors))))
+    except Exception as error:
+        return Result(*row, 'failed', f'{type(error).__name__} {str(error)[:300]}', '')
+    refused = [f'{f.op}: {f.reason}' for f in explained.fallbacks] + [g.declined for g in explained.graphs if g.declined]
+    if refused:
+        return Result(*row, 'refused', '; '.join(refused), '')
+    if not explained.graphs:
+        return Result(*row, 'passed over', 'torch: no graph', '')
+    for k, (w, g) in enumerate(zip(want, got, strict=True)):
+        if not close(w, g.cpu() if isinstance(g, torch.Tensor) else g):
+            return Result(*row, 'wrong', f'out{k}: {str(g)[:150]} for {str(w)[:150]}', '')
+    return Result(*row, 'passed', '', '')
+
+
 def samples_of(info, options, dtype):
     device = 'cuda' if options.device.startswith('cuda') else 'cpu'
     if DTYPES[dtype] not in info.supported_dtypes(device):
@@ -134,6 +165,8 @@ def one_operator(job):
     """All that there is to say of one row of the table."""
     index, options = job
     info = op_db[index]
+    if options.end and time.monotonic() > options.end:
+        return [Result(name_of(info), 'none', '', '', 'passed over', 'no time was left', '')]
     torch.set_num_threads(1)
     signal.signal(signal.SIGALRM, late)
     results, seen = [], set()
@@ -149,6 +182,13 @@ def one_operator(job):
             for way, fn in calls_of(info, options.way):
                 call, tensors = function_of(fn, sample, way)
                 signal.alarm(SECONDS)
+                if options.through == 'torch':
+                    try:
+                        results.append(judge_by_torch(info, way, dtype, call, tensors))
+                    except TimeoutError as error:
+                        results.append(Result(name_of(info), way, dtype, '', 'failed', str(error), ''))
+                    signal.alarm(0)
+                    continue
                 try:
                     graphs = capture(call, [t.clone() for t in tensors], {}, options.form, options.dynamic)
                 except BaseException as error:
@@ -201,6 +241,8 @@ def main():
     parser.add_argument('--dynamic', action='store_true')
     parser.add_argument('--samples', type=int, default=5)
     parser.add_argument('--device', default='host')
+    parser.add_argument('--through', default='tool')
+    parser.add_argument('--seconds', type=int, default=0)
     parser.add_argument('--jobs', type=int, default=os.cpu_count())
     parser.add_argument('--part', default='0/1')
     parser.add_argument('--least', type=float, default=0)
@@ -209,6 +251,7 @@ def main():
     options = parser.parse_args()
     for name in ('dtype', 'form', 'way'):
         setattr(options, name, getattr(options, name).split(','))
+    options.end = time.monotonic() + options.seconds if options.seconds else 0
     only = set(options.only.split(',')) if options.only else None
     part, parts = map(int, options.part.split('/'))
     chosen = [i for i, info in enumerate(op_db) if (not only or info.name in only or name_of(info) in only) and info.name not in RANDOM and
