@@ -90,6 +90,8 @@ static const row rows[] = {
     { { "norm of a product", "x: \"bf16[s0, 64]\", u: \"bf16[128, 64]\", w: \"bf16[128]\"",
         "l: \"bf16[s0, 128]\" = torch._C._nn.linear(x, u, None)\ny: \"bf16[s0, 128]\" = torch.ops.vllm_ir.rms_norm.default(l, w, 1e-06)", "y", 0, NULL },
       "dot tile row", "dot mma wgmma row" },
+    { { "product and a function that is called", "x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\"",
+        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz = torch.asinh(y)", "z", 0, NULL }, "dot tile", "dot mma mma" },
     { { "two norms in a row", "x: \"f32[s0, 32]\", w: \"f32[32]\"",
         "y = torch.ops.vllm_ir.rms_norm.default(x, w, 1e-06)\nz = torch.ops.vllm_ir.rms_norm.default(y, w, 1e-06)", "z", 0, NULL }, "row", "row" },
     { { "other rows", "x: \"f32[s0, 32]\"", "a = x.mean(dim = -1, keepdim = True)\nb = x - a\nc: \"f32[s0, 4, 8]\" = b.view(-1, 4, 8)\nd = c.mean(dim = -1, keepdim = True)\ne = c - d", "e", 0, NULL }, "row row", "row row" },
@@ -122,6 +124,27 @@ START_TEST(fuses) {
                   "%s, host: %s, expected %s", rows[_i].graph.name, steps(&host), rows[_i].host);
     ck_assert_msg(strcmp(rows[_i].gpu[0] ? steps(&gpu) : "", rows[_i].gpu) == 0 && (rows[_i].gpu[0] || gpu.plan->nsteps == 0),
                   "%s, gpu: %s, expected %s", rows[_i].graph.name, steps(&gpu), rows[_i].gpu);
+}
+END_TEST
+
+/* Warpgroups multiply where there are such, and where nothing is called beside them: not even a quotient of 64 bits for an index. */
+START_TEST(warpgroups) {
+    static const char params[] = "s0: \"Sym(s0)\", s1: \"Sym(s1)\", x: \"bf16[s0, 64]\", w: \"bf16[80, 64]\", r: \"bf16[s1]\"";
+    static const graph_case plain = { "product", params, "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\nz = torch.nn.functional.silu(y)", "z", 0, NULL };
+    static const graph_case strange = { "product", params,
+                                        "y: \"bf16[s0, 80]\" = torch._C._nn.linear(x, w, None)\ni = torch.arange(80, device = device(type='cuda', index=0))\n"
+                                        "j = i % s1\nk = torch.ops.aten.index.Tensor(r, [j])\nz = y + k", "z", 0, NULL };
+    static const struct {
+        const graph_case *graph;
+        const char *arch, *steps;
+    } cases[] = { { &plain, "sm_90a", "dot mma wgmma" }, { &plain, "sim:sm_90a", "dot mma wgmma" }, { &plain, "sm_90", "dot mma mma" },
+                  { &plain, "sm_80", "dot mma mma" }, { &plain, "sm_100a", "dot mma mma" } };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const jc_schedule s = scheduled(cases[i].graph, cases[i].arch);
+        ck_assert_msg(strcmp(steps(&s), cases[i].steps) == 0, "%s: %s, expected %s", cases[i].arch, steps(&s), cases[i].steps);
+    }
+    const jc_schedule s = scheduled(&strange, "sm_90a");
+    ck_assert_ptr_null(strstr(steps(&s), "wgmma"));
 }
 END_TEST
 
@@ -270,6 +293,7 @@ int main(void) {
     tcase_add_loop_test(t, fuses, 0, NROWS);
     tcase_add_test(t, products_fill_registers);
     tcase_add_test(t, reads_rows_once);
+    tcase_add_test(t, warpgroups);
     tcase_add_test(t, sizes_are_arguments);
     tcase_add_test(t, loops_reach_their_extents);
     tcase_add_test(t, range_prunes);

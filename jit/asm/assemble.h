@@ -18,7 +18,7 @@ typedef struct jc_assembler {
 jitc_status jc_assembler_find(jc_arena *arena, jc_assembler *out, jc_error *err);
 
 /* Assembles one PTX text. JITC_E_COMPILE with the assembler's own words; a spill or serialisation warning that means wrong or
-   slow code (C75xx) is such an error. Thread-safe. */
+   slow code (C75xx, but for calls beside wgmma) is such an error. Thread-safe. */
 jitc_status jc_assemble(const char *ptx, size_t n, const jc_target *target, jc_arena *arena,
                         const uint8_t **cubin, size_t *ncubin, jc_error *err);
 

@@ -115,6 +115,46 @@ static bool tensor_cores(jc_sched *s, const jc_kernel *k) {
            jc_ex_divisor(k->ex, k->b.row) % 8 == 0 && jc_ex_divisor(k->ex, k->k) % 8 == 0;
 }
 
+/* What the code of an instruction calls nothing for: of any type; of F32 where approximations are allowed. */
+enum { ALWAYS = 1, QUICK = 2 };
+static const uint8_t inlined[JC_T_COUNT] = {
+    [JC_T_LOAD] = ALWAYS, [JC_T_STORE] = ALWAYS, [JC_T_FLOAT] = ALWAYS, [JC_T_INT] = ALWAYS, [JC_T_INDEX] = ALWAYS, [JC_T_SCALAR] = ALWAYS,
+    [JC_T_ACC] = ALWAYS, [JC_T_NEG] = ALWAYS, [JC_T_ABS] = ALWAYS, [JC_T_FLOOR] = ALWAYS, [JC_T_CEIL] = ALWAYS, [JC_T_RINT] = ALWAYS,
+    [JC_T_SIGNBIT] = ALWAYS, [JC_T_NOT] = ALWAYS, [JC_T_ADD] = ALWAYS, [JC_T_SUB] = ALWAYS, [JC_T_MUL] = ALWAYS, [JC_T_PRODUCT] = ALWAYS,
+    [JC_T_FMA] = ALWAYS, [JC_T_MINIMUM] = ALWAYS, [JC_T_MAXIMUM] = ALWAYS, [JC_T_AND] = ALWAYS, [JC_T_OR] = ALWAYS, [JC_T_XOR] = ALWAYS,
+    [JC_T_EQ] = ALWAYS, [JC_T_NE] = ALWAYS, [JC_T_LT] = ALWAYS, [JC_T_LE] = ALWAYS, [JC_T_SELECT] = ALWAYS, [JC_T_CONVERT] = ALWAYS,
+    [JC_T_WHOLE] = ALWAYS, [JC_T_ROUND] = ALWAYS, [JC_T_EXP] = QUICK, [JC_T_EXP2] = QUICK, [JC_T_DIV] = QUICK, [JC_T_SQRT] = QUICK,
+    [JC_T_RSQRT] = QUICK, [JC_T_RCP] = QUICK, [JC_T_TANH] = QUICK, [JC_T_ERF] = QUICK,
+};
+
+/* Does E divide by what only the run knows? */
+static bool divides_by_size(const jc_expr *e) {
+    bool found = (e->kind == JC_EX_FDIV || e->kind == JC_EX_MOD) && !jc_ex_is_const(e->args[1], NULL);
+    for (uint32_t i = 0; i < e->n && !found; i++)
+        found = divides_by_size(e->args[i]);
+    return found;
+}
+
+/*
+ * Is there no call in K's code?  An assembler runs wgmma's products one after the other where there is one, and it calls for exact quotients and
+ * roots, for functions that are computed in f64, and for quotients of 64 bits.
+ */
+static bool calls_nothing(const jc_kernel *k) {
+    int64_t lo, hi;
+    for (unsigned d = 0; d < k->rank; d++)
+        if (!jc_ex_range(k->ex, k->extent[d], &lo, &hi) || hi > INT32_MAX || divides_by_size(k->extent[d]))
+            return false;
+    for (uint32_t i = 0; i < k->ninstrs; i++) {
+        const jc_instr *t = &k->tape[i];
+        const bool quick = !k->exact && t->ct == JC_CT_F32;
+        if (inlined[t->op] != ALWAYS && !(inlined[t->op] == QUICK && quick))
+            return false;
+        if ((t->op == JC_T_LOAD || t->op == JC_T_STORE || t->op == JC_T_INDEX) && divides_by_size(t->index))
+            return false;
+    }
+    return !divides_by_size(k->a.row) && !divides_by_size(k->b.row);
+}
+
 /* Lanes take vectors along k only where every row starts aligned and k divides. */
 static uint16_t dot_width(const jc_kernel *k, uint16_t want) {
     uint16_t v = want;
@@ -187,7 +227,7 @@ static void table(jc_sched *s, const jc_kernel *k, const variant **at, size_t *n
         TABLE(host_along_n);
     else if (!jc_gpu(s))
         TABLE(host_plain);
-    else if (tensor_cores(s, k) && jc_target_schedule_facts(&s->options->target)->warpgroups)
+    else if (tensor_cores(s, k) && jc_target_schedule_facts(&s->options->target)->warpgroups && calls_nothing(k))
         TABLE(gpu_warpgroups);
     else if (tensor_cores(s, k))
         TABLE(gpu_tensor);
