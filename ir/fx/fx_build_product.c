@@ -630,3 +630,27 @@ jc_arg fx_h_bilinear(fx_call *c) {
     y = summed(r, y, y ? fx_rank(y) - 1 : 0);
     return fx_v(fx_given(c, 3) ? FX_OP(r, JC_OP_add, fx_v(y), fx_v(fx_tensor(c, 3))) : y);
 }
+
+/* _trilinear(i1, i2, i3, expand1, expand2, expand3, sumdim): the product of the three, which get new dims where expandN says, summed over sumdim. */
+jc_arg fx_h_trilinear(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *y = NULL;
+    const jc_expr *at[JC_MAX_RANK];
+    for (int k = 0; k < 3 && !r->status; k++) {
+        jc_value *x = fx_tensor(c, k);
+        const uint32_t n = fx_exprs(c, 3 + k, at, JC_MAX_RANK);
+        x = x && fx_class_of(x) == 'f' ? fx_cast(r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32) : x;
+        for (uint32_t i = 0; i < n && x && !r->status; i++) {
+            int64_t d = 0;
+            if (!jc_ex_is_const(at[i], &d) || d < 0 || d > fx_rank(x) || fx_rank(x) == JC_MAX_RANK)
+                fx_bad_arg(c, 3 + k, "dims of the result");
+            x = r->status ? NULL : fx_unsqueeze(r, x, (int)d);
+        }
+        y = y ? multiplied(r, y, x) : x;
+    }
+    const uint32_t n = r->status ? UINT32_MAX : fx_exprs(c, 6, at, JC_MAX_RANK);
+    if (n == UINT32_MAX || !y)
+        return fx_nothing();
+    y = FX_OP(r, JC_OP_sum, fx_v(y), fx_dims(r, at, n), jc_arg_bool(false), fx_nothing());
+    return fx_v(y ? fx_cast(r, y, (jc_dtype)c->a[0].value->type.dtype) : NULL);
+}

@@ -82,3 +82,4 @@ bodies('convolutions in three dimensions', [F + 'conv_transpose3d(x, w)', F + 'c
        {'x': ('f32', volume), 'w': ('f32', some(2, 2, 2, 2, 3))}, 4e-6, absolute=4e-6)
 case('running means of a symbolic batch', f'm = m.clone()\nv = v.clone()\ny = {F}batch_norm(x, m, v, None, None, True)\nreturn (y, m, v)',
      {'x': ('f32', some(3, 4, 2), 's0, 4, 2'), 'm': ('f32', w), 'v': ('f32', [1.0, 2.0, 3.0, 4.0])}, symbols={'s0': 3}, near=4e-6)
+bodies('bilinear as aten has it', ['torch.ops.aten._trilinear.default(x, w, y, [1, 3], [0], [1, 2], [2, 3])', F + 'bilinear(x, y, w)'], {'x': ('f32', some(3, 2)), 'w': ('f32', some(4, 2, 5)), 'y': ('f32', some(3, 5))}, 4e-6, absolute=2e-6)
