@@ -111,17 +111,33 @@ static bool all_const(fx_reader *r, const jc_value *x) {
     return true;
 }
 
-/* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch; it is provably one where inference made a
-   copy although every size and stride is a constant. */
+/* Does X lie in what PyTorch may have laid out otherwise?  What an operator of others gives, where no strides are annotated, and a copy of
+   what is strided, which keeps its strides there. */
+static bool layout_is_open(jc_value *x) {
+    const jc_node *def = jc_storage(x)->def;
+    return def && (def->op == JC_OP_custom || def->op == JC_OP_empty || def->op == JC_OP_full ||
+                   (def->op == JC_OP_clone && def->args[0].value->type.strides));
+}
+
+/* Did inference make a copy Y of X although every size and stride is a constant? */
+static bool is_copied(fx_call *c, const jc_value *x, const jc_value *y) {
+    return y && y != x && !y->base && x->type.strides && all_const(c->r, x) && x->def && !jc_ex_is(jc_type_numel(fx_x(c->r), &x->type), 0);
+}
+
+/* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch. */
 jc_arg fx_h_view(fx_call *c) {
     if (c->a[1].kind == JC_ARG_LIST && c->a[1].list.n == 1 && c->a[1].list.at[0].kind == JC_ARG_DTYPE)
         return fx_v(FX_OP(c->r, JC_OP_bitcast, fx_v(fx_tensor(c, 0)), c->a[1].list.at[0]));
     jc_value *x = fx_tensor(c, 0);
     jc_arg y = fx_h_reshape(c);
-    if (!c->r->status && y.value && y.value != x && !y.value->base && x->type.strides && all_const(c->r, x) &&
-        x->def && !jc_ex_is(jc_type_numel(fx_x(c->r), &x->type), 0))
-        fx_fail(c->r, JITC_E_INPUT, c->at, "%s cannot be viewed in this shape without a copy; PyTorch refuses it too. "
-                "Use reshape.", jc_type_text(fx_x(c->r), &x->type, c->r->scratch));
+    if (c->r->status || !is_copied(c, x, y.value))
+        return y;
+    const char *type = jc_type_text(fx_x(c->r), &x->type, c->r->scratch);
+    if (layout_is_open(x))
+        fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "%s cannot be viewed in this shape without a copy, if what it is a view of is contiguous: the text does not "
+                "say how PyTorch laid that out. Print it with include_stride=True, or use reshape.", type);
+    else
+        fx_fail(c->r, JITC_E_INPUT, c->at, "%s cannot be viewed in this shape without a copy; PyTorch refuses it too. Use reshape.", type);
     return y;
 }
 
