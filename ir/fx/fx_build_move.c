@@ -47,7 +47,7 @@ static jc_value *counted_along(fx_reader *r, const jc_expr *n, int d, int rank) 
 }
 
 /* X at INDEX along DIM, at its own place in all others. */
-static jc_value *gathered(fx_call *c, jc_value *x, int dim, jc_value *index) {
+static jc_value *gathered(fx_call *c, jc_value *x, int dim, jc_value *index, bool wrap) {
     fx_reader *r = c->r;
     int dims[JC_MAX_RANK];
     jc_value *by[JC_MAX_RANK];
@@ -55,7 +55,7 @@ static jc_value *gathered(fx_call *c, jc_value *x, int dim, jc_value *index) {
         return NULL;
     const int rank = fx_rank(index);
     if (!fx_rank(x)) /* a number is a row of one element */
-        return fx_reshape(r, gathered(c, fx_unsqueeze(r, x, 0), 0, rank ? index : fx_unsqueeze(r, index, 0)), index->type.dims, (uint32_t)rank);
+        return fx_reshape(r, gathered(c, fx_unsqueeze(r, x, 0), 0, rank ? index : fx_unsqueeze(r, index, 0), wrap), index->type.dims, (uint32_t)rank);
     if (rank != fx_rank(x)) {
         fx_bad_arg(c, 2, "of as many dimensions as the tensor");
         return NULL;
@@ -64,12 +64,12 @@ static jc_value *gathered(fx_call *c, jc_value *x, int dim, jc_value *index) {
         dims[d] = d;
         by[d] = d == dim ? index : counted_along(r, index->type.dims[d], d, rank);
     }
-    return fx_pick(r, x, dims, by, rank, false);
+    return fx_pick(r, x, dims, by, rank, wrap);
 }
 
 jc_arg fx_h_gather(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *index = fx_tensor(c, 2);
-    return x && index ? fx_v(gathered(c, x, fx_dim(c, 1, fx_rank(x), 0), index)) : fx_nothing();
+    return x && index ? fx_v(gathered(c, x, fx_dim(c, 1, fx_rank(x), 0), index, false)) : fx_nothing();
 }
 
 /* Of dims A and B of one tensor each, the one that both broadcast to. */
@@ -84,7 +84,7 @@ jc_arg fx_h_take_along_dim(fx_call *c) {
         return fx_nothing();
     if (!fx_given(c, 2)) {
         x = flat(c->r, x);
-        return fx_v(gathered(c, x, 0, flat(c->r, index)));
+        return fx_v(gathered(c, x, 0, flat(c->r, index), false));
     }
     const int rank = fx_rank(x), dim = fx_dim(c, 2, rank, 0);
     if (fx_rank(index) != rank) {
@@ -96,7 +96,7 @@ jc_arg fx_h_take_along_dim(fx_call *c) {
         of_index[d] = d == dim ? index->type.dims[d] : of_x[d];
     }
     x = expanded(c->r, x, of_x, (uint32_t)rank);
-    return fx_v(gathered(c, x, dim, expanded(c->r, index, of_index, (uint32_t)rank)));
+    return fx_v(gathered(c, x, dim, expanded(c->r, index, of_index, (uint32_t)rank), true)); /* negative ones count from the end, as they do not in gather() */
 }
 
 jc_arg fx_h_flat_take(fx_call *c) {

@@ -255,6 +255,11 @@ jc_value *fx_flat(fx_reader *r, jc_value *x) {
     return fx_reshape(r, x, &n, 1);
 }
 
+/* To PyTorch it is contiguous().view(-1): a view of what lies row by row alone, where flatten() finds others. */
+jc_arg fx_h_ravel(fx_call *c) {
+    return fx_v(fx_flat(c->r, FX_OP(c->r, JC_OP_contiguous, fx_v(fx_tensor(c, 0)))));
+}
+
 jc_arg fx_h_unsqueeze(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (!x)

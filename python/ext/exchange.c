@@ -243,6 +243,48 @@ void jx_drop(jx_owned *out) {
     Py_CLEAR(out->object);
 }
 
+/* ---- results in the memory of arguments --------------------------------------------------------------------------- */
+
+static size_t size_of(const DLTensor *t) {
+    return (size_t)t->dtype.bits * t->dtype.lanes / 8;
+}
+
+static uintptr_t start_of(const DLTensor *t) {
+    return (uintptr_t)t->data + t->byte_offset;
+}
+
+bool jx_lies_in(const DLTensor *r, const DLTensor *t) {
+    if (memcmp(&t->dtype, &r->dtype, sizeof t->dtype) != 0)
+        return false;
+    uintptr_t end = start_of(t) + size_of(t);
+    for (int32_t d = 0; d < t->ndim; d++) {
+        if (t->shape[d] == 0)
+            return start_of(r) == start_of(t);
+        end += (uintptr_t)(t->shape[d] - 1) * (uintptr_t)t->strides[d] * size_of(t);
+    }
+    return start_of(r) >= start_of(t) && start_of(r) < end;
+}
+
+PyObject *jx_view_of(const DLTensor *r, PyObject *object, const DLTensor *t) {
+    PyObject *offset = PyObject_CallMethod(object, "storage_offset", NULL);
+    PyObject *shape = tuple_of(r->shape, r->ndim), *strides = tuple_of(r->strides, r->ndim), *view = NULL;
+    const long long first = offset ? PyLong_AsLongLong(offset) : -1;
+    const long long step = ((long long)start_of(r) - (long long)start_of(t)) / (long long)size_of(t);
+    const bool whole = r->ndim == t->ndim && start_of(r) == start_of(t) &&
+                       !memcmp(r->shape, t->shape, sizeof *r->shape * (size_t)r->ndim) &&
+                       !memcmp(r->strides, t->strides, sizeof *r->strides * (size_t)r->ndim);
+    if (whole) {
+        view = object;
+        Py_INCREF(view);
+    } else if (offset && shape && strides && !PyErr_Occurred()) {
+        view = PyObject_CallMethod(object, "as_strided", "OOL", shape, strides, first + step);
+    }
+    Py_XDECREF(offset);
+    Py_XDECREF(shape);
+    Py_XDECREF(strides);
+    return view;
+}
+
 int jx_stream(jx_state *state, DLDevice device, void **stream) {
     *stream = NULL;
     if (device.device_type == kDLCPU)

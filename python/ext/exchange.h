@@ -63,6 +63,11 @@ bool jx_give(jx_state *state, DLTensor *tensor, jx_owned *out);
 PyObject *jx_hand_over(jx_state *state, jx_owned *out);
 void jx_drop(jx_owned *out);
 
+/* Does R begin within T's elements, and has it their dtype? */
+bool jx_lies_in(const DLTensor *r, const DLTensor *t);
+/* R, which lies in T, as a view of OBJECT, which T describes. */
+PyObject *jx_view_of(const DLTensor *r, PyObject *object, const DLTensor *t);
+
 /* The stream that work on DEVICE goes to now. */
 int jx_stream(jx_state *state, DLDevice device, void **stream);
 

@@ -141,56 +141,6 @@ static int fill(loaded *p, frame *f, PyObject *const *args) {
     return 0;
 }
 
-static size_t size_of(const DLTensor *t) {
-    return (size_t)t->dtype.bits * t->dtype.lanes / 8;
-}
-
-static uintptr_t start_of(const DLTensor *t) {
-    return (uintptr_t)t->data + t->byte_offset;
-}
-
-/* Does R begin within T's elements? */
-static bool lies_in(const DLTensor *r, const DLTensor *t) {
-    uintptr_t end = start_of(t) + size_of(t);
-    for (int32_t d = 0; d < t->ndim; d++) {
-        if (t->shape[d] == 0)
-            return start_of(r) == start_of(t);
-        end += (uintptr_t)(t->shape[d] - 1) * (uintptr_t)t->strides[d] * size_of(t);
-    }
-    return start_of(r) >= start_of(t) && start_of(r) < end;
-}
-
-static PyObject *tuple_of(const int64_t *at, int32_t n) {
-    PyObject *tuple = PyTuple_New(n);
-    for (int32_t i = 0; tuple && i < n; i++) {
-        PyObject *item = PyLong_FromLongLong(at[i]);
-        if (!item || PyTuple_SetItem(tuple, i, item))
-            Py_CLEAR(tuple);
-    }
-    return tuple;
-}
-
-/* R as a view of OBJECT, which T describes. */
-static PyObject *view_of(const DLTensor *r, PyObject *object, const DLTensor *t) {
-    PyObject *offset = PyObject_CallMethod(object, "storage_offset", NULL);
-    PyObject *shape = tuple_of(r->shape, r->ndim), *strides = tuple_of(r->strides, r->ndim), *view = NULL;
-    const long long first = offset ? PyLong_AsLongLong(offset) : -1;
-    const long long step = ((long long)start_of(r) - (long long)start_of(t)) / (long long)size_of(t);
-    const bool whole = r->ndim == t->ndim && start_of(r) == start_of(t) &&
-                       !memcmp(r->shape, t->shape, sizeof *r->shape * (size_t)r->ndim) &&
-                       !memcmp(r->strides, t->strides, sizeof *r->strides * (size_t)r->ndim);
-    if (whole) {
-        view = object;
-        Py_INCREF(view);
-    } else if (offset && shape && strides && !PyErr_Occurred()) {
-        view = PyObject_CallMethod(object, "as_strided", "OOL", shape, strides, first + step);
-    }
-    Py_XDECREF(offset);
-    Py_XDECREF(shape);
-    Py_XDECREF(strides);
-    return view;
-}
-
 static PyObject *result_of(loaded *p, frame *f, PyObject *const *args, uint32_t i) {
     const jitc_value *v = &f->results[i];
     if (v->tag == JITC_INT)
@@ -203,8 +153,8 @@ static PyObject *result_of(loaded *p, frame *f, PyObject *const *args, uint32_t 
         return jx_hand_over(p->context->state, &f->owned[i]);
     for (uint32_t k = 0, open = 0; k < p->nparams; open += !p->bound[k], k++) {
         const DLTensor *t = &f->tensors[k];
-        if (p->tags[k] == JITC_TENSOR && !memcmp(&t->dtype, &v->tensor->dtype, sizeof t->dtype) && lies_in(v->tensor, t))
-            return view_of(v->tensor, p->bound[k] ? p->bound[k] : args[open], t);
+        if (p->tags[k] == JITC_TENSOR && jx_lies_in(v->tensor, t))
+            return jx_view_of(v->tensor, p->bound[k] ? p->bound[k] : args[open], t);
     }
     return PyErr_Format(p->context->state->error, "Result %u lies in the memory of an argument of another dtype, which is not supported.", i);
 }

@@ -147,19 +147,30 @@ static int fill(program *p, run *r, PyObject *const *args) {
     return 0;
 }
 
-static PyObject *result_of(program *p, run *r, uint32_t i) {
+/* A result that is an argument, or a view of one. */
+static PyObject *of_argument(program *p, run *r, PyObject *const *args, uint32_t i) {
+    const DLTensor *result = r->results[i].tensor;
+    for (uint32_t k = 0; k < p->nparams; k++)
+        if (p->tags[k] == JITC_TENSOR && jx_lies_in(result, r->values[k].tensor))
+            return jx_view_of(result, args[k], r->values[k].tensor);
+    return PyErr_Format(p->context->state->error, "Result %u lies in the memory of an argument of another dtype, which is not supported.", i);
+}
+
+static PyObject *result_of(program *p, run *r, PyObject *const *args, uint32_t i) {
     const jitc_value *v = &r->results[i];
     if (v->tag == JITC_INT)
         return PyLong_FromLongLong(v->i);
     if (v->tag == JITC_TENSOR && (r->owned[i].managed || r->owned[i].object))
         return jx_hand_over(p->context->state, &r->owned[i]);
-    return PyErr_Format(p->context->state->error, "Result %u is not memory of its own: such results are not for programs.", i);
+    if (v->tag == JITC_TENSOR)
+        return of_argument(p, r, args, i);
+    return PyErr_Format(p->context->state->error, "Result %u is neither a tensor nor an integer: such results are not for programs.", i);
 }
 
-static PyObject *collect(program *p, run *r) {
+static PyObject *collect(program *p, run *r, PyObject *const *args) {
     PyObject *tuple = PyTuple_New(p->nresults);
     for (uint32_t i = 0; tuple && i < p->nresults; i++) {
-        PyObject *item = result_of(p, r, i);
+        PyObject *item = result_of(p, r, args, i);
         if (!item || PyTuple_SetItem(tuple, i, item))
             Py_CLEAR(tuple);
     }
@@ -212,7 +223,7 @@ static PyObject *program_run(PyObject *self, PyObject *const *args, Py_ssize_t n
         status = jitc_frame_run(r->frame, 0, stream, r->values, p->nparams, r->results, p->nresults);
         Py_END_ALLOW_THREADS
         if (!status && !bump(p, args))
-            answer = collect(p, r);
+            answer = collect(p, r, args);
         else if (status && (p->fallback == Py_None || (status != JITC_E_INPUT && status != JITC_E_UNSUPPORTED)))
             jx_raise(context->state, context->ctx, status);
     }

@@ -194,3 +194,9 @@ def test_strided_arguments():
     x = torch.randn(6, 8)
     done = check(lambda a, b: a @ b, x[:, :4], x[:4].t()[:4])
     assert done.calls() == 1 and not done.unfit()
+
+
+@pytest.mark.parametrize("function", [lambda x: torch.diff(x, n=0), lambda x: x.sum_to_size(4, 6), lambda x: torch.diff(x + 1, n=0)])
+def test_operators_that_do_nothing(function):
+    x = torch.randn(4, 6)
+    assert torch.equal(torch.compile(function, backend="jitc")(x), function(x))

@@ -41,6 +41,7 @@ case('gather of what symbols count', 'r = torch.gather(x, 1, i)\nq = x.transpose
 case('gather out of range', 'r = torch.gather(x, 1, i)\nreturn (r,)', {'x': M, 'i': ('i64', [[0], [-1], [1]])}, refused='is out of range')
 several('taking along a dim', ['torch.take_along_dim(x, i, 1)', 'torch.take_along_dim(x, j, dim = 0)', 'x.take_along_dim(f)', 'torch.take(x, t)', 'x.take(t)'],
         {'x': M, 'i': ('i64', [[1], [3], [0]]), 'j': ('i64', [[2]]), 'f': ('i64', [11, 0, 5]), 't': ('i64', [[0, -1], [11, 6]])})
+several('taking along a dim, from the end', ['torch.take_along_dim(x, i, 1)', 'x.take_along_dim(j, dim = -2)'], {'x': M, 'i': ('i64', [[-1], [0], [-4]]), 'j': ('i64', [[-3, 1, -1, 2]])})
 several('bags of embeddings', [f"torch.nn.functional.embedding_bag(i, x, mode = '{mode}')" for mode in ('sum', 'mean', 'max')] +
         ["torch.nn.functional.embedding_bag(i, x, per_sample_weights = w, mode = 'sum')"],
         {'x': M, 'i': ('i64', [[1, 2], [0, 0]]), 'w': ('f32', [[1., 2.], [0.5, -1.]])}, near=1e-6)
@@ -49,6 +50,7 @@ several('bags of embeddings', [f"torch.nn.functional.embedding_bag(i, x, mode = 
 several('diagonals', ['torch.diagonal(m)', 'torch.diagonal(m, 1)', 'm.diagonal(-2)', 'torch.diagonal(x, offset = 1, dim1 = 0, dim2 = 2)', 'torch.diagonal(m, 9)',
                       'torch.diag(m)', 'torch.diag(v, -1)', 'torch.diag_embed(m, 1)', 'torch.diag_embed(m, dim1 = 0, dim2 = 1)', 'torch.ops.aten.diagonal_copy.default(m)'],
         {'x': X, 'm': M, 'v': V})
+case('what lies two apart is flattened as a view, but not by ravel', 'm = x.clone()\nv = m[:, ::2]\nf = v.ravel()\nf.mul_(10)\ng = v.flatten()\ng.add_(1)\nw = m.ravel()\nw.add_(100)\nreturn (m, f)', {'x': M})
 case('a diagonal that is written', 'm = x.clone()\nd = m.diagonal()\nd.mul_(10)\nd2 = torch.diagonal(m, -1)\nd2.fill_(7.0)\nreturn (m,)', {'x': M})
 several('diagonals that symbols count', ['torch.diagonal(x)', 'torch.diagonal(x, 2)', 'torch.tril(x)', 'torch.triu(x, 1)', 'torch.flip(x, (0,))', 'x.unfold(0, 2, 1)', 'torch.roll(x, 1, 0)'],
         {'x': S}, symbols=SYMBOL)
