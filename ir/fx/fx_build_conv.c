@@ -422,5 +422,6 @@ jc_arg fx_h_im2col(fx_call *c) {
     if (!x)
         return fx_nothing();
     const jc_expr *dims[3] = { x->type.dims[0], jc_ex_product(fx_x(c->r), x->type.dims + 1, 3), jc_ex_product(fx_x(c->r), x->type.dims + 4, 2) };
-    return fx_v(fx_reshape(c->r, x, dims + lone, 3u - lone));
+    /* A copy, where the windows could be seen in place as well. */
+    return fx_v(FX_OP(c->r, JC_OP_clone, fx_v(fx_reshape(c->r, x, dims + lone, 3u - lone))));
 }

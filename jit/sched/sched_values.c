@@ -707,6 +707,8 @@ static jitc_status on_put(jc_sched *s, jc_node *n) {
     if (n->args[3].kind == JC_ARG_VALUE)
         JC_TRY(apart_from(s, &n->args[3].value, dst, n->line));
     jc_type place = indices->list.at[0].value->type;
+    if (jc_no_elements(s, place.dims, place.rank))
+        return JITC_OK; /* nothing is put: what else a kernel would do over these dims it does once for none of them */
     place.dtype = dst->type.dtype;
     place.strides = jc_type_strides(s->ex, s->arena, &dst->type);
     jc_root *r = root_new(s, dst, s->lazy[jc_storage(dst)->id].store, &place, jc_sched_offset(s, dst));

@@ -46,7 +46,7 @@ const jc_rows *jc_walk_space(jc_sched *s, const jc_node *n) {
             rows->full[0] = jc_ex_int(s->ex, rows->full[0]->value + (run > 1));
     if (rows->rank == 1)
         rows->full[rows->rank++] = jc_ex_int(s->ex, 1);
-    return n->op == JC_OP_put_ && jc_at_most_one(s->ex, rows->full[0]) ? NULL : rows;
+    return n->op == JC_OP_put_ && jc_ex_is(rows->full[0], 1) ? NULL : rows; /* where there may be none, a kernel of other things would put one */
 }
 
 /* Where in what N goes over the kernel is. */

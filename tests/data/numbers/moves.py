@@ -51,6 +51,10 @@ several('diagonals', ['torch.diagonal(m)', 'torch.diagonal(m, 1)', 'm.diagonal(-
                       'torch.diag(m)', 'torch.diag(v, -1)', 'torch.diag_embed(m, 1)', 'torch.diag_embed(m, dim1 = 0, dim2 = 1)', 'torch.ops.aten.diagonal_copy.default(m)'],
         {'x': X, 'm': M, 'v': V})
 case('what lies two apart is flattened as a view, but not by ravel', 'm = x.clone()\nv = m[:, ::2]\nf = v.ravel()\nf.mul_(10)\ng = v.flatten()\ng.add_(1)\nw = m.ravel()\nw.add_(100)\nreturn (m, f)', {'x': M})
+case('windows that are written', 'y = x.clone()\nw = torch.nn.functional.unfold(y, (2, 1), stride = (1, 2))\nw += 100\nreturn (y, w)',
+     {'x': ('f32', torch.arange(12.).reshape(1, 1, 3, 4).tolist())})
+case('nothing is put beside sums of nothing', 'a = x.index_fill(0, i, 7)\nb = i.count_nonzero(0)\nc = v.scatter_reduce(1, j, u, "amax")\nd = j.sum(1, keepdim = True)\nreturn (a, b, c, d)',
+     {'x': ('f32', [1., 2.]), 'i': ('i64', [], '0'), 'v': ('i32', [[-1], [2]]), 'j': ('i64', [[], []], '2, 0'), 'u': ('i32', [[], []], '2, 0')})
 case('a diagonal that is written', 'm = x.clone()\nd = m.diagonal()\nd.mul_(10)\nd2 = torch.diagonal(m, -1)\nd2.fill_(7.0)\nreturn (m,)', {'x': M})
 several('diagonals that symbols count', ['torch.diagonal(x)', 'torch.diagonal(x, 2)', 'torch.tril(x)', 'torch.triu(x, 1)', 'torch.flip(x, (0,))', 'x.unfold(0, 2, 1)', 'torch.roll(x, 1, 0)'],
         {'x': S}, symbols=SYMBOL)
