@@ -268,6 +268,8 @@ int fx_given_dim(fx_call *c, int i, int rank);              /* the same of one t
 int fx_norm_dim(fx_reader *r, int64_t dim, int rank, uint32_t at);
 /* A list of integers, or one integer; UINT32_MAX on failure. */
 uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room);
+/* Argument I as dims of a tensor of RANK, which have to be constants: how many; OUT has room for JC_MAX_RANK. */
+uint32_t fx_which_dims(fx_call *c, int i, int rank, int *out);
 uint32_t fx_tensors(fx_call *c, int i, jc_value ***out);
 jc_arg fx_dtype_or(fx_call *c, int i, jc_arg otherwise);
 
@@ -358,6 +360,7 @@ static inline int fx_rank(const jc_value *v) { return v->type.rank; }
 static inline char fx_class_of(const jc_value *v) { return (char)jc_dtypes[v->type.dtype].cls; }
 jc_arg fx_list(fx_reader *r, const jc_arg *at, uint32_t n); /* in the pool */
 /* A list argument of an operator, in the graph. */
+static inline const jc_expr *fx_one(fx_reader *r) { return jc_ex_int(fx_x(r), 1); }
 jc_arg fx_dims(fx_reader *r, const jc_expr *const *at, uint32_t n);
 
 #endif

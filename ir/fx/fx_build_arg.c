@@ -146,6 +146,18 @@ uint32_t fx_exprs(fx_call *c, int i, const jc_expr **out, uint32_t room) {
     return n;
 }
 
+uint32_t fx_which_dims(fx_call *c, int i, int rank, int *out) {
+    const jc_expr *at[JC_MAX_RANK];
+    const uint32_t n = fx_exprs(c, i, at, JC_MAX_RANK);
+    for (uint32_t k = 0; n != UINT32_MAX && k < n; k++) {
+        int64_t d = 0;
+        if (!jc_ex_is_const(at[k], &d))
+            fx_refuse_arg(c, i, "it has to be constants");
+        out[k] = fx_norm_dim(c->r, d, rank, c->at);
+    }
+    return c->r->status ? 0 : n;
+}
+
 uint32_t fx_tensors(fx_call *c, int i, jc_value ***out) {
     const jc_arg a = c->a[i];
     if (a.kind != JC_ARG_LIST || !a.list.n) {

@@ -5,10 +5,6 @@
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
-static const jc_expr *one(fx_reader *r) {
-    return jc_ex_int(fx_x(r), 1);
-}
-
 /* --- NAME_copy --- */
 
 static const struct {
@@ -121,7 +117,7 @@ static jc_arg near_indices(fx_call *c, const jc_value *x) {
     for (uint32_t i = 0; i < parts.list.n && !r->status; i++) {
         const jc_expr *size = x->type.dims[i];
         if (fx_is_tensor(parts.list.at[i])) {
-            parts.list.at[i] = fx_v(FX_OP(r, JC_OP_clamp, parts.list.at[i], fx_e(jc_ex_neg(t, size)), fx_e(jc_ex_sub(t, size, one(r)))));
+            parts.list.at[i] = fx_v(FX_OP(r, JC_OP_clamp, parts.list.at[i], fx_e(jc_ex_neg(t, size)), fx_e(jc_ex_sub(t, size, fx_one(r)))));
         } else {
             parts.list.at[i] = fx_list(r, (jc_arg[]){ fx_nothing(), fx_nothing(), fx_nothing() }, 3);
             parts.list.at[i].kind = FX_SLICE;

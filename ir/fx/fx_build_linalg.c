@@ -47,19 +47,6 @@ static jc_arg matrix_norm(fx_call *c, jc_value *x, jc_arg ord, const int *dims, 
     return r->status ? fx_nothing() : fx_v(extreme_sum(c, x, dims, fabs(p) == 1, p > 0, keep));
 }
 
-/* How many dims are in argument I; OUT gets them. */
-static uint32_t dims_of(fx_call *c, int i, const jc_value *x, int *out) {
-    const jc_expr *at[JC_MAX_RANK];
-    const uint32_t n = fx_exprs(c, i, at, JC_MAX_RANK);
-    for (uint32_t k = 0; n != UINT32_MAX && k < n; k++) {
-        int64_t d = 0;
-        if (!jc_ex_is_const(at[k], &d))
-            fx_refuse_arg(c, i, "it has to be constants");
-        out[k] = fx_norm_dim(c->r, d, fx_rank(x), c->at);
-    }
-    return c->r->status ? 0 : n;
-}
-
 /* Two different dims of X: those given, or the last two. */
 static bool two_dims(fx_call *c, const jc_value *x, int *dims) {
     if (!x || c->r->status)
@@ -68,7 +55,7 @@ static bool two_dims(fx_call *c, const jc_value *x, int *dims) {
     dims[1] = fx_rank(x) - 1;
     if (fx_rank(x) < 2)
         fx_bad_arg(c, 0, "of at least two dimensions");
-    else if (fx_given(c, 2) && (dims_of(c, 2, x, dims) != 2 || dims[0] == dims[1]))
+    else if (fx_given(c, 2) && (fx_which_dims(c, 2, fx_rank(x), dims) != 2 || dims[0] == dims[1]))
         fx_bad_arg(c, 2, "two different dimensions");
     return !c->r->status;
 }
@@ -89,7 +76,7 @@ jc_arg fx_h_linalg_norm(fx_call *c) {
     if (!x)
         return fx_nothing();
     const bool keep = fx_bool(c, 3, false), ordered = fx_given(c, 1);
-    const uint32_t n = fx_given(c, 2) ? dims_of(c, 2, x, dims) : x->type.rank;
+    const uint32_t n = fx_given(c, 2) ? fx_which_dims(c, 2, fx_rank(x), dims) : x->type.rank;
     if (c->r->status)
         return fx_nothing();
     if (ordered && n != 1 && n != 2)

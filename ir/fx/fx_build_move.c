@@ -14,10 +14,6 @@ static const jc_expr *zero(fx_reader *r) {
     return jc_ex_int(fx_x(r), 0);
 }
 
-static const jc_expr *one(fx_reader *r) {
-    return jc_ex_int(fx_x(r), 1);
-}
-
 static jc_value *clone(fx_reader *r, jc_value *x) {
     return x && !r->status ? FX_OP(r, JC_OP_clone, fx_v(x)) : NULL;
 }
@@ -31,18 +27,13 @@ static jc_value *expanded(fx_reader *r, jc_value *x, const jc_expr *const *dims,
     return x && !r->status ? FX_OP(r, JC_OP_expand, fx_v(x), fx_dims(r, dims, n)) : NULL;
 }
 
-static jc_value *flat(fx_reader *r, jc_value *x) {
-    const jc_expr *n = x ? jc_type_numel(fx_x(r), &x->type) : NULL;
-    return x ? fx_reshape(r, x, &n, 1) : NULL;
-}
-
 /* --- reading by index --- */
 
 /* 0, 1, ... along dim D of RANK. */
 static jc_value *counted_along(fx_reader *r, const jc_expr *n, int d, int rank) {
     const jc_expr *dims[JC_MAX_RANK];
     for (int k = 0; k < rank; k++)
-        dims[k] = k == d ? n : one(r);
+        dims[k] = k == d ? n : fx_one(r);
     return fx_reshape(r, fx_counted(r, n), dims, (uint32_t)rank);
 }
 
@@ -83,8 +74,8 @@ jc_arg fx_h_take_along_dim(fx_call *c) {
     if (!x || !index)
         return fx_nothing();
     if (!fx_given(c, 2)) {
-        x = flat(c->r, x);
-        return fx_v(gathered(c, x, 0, flat(c->r, index), false));
+        x = fx_flat(c->r, x);
+        return fx_v(gathered(c, x, 0, fx_flat(c->r, index), false));
     }
     const int rank = fx_rank(x), dim = fx_dim(c, 2, rank, 0);
     if (fx_rank(index) != rank) {
@@ -101,7 +92,7 @@ jc_arg fx_h_take_along_dim(fx_call *c) {
 
 jc_arg fx_h_flat_take(fx_call *c) {
     jc_value *x = fx_tensor(c, 0), *index = fx_tensor(c, 1);
-    return fx_v(FX_OP(c->r, JC_OP_take, fx_v(flat(c->r, x)), fx_i(c->r, 0), fx_v(index), jc_arg_bool(true)));
+    return fx_v(FX_OP(c->r, JC_OP_take, fx_v(fx_flat(c->r, x)), fx_i(c->r, 0), fx_v(index), jc_arg_bool(true)));
 }
 
 /* --- flips and rolls --- */
@@ -110,21 +101,8 @@ jc_value *fx_flip(fx_reader *r, jc_value *x, int dim) {
     if (!x || r->status)
         return NULL;
     const jc_expr *n = x->type.dims[dim];
-    jc_value *back = FX_OP(r, JC_OP_arange, fx_e(jc_ex_sub(fx_x(r), n, one(r))), fx_i(r, -1), fx_e(n), jc_arg_dtype(JC_I64));
+    jc_value *back = FX_OP(r, JC_OP_arange, fx_e(jc_ex_sub(fx_x(r), n, fx_one(r))), fx_i(r, -1), fx_e(n), jc_arg_dtype(JC_I64));
     return FX_OP(r, JC_OP_take, fx_v(x), fx_i(r, dim), fx_v(back), jc_arg_bool(false));
-}
-
-/* The dims in argument I, constants, into OUT; how many. */
-static uint32_t dims_of(fx_call *c, int i, int rank, int *out) {
-    const jc_expr *at[JC_MAX_RANK];
-    const uint32_t n = fx_exprs(c, i, at, JC_MAX_RANK);
-    for (uint32_t k = 0; n != UINT32_MAX && k < n; k++) {
-        int64_t d = 0;
-        if (!jc_ex_is_const(at[k], &d))
-            fx_refuse_arg(c, i, "it has to be constants");
-        out[k] = fx_norm_dim(c->r, d, rank, c->at);
-    }
-    return c->r->status ? 0 : n;
 }
 
 /* Aux: 0: the dims that are given; else the one before AUX. */
@@ -135,7 +113,7 @@ jc_arg fx_h_flip(fx_call *c) {
         return fx_nothing();
     if (c->row->aux > fx_rank(x))
         fx_bad_arg(c, 0, "of more dimensions");
-    const uint32_t n = c->row->aux ? 1 : dims_of(c, 1, fx_rank(x), dims);
+    const uint32_t n = c->row->aux ? 1 : fx_which_dims(c, 1, fx_rank(x), dims);
     for (uint32_t k = 0; k < n && fx_rank(x); k++)
         y = fx_flip(c->r, y, dims[k]);
     return fx_v(y == x ? clone(c->r, x) : y);
@@ -147,7 +125,7 @@ jc_arg fx_h_rot90(fx_call *c) {
     if (!x)
         return fx_nothing();
     const int64_t k = ((fx_int(c, 1, 1) % 4) + 4) % 4;
-    if (fx_given(c, 2) && dims_of(c, 2, fx_rank(x), dims) != 2)
+    if (fx_given(c, 2) && fx_which_dims(c, 2, fx_rank(x), dims) != 2)
         fx_bad_arg(c, 2, "two dimensions");
     if (fx_rank(x) < 2 || dims[0] == dims[1])
         fx_bad_arg(c, 0, "of two different dimensions at least");
@@ -172,7 +150,7 @@ static jc_value *rolled(fx_call *c, jc_value *x, int dim, const jc_expr *shift) 
     const jc_expr *n = x->type.dims[dim];
     if (jc_ex_is(n, 0))
         return clone(r, x);
-    const jc_expr *last = jc_ex_mod(fx_x(r), shift, jc_ex_max(fx_x(r), one(r), n)), *first = jc_ex_sub(fx_x(r), n, last);
+    const jc_expr *last = jc_ex_mod(fx_x(r), shift, jc_ex_max(fx_x(r), fx_one(r), n)), *first = jc_ex_sub(fx_x(r), n, last);
     if (jc_ex_is(last, 0))
         return clone(r, x);
     jc_value *parts[2];
@@ -189,12 +167,12 @@ jc_arg fx_h_roll(fx_call *c) {
     if (!x || n == UINT32_MAX)
         return fx_nothing();
     const bool all = !fx_given(c, 2) || (c->a[2].kind == JC_ARG_LIST && !c->a[2].list.n);
-    if ((all ? 1 : dims_of(c, 2, fx_rank(x), dims)) != n)
+    if ((all ? 1 : fx_which_dims(c, 2, fx_rank(x), dims)) != n)
         fx_bad_arg(c, 1, "one number for each dimension that is given");
     if (!fx_rank(x) || c->r->status)
         return fx_v(clone(c->r, x));
     if (all) {
-        y = rolled(c, flat(c->r, x), 0, shifts[0]);
+        y = rolled(c, fx_flat(c->r, x), 0, shifts[0]);
         return y ? fx_v(fx_reshape(c->r, y, x->type.dims, x->type.rank)) : fx_nothing();
     }
     for (uint32_t k = 0; k < n; k++)
@@ -214,7 +192,7 @@ jc_arg fx_h_fftshift(fx_call *c) {
     for (uint32_t d = 0; d < n; d++)
         dims[d] = (int)d;
     if (fx_given(c, 1))
-        n = dims_of(c, 1, fx_rank(x), dims);
+        n = fx_which_dims(c, 1, fx_rank(x), dims);
     for (uint32_t k = 0; k < n && y && fx_rank(x) && !r->status; k++)
         y = rolled(c, y, dims[k], jc_ex_fdiv(t, jc_ex_add(t, x->type.dims[dims[k]], jc_ex_int(t, c->row->aux)), jc_ex_int(t, 2)));
     return fx_v(y == x ? clone(r, x) : y);
@@ -327,7 +305,7 @@ jc_arg fx_h_block_diag(fx_call *c) {
     const jc_expr *size[2] = { zero(r), zero(r) }, *at[2] = { zero(r), zero(r) };
     for (uint32_t i = 0; i < n; i++) {
         const int rank = fx_rank(parts[i]);
-        const jc_expr *dims[2] = { rank == 2 ? parts[i]->type.dims[0] : one(r), rank ? parts[i]->type.dims[rank - 1] : one(r) };
+        const jc_expr *dims[2] = { rank == 2 ? parts[i]->type.dims[0] : fx_one(r), rank ? parts[i]->type.dims[rank - 1] : fx_one(r) };
         if (rank > 2)
             fx_bad_arg(c, 0, "matrices, vectors and numbers");
         if (!(parts[i] = fx_reshape(r, parts[i], dims, 2)))
@@ -398,9 +376,9 @@ jc_arg fx_h_unfold(fx_call *c) {
 static jc_value *strided(fx_reader *r, jc_value *x, const jc_expr *const *sizes, const jc_expr *const *strides, uint32_t n, const jc_expr *offset) {
     jc_exprs *t = fx_x(r);
     const jc_expr *span[JC_MAX_RANK + 1];
-    span[n] = one(r);
+    span[n] = fx_one(r);
     for (uint32_t i = n; i-- > 0;)
-        span[i] = jc_ex_add(t, span[i + 1], jc_ex_mul(t, jc_ex_sub(t, sizes[i], one(r)), strides[i]));
+        span[i] = jc_ex_add(t, span[i + 1], jc_ex_mul(t, jc_ex_sub(t, sizes[i], fx_one(r)), strides[i]));
     x = fx_slice(r, x, 0, offset, span[0], 1);
     for (uint32_t i = 0; i < n && x; i++) {
         if (!jc_ex_is(strides[i], 0)) {
@@ -417,7 +395,7 @@ static jc_value *strided(fx_reader *r, jc_value *x, const jc_expr *const *sizes,
 }
 
 jc_value *fx_strided(fx_reader *r, jc_value *storage, const jc_expr *const *sizes, const jc_expr *const *strides, uint32_t n, const jc_expr *offset) {
-    jc_value *x = flat(r, storage);
+    jc_value *x = fx_flat(r, storage);
     for (uint32_t i = 0; i < n && x; i++)
         if (jc_ex_is(sizes[i], 0)) /* no element, no matter where */
             return fx_reshape(r, fx_slice(r, x, 0, zero(r), zero(r), 1), sizes, n);
@@ -498,11 +476,11 @@ static void mesh(fx_call *c, jc_value **parts, uint32_t n) {
     for (uint32_t i = 0; i < n && !c->r->status; i++) {
         if (fx_rank(parts[i]) > 1)
             fx_bad_arg(c, 0, "vectors");
-        dims[i] = fx_rank(parts[i]) ? parts[i]->type.dims[0] : one(c->r);
+        dims[i] = fx_rank(parts[i]) ? parts[i]->type.dims[0] : fx_one(c->r);
     }
     for (uint32_t i = 0; i < n && !c->r->status; i++) {
         for (uint32_t d = 0; d < n; d++)
-            own[d] = d == i ? dims[d] : one(c->r);
+            own[d] = d == i ? dims[d] : fx_one(c->r);
         parts[i] = expanded(c->r, fx_reshape(c->r, parts[i], own, n), dims, n);
     }
 }
@@ -527,7 +505,7 @@ jc_arg fx_h_cartesian_prod(fx_call *c) {
         return fx_v(parts[0]);
     mesh(c, parts, n);
     for (uint32_t i = 0; i < n && !c->r->status; i++) {
-        jc_value *x = flat(c->r, parts[i]);
+        jc_value *x = fx_flat(c->r, parts[i]);
         parts[i] = x ? fx_unsqueeze(c->r, x, 1) : NULL;
     }
     return n ? fx_join(c, parts, n, 1) : fx_nothing();
@@ -541,7 +519,7 @@ jc_arg fx_h_broadcast_tensors(fx_call *c) {
     for (uint32_t i = 0; i < n; i++)
         rank = fx_rank(parts[i]) > rank ? fx_rank(parts[i]) : rank;
     for (int d = 0; d < rank; d++) {
-        dims[d] = one(c->r);
+        dims[d] = fx_one(c->r);
         for (uint32_t i = 0; i < n; i++)
             if (d >= rank - fx_rank(parts[i]))
                 dims[d] = wider(dims[d], parts[i]->type.dims[d - rank + fx_rank(parts[i])]);
@@ -617,12 +595,12 @@ static jc_value *edge(fx_reader *r, jc_value *x, int dim, const jc_expr *n, char
         return NULL;
     const jc_expr *size = x->type.dims[dim], *dims[JC_MAX_RANK];
     if (mode == 'r') /* reflect: what comes after the first one, backwards */
-        return fx_flip(r, fx_slice(r, x, dim, after ? jc_ex_sub(t, jc_ex_sub(t, size, n), one(r)) : one(r), n, 1), dim);
+        return fx_flip(r, fx_slice(r, x, dim, after ? jc_ex_sub(t, jc_ex_sub(t, size, n), fx_one(r)) : fx_one(r), n, 1), dim);
     if (mode == 'c') /* circular: the other end */
         return fx_slice(r, x, dim, after ? zero(r) : jc_ex_sub(t, size, n), n, 1);
     memcpy(dims, x->type.dims, sizeof *dims * (size_t)fx_rank(x));
     dims[dim] = n;
-    return expanded(r, fx_slice(r, x, dim, after ? jc_ex_sub(t, size, one(r)) : zero(r), one(r), 1), dims, x->type.rank);
+    return expanded(r, fx_slice(r, x, dim, after ? jc_ex_sub(t, size, fx_one(r)) : zero(r), fx_one(r), 1), dims, x->type.rank);
 }
 
 static jc_value *padded(fx_call *c, jc_value *x, int dim, const jc_expr *before, const jc_expr *after, char mode) {

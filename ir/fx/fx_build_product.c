@@ -7,10 +7,6 @@
 #include <string.h>
 #include "ir/fx/fx_build.h"
 
-static const jc_expr *one(fx_reader *r) {
-    return jc_ex_int(fx_x(r), 1);
-}
-
 static jc_value *multiplied(fx_reader *r, jc_value *a, jc_value *b) {
     return FX_OP(r, JC_OP_mul, fx_v(a), fx_v(b));
 }
@@ -155,7 +151,7 @@ jc_arg fx_h_grouped_mm(fx_call *c) {
         return fx_nothing();
     jc_value *rows = fx_counted(r, a->type.dims[0]), *ended = FX_OP(r, JC_OP_le, fx_v(ends), fx_v(rows ? fx_unsqueeze(r, rows, 1) : NULL));
     jc_value *group = summed(r, ended, 1);
-    const jc_expr *last = jc_ex_sub(fx_x(r), b->type.dims[0], one(r));
+    const jc_expr *last = jc_ex_sub(fx_x(r), b->type.dims[0], fx_one(r));
     group = FX_OP(r, JC_OP_clamp, fx_v(group), fx_nothing(), fx_e(last));
     jc_value *y = product(c, fx_unsqueeze(r, a, 0), b, dtype);
     return fx_v(y ? fx_pick(r, y, (const int[]){ 0, 1 }, (jc_value *const[]){ group, rows }, 2, false) : NULL);
@@ -315,7 +311,7 @@ static void add_label(label_set *s, uint16_t label) {
 /* T's dims as [batch..., the product of its own, the product of those summed], or the last two the other way. */
 static jc_value *laid_out(fx_reader *r, const term *t, const label_set *batch, const label_set *own, const label_set *gone, bool turned) {
     uint16_t order[3 * JC_MAX_RANK];
-    const jc_expr *dims[JC_MAX_RANK + 2], *sizes[2] = { one(r), one(r) };
+    const jc_expr *dims[JC_MAX_RANK + 2], *sizes[2] = { fx_one(r), fx_one(r) };
     const label_set *const parts[3] = { batch, turned ? gone : own, turned ? own : gone };
     int n = 0;
     for (int p = 0; p < 3; p++)
