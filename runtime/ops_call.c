@@ -131,9 +131,10 @@ static jitc_status match_args(const match *m, const jitc_value *args, const char
     return JITC_OK;
 }
 
+/* A call may take fewer: a graph names those results alone that it uses. */
 static jitc_status match_results(const match *m, uint32_t nresults) {
     uint32_t n = m->op->schema.nresults;
-    if (n == JC_SCHEMA_ANY_RESULTS || n == nresults)
+    if (n == JC_SCHEMA_ANY_RESULTS || nresults <= n)
         return JITC_OK;
     return jc_fail(m->err, m->status, "Operator %s gives %u results, but the call takes %u: %.300s", m->op->schema.name,
                    n, nresults, m->op->text);
@@ -278,6 +279,22 @@ typedef struct request {
     uint32_t nresults;
 } request;
 
+/* Room for all results of a call, where the graph takes only the first ones. */
+typedef struct all_results {
+    DLTensor *at[JC_OP_MAX_ARGS], nothing[JC_OP_MAX_ARGS];
+    int64_t shape[JC_OP_MAX_ARGS][8], stride;
+} all_results;
+
+/* As include/jitc/op.h says of what is not used. */
+static void add_unused(all_results *all, const request *r, uint32_t n) {
+    all->stride = 1;
+    for (uint32_t i = 0; i < n; i++) {
+        all->shape[i][0] = 0;
+        all->nothing[i] = (DLTensor){ .device = r->device, .ndim = 1, .dtype = { kDLUInt, 8, 1 }, .shape = all->shape[i], .strides = &all->stride };
+        all->at[i] = i < r->nresults ? r->results[i] : &all->nothing[i];
+    }
+}
+
 /* Runs the operator, or its shape function. */
 static jitc_status invoke(const jc_op_entry *op, const request *r, bool shape, jc_error *err) {
     const jc_schema *s = &op->schema;
@@ -290,6 +307,12 @@ static jitc_status invoke(const jc_op_entry *op, const request *r, bool shape, j
                        .nresults = r->nresults, .args = r->args, .keys = s->any ? r->keys : NULL,
                        .results = r->results };
     JC_TRY(match_results(&m, r->nresults));
+    all_results all;
+    if (s->nresults != JC_SCHEMA_ANY_RESULTS && r->nresults < s->nresults) {
+        add_unused(&all, r, s->nresults);
+        call.results = all.at;
+        call.nresults = s->nresults;
+    }
     if (!s->any) {
         JC_TRY(match_args(&m, r->args, r->keys, r->nargs, values, source));
         call.args = values;

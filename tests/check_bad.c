@@ -729,8 +729,8 @@ END_TEST
 
 static const jitc_range empty_range = { "s0", 5, 4 }, negative_range = { NULL, -1, 4 }, huge_range = { NULL, 1, INT64_C(1) << 40 },
                         unknown_range = { "s99", 1, 4 };
-static const char *const one_one[] = { "1", "1" }, *const half[] = { "s0 +", "1" };
-static const jitc_strides unknown_param = { "frob", 2, one_one }, wrong_count = { "x", 1, one_one }, no_expression = { "x", 2, half },
+static const char *const one_one[] = { "1", "1" }, *const half[] = { "s0 +", "1" }, *const backwards[] = { "8", "-1" };
+static const jitc_strides unknown_param = { "frob", 2, one_one }, wrong_count = { "x", 1, one_one }, no_expression = { "x", 2, half }, negative_stride = { "x", 2, backwards },
                           of_int = { "s0", 1, one_one };
 
 static const struct {
@@ -753,6 +753,7 @@ static const struct {
     { "strides of no parameter", { SIZE, .strides = &unknown_param, .nstrides = 1 }, JITC_E_INPUT, { "frob" } },
     { "number of strides", { SIZE, .strides = &wrong_count, .nstrides = 1 }, JITC_E_INPUT, { "x", "1", "2" } },
     { "strides that are none", { SIZE, .strides = &no_expression, .nstrides = 1 }, JITC_E_INPUT, { "s0 +" } },
+    { "a negative stride", { SIZE, .strides = &negative_stride, .nstrides = 1 }, JITC_E_INPUT, { "-1", "dim 1", "'x'", "negative" } },
     { "strides of an integer", { SIZE, .strides = &of_int, .nstrides = 1 }, JITC_E_INPUT, { "s0" } },
     { "no size", { .struct_size = 0 }, JITC_E_USAGE, { "jitc_model_options", "struct_size" } },
     { "senseless size", { .struct_size = (size_t)1 << 40 }, JITC_E_USAGE, { "struct_size" } },

@@ -407,8 +407,8 @@ static const struct {
     { "list of ints for tensors", 2, { NULL, "list" },
       { { .tag = JITC_TENSOR, .tensor = &a_tensor }, { .tag = JITC_LIST, .n = 1, .list = nested } }, 1,
       { "'list' is a list of tensors", "passes a list" } },
-    { "too few results", 1, { NULL }, { { .tag = JITC_TENSOR, .tensor = &a_tensor } }, 0,
-      { "gives 1 results", "takes 0" } },
+    { "too many results", 1, { NULL }, { { .tag = JITC_TENSOR, .tensor = &a_tensor } }, 2,
+      { "gives 1 results", "takes 2" } },
     { "unknown tag", 2, { NULL }, { { .tag = JITC_TENSOR, .tensor = &a_tensor }, { .tag = 77 } }, 1,
       { "'n'", "unknown tag" } },
 };
@@ -416,7 +416,7 @@ static const struct {
 START_TEST(call_refused) {
     const jc_op_entry *op = add("ns::f(Tensor x, int n=1, *, str? name=None, Tensor[] list=[]) -> Tensor", NULL, never,
                                 NULL);
-    DLTensor result = { 0 }, *results[] = { &result };
+    DLTensor result = { 0 }, *results[] = { &result, &result };
     for (int check = 0; check < 2; check++) {
         jc_error err = JC_ERROR_INIT;
         jitc_status status =

@@ -24,7 +24,8 @@
  * Every tensor among kwargs counts as written.
  *
  * Either returns 0, or non-zero after writing a sentence to call->error.  The results' shape, dtype, strides and
- * memory are set; the function fills the elements.  On `cuda` tensors are device memory and work must be put on
+ * memory are set; the function fills the elements.  A result that the graph does not use, and whose type it therefore does not say,
+ * comes as u8[0], whose data may be NULL: there is nothing to fill.  On `cuda` tensors are device memory and work must be put on
  * call->stream.  Functions may be called from the thread that runs the graph, and from several at once when
  * several graphs run.
  */

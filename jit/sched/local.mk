@@ -41,6 +41,7 @@ EXTRA_DIST += tests/data/numbers/by_device.py tests/data/numbers/by_device.txt t
 	tests/data/numbers/linalg.py tests/data/numbers/linalg.txt tests/data/numbers/masked.py tests/data/numbers/masked.txt tests/data/numbers/steps.py tests/data/numbers/steps.txt \
 	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
 	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
+	tests/data/numbers/reports.py tests/data/numbers/reports.txt \
 	tests/data/numbers/special.py tests/data/numbers/special.txt \
 	tests/data/numbers/counts.py tests/data/numbers/counts.txt \
 	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/order.py tests/data/numbers/order.txt \

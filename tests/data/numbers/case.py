@@ -1,9 +1,10 @@
 """What the scripts beside it share: `case` prints a small graph, its inputs, and what eager PyTorch (CPU) makes of them.
 
-What PyTorch on CUDA has instead is given by hand (`gpu`), as is what is refused.  Values follow from the text alone: it is run as it
+What PyTorch on CUDA has instead is given by hand (`gpu`), as is what is refused, and what is right where PyTorch is not (`given`).  Values follow from the text alone: it is run as it
 stands."""
 import torch
 from math import copysign, inf, nan
+from types import SimpleNamespace
 
 NAMES = {torch.float32: 'f32', torch.float64: 'f64', torch.float16: 'f16', torch.bfloat16: 'bf16', torch.int64: 'i64', torch.int32: 'i32',
          torch.int16: 'i16', torch.int8: 'i8', torch.uint8: 'u8', torch.bool: 'b8', torch.complex64: 'c64', torch.complex128: 'c128'}
@@ -30,9 +31,8 @@ def line(word, t):
     return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
 
 
-def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=None, unbuilt=None, symbols={}):
-    """BODY: statements, the last one `return (...)`.  Annotations of what is assigned are left out."""
-    names = {'a': 0}
+def case(name, body, inputs, gpu={}, given={}, near=0, absolute=0, strict=False, refused=None, unbuilt=None, symbols={}, kind='GraphModule', constants={}):
+    """BODY: statements, the last one `return (...)`.  CONSTANTS: what it takes of `self`, of the class KIND."""
     params, values = [], []
     print('===', name)
     for key, value in symbols.items():
@@ -45,14 +45,17 @@ def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=N
         text = annotation(t) if len(spec) < 3 else f'{spec[0]}[{spec[2]}]'
         params.append(f'{key}: "{text}"')
         print(line('in', t))
+    this = SimpleNamespace(**{key: tensor(spec) for key, spec in constants.items()})
+    for t in vars(this).values():
+        print(line('in', t))
     forward = f'def forward(self, {", ".join(params)}):\n' + ''.join(f'        {l}\n' for l in body.strip().split('\n'))
     if refused:
         print('#refused', refused)
     else:
         scope = {'torch': torch, 'inf': inf, 'nan': nan, 'device': torch.device}
         exec(forward, scope)
-        for k, t in enumerate(scope['forward'](None, *values)):
-            print(line('out', t))
+        for k, t in enumerate(scope['forward'](this, *values)):
+            print(line('out', tensor((NAMES[t.dtype], given[k])) if k in given else t))
             if k in gpu:
                 print(line('gpu', tensor((NAMES[t.dtype], gpu[k]))))
     if unbuilt:
@@ -61,7 +64,7 @@ def case(name, body, inputs, gpu={}, near=0, absolute=0, strict=False, refused=N
         print('#near', near, *([absolute] if absolute else []))
     if strict:
         print('#strict')
-    print('class GraphModule(torch.nn.Module):\n    ' + forward)
+    print(f'class {kind}(torch.nn.Module):\n    {forward}')
 
 
 f32 = lambda *x: ('f32', list(x))
