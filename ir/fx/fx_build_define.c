@@ -17,11 +17,12 @@ enum {
     ALIKE = 32,  /* tensors have the dtype that they have in common, where that is a float's, before anything is computed */
     INDICES = 64, /* integers stay, where WIDE would make them floats */
     DOUBLE = 128, /* tensors are f64 before, and the result is rounded once to what they have in common */
+    REDUCED = 256, /* a parameter `reduction` is the text's: the result is not reduced */
 };
 
 static const struct definition {
     const char *name, *classes, *defaults, *text;
-    uint8_t how;
+    uint16_t how;
     bool gpu;
 } definitions[] = {
 #define DEFINE(name, classes, how, defaults, text) { #name, classes, defaults, text, how, false },
@@ -151,7 +152,7 @@ static jc_value *first_tensor(const fx_call *c, uint32_t n) {
 }
 
 /* An argument as the definition takes it. */
-static jc_arg prepared(fx_call *c, jc_arg a, uint8_t how, jc_dtype common) {
+static jc_arg prepared(fx_call *c, jc_arg a, uint16_t how, jc_dtype common) {
     fx_reader *r = c->r;
     const jc_dtype inner = common == JC_F64 ? JC_F64 : JC_F32;
     if (how & TENSORS && (fx_is_number(a))) {
@@ -201,7 +202,7 @@ static jc_arg evaluate(fx_reader *r, const fx_defined *d) {
 }
 
 /* Binds the parameters, evaluates, and puts the names back. */
-static jc_arg in_scope(fx_call *c, const fx_defined *d, uint8_t how, jc_dtype common) {
+static jc_arg in_scope(fx_call *c, const fx_defined *d, uint16_t how, jc_dtype common) {
     fx_reader *r = c->r;
     scope s;
     const uint32_t within = r->within, params = open_scope(r, &s, c->row, d);
@@ -225,7 +226,7 @@ static jc_arg cast_to(fx_reader *r, jc_arg value, jc_dtype dtype) {
 }
 
 static jc_arg by_row(fx_call *c, uint32_t row, jc_dtype common, const jc_value *first) {
-    const uint8_t how = definitions[row].how;
+    const uint16_t how = definitions[row].how;
     jc_arg y = in_scope(c, defined_at(c->r, row), how, common);
     if (how & (WIDE | COMMON | DOUBLE))
         y = cast_to(c->r, y, jc_dtypes[common].cls == 'f' ? common : JC_F32);
@@ -256,7 +257,7 @@ jc_arg fx_defined_as(fx_call *c, const char *name) {
     jc_arg y = by_row(c, row, common, x);
     if (on_gpu != COUNT && !r->status)
         y = fx_v(FX_OP(r, JC_OP_by_device, y, by_row(c, on_gpu, common, x)));
-    return reduction < 0 || r->status ? y : reduced(c, y, reduction);
+    return reduction < 0 || definitions[row].how & REDUCED || r->status ? y : reduced(c, y, reduction);
 }
 
 jc_arg fx_h_defined(fx_call *c) {

@@ -219,7 +219,7 @@ extern const fz_kind fz_pointwise_kinds[], fz_reduce_kinds[], fz_view_kinds[], f
 typedef struct fz_spelling {
     const char *name, *forms, *handler;
 } fz_spelling;
-#define FZ_MAX_SPELLINGS 800
+#define FZ_MAX_SPELLINGS 1200
 #define FZ_FORM(letter) (1u << ((letter) - 'a'))
 extern const fz_spelling fz_spellings[];
 extern const int fz_nspellings;
