@@ -7,6 +7,7 @@
  *   #in f32[2] 1.0 nan             one line for each parameter, in order; integers of the text have `#int 5`
  *   #out f32[2] -0.0 inf           one line for each result; equal to the bit, but for the bits of NaNs
  *   #gpu f32[2] 0.0 inf            what sim has instead of the #out before, where PyTorch on CUDA differs
+ *   #strides 1,3                   the strides that the #out before has, but those of dims of one element
  *   #near 1e-6 1e-7                so far apart, relative to the larger, elements may be; or so far, where it says so
  *   #strict                        in strict mode alone
  *   #refused text|text             instead of #out: reading, building or running fails, and the sentence says all this; beside #out: the
@@ -38,13 +39,14 @@ typedef struct numbers {
 typedef struct row {
     const char *name, *text, *refused;
     numbers in[MAX_VALUES], out[MAX_VALUES], gpu[MAX_VALUES];
+    const char *strides[MAX_VALUES];
     int64_t integers[MAX_VALUES];
     unsigned nin, nout;
     bool is_integer[MAX_VALUES], has_gpu[MAX_VALUES], strict;
     double near, absolute;
 } row;
 
-static const char *const texts[] = { "backward", "by_device", "cases", "complex", "counts", "forms", "layers", "linalg", "losses", "masked", "moves", "order", "pointwise", "products", "reductions", "reports", "special", "steps" };
+static const char *const texts[] = { "backward", "by_device", "cases", "complex", "counts", "forms", "layers", "layouts", "linalg", "losses", "masked", "moves", "order", "pointwise", "products", "reductions", "reports", "special", "steps" };
 static row rows[MAX_CASES];
 static int nrows;
 
@@ -111,6 +113,8 @@ static void parse_line(row *r, char *line) {
     } else if (strncmp(line, "#gpu ", 5) == 0) {
         r->has_gpu[r->nout - 1] = true;
         parse_numbers(r->name, line + 5, &r->gpu[r->nout - 1]);
+    } else if (strncmp(line, "#strides ", 9) == 0) {
+        r->strides[r->nout - 1] = line + 9;
     } else if (strncmp(line, "#near ", 6) == 0) {
         r->near = strtod(line + 6, &line);
         r->absolute = strtod(line, NULL);
@@ -332,6 +336,20 @@ static jitc_status build_and_run(const row *r, jitc_context *ctx, bool strict, j
     return (*device)->ops->sync(*device, NULL, &err);
 }
 
+static void same_strides(const row *r, const char *where, unsigned k, const DLTensor *t) {
+    const char *at = r->strides[k];
+    const bool empty = count(t) == 0;
+    for (int d = 0; at && d < t->ndim; d++) {
+        int64_t plain = 1;
+        for (int i = d + 1; i < t->ndim; i++)
+            plain *= t->shape[i];
+        const int64_t is = t->strides ? t->strides[d] : plain, want = strtoll(at, (char **)&at, 10);
+        at += *at == ',';
+        ck_assert_msg(is == want || t->shape[d] == 1 || empty, "%s on %s: result %u has stride %lld in dim %d, PyTorch's has %lld", r->name, where, k,
+                      (long long)is, d, (long long)want);
+    }
+}
+
 /* The elements of T, a result on DEVICE, row by row; malloc'd. */
 static uint8_t *row_by_row(jc_device *device, const DLTensor *t, size_t size) {
     int64_t n = 1, reach = 1;
@@ -371,6 +389,7 @@ static void by_device(const row *r, const char *name, bool strict) {
         const numbers *want = wanted(r, k, strcmp(name, "sim") == 0);
         ck_assert_msg(t->dtype.bits == want->dl.dtype.bits && t->dtype.code == want->dl.dtype.code, "%s on %s: result %u has another dtype",
                       r->name, where, k);
+        same_strides(r, where, k, t);
         uint8_t *raw = row_by_row(device, t, jc_dtypes[want->dtype].size);
         same_result(r, where, k, want, want->dtype, t->ndim, t->shape, raw, NULL, NULL);
         free(raw);

@@ -247,6 +247,12 @@ struct fx_reader {
     void *c_locale;             /* for numbers that need strtod_l */
     bool tolerant;              /* statements that are not supported are passed over */
     bool tainted;               /* the statement at hand uses what one of them was to give */
+    jc_map *laid;    /* values that PyTorch lays out otherwise (fx_build_layout.c); NULL: none */
+    jc_map *makers;  /* by storage, what makes it */
+    jc_map *relaid;  /* by expression and result: the order of dims to lay it out in; outlives a reading */
+    JC_VEC(jc_value *) copied; /* by a reshape that is a view in PyTorch */
+    uint32_t expressions; /* that may make nodes, so far */
+    bool again;      /* more has to be laid out otherwise than this reading knew */
     bool numbered;              /* there is no text: places are numbers, given as lines */
 };
 

@@ -99,6 +99,8 @@ static jc_arg output_of(fx_reader *r, jc_arg a, uint32_t at) {
         }
         return a;
     }
+    if (fx_is_tensor(a))
+        fx_lay_output(r, a.value);
     if (a.kind != JC_ARG_VALUE && a.kind != JC_ARG_EXPR && a.kind != JC_ARG_FLOAT && a.kind != JC_ARG_BOOL && a.kind != JC_ARG_NONE)
         fx_fail(r, JITC_E_UNSUPPORTED, at, "A graph can return tensors, numbers and None, but this is %s.",
                 fx_kind_text(a));
@@ -276,6 +278,8 @@ static void build_params(fx_reader *r, const fx_class *c) {
         }
         jc_value *v = jc_func_param(r->func, fx_copy(r, p->name), type ? type : &opaque);
         v->line = p->line;
+        if (note && note->known)
+            fx_lay_note(r, v, &note->type);
         fx_bind(r, p->name, note ? fx_param_value(v) : fx_opaque(fx_refused), p->at);
     }
 }
@@ -426,15 +430,21 @@ jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*rea
     if (!scratch)
         goto out;
     if (!JC_GUARD(scratch, &inner)) {
-        fx_reader *r = JC_NEW(scratch, fx_reader);
-        r->arena = arena;
-        r->scratch = scratch;
-        r->err = err ? err : &local;
-        r->file = file ? file : "";
-        r->tolerant = tolerant;
-        r->graph = jc_graph_new(arena, r->file);
-        fx_use_pool(r, 0);
-        read(r, user);
+        jc_map *relaid = NULL;
+        fx_reader *r;
+        do {
+            r = JC_NEW(scratch, fx_reader);
+            r->arena = arena;
+            r->scratch = scratch;
+            r->err = err ? err : &local;
+            r->file = file ? file : "";
+            r->tolerant = tolerant;
+            r->relaid = relaid;
+            r->graph = jc_graph_new(arena, r->file);
+            fx_use_pool(r, 0);
+            read(r, user);
+            relaid = r->relaid;
+        } while (fx_lay_again(r)); /* each time it knows of one more statement at least */
         status = r->status;
         *out = r->graph;
     }

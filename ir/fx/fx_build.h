@@ -79,6 +79,7 @@ struct fx_call {
     const fx_spelling *row;
     uint32_t at;
     jc_arg out; /* the `out` keyword */
+    const char *format; /* the `memory_format` keyword: "torch.channels_last"; NULL: none was given */
     uint32_t n; /* how many parameters the row has */
     jc_arg a[FX_MAX_PARAMS];
 };
@@ -132,6 +133,29 @@ const jc_expr *fx_from_end(jc_exprs *t, const jc_expr *i, const jc_expr *size);
 /* X at INDICES, broadcast, in N of its dims; the indices' dims come first. */
 jc_value *fx_pick(fx_reader *r, jc_value *x, const int *dims, jc_value *const *indices, int n, bool wrap);
 jc_value *fx_select(fx_reader *r, jc_value *x, int dim, const jc_expr *i, uint32_t at);
+
+/* --- fx_build_layout.c --- */
+/* V's annotation says its strides in PyTorch, if any. */
+void fx_lay_note(fx_reader *r, jc_value *v, const jc_type *note);
+/* V, which is new, has these strides in PyTorch; false where they leave gaps or overlap. */
+bool fx_lay_dense(fx_reader *r, jc_value *v, const jc_expr *const *strides);
+/* Y is computed element by element of the N arguments. */
+void fx_lay_pointwise(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n);
+/* RESULT of a call, whose first value has number BEFORE; what the call gives. */
+jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before);
+/* VALUE of the expression of that NUMBER in the reading, laid out as another reading found that it has to be. */
+jc_arg fx_lay_made(fx_reader *r, uint32_t number, jc_arg value, uint32_t before);
+/* Of a view that is a copy here, RESHAPE of X. */
+typedef enum fx_viewed { FX_VIEW_NONE, FX_VIEW, FX_VIEW_OPEN } fx_viewed; /* none in PyTorch either; one: what is read again has it; not known */
+fx_viewed fx_view_in_pytorch(fx_reader *r, jc_value *x, const jc_node *reshape);
+/* The same of its bits as another dtype, where the last dim is not contiguous here. */
+fx_viewed fx_bits_in_pytorch(fx_reader *r, jc_value *x, jc_dtype dtype);
+/* The reshape N of X is a copy here. */
+void fx_lay_copied(fx_reader *r, jc_value *x, const jc_node *n);
+/* The class at hand returns V. */
+void fx_lay_output(fx_reader *r, jc_value *v);
+/* All is read: has it to be read again? */
+bool fx_lay_again(fx_reader *r);
 
 /* --- fx_build_order.c --- */
 /* Where along DIM X is largest (JC_OP_argmax) or smallest (JC_OP_argmin). */

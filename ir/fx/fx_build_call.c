@@ -241,7 +241,7 @@ static const struct {
                  { "scales_h", "scale_factors" } };
 
 /* Keywords that say nothing about values. */
-static const char *const silent[] = { "device", "layout", "pin_memory", "requires_grad", "memory_format",
+static const char *const silent[] = { "device", "layout", "pin_memory", "requires_grad",
                                       "non_blocking", "generator", "implicit" };
 
 static int find_param(fx_reader *r, const fx_sig *sig, const fx_name *key) {
@@ -276,6 +276,8 @@ static void bind_keyword(fx_call *c, const fx_sig *sig, const fx_ast *arg) {
         c->a[i] = fx_eval(r, arg);
     } else if (fx_name_is(arg->key, "out")) {
         c->out = fx_eval(r, arg);
+    } else if (fx_name_is(arg->key, "memory_format")) {
+        c->format = arg->kind == FX_A_PATH ? fx_copy(r, arg->name) : NULL;
     } else if (!is_silent(arg->key)) {
         fx_fail(r, JITC_E_UNSUPPORTED, arg->at, "`%s` has no argument `%.*s` that is supported.", c->row->name,
                 (int)arg->key->length, arg->key->text);
@@ -324,13 +326,15 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     c.row = t->row;
     c.at = at;
     c.out = fx_absent();
+    c.format = NULL;
     const fx_sig *sig = sig_of(r, t->row);
     c.n = sig->n;
     bind(&c, sig, self, args);
     if (r->status)
         return fx_nothing();
+    const uint32_t before = r->func->nvalues;
     const bool inplace = t->inplace || (sig->inplace < sig->n && fx_bool(&c, sig->inplace, false));
-    jc_arg result = fx_has_complex(c.a, sig->n) ? fx_complex_call(&c) : t->row->handler(&c);
+    jc_arg result = fx_has_complex(c.a, sig->n) ? fx_complex_call(&c) : fx_lay_out(&c, t->row->handler(&c), before);
     if (inplace && !r->status)
         result = c.a[0].kind == FX_COMPLEX ? fx_complex_write(r, c.a[0], result) : fx_write(r, fx_tensor(&c, 0), result);
     if (c.out.kind == FX_COMPLEX && !r->status)

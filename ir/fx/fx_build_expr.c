@@ -361,7 +361,7 @@ static jc_arg matmul(fx_reader *r, jc_arg a, jc_arg b, uint32_t at) {
     return fx_h_matmul(&c);
 }
 
-jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
+static jc_arg infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
     const operation *o = operation_of(op);
     if (r->status)
         return fx_nothing();
@@ -389,6 +389,13 @@ jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
     return fx_v(FX_OP(r, (jc_op)o->op, a, b));
 }
 
+jc_arg fx_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at) {
+    const jc_arg y = infix(r, op, a, b, at);
+    if (fx_is_tensor(y) && op != '@')
+        fx_lay_pointwise(r, y.value, (jc_arg[]){ a, b }, 2);
+    return y;
+}
+
 static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
     jc_arg x = fx_eval(r, a->first);
     if (r->status)
@@ -407,8 +414,11 @@ static jc_arg eval_unary(fx_reader *r, const fx_ast *a) {
         return fx_complex_negated(r, x);
     if (x.kind == JC_ARG_BOOL || x.kind == FX_SYMBOOL)
         return fx_infix(r, '-', fx_i(r, a->op == '-' ? 0 : -1), x, a->at);
-    if (fx_is_tensor(x))
-        return fx_v(FX_OP(r, a->op == '-' ? JC_OP_neg : JC_OP_bitwise_not, x));
+    if (fx_is_tensor(x)) {
+        jc_value *y = FX_OP(r, a->op == '-' ? JC_OP_neg : JC_OP_bitwise_not, x);
+        fx_lay_pointwise(r, y, &x, 1);
+        return fx_v(y);
+    }
     fx_fail(r, fx_blame(x), a->at, "'%c' needs a tensor or a number, but has %s.", a->op, fx_kind_text(x));
     return fx_nothing();
 }
@@ -436,7 +446,7 @@ jc_arg fx_index_of(fx_reader *r, const fx_ast *a) {
     return a->kind == FX_A_LIST ? fx_list(r, &index, 1) : index;
 }
 
-jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
+static jc_arg evaluated(fx_reader *r, const fx_ast *a) {
     jc_arg x, y;
     if (r->status)
         return fx_nothing();
@@ -470,4 +480,12 @@ jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
         return fx_infix(r, a->op, x, y, a->at);
     }
     return fx_nothing();
+}
+
+jc_arg fx_eval(fx_reader *r, const fx_ast *a) {
+    const bool makes = a->kind == FX_A_CALL || a->kind == FX_A_BINARY || a->kind == FX_A_UNARY || a->kind == FX_A_INDEX;
+    if (!makes)
+        return evaluated(r, a);
+    const uint32_t before = r->func->nvalues, number = r->expressions++;
+    return fx_lay_made(r, number, evaluated(r, a), before);
 }

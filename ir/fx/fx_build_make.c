@@ -163,19 +163,18 @@ jc_arg fx_h_new_empty(fx_call *c) {
     return fx_v(FX_OP(c->r, JC_OP_empty, size, dtype));
 }
 
-/* A buffer with strides in argument I + 1: contiguous ones only. */
+/* A buffer with strides in argument I + 1, without gaps. */
 static jc_arg strided(fx_call *c, int i, jc_arg dtype) {
     const jc_expr *dims[JC_MAX_RANK], *strides[JC_MAX_RANK];
     const uint32_t n = fx_exprs(c, i, dims, JC_MAX_RANK), m = fx_exprs(c, i + 1, strides, JC_MAX_RANK);
     if (n == UINT32_MAX || m == UINT32_MAX)
         return fx_nothing();
-    const jc_expr **plain = jc_type_row_major(fx_x(c->r), c->r->scratch, dims, (int)n);
-    for (uint32_t k = 0; k < n; k++)
-        if (n != m || jc_ex_equal(fx_x(c->r), plain[k], strides[k]) != JC_YES) {
-            fx_refuse_arg(c, i + 1, "only contiguous buffers can be made");
-            return fx_nothing();
-        }
-    return fx_v(FX_OP(c->r, JC_OP_empty, fx_dims(c->r, dims, n), dtype));
+    jc_value *y = FX_OP(c->r, JC_OP_empty, fx_dims(c->r, dims, n), dtype);
+    if (y && (n != m || !fx_lay_dense(c->r, y, strides))) {
+        fx_refuse_arg(c, i + 1, "only buffers without gaps can be made");
+        return fx_nothing();
+    }
+    return fx_v(y);
 }
 
 jc_arg fx_h_empty_strided(fx_call *c) {
@@ -187,10 +186,28 @@ jc_arg fx_h_new_empty_strided(fx_call *c) {
     return x ? strided(c, 1, fx_dtype_or(c, 3, jc_arg_dtype((jc_dtype)x->type.dtype))) : fx_nothing();
 }
 
-/* The order in which its dims lie in memory is ours to choose. */
+/* The dims from the slowest in memory on are the second argument. */
 jc_arg fx_h_empty_permuted(fx_call *c) {
     jc_arg size = size_of(c, 0), dtype = fx_dtype_or(c, 2, f32());
-    return fx_v(FX_OP(c->r, JC_OP_empty, size, dtype));
+    const jc_expr *at[JC_MAX_RANK], *strides[JC_MAX_RANK], *step = jc_ex_int(fx_x(c->r), 1);
+    const uint32_t n = fx_exprs(c, 1, at, JC_MAX_RANK);
+    jc_value *y = FX_OP(c->r, JC_OP_empty, size, dtype);
+    unsigned seen = 0;
+    if (!y || n == UINT32_MAX)
+        return fx_nothing();
+    for (uint32_t k = n; k-- > 0 && n == y->type.rank;) {
+        int64_t d = -1;
+        if (!jc_ex_is_const(at[k], &d) || d < 0 || d >= n)
+            break;
+        strides[d] = step;
+        step = jc_ex_mul(fx_x(c->r), step, y->type.dims[d]);
+        seen |= 1u << d;
+    }
+    if (n != y->type.rank || seen != (1u << n) - 1)
+        fx_bad_arg(c, 1, "each dimension once");
+    else
+        fx_lay_dense(c->r, y, strides);
+    return fx_v(y);
 }
 
 /* zeros and ones: aux is the value. */

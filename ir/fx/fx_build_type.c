@@ -365,6 +365,8 @@ static jc_arg check_tensor(fx_reader *r, jc_arg value, const jc_type *type, uint
         mismatch(r, at, value, type);
         return value;
     }
+    if (type->strides)
+        fx_lay_note(r, value.value, type);
     if (same_type(&value.value->type, type))
         return value;
     jc_type plain = *type;

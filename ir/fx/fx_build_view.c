@@ -35,7 +35,12 @@ static bool rank_fits(fx_reader *r, uint32_t n) {
 jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint32_t n) {
     if (!x || r->status || !rank_fits(r, n))
         return NULL;
-    return same_dims(x, dims, n) ? x : FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
+    if (same_dims(x, dims, n))
+        return x;
+    jc_value *y = FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
+    if (y && !y->base)
+        fx_lay_copied(r, x, y->def);
+    return y;
 }
 
 jc_value *fx_channels(fx_reader *r, jc_value *x, int rank) {
@@ -111,33 +116,41 @@ static bool all_const(fx_reader *r, const jc_value *x) {
     return true;
 }
 
-/* Does X lie in what PyTorch may have laid out otherwise?  What an operator of others gives, where no strides are annotated, and a copy of
-   what is strided, which keeps its strides there. */
-static bool layout_is_open(jc_value *x) {
-    const jc_node *def = jc_storage(x)->def;
-    return def && (def->op == JC_OP_custom || def->op == JC_OP_empty || def->op == JC_OP_full ||
-                   (def->op == JC_OP_clone && def->args[0].value->type.strides));
-}
-
-/* Did inference make a copy Y of X although every size and stride is a constant? */
+/* Did inference make a copy Y of X? */
 static bool is_copied(fx_call *c, const jc_value *x, const jc_value *y) {
-    return y && y != x && !y->base && x->type.strides && all_const(c->r, x) && x->def && !jc_ex_is(jc_type_numel(fx_x(c->r), &x->type), 0);
+    return y && y != x && !y->base && x->type.strides && !jc_ex_is(jc_type_numel(fx_x(c->r), &x->type), 0);
 }
 
-/* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch. */
-jc_arg fx_h_view(fx_call *c) {
-    if (c->a[1].kind == JC_ARG_LIST && c->a[1].list.n == 1 && c->a[1].list.at[0].kind == JC_ARG_DTYPE)
-        return fx_v(FX_OP(c->r, JC_OP_bitcast, fx_v(fx_tensor(c, 0)), c->a[1].list.at[0]));
-    jc_value *x = fx_tensor(c, 0);
-    jc_arg y = fx_h_reshape(c);
-    if (c->r->status || !is_copied(c, x, y.value))
-        return y;
+static void refuse_view(fx_call *c, const jc_value *x, bool open) {
     const char *type = jc_type_text(fx_x(c->r), &x->type, c->r->scratch);
-    if (layout_is_open(x))
+    if (open)
         fx_fail(c->r, JITC_E_UNSUPPORTED, c->at, "%s cannot be viewed in this shape without a copy, if what it is a view of is contiguous: the text does not "
                 "say how PyTorch laid that out. Print it with include_stride=True, or use reshape.", type);
     else
         fx_fail(c->r, JITC_E_INPUT, c->at, "%s cannot be viewed in this shape without a copy; PyTorch refuses it too. Use reshape.", type);
+}
+
+/* view(dtype).  Where the last dim is contiguous in PyTorch alone, what is read again has it. */
+static jc_arg view_as_dtype(fx_call *c, jc_value *x, jc_arg dtype) {
+    const fx_viewed viewed = x ? fx_bits_in_pytorch(c->r, x, dtype.dtype) : FX_VIEW_NONE;
+    if (viewed == FX_VIEW_OPEN)
+        refuse_view(c, x, true);
+    if (viewed == FX_VIEW)
+        x = FX_OP(c->r, JC_OP_contiguous, fx_v(x));
+    return fx_v(FX_OP(c->r, JC_OP_bitcast, fx_v(x), dtype));
+}
+
+/* view(shape) or view(dtype).  A shape that needs a copy is an error in PyTorch. */
+jc_arg fx_h_view(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (c->a[1].kind == JC_ARG_LIST && c->a[1].list.n == 1 && c->a[1].list.at[0].kind == JC_ARG_DTYPE)
+        return view_as_dtype(c, x, c->a[1].list.at[0]);
+    jc_arg y = fx_h_reshape(c);
+    if (c->r->status || !is_copied(c, x, y.value))
+        return y;
+    const fx_viewed viewed = fx_view_in_pytorch(c->r, x, y.value->def);
+    if (viewed != FX_VIEW && all_const(c->r, x))
+        refuse_view(c, x, viewed == FX_VIEW_OPEN);
     return y;
 }
 

@@ -201,6 +201,12 @@ static fx_ast *make_place(pt2 *p, const json_t *v) {
     return pt2_path(p, "torch.strided");
 }
 
+static fx_ast *make_format(pt2 *p, const json_t *v) {
+    static const char *const names[] = { "torch.preserve_format", "torch.contiguous_format", "torch.channels_last", "torch.channels_last_3d", "torch.preserve_format" };
+    const json_int_t i = json_integer_value(v);
+    return pt2_path(p, names[i >= 0 && i < (json_int_t)(sizeof names / sizeof *names) ? i : 0]);
+}
+
 static fx_ast *make_device(pt2 *p, const json_t *v) {
     fx_ast *a = pt2_ast(p, FX_A_CALL), *word = pt2_ast(p, FX_A_STR), **tail;
     const char *type = pt2_string(p, v, "type", "a device");
@@ -273,7 +279,7 @@ static const struct {
     { "as_sym_int", make_sym },
     { "as_sym_ints", make_syms },
     { "as_scalar_type", make_dtype },
-    { "as_memory_format", make_place },
+    { "as_memory_format", make_format },
     { "as_layout", make_place },
     { "as_device", make_device },
     { "as_bool", make_bool },

@@ -39,7 +39,7 @@ EXTRA_DIST += tests/data/numbers/backward.py tests/data/numbers/backward.txt tes
 	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
 	tests/data/numbers/complex.py tests/data/numbers/complex.txt tests/data/numbers/losses.py tests/data/numbers/losses.txt \
 	tests/data/numbers/linalg.py tests/data/numbers/linalg.txt tests/data/numbers/masked.py tests/data/numbers/masked.txt tests/data/numbers/steps.py tests/data/numbers/steps.txt \
-	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
+	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/layouts.py tests/data/numbers/layouts.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \
 	tests/data/numbers/reductions.py tests/data/numbers/reductions.txt \
 	tests/data/numbers/reports.py tests/data/numbers/reports.txt \
 	tests/data/numbers/special.py tests/data/numbers/special.txt \

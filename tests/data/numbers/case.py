@@ -31,8 +31,9 @@ def line(word, t):
     return f'#{word} {NAMES[t.dtype]}[{",".join(map(str, t.shape))}] {" ".join(values)}'.rstrip()
 
 
-def case(name, body, inputs, gpu={}, given={}, near=0, absolute=0, strict=False, refused=None, unbuilt=None, symbols={}, kind='GraphModule', constants={}):
-    """BODY: statements, the last one `return (...)`.  CONSTANTS: what it takes of `self`, of the class KIND."""
+def case(name, body, inputs, gpu={}, given={}, near=0, absolute=0, strict=False, refused=None, unbuilt=None, symbols={}, kind='GraphModule', constants={},
+         strides=False):
+    """BODY: statements, the last one `return (...)`.  CONSTANTS: what it takes of `self`, of the class KIND.  STRIDES: results have PyTorch's."""
     params, values = [], []
     print('===', name)
     for key, value in symbols.items():
@@ -56,6 +57,8 @@ def case(name, body, inputs, gpu={}, given={}, near=0, absolute=0, strict=False,
         exec(forward, scope)
         for k, t in enumerate(scope['forward'](this, *values)):
             print(line('out', tensor((NAMES[t.dtype], given[k])) if k in given else t))
+            if strides:
+                print(f'#strides {",".join(map(str, t.stride()))}')
             if k in gpu:
                 print(line('gpu', tensor((NAMES[t.dtype], gpu[k]))))
     if unbuilt:

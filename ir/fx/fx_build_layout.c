@@ -1,0 +1,554 @@
+/*
+ * ir/fx/fx_build_layout.c - how PyTorch lays out what a graph makes, where that is not as it lies here.
+ *
+ * What nodes make is row-major here.  PyTorch keeps the order of the operands' strides in what is computed element by element, in clones,
+ * casts and what is made like another tensor (torch.preserve_format), and makes what `memory_format` asks for; what else an operator gives, only the
+ * text's strides tell (print_readable(include_stride=True), an archive), which go before all rules.  No number depends on it.  Three things do:
+ *
+ *   - a view of what lies otherwise is one or is none;
+ *   - a reshape of it is a view or a copy, which a write tells;
+ *   - what a class returns has PyTorch's strides.
+ *
+ * Only values that need not be as they lie here have an entry in r->laid.  Where one of the three needs a storage in PyTorch's order, the expression
+ * that makes it is noted in r->relaid, and the whole is read again: then its result is made contiguous in that order and permuted back, which mostly
+ * is no kernel more, since the copy is fused into what computes.  Plain graphs have no entries and are read once.
+ *
+ * The rule for operands is that of TensorIterator::reorder_dimensions (PyTorch 2.11): see ir/eval/eval_layout.c, which has it for numbers and shares
+ * nothing with this.
+ */
+#include <stdlib.h>
+#include "ir/fx/fx_build.h"
+
+typedef struct laid {
+    bool known;                    /* else: nobody says how it lies in PyTorch */
+    const jc_expr *const *strides; /* NULL: row-major */
+} laid;
+
+/* The expression that makes a storage, and which of its results it is. */
+typedef struct maker {
+    uint64_t key;
+    jc_value *result;
+} maker;
+
+typedef struct order {
+    int rank, slowest[JC_MAX_RANK]; /* dims, from the slowest in memory on */
+} order;
+
+static laid *entry(const fx_reader *r, const jc_value *v) {
+    return r->laid ? jc_map_get(r->laid, &v, sizeof v) : NULL;
+}
+
+static void enter(fx_reader *r, jc_value *v, laid l) {
+    laid *e = JC_NEW(r->scratch, laid);
+    jc_value **key = JC_NEW(r->scratch, jc_value *);
+    *e = l;
+    *key = v;
+    if (!r->laid)
+        r->laid = jc_map_new(r->scratch);
+    jc_map_set(r->laid, key, sizeof v, e);
+}
+
+/* --- orders --- */
+
+static bool counts(const jc_type *t, int d) {
+    return !jc_ex_is(t->dims[d], 1);
+}
+
+/* Is A at most B, by proof? */
+static bool proved(fx_reader *r, const jc_expr *a, const jc_expr *b) {
+    return a == b || jc_ex_le(fx_x(r), a, b) == JC_YES || (!jc_ex_is(b, 0) && jc_ex_quotient(fx_x(r), b, a) != NULL);
+}
+
+/* T's dims by STRIDES, if they lie without gaps and overlaps; dims of one element stay beside the one before them. */
+static bool order_of(fx_reader *r, const jc_type *t, const jc_expr *const *strides, int *slowest) {
+    int n = 0;
+    for (int d = 0; d < t->rank; d++) {
+        int at = n++;
+        for (; counts(t, d) && at > 0; at--) {
+            int before = at - 1;
+            while (before > 0 && !counts(t, slowest[before]))
+                before--;
+            if (!counts(t, slowest[before]) || proved(r, strides[d], strides[slowest[before]]))
+                break;
+            if (!proved(r, strides[slowest[before]], strides[d]))
+                return false;
+            for (int k = at; k > before; k--)
+                slowest[k] = slowest[k - 1];
+            at = before + 1;
+        }
+        slowest[at] = d;
+    }
+    const jc_expr *step = jc_ex_int(fx_x(r), 1);
+    for (int k = t->rank; k-- > 0;) {
+        if (counts(t, slowest[k]) && jc_ex_equal(fx_x(r), strides[slowest[k]], step) != JC_YES)
+            return false;
+        step = jc_ex_mul(fx_x(r), step, t->dims[slowest[k]]);
+    }
+    return true;
+}
+
+static bool is_plain(const jc_type *t, const int *slowest) {
+    for (int k = 0, last = -1; k < t->rank; k++) {
+        if (!counts(t, slowest[k]))
+            continue;
+        if (slowest[k] < last)
+            return false;
+        last = slowest[k];
+    }
+    return true;
+}
+
+/* T's strides where its dims lie in this order; NULL: row-major. */
+static const jc_expr *const *strides_in(fx_reader *r, const jc_type *t, const int *slowest) {
+    if (is_plain(t, slowest))
+        return NULL;
+    const jc_expr **strides = JC_NEWN(r->scratch, const jc_expr *, t->rank), *step = jc_ex_int(fx_x(r), 1);
+    for (int k = t->rank; k-- > 0;) {
+        strides[slowest[k]] = step;
+        step = jc_ex_mul(fx_x(r), step, t->dims[slowest[k]]);
+    }
+    return strides;
+}
+
+/* --- what is known of a value --- */
+
+/* What N's result would be, were its operand laid out so; false where there is none. */
+static bool shown(fx_reader *r, const jc_node *n, const jc_expr *const *strides, jc_value *result) {
+    jc_error err = JC_ERROR_INIT;
+    jc_value x = *n->args[0].value, *results[] = { result };
+    jc_arg *args = jc_arena_memdup(r->scratch, n->args, n->nargs * sizeof *args);
+    jc_node copy = *n;
+    *result = *n->results[0];
+    x.type.strides = strides;
+    x.base = result->base = NULL;
+    x.offset = result->offset = NULL;
+    args[0].value = &x;
+    copy.args = args;
+    copy.results = results;
+    return jc_infer(r->func, &copy, &err) == JITC_OK;
+}
+
+static laid seen_through(fx_reader *r, const jc_node *n, laid x) {
+    jc_value y;
+    return x.known && shown(r, n, x.strides, &y) ? (laid){ true, y.type.strides } : (laid){ false, NULL };
+}
+
+/* Does V lie in what an operator of others, or a piece, gives? */
+static bool is_of_others(jc_value *v) {
+    const jc_node *def = jc_storage(v)->def;
+    return def && (def->op == JC_OP_custom || def->op == JC_OP_call);
+}
+
+static laid layout_of(fx_reader *r, jc_value *v) {
+    const laid *known = entry(r, v);
+    if (known)
+        return *known;
+    const jc_node *n = v->def;
+    const bool others = is_of_others(v);
+    if (others && !v->base)
+        return (laid){ v->type.strides != NULL, v->type.strides };
+    if ((!r->laid && !others) || !n || !n->nargs || n->args[0].kind != JC_ARG_VALUE)
+        return (laid){ true, v->type.strides };
+    if (jc_ops[n->op].traits & JC_WRITES)
+        return layout_of(r, n->args[0].value);
+    return jc_ops[n->op].traits & JC_VIEW ? seen_through(r, n, layout_of(r, n->args[0].value)) : (laid){ true, v->type.strides };
+}
+
+/* --- what operators make --- */
+
+typedef struct operands {
+    fx_reader *r;
+    const jc_type *out;
+    const jc_expr *strides[FX_MAX_PARAMS][JC_MAX_RANK]; /* 0 where a dim is spread */
+    int n;
+    bool told, open;
+} operands;
+
+static bool is_otherwise(fx_reader *r, jc_value *v) {
+    return v->type.rank > 1 && (v->type.strides || entry(r, v) || (v->base && entry(r, v->base)));
+}
+
+static void take_operand(operands *o, jc_value *v) {
+    const laid l = layout_of(o->r, v);
+    const jc_expr *const *strides, *zero = jc_ex_int(fx_x(o->r), 0);
+    const int shift = o->out->rank - v->type.rank;
+    jc_type t = v->type;
+    if (!l.known || shift < 0) {
+        o->open = true;
+        return;
+    }
+    t.strides = l.strides;
+    strides = jc_type_strides(fx_x(o->r), o->r->scratch, &t);
+    for (int d = 0; d < o->out->rank; d++) {
+        const bool spread = d < shift || (!counts(&t, d - shift) && counts(o->out, d));
+        o->strides[o->n][d] = spread ? zero : strides[d - shift];
+        o->open |= !spread && jc_ex_equal(fx_x(o->r), t.dims[d - shift], o->out->dims[d]) == JC_NO;
+    }
+    o->n++;
+}
+
+/* Above 0: dim A is the slower one of the two; below: B is; 0: nothing tells. */
+static int slower(operands *o, int a, int b) {
+    jc_exprs *t = fx_x(o->r);
+    for (int k = 0; k < o->n; k++) {
+        const jc_expr *x = o->strides[k][a], *y = o->strides[k][b];
+        if (jc_ex_is(x, 0) || jc_ex_is(y, 0))
+            continue;
+        if (x != y && proved(o->r, x, y))
+            return -1;
+        if (x != y && proved(o->r, y, x))
+            return 1;
+        o->open |= x != y;
+        if (x == y && jc_ex_le(t, o->out->dims[a], o->out->dims[b]) == JC_NO)
+            return 1;
+    }
+    return 0;
+}
+
+/* Sorted from the fastest on, by insertion. */
+static void sort(operands *o, int *slowest) {
+    const int rank = o->out->rank;
+    int fastest[JC_MAX_RANK];
+    for (int i = 0; i < rank; i++)
+        fastest[i] = rank - 1 - i;
+    for (int i = 1; i < rank; i++)
+        for (int at = i, k = i - 1; k >= 0; k--) {
+            const int which = slower(o, fastest[k], fastest[at]);
+            if (which < 0)
+                break;
+            if (which > 0) {
+                const int dim = fastest[k];
+                fastest[k] = fastest[at];
+                fastest[at] = dim;
+                at = k;
+            }
+        }
+    for (int i = 0; i < rank; i++)
+        slowest[i] = fastest[rank - 1 - i];
+}
+
+/* Y is laid out as tensors among the N arguments are. */
+static void lay_as(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n) {
+    operands o = { .r = r, .out = &y->type };
+    int slowest[JC_MAX_RANK];
+    for (uint32_t i = 0; i < n; i++)
+        if (fx_is_tensor(args[i]))
+            take_operand(&o, args[i].value);
+    if (o.n && !o.open)
+        sort(&o, slowest);
+    if (o.open) {
+        enter(r, y, (laid){ false, NULL });
+        return;
+    }
+    const jc_expr *const *strides = o.n ? strides_in(r, &y->type, slowest) : NULL;
+    if (strides || entry(r, y))
+        enter(r, y, (laid){ true, strides });
+}
+
+/* Operators whose results PyTorch makes row-major, however their operands lie; in order. */
+static const char *const plain[] = {
+    "addmm", "all", "amax", "amin", "any", "argmax", "argmin", "baddbmm", "bmm", "cumprod", "cumsum", "embedding", "gather", "index_select", "layer_norm", "linear",
+    "log_softmax", "logsumexp", "masked_fill", "masked_scatter", "matmul", "mean", "mm", "prod", "softmax", "std", "sum", "tril", "triu", "var",
+};
+
+static int by_name(const void *name, const void *row) {
+    return strcmp(name, *(const char *const *)row);
+}
+
+static bool makes_plain(const fx_call *c) {
+    return bsearch(c->row->name, plain, sizeof plain / sizeof *plain, sizeof *plain, by_name) != NULL;
+}
+
+/* Computed element by element?  Normalisation mostly is too, of statistics. */
+static bool is_pointwise(const fx_call *c) {
+    return jc_ops[c->row->op].traits & JC_POINTWISE && !strstr(c->row->name, "norm");
+}
+
+/* Operators whose result K PyTorch makes column by column where COLUMNS has bit K, as LAPACK has them; in order. */
+static const struct {
+    const char *name;
+    unsigned columns;
+} lapack[] = {
+    { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "householder_product", 1 }, { "inv", 1 }, { "inv_ex", 1 }, { "inverse", 1 },
+    { "linalg_cholesky_ex", 1 }, { "linalg_inv_ex", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "qr", 3 }, { "solve_triangular", 1 },
+};
+
+static bool makes_columns(const fx_call *c, uint32_t k) {
+    for (size_t i = 0; i < sizeof lapack / sizeof *lapack; i++)
+        if (strcmp(c->row->name, lapack[i].name) == 0)
+            return lapack[i].columns >> k & 1;
+    return false;
+}
+
+/* What is made like its first argument, if the format is not another. */
+static bool is_like(const fx_call *c) {
+    const size_t n = strlen(c->row->name);
+    return c->row->op == JC_OP_clone || c->row->op == JC_OP_cast || (n > 5 && strcmp(c->row->name + n - 5, "_like") == 0);
+}
+
+/* Is X provably not what PyTorch takes for channels last, where the second dim is the fastest? */
+static bool not_channels_last(fx_reader *r, jc_value *x) {
+    const int last = fx_rank(x) - 1;
+    jc_type t = x->type;
+    const laid l = layout_of(r, x);
+    t.strides = l.strides;
+    const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, &t);
+    return last < 3 || last > 4 || (l.known && strides[last] != strides[1] && proved(r, strides[last], strides[1]));
+}
+
+/* torch.cat is row-major, unless all lie channels last. */
+static bool joins_plain(const fx_call *c) {
+    bool plain_one = false;
+    if (strcmp(c->row->name, "cat") != 0 || c->a[0].kind != JC_ARG_LIST)
+        return false;
+    for (uint32_t i = 0; i < c->a[0].list.n && !plain_one; i++)
+        plain_one = fx_is_tensor(c->a[0].list.at[i]) && not_channels_last(c->r, c->a[0].list.at[i].value);
+    return plain_one;
+}
+
+static bool any_otherwise(fx_reader *r, const jc_arg *args, uint32_t n) {
+    bool any = false;
+    for (uint32_t i = 0; i < n && !any; i++)
+        any = fx_is_tensor(args[i]) ? is_otherwise(r, args[i].value) : args[i].kind == JC_ARG_LIST && any_otherwise(r, args[i].list.at, args[i].list.n);
+    return any;
+}
+
+static bool is_fresh(jc_value *v, uint32_t before) {
+    return jc_storage(v)->def && jc_storage(v)->id >= before;
+}
+
+/* --- memory formats --- */
+
+static const struct {
+    const char *name;
+    int rank, slowest[5];
+} formats[] = { { "torch.channels_last", 4, { 0, 2, 3, 1 } }, { "torch.channels_last_3d", 5, { 0, 2, 3, 4, 1 } } };
+
+/* Does X lie so? */
+static bool lies_so(fx_reader *r, jc_value *x, const int *slowest) {
+    const laid l = layout_of(r, x);
+    jc_type t = x->type;
+    t.strides = l.strides;
+    const jc_expr *const *have = jc_type_strides(fx_x(r), r->scratch, &t), *const *want = strides_in(r, &t, slowest);
+    if (!want)
+        want = jc_type_row_major(fx_x(r), r->scratch, t.dims, t.rank);
+    for (int d = 0; l.known && d < t.rank; d++)
+        if (counts(&t, d) && have[d] != want[d])
+            return false;
+    return l.known;
+}
+
+/* Y, what the call gives, in the format that it asks for; X, its operand, where that is it. */
+static jc_value *in_format(fx_call *c, jc_value *y, jc_value *x, uint32_t before) {
+    fx_reader *r = c->r;
+    const bool may_be_itself = c->row->op == JC_OP_contiguous || strcmp(c->row->name, "to") == 0;
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
+        if (strcmp(c->format, formats[i].name) != 0)
+            continue;
+        if (fx_rank(y) != formats[i].rank) {
+            fx_fail(r, JITC_E_INPUT, c->at, "%s is an order of %d dimensions; this has %d.", c->format, formats[i].rank, fx_rank(y));
+            return NULL;
+        }
+        if (may_be_itself && y->type.dtype == x->type.dtype && lies_so(r, x, formats[i].slowest))
+            return x;
+        y = is_fresh(y, before) ? y : FX_OP(r, JC_OP_clone, fx_v(y));
+        if (y)
+            enter(r, y, (laid){ true, strides_in(r, &y->type, formats[i].slowest) });
+    }
+    return y;
+}
+
+/* --- what the reader tells --- */
+
+void fx_lay_note(fx_reader *r, jc_value *v, const jc_type *note) {
+    const laid *known = entry(r, v);
+    if (v->type.kind != JC_TENSOR || v->type.rank < 2 || note->rank != v->type.rank || !note->strides)
+        return;
+    const jc_expr *const *have = jc_type_strides(fx_x(r), r->scratch, &v->type);
+    bool same = !known;
+    for (int d = 0; d < v->type.rank; d++) {
+        same &= !counts(&v->type, d) || note->strides[d] == have[d];
+        if (jc_ex_is(v->type.dims[d], 0))
+            return;
+    }
+    if (same)
+        return;
+    int slowest[JC_MAX_RANK];
+    const bool dense = order_of(r, &v->type, note->strides, slowest);
+    enter(r, v, (laid){ true, dense ? strides_in(r, &v->type, slowest) : note->strides });
+}
+
+bool fx_lay_dense(fx_reader *r, jc_value *v, const jc_expr *const *strides) {
+    int slowest[JC_MAX_RANK];
+    if (!v || !order_of(r, &v->type, strides, slowest))
+        return false;
+    if (v->type.rank > 1)
+        enter(r, v, (laid){ true, strides_in(r, &v->type, slowest) });
+    return true;
+}
+
+void fx_lay_pointwise(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n) {
+    if (y && !r->status && y->type.rank > 1 && any_otherwise(r, args, n))
+        lay_as(r, y, args, n);
+}
+
+/* Result K, where PyTorch's layout does not hang on the operands': what ends in a permutation here is made row by row there. */
+static void lay_fixed(fx_call *c, jc_value *y, uint32_t k, uint32_t before) {
+    int slowest[JC_MAX_RANK];
+    const int rank = fx_rank(y);
+    if (y->type.kind != JC_TENSOR || rank < 2 || !is_fresh(y, before))
+        return;
+    for (int d = 0; d < rank; d++)
+        slowest[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
+    if (makes_columns(c, k))
+        enter(c->r, y, (laid){ true, strides_in(c->r, &y->type, slowest) });
+    else if (y->type.strides && !entry(c->r, y) && !(jc_ops[c->row->op].traits & JC_VIEW))
+        enter(c->r, y, (laid){ true, NULL });
+}
+
+jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
+    fx_reader *r = c->r;
+    for (uint32_t i = 0; result.kind == JC_ARG_LIST && i < result.list.n && before < r->func->nvalues && !r->status; i++)
+        if (fx_is_tensor(result.list.at[i]))
+            lay_fixed(c, result.list.at[i].value, i, before);
+    if (r->status || !fx_is_tensor(result) || result.value->type.rank < 2)
+        return result;
+    jc_value *y = result.value, *x = c->n && fx_is_tensor(c->a[0]) ? c->a[0].value : NULL;
+    const bool like = is_like(c) && x;
+    if (c->format && x && (like || c->row->op == JC_OP_contiguous) && strcmp(c->format, "torch.preserve_format") != 0) {
+        y = in_format(c, y, x, before);
+        return y ? fx_v(y) : fx_nothing();
+    }
+    lay_fixed(c, y, 0, before);
+    if (!is_fresh(y, before) || c->row->op == JC_OP_contiguous || makes_plain(c) || makes_columns(c, 0) || !any_otherwise(r, c->a, c->n))
+        return result;
+    if (like || is_pointwise(c))
+        lay_as(r, y, c->a, like ? 1 : c->n);
+    else if (!joins_plain(c))
+        enter(r, y, (laid){ false, NULL });
+    return result;
+}
+
+/* --- laying out otherwise --- */
+
+static jc_value *relay(fx_reader *r, jc_value *v, const order *o) {
+    int back[JC_MAX_RANK];
+    for (int k = 0; k < fx_rank(v); k++)
+        back[o->slowest[k]] = k;
+    jc_value *y = fx_permute(r, FX_OP(r, JC_OP_contiguous, fx_v(fx_permute(r, v, o->slowest))), back);
+    return y ? y : v;
+}
+
+/* The innermost expression makes it; results that share one are made by none. */
+static void note_maker(fx_reader *r, jc_value *v, uint64_t by, bool one_of_many) {
+    jc_value *own = jc_storage(v), **key = JC_NEW(r->scratch, jc_value *);
+    maker *m = r->makers ? jc_map_get(r->makers, &own, sizeof own) : NULL;
+    if (m) {
+        m->result = m->result == v || !one_of_many ? m->result : NULL;
+        return;
+    }
+    if (!r->makers)
+        r->makers = jc_map_new(r->scratch);
+    m = JC_NEW(r->scratch, maker);
+    *key = own;
+    *m = (maker){ by, v };
+    jc_map_set(r->makers, key, sizeof *key, m);
+}
+
+static jc_value *made(fx_reader *r, jc_value *v, uint32_t before, uint64_t by, bool one_of_many) {
+    if (v->type.kind != JC_TENSOR || v->type.rank < 2 || !is_fresh(v, before))
+        return v;
+    const order *o = r->relaid ? jc_map_get(r->relaid, &by, sizeof by) : NULL;
+    if (o && o->rank == fx_rank(v))
+        return relay(r, v, o);
+    if (one_of_many || v->type.strides || entry(r, v) || entry(r, jc_storage(v)))
+        note_maker(r, v, by, one_of_many);
+    return v;
+}
+
+jc_arg fx_lay_made(fx_reader *r, uint32_t number, jc_arg value, uint32_t before) {
+    const uint64_t by = (uint64_t)number << 32;
+    if (r->status || r->within)
+        return value;
+    if (fx_is_tensor(value))
+        return fx_v(made(r, value.value, before, by, false));
+    for (uint32_t i = 0; value.kind == JC_ARG_LIST && i < value.list.n && before < r->func->nvalues; i++)
+        if (fx_is_tensor(value.list.at[i]))
+            value.list.at[i].value = made(r, value.list.at[i].value, before, by + 1 + i, true);
+    return value;
+}
+
+/* The storage of V is to lie as in PyTorch; false where that cannot be had. */
+static bool want(fx_reader *r, jc_value *v) {
+    const jc_value *own = jc_storage(v);
+    const maker *m = r->makers ? jc_map_get(r->makers, &own, sizeof own) : NULL;
+    if (!m || !m->result)
+        return false;
+    const laid l = layout_of(r, m->result);
+    jc_type t = m->result->type;
+    order *o = JC_NEW(r->arena, order);
+    uint64_t *key = JC_NEW(r->arena, uint64_t);
+    t.strides = l.strides;
+    if (!l.known || !order_of(r, &t, jc_type_strides(fx_x(r), r->scratch, &t), o->slowest))
+        return false;
+    o->rank = t.rank;
+    *key = m->key;
+    if (!r->relaid)
+        r->relaid = jc_map_new(r->arena);
+    if (jc_map_get(r->relaid, key, sizeof *key))
+        return false;
+    jc_map_set(r->relaid, key, sizeof *key, o);
+    r->again = true;
+    return true;
+}
+
+fx_viewed fx_view_in_pytorch(fx_reader *r, jc_value *x, const jc_node *reshape) {
+    const laid l = layout_of(r, x);
+    if (!l.known)
+        return FX_VIEW_OPEN;
+    jc_value y;
+    if (!shown(r, reshape, l.strides, &y) || !y.base)
+        return FX_VIEW_NONE;
+    return !jc_storage(x)->def || want(r, x) ? FX_VIEW : FX_VIEW_OPEN;
+}
+
+fx_viewed fx_bits_in_pytorch(fx_reader *r, jc_value *x, jc_dtype dtype) {
+    const int last = fx_rank(x) - 1;
+    if (jc_dtypes[x->type.dtype].size == jc_dtypes[dtype].size || !x->type.strides || jc_ex_is(x->type.strides[last], 1))
+        return FX_VIEW_NONE;
+    const laid l = layout_of(r, x);
+    if (!l.known)
+        return FX_VIEW_OPEN;
+    if (l.strides && !jc_ex_is(l.strides[last], 1))
+        return FX_VIEW_NONE;
+    return !jc_storage(x)->def || want(r, x) ? FX_VIEW : FX_VIEW_OPEN;
+}
+
+void fx_lay_copied(fx_reader *r, jc_value *x, const jc_node *n) {
+    jc_value y;
+    if (!r->laid || !jc_storage(x)->def)
+        return;
+    const laid l = layout_of(r, x);
+    if (l.known && shown(r, n, l.strides, &y) && y.base)
+        jc_push(r->scratch, &r->copied, x);
+}
+
+bool fx_lay_again(fx_reader *r) {
+    bool written = false;
+    for (size_t p = 0; p <= r->graph->pieces.n && r->copied.n && !written; p++) {
+        const jc_func *f = p < r->graph->pieces.n ? r->graph->pieces.at[p] : r->graph->root;
+        for (size_t i = 0; f && i < f->nodes.n && !written; i++)
+            written = (jc_ops[f->nodes.at[i]->op].traits & JC_WRITES) || f->nodes.at[i]->writes;
+    }
+    for (size_t i = 0; written && i < r->copied.n; i++)
+        want(r, r->copied.at[i]);
+    return r->again;
+}
+
+void fx_lay_output(fx_reader *r, jc_value *v) {
+    if (!r->laid || v->type.kind != JC_TENSOR || v->type.rank < 2 || !jc_storage(v)->def)
+        return;
+    const laid l = layout_of(r, v);
+    if (l.known && (l.strides || v->type.strides) && l.strides != v->type.strides)
+        want(r, v);
+}

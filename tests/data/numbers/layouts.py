@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Writes layouts.txt: in which order PyTorch lays out what a graph makes, seen by the strides of results and by views that are one or none.  Where
+torch is:
+
+    python3 tests/data/numbers/layouts.py > tests/data/numbers/layouts.txt
+"""
+import torch
+
+from case import case
+
+torch.manual_seed(0)
+M = ('f32', torch.arange(12.).reshape(3, 4).tolist())
+S = ('f32', torch.arange(12.).reshape(3, 4).tolist(), 's0, 4')
+N = ('f32', torch.arange(48.).reshape(2, 2, 3, 4).tolist())  # NHWC: n.permute(0, 3, 1, 2) is channels-last
+SYMBOL = {'s0': 3}
+
+
+def laid(name, body, inputs, **kinds):
+    case(name, body, inputs, strides=True, **kinds)
+
+
+# --- made like another
+for spelling in ('torch.zeros_like({})', 'torch.ones_like({})', 'torch.full_like({}, 2.5)', 'torch.empty_like({}).fill_(3)', '{}.clone()', 'torch.clone({})',
+                 '{}.to(torch.float64)', '{}.double()', 'torch.ops.aten.clone.default({})', 'torch.ops.aten._to_copy.default({}, dtype = torch.float64)',
+                 'torch.full_like({}, 2, dtype = torch.int32)', 'torch.ops.aten.zeros_like.default({}, pin_memory = False)', '{}.to(torch.bfloat16).float()'):
+    laid(f'{spelling} keeps strides', f't = m.t()\nc = n.permute(0, 3, 1, 2)\na = {spelling.format("t")}\nb = {spelling.format("c")}\nd = {spelling.format("m")}\nreturn (a, b, d)',
+         {'m': M, 'n': N})
+    laid(f'{spelling} of a part closes gaps', f't = m.t()[1:]\nc = n[:, :, 1:].permute(0, 3, 1, 2)\ne = m[:, :1].expand(3, 4)\na = {spelling.format("t")}\nb = {spelling.format("c")}\n'
+         f'd = {spelling.format("e")}\nreturn (a, b, d)', {'m': M, 'n': N})
+for form in ('preserve_format', 'contiguous_format', 'channels_last'):
+    for spelling in ('torch.zeros_like({}, memory_format = torch.{})', 'torch.full_like({}, 2, memory_format = torch.{})', '{}.clone(memory_format = torch.{})',
+                     'torch.ops.aten.clone.default({}, memory_format = torch.{})', 'torch.ops.aten._to_copy.default({}, dtype = torch.float64, memory_format = torch.{})',
+                     'torch.empty_like({}, memory_format = torch.{}).fill_(1)'):
+        laid(spelling.format('x', form), f'c = n.permute(0, 3, 1, 2)\nw = n.permute(3, 2, 0, 1)\na = {spelling.format("c", form)}\nb = {spelling.format("n", form)}\nd = {spelling.format("w", form)}\n'
+             'return (a, b, d)', {'n': N})
+for form in ('contiguous_format', 'channels_last'):
+    laid(f'contiguous in {form}', f'c = n.permute(0, 3, 1, 2)\na = (c + 1).contiguous(memory_format = torch.{form})\nb = (n + 1).contiguous(memory_format = torch.{form})\n'
+         f'd = (n + 1).to(memory_format = torch.{form})\nreturn (a, b, d)', {'n': N})
+    laid(f'what is contiguous in {form} is itself or a copy', f'p = n + 1\nc = n.permute(0, 3, 1, 2) * 2\na = p.contiguous(memory_format = torch.{form})\nb = c.contiguous(memory_format = torch.{form})\n'
+         'd = a.add_(100)\ne = b.add_(100)\nreturn (p, c)', {'n': N})
+V3 = ('f32', torch.arange(96.).reshape(2, 2, 2, 3, 4).tolist())
+laid('channels_last_3d', 'c = v.permute(0, 4, 1, 2, 3)\na = c.clone()\nb = v.clone(memory_format = torch.channels_last_3d)\nd = torch.zeros_like(v, memory_format = torch.channels_last_3d)\n'
+     'e = (c + 1).contiguous(memory_format = torch.channels_last_3d)\nreturn (a, b, d, e)', {'v': V3})
+laid('clone of a stack', 'a = v.permute(4, 0, 2, 1, 3).clone()\nreturn (a,)', {'v': V3})
+
+laid('made with strides', 'a = torch.empty_strided([2, 3, 4], [1, 8, 2]).fill_(1)\nb = torch.ops.aten.empty_permuted.default([2, 3, 4], [1, 2, 0]).copy_(n[0, :, :, :].reshape(2, 3, 4))\n'
+     'c = m.new_empty_strided([3, 2], [1, 3]).fill_(2)\nd = c.t().view(6)\nreturn (a, b, c, d)', {'m': M, 'n': N})
+
+# --- element by element
+for spelling in ('{} + 1', '{} * {}', 'torch.relu({})', 'torch.nn.functional.gelu({})', '-{}', '{} > 3', 'torch.where({} > 3, {}, 0.5)', 'torch.clamp({}, 1, 5)', '{} ** 2',
+                 'torch.maximum({}, {})', 'torch.addcmul({}, {}, {})', 'torch.lerp({}, {}, 0.5)', 'torch.nn.functional.hardswish({})', '{}.masked_fill({} > 3, 9.0)', 'torch.sigmoid({})',
+                 'torch.nn.functional.leaky_relu({})', 'torch.atan2({}, {})', '{}.sub(1).mul(2)', '1 - {}', '1 / ({} + 1)', '{}.eq(4)', '~({} > 2)', 'torch.fmod({}, 3)', 'torch.floor_divide({}, 2)'):
+    n = spelling.count('{}')
+    laid(f'{spelling} keeps strides', f't = m.t()\nc = n.permute(0, 3, 1, 2)\na = {spelling.format(*["t"] * n)}\nb = {spelling.format(*["c"] * n)}\nd = {spelling.format(*["n"] * n)}\nreturn (a, b, d)',
+         {'m': M, 'n': N}, near=1e-6)
+Q = ('f32', torch.arange(12.).reshape(4, 3).tolist())
+laid('the first operand decides', 't = m.t()\na = t + q\nb = q + t\nc = torch.where(q > 3, t, t)\nd = torch.where(t > 3, q, q)\nreturn (a, b, c, d)', {'m': M, 'q': Q})
+laid('what is spread tells nothing', 't = m.t()\nr = q[0]\na = r + t\nb = q[:, :1] * t\nc = t + r\nd = q[:, :1] + q[0]\ne = t[:, :1] + t[:1]\nf = r.expand(4, 3) + t\nreturn (a, b, c, d, e, f)', {'m': M, 'q': Q})
+laid('dims of one element', 't = m.t().unsqueeze(1)\na = t + 1\nb = a.squeeze(1) * 2\nc = t.expand(4, 5, 3) + 1\nreturn (a, b, c)', {'m': M})
+laid('heads', 'h = x.view(2, 3, 2, 2).transpose(1, 2)\na = h * s\nb = torch.cat([-a[..., 1:], a[..., :1]], dim = -1)\nc = a + b\nd = c.transpose(1, 2).reshape(2, 3, 4)\nreturn (a, b, c, d)',
+     {'x': ('f32', torch.randn(2, 3, 4).tolist()), 's': ('f32', torch.randn(3, 2).tolist())}, near=1e-6)
+laid('symbolic sizes', 't = x.t()\na = t + 1\nb = a.t().view(-1)\nc = torch.zeros_like(t)\nd = t.clone() * t\nreturn (a, b, c, d)', {'x': S}, symbols=SYMBOL)
+laid('written in place', 't = m.t()\na = t * 2\na.add_(1)\nb = torch.zeros_like(t)\nb[1] = 5\nc = b.copy_(a)\nreturn (a, b)', {'m': M})
+laid('returned twice, and as a view', 'a = m.t() + 1\nb = a.t()\nc = a[1:]\nreturn (a, b, c, a)', {'m': M})
+laid('products and sums are row-major', 't = m.t()\na = t @ m\nb = t.sum(1, keepdim = True)\nc = n.permute(0, 3, 1, 2).sum(0)\nd = n.permute(0, 3, 1, 2).amax(2)\nreturn (a, b, c, d)', {'m': M, 'n': N})
+
+A = ('f32', (torch.eye(3) * 4 + torch.arange(9.).reshape(3, 3) / 8).tolist())
+laid('what LAPACK makes lies by columns', 's = a @ a.t()\nb = torch.linalg.cholesky(s)\nc = torch.linalg.inv(a)\nd = torch.linalg.solve_triangular(a.tril(), a, upper = False)\n'
+     'e = torch.linalg.inv(a).t().view(9)\nf = torch.linalg.cholesky_ex(s)[0]\nq = torch.linalg.lu(a)\np = q[0]\nl = q[1]\nreturn (b, c, d, e, f, p, l)', {'a': A}, near=1e-5, absolute=1e-6)
+
+# --- views
+laid('a view of what is laid out as its operand', 'a = (m.t() + 1).t().view(-1)\nb = torch.relu(n.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).view(-1, 4)\nc = m.t().clone().t().view(2, 6)\n'
+     'd = torch.ones_like(m.t()).t().view(12)\nreturn (a, b, c, d)', {'m': M, 'n': N})
+laid('a view that shows writes', 'a = m.t() + 1\nb = a.t().view(-1)\nc = b.add_(10)\nd = a[1]\ne = d.mul_(2)\nreturn (a, b)', {'m': M})
+laid('a reshape that is a view', 'a = m.t() + 1\nb = a.t().reshape(-1)\nc = b.add_(10)\nreturn (a, b)', {'m': M})
+laid('flatten is a view', 'a = n.permute(0, 3, 1, 2) * 2\nb = a.permute(0, 2, 3, 1).flatten()\nc = b.mul_(3)\nreturn (a,)', {'n': N})
+laid('bits of what is laid out as its operand', 'a = (h.t() + 1).t().view(torch.int16)\nb = h.t().clone().t().view(torch.int32)\nreturn (a, b)', {'h': ('bf16', torch.arange(12.).reshape(3, 4).tolist())})
+laid('a view of a view', 'a = n.permute(0, 3, 1, 2) + 1\nb = a.permute(0, 2, 3, 1)[1].view(6, 4)\nc = a.permute(0, 2, 3, 1).unflatten(1, (1, 2)).view(2, -1)\nreturn (b, c)', {'n': N})
+laid('one that the text gives', 'a: "f32[4, 3][1, 4]" = m.t() + 1\nb: "f32[3, 4][4, 1]" = a.t()\nc: "f32[12][1]" = b.view(12)\nreturn (a, c)', {'m': M})
