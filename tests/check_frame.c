@@ -754,6 +754,44 @@ static const struct {
     { 0, 0, 9, JITC_E_INPUT, "an integer is needed" },
 };
 
+/* A complex tensor is its memory: z = 2 (w · x) for w and x of pairs, given by its strides, bound, and as an example. */
+START_TEST(complex_tensors) {
+    static const char product[] = HEAD "s0: \"Sym(s0)\", x: \"c64[s0, 2]\", w: \"c64[2]\"):\n"
+        "        y = x * w\n        z = torch.view_as_real(y)\n        u: \"f32[s0, 2, 2]\" = z * 2\n        return (u,)\n";
+    static float x[] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 }, w[] = { 1, -1, 0.5f, 2 };
+    int64_t xshape[] = { 3, 2 }, turned[] = { 1, 3 }, wshape[] = { 2 };
+    DLTensor xt = { .data = x, .device = { kDLCPU, 0 }, .ndim = 2, .dtype = { kDLComplex, 64, 1 }, .shape = xshape, .strides = turned };
+    DLTensor wt = { .data = w, .device = { kDLCPU, 0 }, .ndim = 1, .dtype = { kDLComplex, 64, 1 }, .shape = wshape };
+    const DLTensor *examples[] = { NULL, &xt, &wt };
+    jitc_model_options o = { .struct_size = sizeof o, .arch = "host", .examples = examples, .nexamples = 3 };
+    jitc_graph *g = NULL;
+    jitc_model *m = NULL;
+    jitc_value in[] = { { .tag = JITC_INT, .i = 3 }, { .tag = JITC_TENSOR, .tensor = &xt }, { .tag = JITC_TENSOR, .tensor = &wt } }, out[1];
+    ck_assert_msg(jitc_graph_read(ctx, "c.py", product, strlen(product), &g) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_msg(jitc_model_build(ctx, &g, 1, &o, &m) == JITC_OK, "%s", jitc_context_error(ctx));
+    jitc_frame *f = frame_with(m, 0);
+    for (int bound = 0; bound < 2; bound++) {
+        if (bound)
+            ck_assert_msg(jitc_frame_bind(f, 0, 2, in[2]) == JITC_OK, "%s", jitc_context_error(ctx));
+        in[2].tag = bound ? JITC_NONE : JITC_TENSOR;
+        out[0].tag = JITC_NONE;
+        ck_assert_msg(jitc_frame_run(f, 0, NULL, in, 3, out, 1) == JITC_OK, "%s", jitc_context_error(ctx));
+        for (int i = 0; i < 3; i++)
+            for (int k = 0; k < 2; k++) {
+                const float *a = x + 2 * (i + 3 * k), *b = w + 2 * k, *u = data(out[0].tensor) + 4 * i + 2 * k;
+                ck_assert_float_eq(u[0], 2 * (a[0] * b[0] - a[1] * b[1]));
+                ck_assert_float_eq(u[1], 2 * (a[0] * b[1] + a[1] * b[0]));
+            }
+    }
+    xt.dtype.bits = 128; /* pairs of f64, where f32 are wanted */
+    ck_assert_int_eq(jitc_frame_run(f, 0, NULL, in, 3, out, 1), JITC_E_INPUT);
+    xt.dtype = (DLDataType){ kDLComplex, 32, 1 }; /* not known */
+    ck_assert_int_eq(jitc_frame_run(f, 0, NULL, in, 3, out, 1), JITC_E_INPUT);
+    jitc_frame_free(f);
+    jitc_model_free(m);
+}
+END_TEST
+
 START_TEST(binding_refused) {
     jitc_frame *f = frame_with(model, 0);
     args *a = args_of(4);
@@ -1117,6 +1155,7 @@ int main(void) {
     tcase_add_test(c, from_allocator);
     tcase_add_test(c, crooked_allocator);
     tcase_add_test(c, binding);
+    tcase_add_test(c, complex_tensors);
     tcase_add_loop_test(c, binding_refused, 0, COUNT(misfits));
     tcase_add_test(c, bound_size);
     tcase_add_loop_test(c, reserved, 0, 2);

@@ -16,7 +16,7 @@ typedef struct jitc_layer_name jitc_layer_name;
 
 typedef enum jitc_tag {
     JITC_NONE = 0,
-    JITC_TENSOR = 1, /* tensor: borrowed */
+    JITC_TENSOR = 1, /* tensor: borrowed; a complex one is taken as its memory, pairs of real numbers in one dim more */
     JITC_INT = 2,
     JITC_FLOAT = 3,
     JITC_BOOL = 4, /* i is 0 or 1 */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "jit/api/examples.h"
+#include "jit/api/pairs.h"
 
 typedef struct example {
     const jc_graph *g;
@@ -95,6 +96,8 @@ jitc_status jc_example_strides(const jc_graph *g, const DLTensor *const *example
     *n = 0;
     for (uint32_t i = 0; i < g->root->nparams; i++) {
         example e = { g, g->root->params[i], examples[i], arena, err };
+        jc_pairs pairs;
+        e.t = e.t && jc_as_pairs(e.t, &pairs) ? &pairs.tensor : e.t;
         if (!e.t)
             continue;
         JC_TRY(check(&e));

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "jit/api/frame_priv.h"
+#include "jit/api/pairs.h"
 
 /* ---- making and freeing ----------------------------------------------------------------------------------------- */
 
@@ -156,9 +157,26 @@ static jitc_status call(jitc_frame *f, jc_program_kind kind, uint32_t index, voi
     return JITC_OK;
 }
 
+/* The same with complex tensors among the values. */
+static jitc_status call_with_pairs(jitc_frame *f, jc_program_kind kind, uint32_t index, void *stream, const jitc_value *values,
+                                   uint32_t nvalues, uint32_t ncomplex, jitc_value *results, uint32_t nresults, bool given, jc_error *err) {
+    const jc_alloc *alloc = &f->m->ctx->alloc;
+    const size_t bytes = nvalues * sizeof *values, all = bytes + ncomplex * sizeof(jc_pairs);
+    jitc_value *plain = alloc->alloc(alloc->user, all);
+    if (!plain)
+        return jc_fail(err, JITC_E_NOMEM, "no memory for the %u complex tensors of a call", ncomplex);
+    jc_values_as_pairs(values, nvalues, plain, (jc_pairs *)(void *)((uint8_t *)plain + bytes));
+    const jitc_status status = call(f, kind, index, stream, plain, nvalues, results, nresults, given, err);
+    alloc->free(alloc->user, plain, all);
+    return status;
+}
+
 jitc_status jc_frame_call(jitc_frame *f, jc_program_kind kind, uint32_t index, void *stream, const jitc_value *values,
                           uint32_t nvalues, jitc_value *results, uint32_t nresults, bool given) {
     jc_error err = JC_ERROR_INIT;
+    const uint32_t ncomplex = jc_count_complex(values, nvalues);
+    if (ncomplex)
+        return jc_context_done(f->m->ctx, call_with_pairs(f, kind, index, stream, values, nvalues, ncomplex, results, nresults, given, &err), &err);
     return jc_context_done(f->m->ctx, call(f, kind, index, stream, values, nvalues, results, nresults, given, &err), &err);
 }
 
@@ -181,11 +199,14 @@ jitc_status jitc_frame_run_piece(jitc_frame *f, uint32_t piece, void *stream, co
 static jitc_status bind(jitc_frame *f, jc_program_kind kind, uint32_t index, uint32_t param, const jitc_value *value,
                         jc_error *err) {
     jc_instance *n;
+    jc_pairs pairs;
+    jitc_value plain;
     JC_TRY(check_index(f->m, kind, index, err));
     JC_TRY(jc_instance_get(f, kind, index, &n, err));
     if (param >= n->p->func->nparams)
         return jc_fail(err, JITC_E_USAGE, "%s has no parameter %u", n->p->func->name, param);
-    return jc_instance_bind(f, n, param, value, err);
+    jc_values_as_pairs(value, 1, &plain, &pairs);
+    return jc_instance_bind(f, n, param, &plain, err);
 }
 
 jitc_status jitc_frame_bind(jitc_frame *f, uint32_t graph, uint32_t param, jitc_value value) {

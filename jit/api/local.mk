@@ -6,7 +6,7 @@ jit_libjit_la_SOURCES += \
 	jit/api/context.c \
 	jit/api/executable.c jit/api/executable.h \
 	jit/api/executable_run.c \
-	jit/api/frame.c jit/api/frame_priv.h \
+	jit/api/pairs.c jit/api/pairs.h jit/api/frame.c jit/api/frame_priv.h \
 	jit/api/frame_instance.c \
 	jit/api/frame_place.c \
 	jit/api/frame_reserve.c \
