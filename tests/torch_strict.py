@@ -56,7 +56,8 @@ UNARY = {'neg': 'torch.neg(x)', 'abs': 'torch.abs(x)', 'sqrt': 'torch.sqrt(x)', 
          **{n: n for n in ('x / 0.7', '2.3 / x', 'x // 0.7', 'x % 0.75', 'x ** 3', 'x ** -2', 'x ** -1', 'x ** 4', 'x ** 1.7', 'x <= 0.3', 'x == 0.1', '1.1 - x')},
          'add alpha number': 'torch.add(x, 1.3, alpha = 0.7)', 'softshrink 0.3': 'torch.nn.functional.softshrink(x, 0.3)',
          'hardshrink 0.3': 'torch.nn.functional.hardshrink(x, 0.3)', 'leaky_relu 0.3': 'torch.nn.functional.leaky_relu(x, 0.3)',
-         'float_power': 'torch.float_power(x, 1.5).to(x.dtype)', 'div trunc number': "torch.div(x, 0.7, rounding_mode = 'trunc')", 'heaviside': 'torch.heaviside(x, x)'}
+         'float_power': 'torch.float_power(x, 1.5).to(x.dtype)', 'div trunc number': "torch.div(x, 0.7, rounding_mode = 'trunc')", 'heaviside': 'torch.heaviside(x, x)',
+         'x / number of a run': 'x / torch.full((), 0.7, dtype = torch.float64).item()'}
 BINARY = {'add': 'x + y', 'sub': 'x - y', 'mul': 'x * y', 'div': 'x / y', 'maximum': 'torch.maximum(x, y)', 'minimum': 'torch.minimum(x, y)',
           'eq': 'x == y', 'lt': 'x < y', 'le': 'x <= y', 'where': 'torch.where(x < y, x, y)', 'remainder': 'torch.remainder(x, y)',
           'floor_divide': 'x // y', 'pow': 'torch.pow(x, y)', 'muladd': 'x * y + x',
@@ -72,7 +73,7 @@ RULES = {'plus number': 'X - 0.3', '1.1 - x': 'rsub(X, 1.1)', 'hardswish': 'X * 
          'threshold': 'torch.where(x <= W(0.3), torch.tensor(2.5, dtype = T), x)', 'round 2': '(x * W(100.)).round() / W(100.)', 'round -2': '(x / W(100.)).round() * W(100.)',
          'signbit': 'torch.signbit(x) & ~(x.isnan() & (T == torch.float16))', 'copysign': 'torch.copysign(x, y.nan_to_num(nan = 1.) if T == torch.float16 else y)',
          'addcmul': 'fma(0.7, X * Y, X)', 'addcmul 1': 'fma(X, Y, X)', 'addcdiv': 'fma(0.7, X / Y, X)', 'add alpha': 'fma(0.7, Y, X)', 'sub alpha': 'fma(-0.7, Y, X)',
-         'add alpha number': 'fma(0.7, torch.full_like(X, 1.3), X)', 'rsub': 'fma(-0.7, X, Y)', 'div trunc number': '(X * inverse(0.7)).trunc()', 'x / 0.7': 'X * inverse(0.7)',
+         'add alpha number': 'fma(0.7, torch.full_like(X, 1.3), X)', 'rsub': 'fma(-0.7, X, Y)', 'div trunc number': '(X * inverse(0.7)).trunc()', 'x / 0.7': 'X * inverse(0.7)', 'x / number of a run': 'X * inverse(0.7)',
          'softshrink 0.3': 'torch.where(x > W(0.3), x - W(0.3), torch.where(x < -W(0.3), x + W(0.3), x * 0))', 'x ** 3': 'x * x * x', 'x ** -2': '1 / (x * x)',
          'x // 0.7': 'floor_by(X, 0.7, T)', 'floor_divide': 'floor_steps(X, Y, T)', '2.3 / x': 'x.reciprocal().float() * 2.3',
          **{n: re.sub(r'\bx\b', 'X', re.sub(r'\by\b', 'Y', {**UNARY, **BINARY}[n])) for n in WIDER}}

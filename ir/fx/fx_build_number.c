@@ -120,6 +120,12 @@ bool fx_has_scalar(const jc_arg *args, uint32_t n) {
     return false;
 }
 
+/* X / Y, by a number Y that is known at run time: CUDA's kernels multiply by its inverse. */
+static jc_value *quotient(fx_reader *r, jc_arg x, jc_arg y) {
+    jc_value *divided = FX_OP(r, JC_OP_div, x, y), *inverse = FX_OP(r, JC_OP_reciprocal, y);
+    return FX_OP(r, JC_OP_by_device, fx_v(divided), fx_v(FX_OP(r, JC_OP_mul, x, fx_v(inverse))));
+}
+
 /* OP with numbers known at run time among its operands. */
 jc_value *fx_op_scalars(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
     jc_arg at[FX_MAX_PARAMS];
@@ -142,7 +148,7 @@ jc_value *fx_op_scalars(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) 
         else if (narrow && fx_is_tensor(at[i]))
             at[i] = fx_v(fx_cast(r, at[i].value, JC_F32));
     }
-    jc_value *y = fx_op(r, op, at, n);
+    jc_value *y = op == JC_OP_div && args[1].kind == FX_SYMFLOAT ? quotient(r, at[0], at[1]) : fx_op(r, op, at, n);
     return narrow && y && y->type.dtype == JC_F32 ? fx_cast(r, y, dtype) : y;
 }
 
