@@ -264,19 +264,21 @@ static bool is_pointwise(const fx_call *c) {
     return jc_ops[c->row->op].traits & JC_POINTWISE && !strstr(c->row->name, "norm");
 }
 
-/* Operators whose result K PyTorch makes column by column where COLUMNS has bit K, as LAPACK has them; in order. */
+/* Operators whose result K PyTorch makes column by column where COLUMNS has bit K, as LAPACK has them. */
 static const struct {
     const char *name;
     unsigned columns;
 } lapack[] = {
-    { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "householder_product", 1 }, { "inv", 1 }, { "inv_ex", 1 }, { "inverse", 1 },
-    { "linalg_cholesky_ex", 1 }, { "linalg_inv_ex", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "qr", 3 }, { "solve_triangular", 1 },
+    { "_linalg_solve_ex", 1 }, { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "householder_product", 1 }, { "inv", 1 },
+    { "inv_ex", 1 }, { "inverse", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "solve", 1 }, { "solve_ex", 1 }, { "solve_triangular", 1 },
+    { "triangular_solve", 3 },
 };
 
-static bool makes_columns(const fx_call *c, uint32_t k) {
+/* Vectors are solved for as one column each. */
+static bool makes_columns(const fx_call *c, const jc_value *y, uint32_t k) {
     for (size_t i = 0; i < sizeof lapack / sizeof *lapack; i++)
         if (strcmp(c->row->name, lapack[i].name) == 0)
-            return lapack[i].columns >> k & 1;
+            return lapack[i].columns >> k & 1 && fx_is_tensor(c->a[0]) && fx_rank(y) == fx_rank(c->a[0].value);
     return false;
 }
 
@@ -400,7 +402,7 @@ static void lay_fixed(fx_call *c, jc_value *y, uint32_t k, uint32_t before) {
         return;
     for (int d = 0; d < rank; d++)
         slowest[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
-    if (makes_columns(c, k))
+    if (makes_columns(c, y, k))
         enter(c->r, y, (laid){ true, strides_in(c->r, &y->type, slowest) });
     else if (y->type.strides && !entry(c->r, y) && !(jc_ops[c->row->op].traits & JC_VIEW))
         enter(c->r, y, (laid){ true, NULL });
@@ -420,7 +422,7 @@ jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
         return y ? fx_v(y) : fx_nothing();
     }
     lay_fixed(c, y, 0, before);
-    if (!is_fresh(y, before) || c->row->op == JC_OP_contiguous || makes_plain(c) || makes_columns(c, 0) || !any_otherwise(r, c->a, c->n))
+    if (!is_fresh(y, before) || c->row->op == JC_OP_contiguous || makes_plain(c) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n))
         return result;
     if (like || is_pointwise(c))
         lay_as(r, y, c->a, like ? 1 : c->n);

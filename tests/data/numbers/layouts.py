@@ -66,7 +66,8 @@ laid('products and sums are row-major', 't = m.t()\na = t @ m\nb = t.sum(1, keep
 
 A = ('f32', (torch.eye(3) * 4 + torch.arange(9.).reshape(3, 3) / 8).tolist())
 laid('what LAPACK makes lies by columns', 's = a @ a.t()\nb = torch.linalg.cholesky(s)\nc = torch.linalg.inv(a)\nd = torch.linalg.solve_triangular(a.tril(), a, upper = False)\n'
-     'e = torch.linalg.inv(a).t().view(9)\nf = torch.linalg.cholesky_ex(s)[0]\nq = torch.linalg.lu(a)\np = q[0]\nl = q[1]\nreturn (b, c, d, e, f, p, l)', {'a': A}, near=1e-5, absolute=1e-6)
+     'e = torch.linalg.inv(a).t().view(9)\nf = torch.linalg.cholesky_ex(s)[0]\nq = torch.linalg.lu(a)\np = q[0]\nl = q[1]\ng = torch.linalg.solve(a, s)\nh = torch.cholesky_solve(a, b)\ni = torch.linalg.solve(a, s[0])\nj = torch.triangular_solve(a, s)\nk = j[0]\nu = torch.linalg.lu_factor(a)\nv = u[0]\n'
+     'return (b, c, d, e, f, p, l, g, h, i, k, v)', {'a': A}, near=1e-4, absolute=1e-5)
 
 # --- views
 laid('a view of what is laid out as its operand', 'a = (m.t() + 1).t().view(-1)\nb = torch.relu(n.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).view(-1, 4)\nc = m.t().clone().t().view(2, 6)\n'
