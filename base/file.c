@@ -1,6 +1,7 @@
 /*
  * base/file.c - see base/file.h.
  */
+#define _GNU_SOURCE /* O_PATH */
 #include "base/file.h"
 
 #include <errno.h>
@@ -27,30 +28,30 @@ bool jc_write_all(int fd, const void *data, size_t n) {
 
 /* --- publishing --- */
 
-typedef struct place {
-    char folder[PATH_MAX], temporary[PATH_MAX + 96]; /* the folder without its last slash; "." for a bare name */
-} place;
-
-static bool place_of(const char *path, place *p) {
+/* The folder of PATH, to name files in; NAME gets the rest. */
+static int open_folder(const char *path, const char **name) {
     const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
     size_t n = slash ? (size_t)(slash - path) : 1;
-    if (n >= sizeof p->folder) {
+    if (n >= sizeof folder) {
         errno = ENAMETOOLONG;
-        return false;
+        return -1;
     }
-    memcpy(p->folder, slash ? path : ".", n);
-    p->folder[n] = 0; /* "" is the root */
-    return true;
+    memcpy(folder, slash ? path : ".", n);
+    folder[n] = 0;
+    *name = slash ? slash + 1 : path;
+    return open(*folder ? folder : "/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+enum { TEMPORARY_SIZE = 96 };
+
 /* A name nobody else in the world is writing to: the process, the thread's stack and the clock go in. */
-static int open_temporary(place *p, unsigned mode) {
+static int open_temporary(int folder, char *name, unsigned mode) {
     for (unsigned attempt = 0; attempt < 100; attempt++) {
         struct timespec now;
         clock_gettime(CLOCK_MONOTONIC, &now);
-        snprintf(p->temporary, sizeof p->temporary, "%s/tmp.%ld.%lx.%lx.%u", p->folder, (long)getpid(),
-                 (unsigned long)(uintptr_t)&now, (unsigned long)now.tv_nsec, attempt);
-        int fd = open(p->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
+        snprintf(name, TEMPORARY_SIZE, "tmp.%ld.%lx.%lx.%u", (long)getpid(), (unsigned long)(uintptr_t)&now, (unsigned long)now.tv_nsec, attempt);
+        int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, (mode_t)mode);
         if (fd >= 0 || errno != EEXIST)
             return fd;
     }
@@ -58,8 +59,8 @@ static int open_temporary(place *p, unsigned mode) {
 }
 
 /* Where a folder cannot be synchronised there is nothing to do about it. */
-static void sync_folder(const char *folder) {
-    int fd = open(*folder ? folder : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+static void sync_folder(int folder) {
+    int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd >= 0) {
         (void)fsync(fd);
         close(fd);
@@ -73,16 +74,14 @@ static bool write_parts(int fd, const jc_span *parts, size_t nparts, bool durabl
     return !durable || fsync(fd) == 0;
 }
 
-bool jc_file_publish(const char *path, const jc_span *parts, size_t nparts, jc_publish how) {
-    place p;
+bool jc_file_publish_at(int folder, const char *name, const jc_span *parts, size_t nparts, jc_publish how) {
+    char temporary[TEMPORARY_SIZE];
     struct stat st;
-    if (!place_of(path, &p))
-        return false;
-    if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+    if (fstatat(folder, name, &st, 0) == 0 && !S_ISREG(st.st_mode)) {
         errno = S_ISDIR(st.st_mode) ? EISDIR : EINVAL;
         return false;
     }
-    int fd = open_temporary(&p, how.mode);
+    int fd = open_temporary(folder, temporary, how.mode);
     if (fd < 0)
         return false;
     bool ok = write_parts(fd, parts, nparts, how.durable);
@@ -91,14 +90,26 @@ bool jc_file_publish(const char *path, const jc_span *parts, size_t nparts, jc_p
         ok = false;
         why = errno;
     }
-    if (ok && rename(p.temporary, path) != 0) {
+    if (ok && renameat(folder, temporary, folder, name) != 0) {
         ok = false;
         why = errno;
     }
     if (!ok)
-        unlink(p.temporary);
+        unlinkat(folder, temporary, 0);
     else if (how.durable)
-        sync_folder(p.folder);
+        sync_folder(folder);
+    errno = why;
+    return ok;
+}
+
+bool jc_file_publish(const char *path, const jc_span *parts, size_t nparts, jc_publish how) {
+    const char *name;
+    int folder = open_folder(path, &name);
+    if (folder < 0)
+        return false;
+    bool ok = jc_file_publish_at(folder, name, parts, nparts, how);
+    int why = errno;
+    close(folder);
     errno = why;
     return ok;
 }

@@ -31,6 +31,8 @@ typedef struct jc_publish {
  * set, and nothing left behind, when that fails. Safe from any thread and process for the same PATH: the last one wins.
  */
 bool jc_file_publish(const char *path, const jc_span *parts, size_t nparts, jc_publish how);
+/* The same for the file NAME in the folder that descriptor FOLDER is open for, whatever lies at its path by now. */
+bool jc_file_publish_at(int folder, const char *name, const jc_span *parts, size_t nparts, jc_publish how);
 
 /*
  * The bytes of a regular file of at most MAX, in ARENA: one read, so that what is checked afterwards is what is used.  False

@@ -15,14 +15,16 @@
  *     .   .  sections, in the order of the table, each at an offset divisible by 16, zeros between
  *   end-32   BLAKE2b-256 of everything before
  *
- * A reader takes the whole file into private memory, then checks length, hash, key and preimage, then uses those bytes.
+ * A reader looks at the header's length, then takes the whole file into private memory, checks hash, key and preimage, and uses those bytes.
  * A writer publishes by jc_file_publish(): a temporary file "tmp.*" in the shard, then a rename; entries with a light key are
  * not fsynced (1 ms each on an SSD): after a power cut one may be damaged, which is a miss.  A damaged
  * entry is removed if it is still the same file, and one sample is kept as KEY.bad.  No locks are needed for
  * any of this; they would only save work.
  *
- * Code from a cache runs in this process, so who may write to it matters.  A writable directory and its entries belong to this user.
- * A read-only one may belong to somebody else, whom whoever named it trusts; its entries belong to the same user.
+ * Code from a cache runs in this process, so who may write to it matters.  A writable directory, all below it and its entries belong to this
+ * user, who alone may write to them.  A read-only one may belong to somebody else, whom whoever named it trusts; what lies in it belongs to the same
+ * user.  Each lookup goes down from the directory by descriptors and follows no link below it, so what was looked at is what is read.  What lies in
+ * an entry's place and is none is set aside as a damaged one is.  Nothing is held open between lookups.
  */
 #include "base/file.h"
 #include "cache/disk.h"
@@ -40,6 +42,7 @@
 #define HEADER 64
 #define SECTION 24
 #define ALIGN 16
+#define LENGTH_AT 48
 #define MAX_SECTIONS 64
 #define MAX_ENTRY (1ull << 31)
 enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
@@ -47,13 +50,16 @@ enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
 struct jc_disk {
     jc_tier tier; /* where: as the user names it */
     const jc_alloc *alloc;
-    const char *dir; /* with the format version */
+    const char *root, *dir; /* without and with the format version */
     uid_t owner;
 };
 
+#define FORMAT "v1"
+_Static_assert(VERSION == 1, "FORMAT names the version");
+
 /* --- the directory --- */
 
-/* Is it ours, and ours alone to write?  A read-only one: its owner's alone. */
+/* Is it ours, and ours alone to write?  A read-only one, which may be named by a link and has to be there: its owner's alone. */
 static const char *refuse(jc_arena *arena, const char *dir, bool read_only, uid_t *owner) {
     struct stat st;
     *owner = geteuid();
@@ -76,9 +82,32 @@ static const char *refuse(jc_arena *arena, const char *dir, bool read_only, uid_
 
 static const jc_tier_ops disk_ops, directory_ops;
 
+/* DIR without slashes at its end, which would have a link followed. */
+static const char *without_slashes(jc_arena *arena, const char *dir) {
+    size_t n = strlen(dir);
+    while (n > 1 && dir[n - 1] == '/')
+        n--;
+    return jc_arena_strndup(arena, dir, n);
+}
+
+/* The directory of this format, where there is one: a link or another's would be refused at each lookup, and is told of once. */
+static const char *refuse_format(jc_arena *arena, const char *dir, uid_t owner) {
+    struct stat st;
+    if (lstat(dir, &st) != 0)
+        return NULL;
+    if (!S_ISDIR(st.st_mode))
+        return jc_arena_printf(arena, "%s in the cache directory is not a directory; remove it or choose another cache directory", dir);
+    if (st.st_uid != owner || st.st_mode & (S_IWGRP | S_IWOTH))
+        return jc_arena_printf(arena, "the directory %s of the cache %s", dir, st.st_uid != owner ? "belongs to another user" : "is writable by others; chmod go-w it");
+    return NULL;
+}
+
 jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning) {
     uid_t owner;
-    const char *why = refuse(arena, dir, read_only, &owner);
+    const char *root = without_slashes(arena, dir), *entries = jc_arena_printf(arena, "%s/" FORMAT, root);
+    const char *why = refuse(arena, root, read_only, &owner);
+    if (!why)
+        why = refuse_format(arena, entries, owner);
     if (why) {
         if (warning)
             *warning = why;
@@ -90,7 +119,8 @@ jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const ch
     d->tier.from = read_only ? JC_FROM_READ_ONLY : JC_FROM_DISK;
     d->tier.read_only = read_only;
     d->alloc = jc_arena_allocator(arena);
-    d->dir = jc_arena_printf(arena, "%s/v%d", dir, VERSION);
+    d->root = root;
+    d->dir = entries;
     d->owner = owner;
     return d;
 }
@@ -121,29 +151,63 @@ static bool make_dirs(const char *path) {
 }
 
 typedef struct place {
-    char shard[4096], file[4200];
+    char shard[3], file[2 * JC_HASH_SIZE + 1];
 } place;
 
-static bool place_of(const jc_disk *d, const jc_key *key, place *p) {
-    char hex[2 * JC_HASH_SIZE + 1];
-    jc_hash_hex(&key->hash, hex);
-    int n = snprintf(p->shard, sizeof p->shard, "%s/%.2s", d->dir, hex);
-    if (n < 0 || (size_t)n >= sizeof p->shard)
-        return false;
-    n = snprintf(p->file, sizeof p->file, "%s/%s", p->shard, hex);
-    return n > 0 && (size_t)n < sizeof p->file;
+static place place_of(const jc_hash *key) {
+    place p;
+    jc_hash_hex(key, p.file);
+    memcpy(p.shard, p.file, 2);
+    p.shard[2] = 0;
+    return p;
+}
+
+/* The directory NAME in directory AT, which is closed, if it is its owner's alone; -1 with errno set.  MAKE: where it is not there. */
+static int enter(const jc_disk *d, int at, const char *name, int flags, bool make) {
+    struct stat st;
+    if (make && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+        make = false;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags), why = errno;
+    if (at != AT_FDCWD)
+        close(at);
+    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != d->owner || st.st_mode & (S_IWGRP | S_IWOTH))) {
+        close(fd);
+        fd = -1;
+        why = EPERM;
+    }
+    errno = why;
+    return fd;
+}
+
+/* The shard of P, to name files in; -1 with errno set. */
+static int open_shard(const jc_disk *d, const place *p, bool make) {
+    int fd = make && !make_dirs(d->root) ? -1 : enter(d, AT_FDCWD, d->root, d->tier.read_only ? 0 : O_NOFOLLOW, false);
+    if (fd >= 0)
+        fd = enter(d, fd, FORMAT, O_NOFOLLOW, make);
+    return fd >= 0 ? enter(d, fd, p->shard, O_NOFOLLOW, make) : fd;
 }
 
 /* --- reading --- */
 
-static jc_tier_result read_whole(const jc_disk *d, const char *path, jc_arena *arena, jc_span *out, struct stat *st) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+/* Is the file as long as its header says?  What is not is not read: it may be sparse, and huge. */
+static bool is_complete(int fd, const struct stat *st) {
+    uint8_t head[HEADER];
+    if (st->st_size < HEADER + JC_HASH_SIZE || (uint64_t)st->st_size > MAX_ENTRY || pread(fd, head, sizeof head, 0) != HEADER)
+        return false;
+    jc_reader r = JC_READER(head + LENGTH_AT, HEADER - LENGTH_AT);
+    return memcmp(head, MAGIC, strlen(MAGIC)) == 0 && jc_get_u64(&r) == (uint64_t)st->st_size;
+}
+
+/* Opened so that nothing waits: neither for the writer of a FIFO nor for a device. */
+static jc_tier_result read_whole(const jc_disk *d, int shard, const char *name, jc_arena *arena, jc_span *out) {
+    struct stat st;
+    int fd = openat(shard, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
-        return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_TIER_MISS : JC_TIER_ERROR;
+        return errno == ENOENT || errno == ESTALE ? JC_TIER_MISS : errno == ELOOP || errno == ENXIO ? JC_TIER_CORRUPT : JC_TIER_ERROR;
     jc_tier_result result = JC_TIER_ERROR;
-    if (fstat(fd, st) == 0 && S_ISREG(st->st_mode) && st->st_uid == d->owner) {
+    if (fstat(fd, &st) == 0) {
         result = JC_TIER_CORRUPT;
-        if (st->st_size >= HEADER + JC_HASH_SIZE && (uint64_t)st->st_size <= MAX_ENTRY)
+        if (S_ISREG(st.st_mode) && st.st_uid == d->owner && !(st.st_mode & (S_IWGRP | S_IWOTH)) && is_complete(fd, &st))
             result = jc_file_read(fd, MAX_ENTRY, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
     }
     close(fd);
@@ -210,37 +274,50 @@ static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8
     return true;
 }
 
-/* Sets the damaged file aside, if nobody has replaced it since. */
-static void set_aside(const char *path, const struct stat *seen) {
+/* Sets what lies there aside, if nobody has replaced it since. */
+static void set_aside(int shard, const char *name, const struct stat *seen) {
     struct stat now;
-    char bad[4300];
-    if (lstat(path, &now) != 0 || now.st_ino != seen->st_ino || now.st_dev != seen->st_dev)
+    char bad[2 * JC_HASH_SIZE + 5];
+    if (fstatat(shard, name, &now, AT_SYMLINK_NOFOLLOW) != 0 || now.st_ino != seen->st_ino || now.st_dev != seen->st_dev)
         return;
-    snprintf(bad, sizeof bad, "%s.bad", path);
-    if (rename(path, bad) != 0)
-        unlink(path);
+    snprintf(bad, sizeof bad, "%s.bad", name);
+    if (renameat(shard, name, shard, bad) == 0)
+        return;
+    (void)unlinkat(shard, bad, 0); /* no directory goes over a file */
+    if (renameat(shard, name, shard, bad) != 0)
+        (void)unlinkat(shard, name, 0);
+}
+
+static jc_tier_result missing(void) {
+    return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_TIER_MISS : JC_TIER_ERROR;
 }
 
 jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {
-    place p;
+    const place p = place_of(&key->hash);
     jc_span file = { 0 };
-    struct stat st = { 0 };
-    if (!place_of(d, key, &p))
-        return JC_TIER_ERROR;
-    jc_tier_result result = read_whole(d, p.file, arena, &file, &st);
+    struct stat seen = { 0 };
+    int shard = open_shard(d, &p, false);
+    if (shard < 0)
+        return missing();
+    (void)fstatat(shard, p.file, &seen, AT_SYMLINK_NOFOLLOW);
+    jc_tier_result result = read_whole(d, shard, p.file, arena, &file);
     if (result == JC_TIER_HIT && !verify(file.at, file.n, key, out, n))
         result = JC_TIER_CORRUPT;
     if (result == JC_TIER_CORRUPT && !d->tier.read_only)
-        set_aside(p.file, &st);
+        set_aside(shard, p.file, &seen);
+    close(shard);
     return result;
 }
 
-jc_tier_result jc_disk_read(const jc_disk *d, const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
-                            size_t *npreimage) {
+jc_tier_result jc_disk_read(const jc_disk *d, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage, size_t *npreimage) {
+    const place p = place_of(hash);
     jc_span file = { 0 };
-    struct stat st = { 0 };
     contents c;
-    jc_tier_result result = read_whole(d, path, arena, &file, &st);
+    int shard = open_shard(d, &p, false);
+    if (shard < 0)
+        return missing();
+    jc_tier_result result = read_whole(d, shard, p.file, arena, &file);
+    close(shard);
     if (result != JC_TIER_HIT)
         return result;
     if (!take_apart(file.at, file.n, hash, &c))
@@ -283,10 +360,7 @@ static void encode(jc_bytes *b, const jc_key *key, const uint8_t *bytes, size_t 
     jc_put(b, hash.b, JC_HASH_SIZE);
 }
 
-bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
-    place p;
-    if (!place_of(d, key, &p) || n > MAX_ENTRY / 2 || !make_dirs(p.shard))
-        return false;
+static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *key, const uint8_t *bytes, size_t n) {
     jc_arena *scratch = jc_arena_new(d->alloc);
     jc_guard guard;
     volatile bool ok = false;
@@ -295,10 +369,20 @@ bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size
     if (JC_GUARD(scratch, &guard) == 0) {
         jc_bytes b = JC_BYTES(scratch);
         encode(&b, key, bytes, n);
-        ok = jc_file_publish(p.file, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0600, .durable = !key->light });
+        ok = jc_file_publish_at(shard, p->file, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0600, .durable = !key->light });
     }
     jc_guard_end(scratch, &guard);
     jc_arena_free(scratch);
+    return ok;
+}
+
+bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
+    const place p = place_of(&key->hash);
+    int shard = n > MAX_ENTRY / 2 ? -1 : open_shard(d, &p, true);
+    if (shard < 0)
+        return false;
+    const bool ok = publish(d, shard, &p, key, bytes, n);
+    close(shard);
     return ok;
 }
 
@@ -307,9 +391,14 @@ bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size
 static bool probe(jc_tier *t, const jc_key *key) {
     const jc_disk *d = (const jc_disk *)t;
     struct stat st;
-    place p;
-    return place_of(d, key, &p) && lstat(p.file, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == d->owner &&
-           access(p.file, R_OK) == 0;
+    const place p = place_of(&key->hash);
+    int shard = open_shard(d, &p, false);
+    if (shard < 0)
+        return false;
+    const bool there = fstatat(shard, p.file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == d->owner &&
+                       !(st.st_mode & (S_IWGRP | S_IWOTH)) && faccessat(shard, p.file, R_OK, 0) == 0;
+    close(shard);
+    return there;
 }
 
 static jc_tier_result get(jc_tier *t, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {

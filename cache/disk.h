@@ -17,9 +17,7 @@ const char *jc_disk_entries(const jc_disk *d); /* where its shards are */
 jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n);
 /* Publishes an entry atomically. False when it could not be stored: nothing is left behind then. */
 bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n);
-/* Reads the file of one entry without changing anything: HIT when every byte is as it was written, it is for HASH, and its preimage
-   (in ARENA) has that hash. */
-jc_tier_result jc_disk_read(const jc_disk *d, const char *path, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage,
-                            size_t *npreimage);
+/* Reads the entry of HASH without changing anything: HIT when every byte is as it was written, and its preimage (in ARENA) has that hash. */
+jc_tier_result jc_disk_read(const jc_disk *d, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage, size_t *npreimage);
 
 #endif

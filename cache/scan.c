@@ -65,10 +65,13 @@ typedef struct walk {
 static jitc_status see_file(const walk *w, const char *dir, const char *name) {
     struct stat st;
     jc_scan_file file = { .path = jc_arena_printf(w->arena, "%s/%s", dir, name) };
-    if (lstat(file.path, &st) != 0 || S_ISDIR(st.st_mode))
-        return JITC_OK; /* gone, or none of ours */
-    file.kind = S_ISREG(st.st_mode) ? kind_of(name, &file.key) : JC_SCAN_OTHER;
-    file.bytes = (uint64_t)st.st_size;
+    const char *shard = strrchr(dir, '/') + 1;
+    if (lstat(file.path, &st) != 0)
+        return JITC_OK; /* gone */
+    file.kind = kind_of(name, &file.key);
+    if ((file.kind == JC_SCAN_ENTRY || file.kind == JC_SCAN_BAD) && strncmp(shard, name, 2) != 0)
+        file.kind = JC_SCAN_OTHER; /* where no lookup comes */
+    file.bytes = S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
     return w->see(w->user, &file, w->err);
 }
 
@@ -95,7 +98,9 @@ static bool is_shard(const char *name) {
 }
 
 static jitc_status see_shard(const walk *w, const char *dir, const char *name) {
-    return is_shard(name) ? each_name(w, jc_arena_printf(w->arena, "%s/%s", dir, name), see_file) : JITC_OK;
+    struct stat st;
+    const char *path = jc_arena_printf(w->arena, "%s/%s", dir, name);
+    return is_shard(name) && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) ? each_name(w, path, see_file) : JITC_OK;
 }
 
 jitc_status jc_disk_scan(const jc_disk *d, jc_arena *arena,

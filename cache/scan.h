@@ -7,7 +7,7 @@
 #include "cache/disk.h"
 
 typedef enum jc_scan_kind {
-    JC_SCAN_ENTRY,     /* named as an entry is */
+    JC_SCAN_ENTRY,     /* named as an entry is, whatever it is */
     JC_SCAN_BAD,       /* a damaged entry that was set aside */
     JC_SCAN_TEMPORARY, /* of a writer that is at work, or was killed */
     JC_SCAN_OTHER,     /* none of ours */

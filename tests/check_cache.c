@@ -538,9 +538,14 @@ static int count_temporaries(const char *path) {
 
 /* A directory that cannot be written to: results are right, nothing is left behind. */
 START_TEST(unwritable) {
-    char file[600];
-    snprintf(file, sizeof file, "%s/v1", dir); /* a file where the directory should be stops root too */
-    spit(file, (const uint8_t *)"x", 1);
+    char file[600], shard[640];
+    jc_key key = key_of("a");
+    char hex[2 * JC_HASH_SIZE + 1];
+    jc_hash_hex(&key.hash, hex);
+    snprintf(file, sizeof file, "%s/v1", dir);
+    ck_assert_int_eq(mkdir(file, 0700), 0);
+    snprintf(shard, sizeof shard, "%s/%.2s", file, hex); /* a file where the directory should be stops root too */
+    spit(shard, (const uint8_t *)"x", 1);
     jc_cache *c = opened();
     ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
     ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_MEMORY);
@@ -549,6 +554,104 @@ START_TEST(unwritable) {
     ck_assert_uint_ge(s.io_errors, 1);
     ck_assert_uint_eq(s.stored, 0);
     jc_cache_close(c);
+}
+END_TEST
+
+/* Puts something into the place of entry "a", which lies at PATH. */
+static void put_fifo(const char *path) {
+    ck_assert_int_eq(mkfifo(path, 0600), 0);
+}
+
+static void put_directory(const char *path) {
+    char inner[1100];
+    ck_assert_int_eq(mkdir(path, 0700), 0);
+    snprintf(inner, sizeof inner, "%s/x", path);
+    spit(inner, (const uint8_t *)"x", 1);
+}
+
+static void put_link(const char *path) {
+    ck_assert_int_eq(symlink("/dev/zero", path), 0);
+}
+
+static void put_sparse(const char *path) { /* of almost 2 GiB, of which nothing is to be read */
+    spit(path, (const uint8_t *)"JITCENT\n", 8);
+    ck_assert_int_eq(truncate(path, (1l << 31) - 1), 0);
+}
+
+static void put_writable(const char *path) {
+    jc_key key = key_of("a");
+    jc_disk *d = jc_disk_open(arena, dir, false, NULL);
+    ck_assert(jc_disk_put(d, &key, (const uint8_t *)"theirs", 6));
+    ck_assert_int_eq(chmod(path, 0666), 0);
+}
+
+/* What is no entry, or might be anybody's, does not hang a lookup, is not read, and is out of the way the next time. */
+START_TEST(in_an_entrys_place) {
+    static void (*const put[])(const char *) = { put_fifo, put_directory, put_link, put_sparse, put_writable };
+    char path[512];
+    struct rusage before, after;
+    for (size_t i = 0; i < sizeof put / sizeof *put; i++) {
+        jc_cache *c = opened();
+        get(c, "a", "alpha");
+        jc_cache_close(c);
+        ck_assert(entry_path("a", path, sizeof path));
+        ck_assert_int_eq(unlink(path), 0);
+        put[i](path);
+        getrusage(RUSAGE_SELF, &before);
+        c = opened();
+        ck_assert_msg(get(c, "a", "alpha") == JC_FROM_BUILD, "case %zu was taken for an entry", i);
+        jc_cache_close(c);
+        getrusage(RUSAGE_SELF, &after);
+        ck_assert_msg(after.ru_maxrss - before.ru_maxrss < 512 << 10, "case %zu was read whole", i);
+        c = opened();
+        ck_assert_msg(get(c, "a", "alpha") == JC_FROM_DISK, "case %zu is in the way for ever", i);
+        jc_cache_close(c);
+    }
+}
+END_TEST
+
+/* From the root down: what somebody else may write to, and what leads elsewhere, is not gone through. */
+START_TEST(refused_below) {
+    const char *warning = NULL;
+    char path[512], shard[600], v1[600], moved[600], slash[600];
+    jc_cache *c = opened();
+    get(c, "a", "alpha");
+    jc_cache_close(c);
+    ck_assert(entry_path("a", path, sizeof path));
+    snprintf(shard, sizeof shard, "%.*s", (int)(strrchr(path, '/') - path), path);
+    snprintf(v1, sizeof v1, "%s/v1", dir);
+    snprintf(moved, sizeof moved, "%s/elsewhere", dir);
+    jc_disk *d = jc_disk_open(arena, dir, false, NULL);
+    ck_assert(hits(d, "a"));
+    ck_assert_int_eq(chmod(shard, 0770), 0);
+    ck_assert_msg(!hits(d, "a"), "a shard that the group may write to is used");
+    ck_assert_int_eq(chmod(shard, 0700), 0);
+    ck_assert_int_eq(chmod(v1, 0777), 0);
+    ck_assert_msg(!hits(d, "a"), "a v1 that all may write to is used");
+    ck_assert_ptr_null(jc_disk_open(arena, dir, false, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "writable by others"));
+    ck_assert_int_eq(chmod(v1, 0700), 0);
+    ck_assert(hits(d, "a"));
+    ck_assert_int_eq(rename(shard, moved), 0);
+    ck_assert_int_eq(symlink(moved, shard), 0);
+    ck_assert_msg(!hits(d, "a"), "a shard that is a link is followed");
+    ck_assert_int_eq(unlink(shard), 0);
+    ck_assert_int_eq(rename(moved, shard), 0);
+    ck_assert_int_eq(rename(v1, moved), 0);
+    ck_assert_int_eq(symlink(moved, v1), 0);
+    ck_assert_msg(!hits(d, "a"), "a v1 that is a link is followed");
+    ck_assert_ptr_null(jc_disk_open(arena, dir, false, &warning));
+    ck_assert_ptr_nonnull(strstr(warning, "not a directory"));
+    ck_assert_int_eq(unlink(v1), 0);
+    ck_assert_int_eq(rename(moved, v1), 0);
+    ck_assert(hits(d, "a"));
+    snprintf(slash, sizeof slash, "%s.link", dir);
+    ck_assert_int_eq(symlink(dir, slash), 0);
+    strcat(slash, "//");
+    ck_assert_ptr_null(jc_disk_open(arena, slash, false, &warning)); /* the slashes would have it followed */
+    ck_assert_ptr_nonnull(strstr(warning, "symbolic link"));
+    slash[strlen(slash) - 2] = 0;
+    unlink(slash);
 }
 END_TEST
 
@@ -631,6 +734,8 @@ int main(void) {
     tcase_add_test(t, table_tier);
     tcase_add_test(t, stored_once);
     tcase_add_test(t, unwritable);
+    tcase_add_test(t, in_an_entrys_place);
+    tcase_add_test(t, refused_below);
     tcase_add_test(full, full_disk);
     tcase_add_test(t, refused_directories);
     tcase_add_test(t, keys);

@@ -84,7 +84,7 @@ static void classify(look *l, const uint8_t *preimage, size_t n) {
 static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file) {
     const uint8_t *preimage;
     size_t n;
-    switch (jc_disk_read(l->disk, file->path, &file->key, scratch, &preimage, &n)) {
+    switch (jc_disk_read(l->disk, &file->key, scratch, &preimage, &n)) {
     case JC_TIER_HIT:
         classify(l, preimage, n);
         l->ok++;
@@ -144,9 +144,9 @@ static jitc_status wipe(void *user, const jc_scan_file *file, jc_error *err) {
     look *l = user;
     if (file->kind == JC_SCAN_OTHER)
         return JITC_OK;
-    if (unlink(file->path) == 0)
+    if (remove(file->path) == 0)
         add(&l->removed, file);
-    else if (errno != ENOENT)
+    else if (errno != ENOENT && errno != ENOTEMPTY) /* a directory in an entry's place, with something in it */
         return jc_fail_at(err, JITC_E_IO, file->path, 0, 0, NULL, "the file cannot be removed: %s", strerror(errno));
     return JITC_OK;
 }

@@ -62,7 +62,7 @@ bool fuzz_one(const uint8_t *data, size_t n) {
     jc_disk *d = jc_disk_open(arena, dir, false, NULL);
     if (!d)
         fuzz_never("the directory is refused", &(jc_error)JC_ERROR_INIT);
-    jc_tier_result read = jc_disk_read(d, path, &key.hash, arena, &preimage, &npreimage);
+    jc_tier_result read = jc_disk_read(d, &key.hash, arena, &preimage, &npreimage);
     jc_tier_result got = jc_disk_get(d, &key, arena, &payload, &npayload);
     if (got == JC_TIER_HIT && (npayload > n || (read == JC_TIER_HIT && npreimage != key.npreimage)))
         fuzz_never("a hit is not what was written", &(jc_error)JC_ERROR_INIT);
