@@ -57,6 +57,15 @@ static const jc_expr *const *normal_strides(jc_graph *g, const jc_type *t, const
     return differs && !empty ? out : NULL;
 }
 
+/* Is the byte behind the last element further than 2^63, as far as constants tell? */
+static bool too_far(jc_graph *g, const jc_type *t, const jc_expr *const *strides) {
+    jc_exprs *ex = g->exprs;
+    const jc_expr *end = jc_ex_int(ex, 1);
+    for (uint32_t d = 0; d < t->rank; d++)
+        end = jc_ex_add(ex, end, jc_ex_mul(ex, jc_ex_sub(ex, t->dims[d], jc_ex_int(ex, 1)), strides[d]));
+    return jc_ex_mul(ex, end, jc_ex_int(ex, jc_dtypes[t->dtype].size))->kind == JC_EX_POISON;
+}
+
 static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e, jc_error *err) {
     if (!p || !is_tensor(p))
         return jc_fail_at(err, JITC_E_INPUT, g->file, g->root->line, 0, NULL,
@@ -72,6 +81,9 @@ static jitc_status set_entry(jc_graph *g, jc_value *p, const jc_stride_entry *e,
             return jc_fail_at(err, JITC_E_INPUT, g->file, p->line, 0, p->name,
                               "The stride %s given for dim %u of '%s' is negative; expected 0 or more: tensors of PyTorch have no other.",
                               e->strides[i], i, e->param);
+    if (too_far(g, &p->type, strides))
+        return jc_fail_at(err, JITC_E_INPUT, g->file, p->line, 0, p->name,
+                          "With the strides given for '%s' its elements would be further apart than 2^63 bytes.", e->param);
     p->type.strides = normal_strides(g, &p->type, strides);
     return JITC_OK;
 }

@@ -101,10 +101,26 @@ static const char graph_bad[] =
 #define GRAPH(params, statement)                                                                   \
     "class GraphModule(torch.nn.Module):\n    def forward(self, " params "):\n        " statement "\n        return (y,)\n"
 
+/* Each value twice in the next: as many ways from the last one back to the first as there are indices. */
+static void write_doubled(void) {
+    char *text = NULL;
+    size_t n;
+    FILE *f = open_memstream(&text, &n);
+    fprintf(f, "class GraphModule(torch.nn.Module):\n    def forward(self, i: \"i64[8]\", w: \"f32[100, 4]\"):\n        a0 = i + i\n");
+    for (int k = 1; k < 60; k++)
+        fprintf(f, "        a%d = a%d + a%d\n", k, k - 1, k - 1);
+    fprintf(f, "        j = a59 - 1\n        y = w.index_select(0, j)\n        return (y,)\n");
+    fclose(f);
+    write_text("doubled.py", text);
+    free(text);
+}
+
 static void set_up(void) {
     tool_enter("tool");
     write_text("mul.py", graph_mul);
     write_text("take.py", graph_take);
+    write_doubled();
+    write_text("far.json", "{\"w\": [4611686018427387904, 1]}");
     write_text("unknown.py", graph_unknown);
     write_text("bad.py", graph_bad);
     write_text("masks.py", graph_masks);
@@ -210,6 +226,9 @@ static const struct {
     { "run --device host --inputs mul.py mul.py", 3, "mul.py" },
     { "run --device host --names mul.py mul.py", 3, "mul.py:1" },
     { "split --strides mul.py mul.py", 3, "no valid JSON" },
+    { "split /dev/zero", 3, "NUL" },
+    { "run --device host --strides far.json doubled.py", 3, "further apart than 2^63 bytes" },
+    { "run --device host doubled.py", 3, "out of range" }, /* 2^60 times the index: found at once, not by 2^60 ways back */
     { "run --device host --plugin nowhere.so mul.py", 3, "nowhere.so" },
     { "split unknown.py", 0, "1 piece" },
     { "split --split-op torch.frobnicate unknown.py", 0, "1 piece" },

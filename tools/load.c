@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/pt2/pt2.h"
 #include "jit/api/read_cache.h"
 
 /* --- the context --- */
@@ -119,8 +120,12 @@ static jitc_status keep_stdin(tool *t, size_t i, jc_error *err) {
     size_t n;
     if (t->texts[i])
         return JITC_OK;
-    while ((n = fread(block, 1, sizeof block, stdin)) > 0 && b.n < (size_t)1 << 31)
+    const bool archive = (n = fread(block, 1, sizeof block, stdin)) > 0 && jc_pt2_is(block, n);
+    for (; n > 0 && b.n < (size_t)1 << 31; n = fread(block, 1, sizeof block, stdin)) {
         jc_put(&b, block, n);
+        if (!archive && memchr(block, 0, n)) /* no text: the reader says so, and a device may have no end */
+            break;
+    }
     if (ferror(stdin))
         return jc_fail(err, JITC_E_IO, "standard input cannot be read: %s", strerror(errno));
     jc_put_u8(&b, 0);

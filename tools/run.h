@@ -83,7 +83,7 @@ jitc_status run_bundle_bounds(const run *r, int64_t *bounds, jc_error *err);
 int run_load_only(tool *t, jitc_model *m);
 
 /* run_bounds.c: for each parameter of F, the number of rows of the smallest table that its integers index; INT64_MAX: none. */
-void run_bounds(const jc_func *f, const int64_t *syms, uint32_t nsyms, int64_t *bounds);
+void run_bounds(jc_arena *arena, const jc_func *f, const int64_t *syms, uint32_t nsyms, int64_t *bounds);
 
 /* run_rounding.c: for each output of F, then each of its parameters, whether it depends on a value that was rounded to less than f32
    on the way; or, where ROUGH, on one that libraries and orders of adding make different in the last places. */

@@ -49,7 +49,7 @@ static jitc_status piece_bounds(const run *r, const jc_piece *p, const jc_graph 
     if (form->root->nparams != c->ninputs || jc_sym_count(form->exprs) != c->nsyms)
         return jc_fail(err, JITC_E_INPUT, "the bundle's canonical form of %s is that of another piece", p->func->name);
     JC_TRY(jc_piece_symbols(p, r->syms, r->nsyms, syms, err));
-    run_bounds(form->root, syms, c->nsyms, own);
+    run_bounds(r->arena, form->root, syms, c->nsyms, own);
     for (uint32_t i = 0; i < c->ninputs; i++) {
         const jc_bind *b = &c->inputs[i];
         if (b->kind != JC_BIND_PARAM)

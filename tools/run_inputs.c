@@ -362,7 +362,7 @@ jitc_status run_inputs(run *r, const jc_st_file *file, const json_t *names, jc_e
     if (r->model->codegen_id)
         JC_TRY(run_bundle_bounds(r, bounds, err));
     else
-        run_bounds(f, r->syms, r->nsyms, bounds);
+        run_bounds(r->arena, f, r->syms, r->nsyms, bounds);
     for (uint32_t i = 0; i < f->nparams; i++) {
         const jc_value *p = f->params[i];
         switch ((jc_kind)p->type.kind) {

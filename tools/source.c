@@ -17,7 +17,7 @@ static void load(tool *t, size_t i) {
     FILE *f;
     if (t->texts[i] || strcmp(t->o.files.at[i], "-") == 0 || !(f = fopen(t->o.files.at[i], "rbe")))
         return;
-    while ((n = fread(block, 1, sizeof block, f)) > 0 && !(b.n == 0 && jc_pt2_is(block, n)))
+    while ((n = fread(block, 1, sizeof block, f)) > 0 && !memchr(block, 0, n)) /* an archive, a device: no text */
         jc_put(&b, block, n);
     fclose(f);
     t->texts[i] = (const char *)b.at;

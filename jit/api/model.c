@@ -142,8 +142,11 @@ static jitc_status slurp(jc_arena *arena, const char *path, material *out, jc_er
     }
     if (!standard)
         slurp_known(&b, f);
-    while ((n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX)
+    bool text = true; /* a NUL ends it: the reader says that it is none, and a device may have no end */
+    while (text && (n = fread(block, 1, sizeof block, f)) > 0 && b.n < TEXT_MAX) {
         jc_put(&b, block, n);
+        text = !memchr(block, 0, n);
+    }
     bool bad = ferror(f) != 0;
     int why = errno;
     if (bad)
