@@ -12,7 +12,6 @@
 #include "ir/canon/canon.h"
 #include "ir/fx/fx.h"
 #include "ir/passes.h"
-#include "jit/sched/schedule.h"
 #include "tests/graph_run.h"
 
 typedef struct row {
@@ -32,25 +31,7 @@ static void teardown(void) {
 }
 
 static jc_schedule scheduled(const graph_case *c, const char *arch) {
-    jc_error err = JC_ERROR_INIT;
-    jc_graph *g, *class_;
-    jc_canon canon;
-    jc_schedule s;
-    jc_schedule_options o = { 0 };
-    char *text = graph_text(c);
-    ck_assert_msg(jc_fx_read(arena, c->name, text, strlen(text), &g, &err) == JITC_OK, "%s: %s", c->name, err.message);
-    ck_assert_int_eq(jc_split(g, NULL, &err), JITC_OK);
-    ck_assert_int_eq(jc_layout(g, NULL, 0, &err), JITC_OK);
-    ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
-    ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
-    const char *cpu = strchr(arch, '/'); /* "host/x86-64-v3": for that CPU */
-    ck_assert_int_eq(jc_target_parse(cpu ? "host" : arch, &o.target, &err), JITC_OK);
-    if (cpu)
-        snprintf(o.target.cpu, sizeof o.target.cpu, "%s", cpu + 1);
-    o.clamp = jc_target_is_gpu(&o.target);
-    ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s: %s", c->name, err.message);
-    free(text);
-    return s;
+    return graph_schedule(c, arch, arena);
 }
 
 static const char *steps(const jc_schedule *s) {

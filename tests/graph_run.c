@@ -9,7 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ir/canon/canon.h"
 #include "ir/eval/eval.h"
+#include "ir/fx/fx.h"
+#include "ir/passes.h"
 
 char *graph_text(const graph_case *c) {
     char *out = NULL;
@@ -166,7 +169,7 @@ static jitc_context *context(const graph_case *c, const char *device, uint64_t s
     return ctx;
 }
 
-enum { MAX_INPUTS = 1100 };
+enum { MAX_INPUTS = 1100, MAX_RESULTS = 200, MAX_SYMBOLS = 100 };
 
 /* A case, read twice (the reference does not see what the passes did), with inputs in both memories. */
 typedef struct trial {
@@ -177,15 +180,13 @@ typedef struct trial {
     jc_device *device;
     const jc_func *root;
     uint32_t nsyms;
-    int64_t syms[16];
+    int64_t syms[MAX_SYMBOLS];
     tensor *on_device, *on_host;
-    jitc_value in[MAX_INPUTS], ref_in[MAX_INPUTS], out[16];
+    jitc_value in[MAX_INPUTS], ref_in[MAX_INPUTS], out[MAX_RESULTS];
     jc_eval_out *want;
 } trial;
 
 /* Reads and builds; what fails is left in the context. */
-#define MAX_SYMBOLS 16
-
 /* "s0=3 s1=0" as ranges that hold just that; NAMES gets the names. */
 static uint32_t exact_ranges(const char *text, char names[][16], jitc_range *out) {
     uint32_t n = 0;
@@ -222,6 +223,8 @@ static jitc_status trial_build(trial *t, const graph_case *c, const char *device
         t->root = t->plain->g->root;
         t->nsyms = jc_sym_count(t->root->graph->exprs);
         ck_assert_uint_le(t->nsyms, MAX_SYMBOLS);
+        ck_assert_uint_le(t->root->nparams, MAX_INPUTS);
+        ck_assert_uint_le(t->root->noutputs, MAX_RESULTS);
         status = jitc_model_build(t->ctx, &t->graph, 1, &o, &t->model);
     }
     free(text);
@@ -407,4 +410,26 @@ jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artif
     free(text);
     jitc_context_free(ctx);
     return status;
+}
+
+jc_schedule graph_schedule(const graph_case *c, const char *arch, jc_arena *arena) {
+    jc_error err = JC_ERROR_INIT;
+    jc_graph *g, *class_;
+    jc_canon canon;
+    jc_schedule s;
+    jc_schedule_options o = { 0 };
+    char *text = graph_text(c);
+    ck_assert_msg(jc_fx_read(arena, c->name, text, strlen(text), &g, &err) == JITC_OK, "%s: %s", c->name, err.message);
+    ck_assert_int_eq(jc_split(g, NULL, &err), JITC_OK);
+    ck_assert_int_eq(jc_layout(g, NULL, 0, &err), JITC_OK);
+    ck_assert_int_eq(jc_canonicalise(g->pieces.at[0], 0, arena, &canon, &err), JITC_OK);
+    ck_assert_int_eq(jc_canon_decode(canon.bytes, canon.nbytes, arena, &class_, &err), JITC_OK);
+    const char *cpu = strchr(arch, '/'); /* "host/x86-64-v3": for that CPU */
+    ck_assert_int_eq(jc_target_parse(cpu ? "host" : arch, &o.target, &err), JITC_OK);
+    if (cpu)
+        snprintf(o.target.cpu, sizeof o.target.cpu, "%s", cpu + 1);
+    o.clamp = jc_target_is_gpu(&o.target);
+    ck_assert_msg(jc_schedule_class(class_->root, &o, arena, &s, &err) == JITC_OK, "%s: %s", c->name, err.message);
+    free(text);
+    return s;
 }

@@ -5,6 +5,7 @@
 #define GRAPH_RUN_H
 
 #include "jit/api/model.h"
+#include "jit/sched/schedule.h"
 
 typedef struct graph_case {
     const char *name;
@@ -31,5 +32,8 @@ void graph_fails_at(const graph_case *c, const char *device, const char *symbols
 void graph_unsupported_at(const graph_case *c, const char *device, const char *symbols, const char *fragments, bool known);
 /* Compiles alone; returns the status. ARTIFACT and N (may be NULL) get the first class's bytes, malloc'd. */
 jitc_status graph_compile(const graph_case *c, const char *arch, uint8_t **artifact, size_t *n, char *message, size_t size);
+
+/* What the scheduler makes of its first piece, for ARCH ("host/x86-64-v3": for that CPU); in ARENA. */
+jc_schedule graph_schedule(const graph_case *c, const char *arch, jc_arena *arena);
 
 #endif

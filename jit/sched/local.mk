@@ -18,8 +18,8 @@ jit_libjit_la_SOURCES += \
 	jit/sched/sched_values.c \
 	jit/sched/sched_walk.c
 
-check_PROGRAMS += tests/check_run tests/check_sched tests/check_planted
-TESTS += tests/check_run tests/check_sched tests/check_planted
+check_PROGRAMS += tests/check_run tests/check_sched tests/check_large tests/check_planted
+TESTS += tests/check_run tests/check_sched tests/check_large tests/check_planted
 check_PROGRAMS += tests/check_attention
 TESTS += tests/check_attention
 tests_check_attention_SOURCES = tests/check_attention.c tests/graph_run.c tests/graph_run.h
@@ -60,6 +60,9 @@ tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_planted_SOURCES = tests/check_planted.c tests/graph_run.c tests/graph_run.h
 tests_check_planted_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_planted_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+tests_check_large_SOURCES = tests/check_large.c tests/graph_run.c tests/graph_run.h tests/large_graphs.c tests/large_graphs.h
+tests_check_large_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_large_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_sched_SOURCES = tests/check_sched.c tests/graph_run.c tests/graph_run.h
 tests_check_sched_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_sched_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)

@@ -33,9 +33,10 @@ typedef struct jc_store {
     uint32_t first, last;  /* items that touch it */
 } jc_store;
 
-/* A set of storages. */
+/* A set of storages, {0} when empty: their numbers, sorted. */
 typedef struct jc_set {
-    uint64_t *w;
+    uint32_t *at;
+    uint32_t n, room;
 } jc_set;
 
 /* The rows of a fused reduction: full = [rows..., columns]. */
@@ -47,6 +48,9 @@ typedef struct jc_rows {
 typedef struct jc_lazy {
     uint32_t store;        /* of an owner that lies in memory, else JC_NO_STORE */
     uint32_t uses;         /* by nodes and outputs */
+    int last_write;        /* of an owner: the last node that writes it, or -1 */
+    jc_node *user;         /* the last one that has it as an operand, not in a list */
+    bool escapes;          /* an owner that an output shows */
     jc_node *matmul;       /* the value holds this product's unstored sums */
     const jc_rows *rows;   /* the value holds reductions over these rows */
     jc_set reads;          /* storages that generating it loaded from when it was made */
@@ -97,6 +101,7 @@ typedef struct jc_item {
     bool sized;            /* sizes and strides are arguments, as of products */
     JC_VEC(jc_root *) roots;
     struct jc_gen *gen;    /* the tape of the roots so far, or NULL: not made yet */
+    bool full;             /* a root had no place among its arguments */
     /* call */
     jc_node *node;
 } jc_item;
@@ -108,10 +113,11 @@ typedef struct jc_sched {
     jc_graph *g;
     jc_exprs *ex;          /* the class's table */
     jc_lazy *lazy;         /* by value id */
+    uint32_t room;         /* of them */
+    uint32_t *next_effect; /* by node: the next one after it with an effect, or how many nodes there are */
+    jc_map *checks;        /* checks of indices that there are, by what they look at */
     JC_VEC(jc_store) stores;
-    uint32_t set_words;
     jc_set aliased;        /* storages that may touch another */
-    int *last_write;       /* by value id of an owner: index of the last node that writes it, or -1 */
     JC_VEC(jc_item *) items;
     uint32_t njoins;
     jc_conditions conditions; /* that the class's symbols have to fulfil */
@@ -123,6 +129,7 @@ typedef struct jc_sched {
     JC_VEC(jc_plan_kernel) pkernels;
     JC_VEC(jc_kernel *) kernels;
     jc_map *by_key;        /* kernel key -> index + 1 */
+    jc_map *by_tensor;     /* what tells tensors apart -> index + 1 */
     jc_error *err;
     bool refused;          /* something is not supported, and options->refused was told of it */
 } jc_sched;
@@ -134,20 +141,20 @@ jitc_status jc_sched_refuse(jc_sched *s, int line, const char *node, const char 
 static inline bool jc_gpu(const jc_sched *s) { return jc_target_is_simt(&s->options->target); }
 
 /* sets (sched_set.c) */
-jc_set jc_set_new(jc_sched *s);
-void jc_set_add(jc_set a, uint32_t i);
-bool jc_set_has(jc_set a, uint32_t i);
-void jc_set_join(jc_sched *s, jc_set a, jc_set b);
+void jc_set_add(jc_sched *s, jc_set *a, uint32_t i);
+bool jc_set_has(const jc_set *a, uint32_t i);
+void jc_set_join(jc_sched *s, jc_set *a, const jc_set *b);
+bool jc_sets_meet(const jc_set *a, const jc_set *b); /* is a storage in both? */
 
 /* Whether storages A and B may share bytes: the one answer for whoever moves, joins, fuses, copies or promises. */
 static inline bool jc_may_touch(const jc_sched *s, uint32_t a, uint32_t b) {
     return s->stores.at[a].touch == s->stores.at[b].touch;
 }
 /* Does A hold a storage that B may touch? Another one than B itself? */
-bool jc_set_touches(const jc_sched *s, jc_set a, uint32_t b);
-bool jc_set_touches_other(const jc_sched *s, jc_set a, uint32_t b);
+bool jc_set_touches(const jc_sched *s, const jc_set *a, uint32_t b);
+bool jc_set_touches_other(const jc_sched *s, const jc_set *a, uint32_t b);
 /* Do A and B hold storages that may touch? */
-bool jc_sets_touch(const jc_sched *s, jc_set a, jc_set b);
+bool jc_sets_touch(const jc_sched *s, const jc_set *a, const jc_set *b);
 
 /* sched_made.c: values that no node makes. */
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
@@ -200,6 +207,10 @@ typedef struct jc_gen_stride {
     const jc_expr *expr, *arg; /* over class symbols; in the kernel */
 } jc_gen_stride;
 
+typedef struct jc_gen_whole {
+    const jc_expr *expr, *arg; /* over class symbols; in the kernel */
+} jc_gen_whole;
+
 typedef struct jc_gen {
     jc_sched *s;
     jc_kernel *k;
@@ -216,8 +227,10 @@ typedef struct jc_gen {
     JC_VEC(jc_gen_ptr) ptrs;
     JC_VEC(jc_gen_int) ints;
     JC_VEC(jc_gen_stride) strides; /* of storages: what is read and written at one index has one index expression */
+    JC_VEC(jc_gen_whole) wholes;   /* expressions that are one argument each */
     jc_map *memo;
     uint32_t small;            /* bytes of the smallest element stored or loaded per point */
+    uint32_t weight;           /* of the tape: what LLVM and an assembler have to do for it, roughly (sched_gen.c) */
     bool failed;               /* an index that this kernel cannot serve: the caller must not group so */
 } jc_gen;
 
@@ -232,6 +245,7 @@ static inline bool jc_no_elements(const jc_sched *s, const jc_expr *const *dims,
 bool jc_gen_group(jc_gen *gen, jc_sched *s, const jc_item *item);
 /* Appends a root.  False as above. */
 bool jc_gen_root(jc_gen *gen, const jc_root *r);
+bool jc_gen_is_full(const jc_gen *gen); /* is its code so long that another root had better have a kernel of its own? */
 /* How many arguments a kernel for R alone has. */
 uint32_t jc_gen_count_args(jc_sched *s, jc_root *r);
 

@@ -24,9 +24,34 @@ static void see_symbol(void *user, uint32_t sym) {
     g->sym_map[sym] = int_arg(g, jc_ex_sym(g->s->ex, sym), "s", facts->lo, facts->hi, facts->divisor);
 }
 
+/* Symbols beyond which an expression is one argument, which the plan works out: each is an argument of its own else, and a sum is
+   generated wherever it is used.  No model has as many. */
+#define MANY_SYMBOLS 16
+
+static void count_symbol(void *user, uint32_t sym) {
+    (void)sym;
+    ++*(uint32_t *)user;
+}
+
+static const jc_expr *whole(jc_gen *g, const jc_expr *e) {
+    int64_t lo, hi;
+    for (size_t i = 0; i < g->wholes.n; i++)
+        if (g->wholes.at[i].expr == e)
+            return g->wholes.at[i].arg;
+    if (!jc_ex_range(g->s->ex, e, &lo, &hi))
+        lo = INT64_MIN, hi = INT64_MAX;
+    const jc_expr *arg = int_arg(g, e, "n", lo, hi, jc_ex_divisor(g->s->ex, e));
+    jc_push(g->s->arena, &g->wholes, ((jc_gen_whole){ e, arg }));
+    return arg;
+}
+
 const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
+    uint32_t symbols = 0;
     if (e->kind == JC_EX_CONST)
         return jc_ex_int(g->ex, e->value);
+    jc_ex_symbols(e, count_symbol, &symbols);
+    if (symbols > MANY_SYMBOLS)
+        return whole(g, e);
     jc_ex_symbols(e, see_symbol, g);
     return jc_ex_subst(g->ex, e, g->sym_map, jc_sym_count(g->s->ex));
 }
@@ -50,7 +75,7 @@ uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written)
         }
     uint16_t arg = (uint16_t)g->args.n;
     jc_karg a = { .kind = JC_KARG_PTR, .dtype = (uint8_t)dtype, .written = written };
-    a.loose = jc_set_has(g->s->aliased, store); /* what may touch another cannot be copied to where it is aligned */
+    a.loose = jc_set_has(&g->s->aliased, store); /* what may touch another cannot be copied to where it is aligned */
     jc_push(g->s->arena, &g->args, a);
     jc_push(g->s->arena, &g->ptrs, ((jc_gen_ptr){ store, dtype, arg }));
     if (jc_dtypes[dtype].size < g->small)

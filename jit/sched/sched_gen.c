@@ -38,6 +38,23 @@ static uint32_t store_of(const jc_gen *g, jc_value *v) {
 
 /* --- instructions --- */
 
+/* Beyond this weight a kernel takes no more roots.  Kernels of models weigh 250 at most; LLVM and assemblers take more than twice as long
+   for what is twice as long, and registers run out. */
+#define FULL 1024
+
+/* What is more than an instruction or two. */
+static const uint8_t weights[JC_T_COUNT] = {
+    [JC_T_LOAD] = 4, [JC_T_STORE] = 4, [JC_T_DIV] = 4, [JC_T_REM] = 8, [JC_T_POW] = 32, [JC_T_ATAN2] = 32, [JC_T_HYPOT] = 8,
+    [JC_T_EXP] = 12, [JC_T_EXP2] = 12, [JC_T_LOG] = 12, [JC_T_SIN] = 32, [JC_T_COS] = 32, [JC_T_TANH] = 16, [JC_T_ERF] = 16,
+    [JC_T_EXPM1] = 16, [JC_T_LOG1P] = 16, [JC_T_LOG2] = 12, [JC_T_LOG10] = 12, [JC_T_TAN] = 32, [JC_T_ASIN] = 16, [JC_T_ACOS] = 16,
+    [JC_T_ATAN] = 16, [JC_T_SINH] = 16, [JC_T_COSH] = 16, [JC_T_ASINH] = 16, [JC_T_ACOSH] = 16, [JC_T_ATANH] = 16, [JC_T_ERFC] = 32,
+    [JC_T_ERFINV] = 32, [JC_T_RED_SUM] = 16, [JC_T_RED_MAX] = 16, [JC_T_RED_MIN] = 16, [JC_T_RED_PROD] = 16,
+};
+
+bool jc_gen_is_full(const jc_gen *g) {
+    return g->weight > FULL;
+}
+
 /* Appends an instruction, or finds the same one.  Loads too: what a kernel loads is what lay there before it ran.  After a
    failure nothing is appended any more. */
 uint32_t jc_gen_push(jc_gen *g, jc_instr i) {
@@ -52,6 +69,7 @@ uint32_t jc_gen_push(jc_gen *g, jc_instr i) {
     if (known)
         return (uint32_t)(known - 1);
     jc_push(g->s->arena, &g->tape, i);
+    g->weight += weights[i.op] ? weights[i.op] : 1;
     jc_map_set(g->memo, jc_arena_memdup(g->s->arena, &key, sizeof key), sizeof key, (void *)(uintptr_t)g->tape.n);
     return (uint32_t)g->tape.n - 1;
 }

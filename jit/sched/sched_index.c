@@ -12,10 +12,10 @@ static bool whole(const jc_arg *a) {
 
 const jc_node *jc_sched_counted(const jc_sched *s, const jc_value *v, const jc_expr *size) {
     for (; v->def && (jc_ops[v->def->op].traits & JC_VIEW || v->def->op == JC_OP_clone); v = v->def->args[0].value)
-        if (v->def->op == JC_OP_bitcast || s->last_write[jc_storage((jc_value *)v)->id] >= 0)
+        if (v->def->op == JC_OP_bitcast || s->lazy[jc_storage((jc_value *)v)->id].last_write >= 0)
             return NULL;
     const jc_node *n = v->def;
-    if (!n || n->op != JC_OP_arange || s->last_write[v->id] >= 0 || !whole(&n->args[0]) || !whole(&n->args[1]) || n->args[3].dtype != JC_I64)
+    if (!n || n->op != JC_OP_arange || s->lazy[v->id].last_write >= 0 || !whole(&n->args[0]) || !whole(&n->args[1]) || n->args[3].dtype != JC_I64)
         return NULL;
     jc_exprs *t = s->ex;
     const jc_expr *zero = jc_ex_int(t, 0), *one = jc_ex_int(t, 1), *first = n->args[0].expr, *step = n->args[1].expr;

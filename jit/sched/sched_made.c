@@ -18,10 +18,13 @@ static jc_value *made(jc_sched *s, jc_op op, uint32_t nargs, const jc_type *type
     n->results[0] = v;
     *v = (jc_value){ .id = s->f->nvalues++, .name = "made", .def = n, .line = line, .type = *type };
     v->type.strides = NULL;
-    jc_lazy *lazy = JC_NEWN(s->arena, jc_lazy, s->f->nvalues);
-    memcpy(lazy, s->lazy, v->id * sizeof *lazy);
-    lazy[v->id] = (jc_lazy){ .store = JC_NO_STORE, .uses = 1, .reads = jc_set_new(s) };
-    s->lazy = lazy;
+    if (s->f->nvalues > s->room) { /* more than most_values() thought */
+        jc_lazy *more = JC_NEWN(s->arena, jc_lazy, 2 * s->f->nvalues);
+        memcpy(more, s->lazy, v->id * sizeof *more);
+        s->lazy = more;
+        s->room = 2 * s->f->nvalues;
+    }
+    s->lazy[v->id] = (jc_lazy){ .store = JC_NO_STORE, .uses = 1, .last_write = -1 };
     return v;
 }
 
@@ -56,7 +59,7 @@ jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line) {
     jc_value *copy = made(s, JC_OP_clone, 1, &v->type, line);
     uint32_t store = s->lazy[jc_storage(v)->id].store;
     copy->def->args[0] = jc_arg_value(v);
-    jc_set_join(s, s->lazy[copy->id].reads, s->lazy[store == JC_NO_STORE ? v->id : jc_storage(v)->id].reads);
+    jc_set_join(s, &s->lazy[copy->id].reads, &s->lazy[store == JC_NO_STORE ? v->id : jc_storage(v)->id].reads);
     return copy;
 }
 
@@ -82,6 +85,6 @@ jc_value *jc_sched_unkept(jc_sched *s, jc_value *v) {
     memcpy(twin->def->args, n->args, n->nargs * sizeof *n->args);
     twin->def->args[2] = jc_arg_bool(false);
     s->lazy[twin->id].rows = s->lazy[v->id].rows;
-    jc_set_join(s, s->lazy[twin->id].reads, s->lazy[v->id].reads);
+    jc_set_join(s, &s->lazy[twin->id].reads, &s->lazy[v->id].reads);
     return twin;
 }

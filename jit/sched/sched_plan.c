@@ -31,14 +31,17 @@ static jc_type type_to_plan(jc_sched *s, const jc_type *t) {
 
 /* --- storages --- */
 
-static void touch(jc_sched *s, const jc_item *item, uint32_t at) {
-    for (uint32_t i = 0; i < s->stores.n; i++) {
-        jc_store *st = &s->stores.at[i];
-        if (!jc_set_has(item->reads, i) && !jc_set_has(item->writes, i))
-            continue;
+static void touch_all(jc_sched *s, const jc_set *set, uint32_t at) {
+    for (uint32_t i = 0; i < set->n; i++) {
+        jc_store *st = &s->stores.at[set->at[i]];
         st->first = at < st->first ? at : st->first;
         st->last = at > st->last ? at : st->last;
     }
+}
+
+static void touch(jc_sched *s, const jc_item *item, uint32_t at) {
+    touch_all(s, &item->reads, at);
+    touch_all(s, &item->writes, at);
 }
 
 static const jc_expr *bytes_of(jc_sched *s, const jc_store *st) {
@@ -47,38 +50,67 @@ static const jc_expr *bytes_of(jc_sched *s, const jc_store *st) {
     return to_plan(s, jc_ex_mul(s->ex, n, jc_ex_int(s->ex, jc_dtypes[t->dtype].size)));
 }
 
+/* What buffers of one size share. */
 typedef struct slot {
-    const jc_expr *bytes;
-    uint32_t free_after; /* item */
+    uint32_t index, free_after; /* number, item */
 } slot;
+typedef JC_VEC(slot) slots;
 
+/* The first slot of BYTES that is free at item AT, or a new one, until the last use of ST. */
+static uint32_t take_slot(jc_sched *s, jc_map *by_bytes, const jc_expr *bytes, uint32_t at, const jc_store *st) {
+    slots *of = jc_map_get(by_bytes, &bytes, sizeof bytes);
+    if (!of) {
+        of = JC_NEW(s->arena, slots);
+        jc_map_set(by_bytes, jc_arena_memdup(s->arena, &bytes, sizeof bytes), sizeof bytes, of);
+    }
+    size_t k = 0;
+    while (k < of->n && of->at[k].free_after >= at)
+        k++;
+    if (k == of->n)
+        jc_push(s->arena, of, ((slot){ s->plan->nslots++, 0 }));
+    of->at[k].free_after = st->last;
+    return of->at[k].index;
+}
+
+static void place_buffer(jc_sched *s, jc_map *by_bytes, jc_store *st, uint32_t at) {
+    jc_plan_buffer b = { bytes_of(s, st), JC_PLAN_NONE, JC_PLAN_NONE, st->undefined || (st->partial && st->escapes) };
+    st->index = (uint32_t)s->buffers.n;
+    if (st->escapes)
+        b.escape = s->plan->nescapes++;
+    else
+        b.slot = take_slot(s, by_bytes, b.bytes, at, st);
+    jc_push(s->arena, &s->buffers, b);
+}
+
+/* In order of first use, so that slots free up in time; what nothing touches and is given back all the same comes last. */
 static void place_buffers(jc_sched *s) {
-    JC_VEC(slot) slots = { 0 };
-    for (uint32_t at = 0; at <= s->items.n; at++) /* in order of first use, so that slots free up in time */
-        for (uint32_t i = 0; i < s->stores.n; i++) {
-            jc_store *st = &s->stores.at[i];
-            bool here = st->first == at || (at == s->items.n && st->first == UINT32_MAX && st->escapes);
-            if (st->input || !here)
-                continue;
-            jc_plan_buffer b = { bytes_of(s, st), JC_PLAN_NONE, JC_PLAN_NONE, st->undefined || (st->partial && st->escapes) };
-            st->index = (uint32_t)s->buffers.n;
-            if (st->escapes) {
-                b.escape = s->plan->nescapes++;
-            } else {
-                size_t k = 0;
-                while (k < slots.n && (slots.at[k].bytes != b.bytes || slots.at[k].free_after >= at))
-                    k++;
-                if (k == slots.n)
-                    jc_push(s->arena, &slots, ((slot){ b.bytes, 0 }));
-                slots.at[k].free_after = st->last;
-                b.slot = (uint32_t)k;
-            }
-            jc_push(s->arena, &s->buffers, b);
-        }
-    s->plan->nslots = (uint32_t)slots.n;
+    const uint32_t nitems = (uint32_t)s->items.n, nstores = (uint32_t)s->stores.n;
+    jc_map *by_bytes = jc_map_new(s->arena);
+    uint32_t *head = JC_NEWN(s->arena, uint32_t, nitems + 1), *next = JC_NEWN(s->arena, uint32_t, nstores);
+    for (uint32_t i = nstores; i-- > 0;) { /* of each item a list, in order; numbers are one more */
+        const jc_store *st = &s->stores.at[i];
+        const uint32_t at = st->first < nitems ? st->first : nitems;
+        if (st->input || (at == nitems && !st->escapes))
+            continue;
+        next[i] = head[at];
+        head[at] = i + 1;
+    }
+    for (uint32_t at = 0; at <= nitems; at++)
+        for (uint32_t i = head[at]; i; i = next[i - 1])
+            place_buffer(s, by_bytes, &s->stores.at[i - 1], at);
 }
 
 /* --- tensors --- */
+
+/* What tells T from other tensors. */
+static void tensor_key(jc_bytes *b, const jc_plan_tensor *t) {
+    const uint32_t facts[] = { t->home, t->index, t->type.dtype, t->type.rank, t->type.strides != NULL };
+    jc_put(b, facts, sizeof facts);
+    jc_put(b, &t->offset, sizeof t->offset);
+    jc_put(b, t->type.dims, t->type.rank * sizeof *t->type.dims);
+    if (t->type.strides)
+        jc_put(b, t->type.strides, t->type.rank * sizeof *t->type.strides);
+}
 
 static uint32_t add_tensor(jc_sched *s, const jc_store *st, const jc_expr *offset, const jc_type *type) {
     jc_plan_tensor t = {
@@ -87,18 +119,13 @@ static uint32_t add_tensor(jc_sched *s, const jc_store *st, const jc_expr *offse
         .offset = offset ? to_plan(s, offset) : jc_ex_int(s->plan->ex, 0),
         .type = type_to_plan(s, type),
     };
-    for (size_t i = 0; i < s->tensors.n; i++) {
-        const jc_plan_tensor *u = &s->tensors.at[i];
-        bool same = u->home == t.home && u->index == t.index && u->offset == t.offset &&
-                    u->type.dtype == t.type.dtype && u->type.rank == t.type.rank &&
-                    !u->type.strides == !t.type.strides;
-        for (uint32_t d = 0; same && d < t.type.rank; d++)
-            same = u->type.dims[d] == t.type.dims[d] &&
-                   (!t.type.strides || u->type.strides[d] == t.type.strides[d]);
-        if (same)
-            return (uint32_t)i;
-    }
+    jc_bytes key = JC_BYTES(s->arena);
+    tensor_key(&key, &t);
+    uintptr_t known = (uintptr_t)jc_map_get(s->by_tensor, key.at, key.n);
+    if (known)
+        return (uint32_t)(known - 1);
     jc_push(s->arena, &s->tensors, t);
+    jc_map_set(s->by_tensor, key.at, key.n, (void *)(uintptr_t)s->tensors.n);
     return (uint32_t)s->tensors.n - 1;
 }
 
@@ -115,7 +142,7 @@ static uint32_t whole(jc_sched *s, uint32_t store) {
 /* --- launches --- */
 
 static uint32_t kernel_index(jc_sched *s, jc_kernel *k) {
-        jc_bytes b = JC_BYTES(s->arena);
+    jc_bytes b = JC_BYTES(s->arena);
     jc_kernel_encode(k, &b);
     jc_target_encode(&s->options->target, &b);
     jc_plan_kernel pk = { .key = jc_hash_of(b.at, b.n), .threads = k->threads, .shared = jc_kernel_shared(k) };
@@ -280,7 +307,7 @@ static void add_inputs(jc_sched *s) {
     p->inputs = JC_NEWN(s->arena, jc_plan_input, p->ninputs);
     for (uint32_t i = 0; i < p->ninputs; i++)
         p->inputs[i] = (jc_plan_input){ type_to_plan(s, &s->f->params[i]->type),
-                                        s->last_write[s->f->params[i]->id] >= 0, s->f->params[i]->alias };
+                                        s->lazy[s->f->params[i]->id].last_write >= 0, s->f->params[i]->alias };
 }
 
 static jitc_status add_output(jc_sched *s, const jc_arg *a, jc_plan_output *out) {
@@ -340,6 +367,7 @@ jitc_status jc_sched_plan(jc_sched *s) {
         own->hi = facts->hi;
     }
     s->by_key = jc_map_new(s->arena);
+    s->by_tensor = jc_map_new(s->arena);
     for (uint32_t i = 0; i < s->items.n; i++)
         touch(s, s->items.at[i], i);
     add_inputs(s);

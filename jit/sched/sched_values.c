@@ -29,9 +29,18 @@ static void count_use(void *user, jc_value *v) {
     ((jc_sched *)user)->lazy[v->id].uses++;
 }
 
+static void note_user(jc_sched *s, jc_node *n) {
+    jc_node_operands(n, count_use, s);
+    for (uint32_t a = 0; a < n->nargs; a++)
+        if (n->args[a].kind == JC_ARG_VALUE)
+            s->lazy[n->args[a].value->id].user = n;
+}
+
 static void count_output(jc_sched *s, const jc_arg *a) {
-    if (a->kind == JC_ARG_VALUE)
+    if (a->kind == JC_ARG_VALUE) {
         s->lazy[a->value->id].uses++;
+        s->lazy[jc_storage(a->value)->id].escapes = true;
+    }
     for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
         count_output(s, &a->list.at[i]);
 }
@@ -42,12 +51,12 @@ typedef struct write_scan {
 } write_scan;
 
 static void note_write(jc_sched *s, jc_value *owner, int at) {
-    s->last_write[owner->id] = at;
+    s->lazy[owner->id].last_write = at;
     if (owner->def || !owner->alias)
         return;
     for (uint32_t p = 0; p < s->f->nparams; p++)
         if (s->f->params[p]->alias == owner->alias)
-            s->last_write[s->f->params[p]->id] = at;
+            s->lazy[s->f->params[p]->id].last_write = at;
 }
 
 static void scan_written(void *user, jc_value *v) {
@@ -58,33 +67,16 @@ static void scan_written(void *user, jc_value *v) {
 static void scan(jc_sched *s) {
     jc_func *f = s->f;
     for (uint32_t i = 0; i < f->nvalues; i++) {
-        s->last_write[i] = -1;
+        s->lazy[i].last_write = -1;
         s->lazy[i].store = JC_NO_STORE;
-        s->lazy[i].reads = jc_set_new(s);
     }
     for (size_t i = 0; i < f->nodes.n; i++) {
         write_scan w = { s, (int)i };
-        jc_node_operands(f->nodes.at[i], count_use, s);
+        note_user(s, f->nodes.at[i]);
         jc_node_written(f->nodes.at[i], scan_written, &w);
     }
     for (uint32_t i = 0; i < f->noutputs; i++)
         count_output(s, &f->outputs[i]);
-}
-
-static bool is_output_storage(const jc_arg *a, const jc_value *owner) {
-    if (a->kind == JC_ARG_VALUE)
-        return jc_storage(a->value) == owner;
-    for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
-        if (is_output_storage(&a->list.at[i], owner))
-            return true;
-    return false;
-}
-
-static bool escapes(const jc_sched *s, const jc_value *owner) {
-    for (uint32_t i = 0; i < s->f->noutputs; i++)
-        if (is_output_storage(&s->f->outputs[i], owner))
-            return true;
-    return false;
 }
 
 /* --- making values real --- */
@@ -93,27 +85,27 @@ static uint32_t new_store(jc_sched *s, jc_value *owner) {
     jc_store st = { .owner = owner, .first = UINT32_MAX };
     uint32_t id = (uint32_t)s->stores.n;
     st.touch = id;
-    st.cls_written = s->last_write[owner->id] >= 0;
+    st.cls_written = s->lazy[owner->id].last_write >= 0;
     if (!owner->def) {
         st.input = st.filled = true;
         st.index = owner->index;
         for (uint32_t i = 0; i < id && owner->alias; i++)
             if (s->stores.at[i].input && s->stores.at[i].owner->alias == owner->alias) {
                 st.touch = s->stores.at[i].touch;
-                jc_set_add(s->aliased, i);
-                jc_set_add(s->aliased, id);
+                jc_set_add(s, &s->aliased, i);
+                jc_set_add(s, &s->aliased, id);
                 break;
             }
     } else {
-        st.escapes = escapes(s, owner);
+        st.escapes = s->lazy[owner->id].escapes;
     }
     jc_push(s->arena, &s->stores, st);
     jc_lazy *l = &s->lazy[owner->id];
     l->store = id;
     l->matmul = NULL;
     l->rows = NULL;
-    memset(l->reads.w, 0, s->set_words * sizeof *l->reads.w);
-    jc_set_add(l->reads, id);
+    l->reads.n = 0;
+    jc_set_add(s, &l->reads, id);
     return id;
 }
 
@@ -154,10 +146,10 @@ const jc_expr *jc_sched_offset(jc_sched *s, const jc_value *v) {
    since is loaded, and has its place in the order and a life to end. */
 typedef struct load_scan {
     jc_sched *s;
-    jc_set to;
+    jc_set *to;
 } load_scan;
 
-static void add_loads(jc_sched *s, jc_set to, jc_value *v);
+static void add_loads(jc_sched *s, jc_set *to, jc_value *v);
 
 static void operand_loads(void *user, jc_value *v) {
     load_scan *l = user;
@@ -165,10 +157,10 @@ static void operand_loads(void *user, jc_value *v) {
         add_loads(l->s, l->to, v);
 }
 
-static void add_loads(jc_sched *s, jc_set to, jc_value *v) {
+static void add_loads(jc_sched *s, jc_set *to, jc_value *v) {
     load_scan l = { s, to };
     if (real(s, v))
-        jc_set_add(to, s->lazy[jc_storage(v)->id].store);
+        jc_set_add(s, to, s->lazy[jc_storage(v)->id].store);
     else if (v->def)
         jc_node_operands(v->def, operand_loads, &l);
 }
@@ -190,8 +182,7 @@ static jc_root *root_new(jc_sched *s, jc_value *v, uint32_t store, const jc_type
     r->rows = real(s, v) ? NULL : l->rows;
     r->matmul = real(s, v) ? NULL : l->matmul;
     r->stores = (uint32_t)s->stores.n;
-    r->reads = jc_set_new(s);
-    add_loads(s, r->reads, v);
+    add_loads(s, &r->reads, v);
     r->line = v->def ? v->def->line : v->line;
     return r;
 }
@@ -253,7 +244,7 @@ static bool same_rows(jc_sched *s, const jc_rows *a, const jc_rows *b) {
 }
 
 static void add_reads(jc_sched *s, jc_lazy *to, jc_value *v) {
-    jc_set_join(s, to->reads, lazy_of(s, v)->reads);
+    jc_set_join(s, &to->reads, &lazy_of(s, v)->reads);
 }
 
 /* Gives up fused sums and reductions of V, if it has any. */
@@ -341,15 +332,18 @@ static jitc_status on_clone(jc_sched *s, jc_node *n) {
 
 static jitc_status on_custom(jc_sched *s, jc_node *n);
 
-/* Has an earlier check said so, of indices that nothing writes? */
-static bool is_checked(const jc_sched *s, const jc_node *check) {
-    const jc_value *index = check->args[0].value;
-    for (size_t i = 0; i < s->items.n && s->last_write[jc_storage(check->args[0].value)->id] < 0; i++) {
-        const jc_node *n = s->items.at[i]->node;
-        if (s->items.at[i]->kind == JC_ITEM_CALL && strcmp(n->target, JC_CHECK_INDEX) == 0 && n->args[0].value == index &&
-            n->args[1].expr == check->args[1].expr && n->args[3].b == check->args[3].b)
-            return true;
-    }
+/* Has an earlier check said so, of indices that nothing writes?  From now on one has. */
+static bool is_checked(jc_sched *s, const jc_node *check) {
+    struct {
+        const jc_value *index;
+        const jc_expr *size;
+        uint64_t wrap;
+    } key = { check->args[0].value, check->args[1].expr, check->args[3].b };
+    if (s->lazy[jc_storage(check->args[0].value)->id].last_write >= 0)
+        return false;
+    if (jc_map_get(s->checks, &key, sizeof key))
+        return true;
+    jc_map_set(s->checks, jc_arena_memdup(s->arena, &key, sizeof key), sizeof key, s);
     return false;
 }
 
@@ -494,16 +488,8 @@ static jitc_status on_pad(jc_sched *s, jc_node *n) {
 
 /* --- products --- */
 
-static jc_node *only_user(jc_sched *s, const jc_value *v) {
-    if (s->lazy[v->id].uses != 1)
-        return NULL;
-    for (size_t i = 0; i < s->f->nodes.n; i++) {
-        jc_node *n = s->f->nodes.at[i];
-        for (uint32_t a = 0; a < n->nargs; a++)
-            if (n->args[a].kind == JC_ARG_VALUE && n->args[a].value == v)
-                return n;
-    }
-    return NULL;
+static jc_node *only_user(const jc_sched *s, const jc_value *v) {
+    return s->lazy[v->id].uses == 1 ? s->lazy[v->id].user : NULL;
 }
 
 /* Follows the chain of single pointwise uses; the last value that is no wider than the product itself. */
@@ -511,7 +497,7 @@ static jc_value *epilogue_end(jc_sched *s, jc_value *c) {
     jc_value *end = c, *v = c;
     uint8_t size = jc_dtypes[c->type.dtype].size;
     for (jc_node *n; (n = only_user(s, v)) != NULL;) {
-        if (!(jc_ops[n->op].traits & JC_POINTWISE) || s->last_write[v->id] >= 0)
+        if (!(jc_ops[n->op].traits & JC_POINTWISE) || s->lazy[v->id].last_write >= 0)
             break;
         v = n->results[0];
         if (!same_dims(s, &v->type, c->type.dims, c->type.rank))
@@ -541,7 +527,7 @@ static jitc_status on_matmul(jc_sched *s, jc_node *n) {
 /* What is multiplied lies in memory, its last dim consecutive and where a kernel's accesses are aligned. */
 static jitc_status attention_operand(jc_sched *s, jc_node *n, uint32_t i) {
     jc_value **v = &n->args[i].value;
-    if (real(s, *v) && jc_set_has(s->aliased, s->lazy[jc_storage(*v)->id].store))
+    if (real(s, *v) && jc_set_has(&s->aliased, s->lazy[jc_storage(*v)->id].store))
         *v = jc_sched_clone(s, *v, n->line);
     JC_TRY(realise(s, *v));
     add_reads(s, &s->lazy[n->results[0]->id], *v);
@@ -579,9 +565,9 @@ static void call_operand(void *user, jc_value *v) {
     uint32_t store = c->s->lazy[jc_storage(v)->id].store;
     if (c->status != JITC_OK)
         return;
-    jc_set_add(c->item->reads, store);
+    jc_set_add(c->s, &c->item->reads, store);
     if (jc_node_writes(c->item->node, c->operand)) {
-        jc_set_add(c->item->writes, store);
+        jc_set_add(c->s, &c->item->writes, store);
         c->s->stores.at[store].filled = true;
         if (jc_sched_fills(c->s, store, &v->type))
             c->s->stores.at[store].partial = false;
@@ -616,7 +602,7 @@ static jitc_status on_custom(jc_sched *s, jc_node *n) {
             return refuse(s, n, "result %u of %s is not a tensor", i, n->target);
         uint32_t store = new_store(s, n->results[i]);
         s->stores.at[store].filled = true;
-        jc_set_add(item->writes, store);
+        jc_set_add(s, &item->writes, store);
     }
     jc_push(s->arena, &s->items, item);
     return JITC_OK;
@@ -624,7 +610,7 @@ static jitc_status on_custom(jc_sched *s, jc_node *n) {
 
 /* Does generating V read what writing DST may touch, anywhere but through DST at the same index? */
 static bool reads_elsewhere(jc_sched *s, jc_value *v, jc_value *dst) {
-    if (v == dst || !jc_set_touches(s, lazy_of(s, v)->reads, s->lazy[jc_storage(dst)->id].store))
+    if (v == dst || !jc_set_touches(s, &lazy_of(s, v)->reads, s->lazy[jc_storage(dst)->id].store))
         return false;
     if (real(s, v) || !v->def || !(jc_ops[v->def->op].traits & JC_POINTWISE) ||
         !same_dims(s, &v->type, dst->type.dims, dst->type.rank))
@@ -679,7 +665,7 @@ static jitc_status on_scan(jc_sched *s, jc_node *n) {
 /* What DST's elements are set by while it is written: from elsewhere, so by way of memory of its own. */
 static jitc_status apart_from(jc_sched *s, jc_value **v, const jc_value *dst, int line) {
     JC_TRY(plain(s, *v));
-    if (!jc_set_touches(s, lazy_of(s, *v)->reads, s->lazy[jc_storage((jc_value *)dst)->id].store))
+    if (!jc_set_touches(s, &lazy_of(s, *v)->reads, s->lazy[jc_storage((jc_value *)dst)->id].store))
         return JITC_OK;
     if (real(s, *v))
         *v = jc_sched_clone(s, *v, line);
@@ -713,9 +699,9 @@ static jitc_status on_put(jc_sched *s, jc_node *n) {
     place.strides = jc_type_strides(s->ex, s->arena, &dst->type);
     jc_root *r = root_new(s, dst, s->lazy[jc_storage(dst)->id].store, &place, jc_sched_offset(s, dst));
     for (uint32_t i = 0; i < indices->list.n; i++)
-        add_loads(s, r->reads, indices->list.at[i].value);
+        add_loads(s, &r->reads, indices->list.at[i].value);
     if (n->args[3].kind == JC_ARG_VALUE)
-        add_loads(s, r->reads, n->args[3].value);
+        add_loads(s, &r->reads, n->args[3].value);
     r->ordered = n;
     r->scatters = true;
     r->walk = jc_walk_space(s, n);
@@ -798,14 +784,13 @@ static uint32_t cost_of(const jc_sched *s, const uint32_t *cost, const jc_node *
 }
 
 /* Is V computed only to be written by the very next effect, the last of its storage? on_copy() sees to the rest. */
-static bool goes_there(jc_sched *s, jc_value *v, int at) {
-    for (size_t i = (size_t)at + 1; i < s->f->nodes.n && s->lazy[v->id].uses == 1; i++) {
-        const jc_node *n = s->f->nodes.at[i];
-        if (jc_ops[n->op].traits & JC_EFFECT)
-            return n->op == JC_OP_copy_ && n->args[1].kind == JC_ARG_VALUE && n->args[1].value == v &&
-                   s->last_write[jc_storage(n->args[0].value)->id] == (int)i;
-    }
-    return false;
+static bool goes_there(const jc_sched *s, const jc_value *v, uint32_t at) {
+    const uint32_t i = s->next_effect[at];
+    if (i == s->f->nodes.n || s->lazy[v->id].uses != 1)
+        return false;
+    const jc_node *n = s->f->nodes.at[i];
+    return n->op == JC_OP_copy_ && n->args[1].kind == JC_ARG_VALUE && n->args[1].value == v &&
+           s->lazy[jc_storage(n->args[0].value)->id].last_write == (int)i;
 }
 
 /* Does V alone fill a third of a kernel's arguments?  Then it is stored, so that an operator of three such operands still fits.
@@ -813,46 +798,89 @@ static bool goes_there(jc_sched *s, jc_value *v, int at) {
 static bool crowded(jc_sched *s, jc_value *v, uint32_t cost) {
     if (cost * (s->lazy[v->id].matmul ? JC_MAX_RANK : 1) <= ARGS_LAZY - ARGS_LAZY / 4)
         return false;
-    return jc_gen_count_args(s, root_new(s, v, 0, &v->type, NULL)) > ARGS_LAZY;
+    jc_root *r = root_new(s, v, 0, &v->type, NULL);
+    if (!r->matmul && r->reads.n * JC_DTYPE_COUNT + jc_sym_count(s->ex) <= ARGS_LAZY) /* pointers and symbols: quicker than to generate it */
+        return false;
+    return jc_gen_count_args(s, r) > ARGS_LAZY;
 }
 
-static bool must_store(jc_sched *s, jc_value *v, int at, uint32_t cost) {
+static bool must_store(jc_sched *s, jc_value *v, uint32_t at, uint32_t cost) {
     const jc_lazy *l = &s->lazy[v->id];
-    if (v->base || v->type.kind != JC_TENSOR || l->store != JC_NO_STORE)
+    if (v->type.kind != JC_TENSOR || real(s, v))
         return false;
-    if (l->matmul_end || s->last_write[v->id] >= 0 || escapes(s, v) || cost > COST_MAX ||
-        (cost > COST_SHARED && l->uses > 1) || crowded(s, v, cost))
+    if (v->base) /* views of views without end: of what lies in memory they are one */
+        return cost > COST_MAX;
+    if (l->matmul_end || l->last_write >= 0 || l->escapes || cost > COST_MAX || (cost > COST_SHARED && l->uses > 1) || crowded(s, v, cost))
         return true;
-    for (uint32_t i = 0; i < s->stores.n; i++)
-        if (jc_set_has(l->reads, i) && s->last_write[s->stores.at[i].owner->id] > at && !goes_there(s, v, at))
+    for (uint32_t i = 0; i < l->reads.n; i++)
+        if (s->lazy[s->stores.at[l->reads.at[i]].owner->id].last_write > (int)at && !goes_there(s, v, at))
             return true;
     return false;
 }
 
+static void count_value(void *user, jc_value *v) {
+    (void)v;
+    *(uint32_t *)user += 2;
+}
+
+/* How many values there may be in the end: pads, copies and reductions without the dims that they keep add values of their own. */
+static uint32_t most_values(const jc_func *f) {
+    uint32_t n = 2 * f->nvalues;
+    for (size_t i = 0; i < f->nodes.n; i++) {
+        jc_node_operands(f->nodes.at[i], count_value, &n);
+        n += 2 + (f->nodes.at[i]->op == JC_OP_pad ? 2 * JC_MAX_RANK : 0);
+    }
+    return n;
+}
+
+/* Are the numbers of bytes of N's results expressions that can be worked out? */
+static bool has_sizes(const jc_sched *s, const jc_node *n) {
+    bool all = true;
+    for (uint32_t r = 0; r < n->nresults; r++) {
+        const jc_type *t = &n->results[r]->type;
+        const jc_expr *size = jc_ex_int(s->ex, jc_dtypes[t->dtype].size);
+        all = all && (t->kind != JC_TENSOR || jc_ex_mul(s->ex, jc_type_numel(s->ex, t), size)->kind != JC_EX_POISON);
+    }
+    return all;
+}
+
+static jitc_status on_any(jc_sched *s, jc_node *n) {
+    if (!has_sizes(s, n))
+        return refuse(s, n, "the size of its result is too large an expression (of more than some 300 sizes), or beyond 2^63 bytes");
+    return on_node[n->op](s, n);
+}
+
+static void find_effects(jc_sched *s) {
+    const uint32_t n = (uint32_t)s->f->nodes.n;
+    s->next_effect = JC_NEWN(s->arena, uint32_t, n);
+    for (uint32_t i = n, next = n; i-- > 0;) {
+        s->next_effect[i] = next;
+        if (jc_ops[s->f->nodes.at[i]->op].traits & JC_EFFECT)
+            next = i;
+    }
+}
+
 jitc_status jc_sched_values(jc_sched *s) {
     jc_func *f = s->f;
-    /* Pads and copies add values of their own: at most two per dim and node. */
-    s->set_words = (f->nvalues + (uint32_t)f->nodes.n * (2 * JC_MAX_RANK + 2) + 63) / 64;
-    s->aliased = jc_set_new(s);
-    s->lazy = JC_NEWN(s->arena, jc_lazy, f->nvalues);
-    s->last_write = JC_NEWN(s->arena, int, f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2));
-    for (size_t i = 0; i < f->nvalues + f->nodes.n * (2 * JC_MAX_RANK + 2); i++)
-        s->last_write[i] = -1;
+    s->room = most_values(f);
+    s->lazy = JC_NEWN(s->arena, jc_lazy, s->room);
+    s->checks = jc_map_new(s->arena);
     uint32_t *cost = JC_NEWN(s->arena, uint32_t, f->nvalues);
     uint32_t ncost = f->nvalues;
     scan(s);
+    find_effects(s);
     jc_sched_once(s);
     for (uint32_t p = 0; p < f->nparams; p++)
         if (f->params[p]->type.kind == JC_TENSOR)
             new_store(s, f->params[p]);
-    for (size_t i = 0; i < f->nodes.n; i++) {
+    for (uint32_t i = 0; i < f->nodes.n; i++) {
         jc_node *n = f->nodes.at[i];
-        JC_TRY(on_node[n->op](s, n));
+        JC_TRY(on_any(s, n));
         for (uint32_t r = 0; r < n->nresults; r++) {
             jc_value *v = n->results[r];
             if (v->id < ncost)
                 cost[v->id] = real(s, v) ? 1 : cost_of(s, cost, n);
-            if (must_store(s, v, (int)i, cost[v->id]))
+            if (must_store(s, v, i, cost[v->id]))
                 JC_TRY(realise(s, v));
         }
     }
