@@ -46,7 +46,7 @@ typedef struct row {
     double near, absolute;
 } row;
 
-static const char *const texts[] = { "backward", "by_device", "cases", "complex", "counts", "forms", "layers", "layouts", "linalg", "losses", "masked", "moves", "order", "pointwise", "products", "reductions", "reports", "special", "steps" };
+static const char *const texts[] = { "backward", "by_device", "cases", "complex", "counts", "factors", "forms", "layers", "layouts", "linalg", "losses", "masked", "moves", "order", "pointwise", "products", "reductions", "reports", "special", "steps" };
 static row rows[MAX_CASES];
 static int nrows;
 

@@ -175,6 +175,10 @@ jc_arg fx_matmul(fx_call *c);
 /* The inverse of the matrices X; refused where they are not small and of constant size. */
 jc_value *fx_inverse(fx_call *c, jc_value *x);
 
+/* --- fx_build_orthogonal.c --- */
+/* Those of the matrices X, the largest first; refused where they are not small and of constant size. */
+jc_value *fx_singular_values(fx_call *c, jc_value *x);
+
 /* --- fx_build_put.c --- */
 /* Writes VALUE, a tensor or a number, into X at PARTS, tensors among them; ADD: to what is there.  The result is X after it. */
 jc_value *fx_put(fx_reader *r, jc_value *x, const jc_arg *parts, uint32_t n, jc_arg value, bool add, uint32_t at);

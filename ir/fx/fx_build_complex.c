@@ -278,6 +278,9 @@ static jc_arg rule_each(fx_call *c) {
     return r->status ? fx_nothing() : paired(r, y[0], y[1]);
 }
 
+/* The handler takes pairs itself. */
+static jc_arg rule_own(fx_call *c) { return c->row->handler(c); }
+
 /* Of a tensor and what is put into it. */
 static jc_arg rule_two(fx_call *c) {
     fx_call both = *c;
@@ -328,6 +331,10 @@ static const struct complex_rule {
     const char *name;
     rule *rule;
 } rules[] = {
+    { "_fft_c2c", rule_own },     { "_fft_c2r", rule_own },     { "fft", rule_own },            { "fft2", rule_own },           { "fftn", rule_own },
+    { "fftshift", rule_each },    { "hfft", rule_own },         { "hfft2", rule_own },          { "hfftn", rule_own },          { "ifft", rule_own },
+    { "ifft2", rule_own },        { "ifftn", rule_own },        { "ifftshift", rule_each },     { "irfft", rule_own },          { "irfft2", rule_own },
+    { "irfftn", rule_own },       { "rfft", rule_own },         { "rfft2", rule_own },          { "rfftn", rule_own },          { "ihfft", rule_own },
     { "_conj", rule_conj },       { "_to_copy", rule_cast },    { "abs", rule_abs },            { "absolute", rule_abs },
     { "add", rule_add },          { "alias", rule_same },       { "angle", rule_angle },      { "bmm", rule_matmul },         { "broadcast_to", rule_each },
     { "cat", rule_each },         { "chunk", rule_each },       { "clone", rule_each },       { "concat", rule_each },        { "conj", rule_conj },

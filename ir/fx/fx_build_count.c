@@ -406,3 +406,54 @@ jc_arg fx_h_embedding_bag(fx_call *c) {
     jc_value *is = members(r, &b), *y = is && !strcmp(b.mode, "max") ? bag_maxima(r, &b, is, dims) : is ? bag_sums(r, &b, is, dims) : NULL;
     return c->row->aux && y ? fx_list(r, (jc_arg[]){ fx_v(y), rest, rest, rest }, 4) : fx_v(y);
 }
+
+/* --- combinations --- */
+
+enum { MOST_INDICES = 4096 };
+
+/* The next increasing choice (REPEATED: not decreasing) of R out of N; false behind the last one. */
+static bool next_choice(int64_t *at, int64_t r, int64_t n, bool repeated) {
+    for (int64_t k = r; k-- > 0;) {
+        if (at[k] >= n - (repeated ? 1 : r - k))
+            continue;
+        at[k]++;
+        for (int64_t i = k + 1; i < r; i++)
+            at[i] = at[i - 1] + !repeated;
+        return true;
+    }
+    return false;
+}
+
+/* combinations(self, r, with_replacement): of the elements of a vector of constant size */
+jc_arg fx_h_combinations(fx_call *c) {
+    fx_reader *f = c->r;
+    jc_value *x = fx_tensor(c, 0);
+    const int64_t r = fx_int(c, 1, 2);
+    const bool repeated = fx_bool(c, 2, false);
+    int64_t n = 0, rows = 0, at[16];
+    if (!x || f->status)
+        return fx_nothing();
+    if (fx_rank(x) != 1 || r < 0)
+        fx_bad_arg(c, r < 0, "a vector, and not a negative number of its elements");
+    else if (!jc_ex_is_const(x->type.dims[0], &n) || r > 16)
+        fx_refuse_arg(c, 0, "a vector of constant size, and up to 16 of its elements, are");
+    if (f->status)
+        return fx_nothing();
+    jc_arg *index = fx_take(f, sizeof *index * MOST_INDICES);
+    for (int64_t k = 0; k < r; k++)
+        at[k] = repeated ? 0 : k;
+    bool is_one = r > 0 && n >= (repeated ? 1 : r);
+    for (; is_one && (rows + 1) * r <= MOST_INDICES; rows++) {
+        for (int64_t k = 0; k < r; k++)
+            index[rows * r + k] = fx_i(f, at[k]);
+        is_one = next_choice(at, r, n, repeated);
+    }
+    if (is_one) {
+        fx_refuse_arg(c, 0, "up to 4096 indices are");
+        return fx_nothing();
+    }
+    const jc_expr *dims[2] = { jc_ex_int(fx_x(f), rows), jc_ex_int(fx_x(f), r) };
+    jc_value *where = fx_list_tensor(f, fx_list(f, index, (uint32_t)(rows * r)), c->at);
+    jc_value *y = FX_OP(f, JC_OP_take, fx_v(x), fx_i(f, 0), fx_v(where), jc_arg_bool(false));
+    return fx_v(y ? fx_reshape(f, y, dims + !r, r ? 2 : 1) : NULL);
+}

@@ -299,6 +299,21 @@ jc_arg fx_h_cross(fx_call *c) {
     return c->r->status ? fx_nothing() : fx_defined_as(c, "cross");
 }
 
+/* gaussian_nll_loss(input, target, var, full, eps, reduction): a variance may be one for all of the last dim */
+jc_arg fx_h_gaussian_nll_loss(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0), *var = fx_tensor(c, 2);
+    if (x && var && fx_rank(var) + 1 == fx_rank(x))
+        c->a[2] = fx_v(fx_unsqueeze(c->r, var, fx_rank(var)));
+    return c->r->status ? fx_nothing() : fx_defined_as(c, "gaussian_nll_loss");
+}
+
+/* triplet_margin_with_distance_loss(anchor, positive, negative, distance_function, margin, swap, reduction) */
+jc_arg fx_h_triplet_with_distance(fx_call *c) {
+    if (fx_given(c, 3))
+        fx_refuse_arg(c, 3, "only the distance that is PyTorch's own is");
+    return c->r->status ? fx_nothing() : fx_defined_as(c, "triplet_margin_with_distance_loss");
+}
+
 /* isclose(self, other, rtol, atol, equal_nan) */
 jc_arg fx_h_isclose(fx_call *c) {
     fx_reader *r = c->r;

@@ -6,42 +6,9 @@
  * has no such factors, the result has NaN or infinities.
  */
 #include <string.h>
-#include "ir/fx/fx_build.h"
+#include "ir/fx/fx_factor.h"
 
 enum { MOST_ROWS = 16 };
-
-static jc_value *op(fx_reader *r, jc_op o, jc_value *a, jc_value *b) {
-    return FX_OP(r, o, fx_v(a), fx_v(b));
-}
-
-static jc_value *chosen(fx_reader *r, jc_value *is, jc_value *a, jc_value *b) {
-    return FX_OP(r, JC_OP_where, fx_v(is), fx_v(a), fx_v(b));
-}
-
-static jc_value *turned(fx_reader *r, jc_value *x) {
-    int order[JC_MAX_RANK];
-    if (!x || r->status)
-        return NULL;
-    for (int d = 0; d < fx_rank(x); d++)
-        order[d] = d < fx_rank(x) - 2 ? d : 2 * fx_rank(x) - 3 - d;
-    return fx_permute(r, x, order);
-}
-
-/* Row (dim -2) or column (dim -1) K, kept as 1. */
-static jc_value *strip(fx_reader *r, jc_value *x, int dim, int64_t k) {
-    return x && !r->status ? fx_slice(r, x, fx_rank(x) + dim, jc_ex_int(fx_x(r), k), jc_ex_int(fx_x(r), 1), 1) : NULL;
-}
-
-static jc_value *row(fx_reader *r, jc_value *x, int64_t k) { return strip(r, x, -2, k); }
-static jc_value *column(fx_reader *r, jc_value *x, int64_t k) { return strip(r, x, -1, k); }
-static jc_value *element(fx_reader *r, jc_value *x, int64_t k) { return column(r, row(r, x, k), k); }
-
-/* Which of N rows (as a column) or columns (as a row) compare with K so. */
-static jc_value *places(fx_reader *r, int64_t n, jc_op o, int64_t k, bool rows) {
-    jc_value *i = fx_counted(r, jc_ex_int(fx_x(r), n));
-    i = i && rows ? fx_unsqueeze(r, i, 1) : i;
-    return FX_OP(r, o, fx_v(i), fx_i(r, k));
-}
 
 /* The size of X's dim DIM, -1 or -2; -1 after a failure. */
 static int64_t size_of(fx_call *c, const jc_value *x, int dim) {
@@ -483,4 +450,32 @@ jc_arg fx_h_tensorinv(fx_call *c) {
         dims[d] = x->type.dims[(d + ind) % rank];
     jc_value *y = fx_inverse(c, fx_reshape(r, x, two, 2));
     return fx_v(y ? fx_reshape(r, y, dims, (uint32_t)rank) : NULL);
+}
+
+/* tensorsolve(A, B, dims): of A as a matrix of as many rows as B has elements; DIMS of A go behind the others before */
+jc_arg fx_h_tensorsolve(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1);
+    int moved[JC_MAX_RANK], order[JC_MAX_RANK], n = 0;
+    if (!a || !b)
+        return fx_nothing();
+    const uint32_t count = fx_given(c, 2) ? fx_which_dims(c, 2, fx_rank(a), moved) : 0;
+    for (int d = 0; d < fx_rank(a); d++) {
+        bool goes = false;
+        for (uint32_t k = 0; k < count; k++)
+            goes |= moved[k] == d;
+        if (!goes)
+            order[n++] = d;
+    }
+    if (!r->status && (n + (int)count != fx_rank(a) || fx_rank(b) >= fx_rank(a)))
+        fx_bad_arg(c, 0, "of more dimensions than the other, of which different ones are moved");
+    for (uint32_t k = 0; k < count && !r->status; k++)
+        order[n++] = moved[k];
+    a = r->status ? NULL : fx_permute(r, a, order);
+    if (!a)
+        return fx_nothing();
+    const uint32_t lead = b->type.rank, rest = a->type.rank - lead;
+    const jc_expr *rows = jc_ex_product(fx_x(r), b->type.dims, lead), *two[2] = { rows, jc_ex_product(fx_x(r), a->type.dims + lead, rest) };
+    jc_value *x = solved(c, fx_reshape(r, a, two, 2), fx_reshape(r, b, &rows, 1), true, true, NULL);
+    return fx_v(x ? fx_reshape(r, x, a->type.dims + lead, rest) : NULL);
 }

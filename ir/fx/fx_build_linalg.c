@@ -1,7 +1,7 @@
 /*
  * ir/fx/fx_build_linalg.c - torch.linalg: norms of vectors and matrices, products of several matrices, powers.
  *
- * What needs factors of a matrix is in fx_build_factor.c; what needs its singular values or eigenvalues is refused.
+ * What needs factors of a matrix is in fx_build_factor.c, what needs its singular values in fx_build_orthogonal.c.
  */
 #include <math.h>
 #include <string.h>
@@ -33,6 +33,25 @@ static jc_value *extreme_sum(fx_call *c, jc_value *x, const int *dims, bool colu
     return sums ? FX_OP(r, most ? JC_OP_amax : JC_OP_amin, fx_v(sums), jc_arg_list(r->graph, &left, 1), jc_arg_bool(keep)) : NULL;
 }
 
+/* O over the singular values of X's matrices in two DIMS. */
+static jc_value *over_singular_values(fx_call *c, jc_value *x, jc_op o, const int *dims, bool keep) {
+    fx_reader *r = c->r;
+    int order[JC_MAX_RANK], n = 0;
+    for (int d = 0; d < fx_rank(x); d++)
+        if (d != dims[0] && d != dims[1])
+            order[n++] = d;
+    order[n++] = dims[0];
+    order[n] = dims[1];
+    jc_value *values = fx_singular_values(c, fx_permute(r, x, order));
+    if (!values || r->status)
+        return NULL;
+    const jc_arg last = fx_i(r, fx_rank(values) - 1), args[] = { fx_v(values), jc_arg_list(r->graph, &last, 1), jc_arg_bool(false), fx_nothing() };
+    jc_value *y = fx_op(r, o, args, jc_ops[o].nargs);
+    for (int d = 0; keep && y && d < fx_rank(x); d++)
+        y = d == dims[0] || d == dims[1] ? fx_unsqueeze(r, y, d) : y;
+    return y;
+}
+
 static jc_arg matrix_norm(fx_call *c, jc_value *x, jc_arg ord, const int *dims, bool keep) {
     fx_reader *r = c->r;
     if (ord.kind == JC_ARG_STR && strcmp(ord.str, "fro") == 0)
@@ -41,7 +60,7 @@ static jc_arg matrix_norm(fx_call *c, jc_value *x, jc_arg ord, const int *dims, 
     if (ord.kind == JC_ARG_STR && strcmp(ord.str, "nuc") != 0)
         fx_bad_arg(c, 1, "'fro', 'nuc' or a number");
     else if (fabs(p) == 2)
-        fx_refuse_arg(c, 1, "it needs singular values");
+        return fx_v(over_singular_values(c, x, ord.kind == JC_ARG_STR ? JC_OP_sum : p > 0 ? JC_OP_amax : JC_OP_amin, dims, keep));
     else if (fabs(p) != 1 && !isinf(p))
         fx_bad_arg(c, 1, "1, -1, 2, -2, inf or -inf");
     return r->status ? fx_nothing() : fx_v(extreme_sum(c, x, dims, fabs(p) == 1, p > 0, keep));

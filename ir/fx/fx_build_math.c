@@ -223,8 +223,9 @@ jc_arg fx_h_kl_div(fx_call *c) {
     return fx_defined_as(c, fx_bool(c, c->row->aux, false) ? "kl_div_log" : "kl_div");
 }
 
+/* Aux 1: not in training where nothing says so. */
 jc_arg fx_h_dropout(fx_call *c) {
-    if (fx_bool(c, 2, true) && fx_float(c, 1, 0.5) != 0)
+    if (fx_bool(c, 2, !c->row->aux) && fx_float(c, 1, 0.5) != 0)
         fx_refuse_arg(c, 2, "dropout in training is random");
     return fx_v(fx_tensor(c, 0));
 }

@@ -650,3 +650,17 @@ jc_arg fx_h_trilinear(fx_call *c) {
     y = FX_OP(r, JC_OP_sum, fx_v(y), fx_dims(r, at, n), jc_arg_bool(false), fx_nothing());
     return fx_v(y ? fx_cast(r, y, (jc_dtype)c->a[0].value->type.dtype) : NULL);
 }
+
+/* --- covariances --- */
+
+/* cov(self, correction, fweights, aweights): of rows; a vector is one, and has a number; aux 1: corrcoef(self) */
+jc_arg fx_h_cov(fx_call *c) {
+    jc_value *x = fx_tensor(c, 0);
+    if (!x)
+        return fx_nothing();
+    if (fx_rank(x) > 2)
+        fx_bad_arg(c, 0, "of at most two dimensions");
+    const bool weighed = !c->row->aux && (fx_given(c, 2) || fx_given(c, 3));
+    const jc_arg y = c->r->status ? fx_nothing() : fx_defined_as(c, c->row->aux ? "corrcoef" : weighed ? "cov_weighed" : "cov");
+    return fx_rank(x) < 2 && fx_is_tensor(y) ? fx_v(fx_reshape(c->r, y.value, NULL, 0)) : y;
+}

@@ -44,7 +44,7 @@ jc_arg fx_series(fx_reader *r, jc_arg name, jc_arg x) {
 
 /* Aux: which. */
 jc_arg fx_h_named(fx_call *c) {
-    static const char *const names[] = { "i0", "i1", "digamma", "lgamma" };
+    static const char *const names[] = { "i0", "i1", "digamma", "lgamma", "igamma", "igammac" };
     return fx_defined_as(c, names[c->row->aux]);
 }
 
@@ -62,6 +62,43 @@ jc_arg fx_h_mvlgamma(fx_call *c) {
     if (!c->r->status && fx_int(c, 1, 0) < 1)
         fx_bad_arg(c, 1, "1 or more");
     return c->r->status ? fx_nothing() : fx_defined_as(c, "mvlgamma");
+}
+
+/* --- divisors --- */
+
+/* Euclid's steps for two numbers of DTYPE, at most: one for each of Fibonacci's numbers. */
+static int steps_for(jc_dtype dtype) {
+    return jc_dtypes[dtype].size == 1 ? 13 : jc_dtypes[dtype].size == 2 ? 23 : jc_dtypes[dtype].size == 4 ? 46 : 92;
+}
+
+/* gcd(self, other); aux 1: lcm */
+jc_arg fx_h_gcd(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *given[2] = { fx_tensor(c, 0), fx_tensor(c, 1) };
+    if (!given[0] || !given[1])
+        return fx_nothing();
+    const jc_dtype dtype = jc_promoted_dtype(c->a, 2);
+    if (jc_dtypes[dtype].cls != 'i' && jc_dtypes[dtype].cls != 'u')
+        fx_bad_arg(c, 0, "of integers");
+    jc_arg shown = fx_list(r, c->a, 2);
+    fx_call spread = { .r = r, .row = c->row, .at = c->at, .a = { shown } };
+    if (!r->status)
+        shown = fx_h_broadcast_tensors(&spread);
+    if (r->status)
+        return fx_nothing();
+    jc_value *x = FX_OP(r, JC_OP_abs, fx_v(fx_cast(r, shown.list.at[0].value, dtype))), *y = FX_OP(r, JC_OP_abs, fx_v(fx_cast(r, shown.list.at[1].value, dtype)));
+    jc_value *from = x, *other = y;
+    for (int k = 0; k < steps_for(dtype) && !r->status; k++) {
+        jc_value *done = FX_OP(r, JC_OP_eq, fx_v(y), fx_i(r, 0)), *by = FX_OP(r, JC_OP_where, fx_v(done), fx_i(r, 1), fx_v(y));
+        jc_value *rest = FX_OP(r, JC_OP_remainder, fx_v(x), fx_v(by));
+        x = FX_OP(r, JC_OP_where, fx_v(done), fx_v(x), fx_v(y));
+        y = rest;
+        y = FX_OP(r, JC_OP_where, fx_v(done), fx_i(r, 0), fx_v(y));
+    }
+    if (!c->row->aux)
+        return fx_v(x);
+    jc_value *none = FX_OP(r, JC_OP_eq, fx_v(x), fx_i(r, 0)), *part = FX_OP(r, JC_OP_floordiv, fx_v(from), fx_v(FX_OP(r, JC_OP_where, fx_v(none), fx_i(r, 1), fx_v(x))));
+    return fx_v(FX_OP(r, JC_OP_abs, fx_v(FX_OP(r, JC_OP_mul, fx_v(part), fx_v(other)))));
 }
 
 /* --- orthogonal polynomials --- */

@@ -36,7 +36,7 @@ tests_check_sizes_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_numbers
 TESTS += tests/check_numbers
 EXTRA_DIST += tests/data/numbers/backward.py tests/data/numbers/backward.txt tests/data/numbers/by_device.py tests/data/numbers/by_device.txt tests/data/numbers/case.py tests/data/numbers/cases.py tests/data/numbers/cases.txt \
-	tests/data/numbers/forms.py tests/data/numbers/forms.txt \
+	tests/data/numbers/factors.py tests/data/numbers/factors.txt tests/data/numbers/forms.py tests/data/numbers/forms.txt \
 	tests/data/numbers/complex.py tests/data/numbers/complex.txt tests/data/numbers/losses.py tests/data/numbers/losses.txt \
 	tests/data/numbers/linalg.py tests/data/numbers/linalg.txt tests/data/numbers/masked.py tests/data/numbers/masked.txt tests/data/numbers/steps.py tests/data/numbers/steps.txt \
 	tests/data/numbers/layers.py tests/data/numbers/layers.txt tests/data/numbers/layouts.py tests/data/numbers/layouts.txt tests/data/numbers/pointwise.py tests/data/numbers/pointwise.txt \

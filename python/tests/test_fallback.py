@@ -15,13 +15,13 @@ import jitc
 
 def test_unsupported_operator_between():
     with torch.no_grad():
-        done = check(lambda x: (x * 2).geqrf()[0] + 1, torch.randn(4, 5), times=2)
+        done = check(lambda x: (x * 2).geqrf()[0] + 1, torch.randn(17, 18), times=2)
     assert done.refused == ["geqrf"] and len(done.programs) == 2 and done.calls() == 4
 
 
 def test_unsupported_only():
     with torch.no_grad():
-        assert not check(lambda x: x.geqrf()[0], torch.randn(4, 2)).programs
+        assert not check(lambda x: x.geqrf()[0], torch.randn(18, 17)).programs
 
 
 def test_several_results_of_a_fallback():
@@ -30,7 +30,7 @@ def test_several_results_of_a_fallback():
         return packed + 1, scales, torch.geqrf(x)[1] + 1
 
     with torch.no_grad():
-        check(f, torch.randn(4, 8))
+        check(f, torch.randn(17, 18))
 
 
 def test_views_into_a_fallback():
@@ -175,14 +175,14 @@ def test_training_and_inference_of_one_model():
 
 
 def test_no_grad_inside_a_function():
-    model = nn.Linear(3, 3)
+    model = nn.Linear(17, 17)
 
     def f(x):
         with torch.no_grad():
             return model(x).geqrf()[0] + 1
 
-    done = check(f, torch.randn(2, 3))
-    assert done.calls() and not done(torch.randn(2, 3)).requires_grad
+    done = check(f, torch.randn(18, 17))
+    assert done.calls() and not done(torch.randn(18, 17)).requires_grad
 
 
 def test_inference_mode():
@@ -241,7 +241,7 @@ def test_sizes_across_a_fallback():
         return (y + 1).view(size), torch.zeros(size)
 
     with torch.no_grad():
-        done = check(f, torch.randn(4, 3), dynamic=True)
+        done = check(f, torch.randn(18, 17), dynamic=True)
     assert done.refused == ["geqrf"]
 
 
@@ -256,7 +256,7 @@ def test_explain():
     def f(x):
         return (x * 2).geqrf()[0] + torch.geqrf(x)[0]
 
-    told = jitc.explain(f, torch.randn(4, 4))
+    told = jitc.explain(f, torch.randn(17, 17))
     assert [graph.declined for graph in told.graphs] == [""]
     assert told.counts() == {"torch.geqrf": 1, "x.geqrf": 1}
     assert all(fallback.reason and fallback.where.startswith("test_fallback.py:") for fallback in told.fallbacks)
@@ -278,9 +278,9 @@ def test_explain_writes_arguments_once():
     def f(x):
         return x.add_(1).geqrf()[0] * 2
 
-    x = torch.zeros(3, 2)
+    x = torch.zeros(18, 17)
     told = jitc.explain(f, x)
-    assert torch.equal(x, torch.ones(3, 2)) and told.fallbacks[0].us > 0
+    assert torch.equal(x, torch.ones(18, 17)) and told.fallbacks[0].us > 0
 
 
 def test_explain_of_what_is_supported():
