@@ -269,9 +269,9 @@ static const struct {
     const char *name;
     unsigned columns;
 } lapack[] = {
-    { "_linalg_solve_ex", 1 }, { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "householder_product", 1 }, { "inv", 1 },
-    { "inv_ex", 1 }, { "inverse", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "solve", 1 }, { "solve_ex", 1 }, { "solve_triangular", 1 },
-    { "triangular_solve", 3 },
+    { "_linalg_solve_ex", 1 }, { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "geqrf", 1 }, { "householder_product", 1 }, { "inv", 1 },
+    { "inv_ex", 1 }, { "inverse", 1 }, { "lstsq", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "orgqr", 1 }, { "ormqr", 1 }, { "qr", 3 },
+    { "solve", 1 }, { "solve_ex", 1 }, { "solve_triangular", 1 }, { "triangular_solve", 3 },
 };
 
 /* Vectors are solved for as one column each. */
