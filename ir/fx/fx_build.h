@@ -81,6 +81,7 @@ struct fx_call {
     jc_arg out; /* the `out` keyword */
     const char *format; /* the `memory_format` keyword: "torch.channels_last"; NULL: none was given */
     uint32_t n; /* how many parameters the row has */
+    uint8_t lays; /* fx_lays_of the row */
     jc_arg a[FX_MAX_PARAMS];
 };
 
@@ -141,6 +142,8 @@ void fx_lay_note(fx_reader *r, jc_value *v, const jc_type *note);
 bool fx_lay_dense(fx_reader *r, jc_value *v, const jc_expr *const *strides);
 /* Y is computed element by element of the N arguments. */
 void fx_lay_pointwise(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n);
+/* What PyTorch makes of layouts where ROW is called: for fx_call.lays. */
+uint8_t fx_lays_of(const fx_spelling *row);
 /* RESULT of a call, whose first value has number BEFORE; what the call gives. */
 jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before);
 /* VALUE of the expression of that NUMBER in the reading, laid out as another reading found that it has to be. */

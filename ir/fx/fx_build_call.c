@@ -19,6 +19,7 @@ const uint32_t fx_nspellings = sizeof fx_spellings / sizeof *fx_spellings;
 /* A row's parameter list, taken apart. */
 typedef struct fx_sig {
     uint8_t n, star, inplace; /* star: index of the parameter that takes a list; inplace: of that name; UINT8_MAX: none */
+    uint8_t lays;
     fx_name *names[FX_MAX_PARAMS];
 } fx_sig;
 
@@ -30,6 +31,7 @@ static const fx_sig *sig_of(fx_reader *r, const fx_spelling *row) {
         return r->sigs[index];
     fx_sig *sig = JC_NEW(r->scratch, fx_sig);
     sig->star = sig->inplace = UINT8_MAX;
+    sig->lays = fx_lays_of(row);
     for (const char *p = row->params; *p && sig->n < FX_MAX_PARAMS;) {
         const char *end = strchr(p, ' ');
         if (!end)
@@ -329,6 +331,7 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     c.format = NULL;
     const fx_sig *sig = sig_of(r, t->row);
     c.n = sig->n;
+    c.lays = sig->lays;
     bind(&c, sig, self, args);
     if (r->status)
         return fx_nothing();

@@ -245,47 +245,42 @@ static void lay_as(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n) {
         enter(r, y, (laid){ true, strides });
 }
 
+enum { PLAIN = 1, LIKE = 2, POINTWISE = 4, VIEW = 8, JOINS = 16, COLUMNS = 32 }; /* COLUMNS << k: of result k */
+
 /* Operators whose results PyTorch makes row-major, however their operands lie; in order. */
 static const char *const plain[] = {
     "addmm", "all", "amax", "amin", "any", "argmax", "argmin", "baddbmm", "bmm", "cumprod", "cumsum", "embedding", "gather", "index_select", "layer_norm", "linear",
     "log_softmax", "logsumexp", "masked_fill", "masked_scatter", "matmul", "mean", "mm", "prod", "softmax", "std", "sum", "tril", "triu", "var",
 };
 
+/* Those whose first result it makes column by column, as LAPACK has it; in order. */
+static const char *const lapack[] = {
+    "_linalg_solve_ex", "cholesky", "cholesky_ex", "cholesky_inverse", "cholesky_solve", "geqrf", "householder_product", "inv", "inv_ex", "inverse", "lstsq", "lu_factor",
+    "lu_factor_ex", "lu_solve", "orgqr", "ormqr", "qr", "solve", "solve_ex", "solve_triangular", "triangular_solve",
+};
+
+/* Those of them whose second result lies so too. */
+static const char *const lapack_twice[] = { "qr", "triangular_solve" };
+
 static int by_name(const void *name, const void *row) {
     return strcmp(name, *(const char *const *)row);
 }
 
-static bool makes_plain(const fx_call *c) {
-    return bsearch(c->row->name, plain, sizeof plain / sizeof *plain, sizeof *plain, by_name) != NULL;
-}
+#define LISTED(name, list) (bsearch((name), (list), sizeof(list) / sizeof *(list), sizeof *(list), by_name) != NULL)
 
-/* Computed element by element?  Normalisation mostly is too, of statistics. */
-static bool is_pointwise(const fx_call *c) {
-    return jc_ops[c->row->op].traits & JC_POINTWISE && !strstr(c->row->name, "norm");
+uint8_t fx_lays_of(const fx_spelling *row) {
+    const unsigned traits = jc_ops[row->op].traits;
+    const bool copy = row->length > 5 && strcmp(row->name + row->length - 5, "_copy") == 0 && strcmp(row->name, "_to_copy") != 0; /* of a view */
+    const bool like = !copy && (row->op == JC_OP_clone || row->op == JC_OP_cast || (row->length > 5 && strcmp(row->name + row->length - 5, "_like") == 0));
+    const bool pointwise = traits & JC_POINTWISE && !strstr(row->name, "norm"); /* of statistics, that one */
+    const unsigned columns = LISTED(row->name, lapack) ? LISTED(row->name, lapack_twice) ? 3 : 1 : 0;
+    return (uint8_t)((copy || LISTED(row->name, plain)) * PLAIN | like * LIKE | pointwise * POINTWISE | (traits & JC_VIEW ? VIEW : 0) |
+                     (strcmp(row->name, "cat") == 0) * JOINS | columns * COLUMNS);
 }
-
-/* Operators whose result K PyTorch makes column by column where COLUMNS has bit K, as LAPACK has them. */
-static const struct {
-    const char *name;
-    unsigned columns;
-} lapack[] = {
-    { "_linalg_solve_ex", 1 }, { "cholesky", 1 }, { "cholesky_ex", 1 }, { "cholesky_inverse", 1 }, { "cholesky_solve", 1 }, { "geqrf", 1 }, { "householder_product", 1 }, { "inv", 1 },
-    { "inv_ex", 1 }, { "inverse", 1 }, { "lstsq", 1 }, { "lu_factor", 1 }, { "lu_factor_ex", 1 }, { "lu_solve", 1 }, { "orgqr", 1 }, { "ormqr", 1 }, { "qr", 3 },
-    { "solve", 1 }, { "solve_ex", 1 }, { "solve_triangular", 1 }, { "triangular_solve", 3 },
-};
 
 /* Vectors are solved for as one column each. */
 static bool makes_columns(const fx_call *c, const jc_value *y, uint32_t k) {
-    for (size_t i = 0; i < sizeof lapack / sizeof *lapack; i++)
-        if (strcmp(c->row->name, lapack[i].name) == 0)
-            return lapack[i].columns >> k & 1 && fx_is_tensor(c->a[0]) && fx_rank(y) == fx_rank(c->a[0].value);
-    return false;
-}
-
-/* What is made like its first argument, if the format is not another. */
-static bool is_like(const fx_call *c) {
-    const size_t n = strlen(c->row->name);
-    return c->row->op == JC_OP_clone || c->row->op == JC_OP_cast || (n > 5 && strcmp(c->row->name + n - 5, "_like") == 0);
+    return k < 2 && c->lays & COLUMNS << k && fx_is_tensor(c->a[0]) && fx_rank(y) == fx_rank(c->a[0].value);
 }
 
 /* Is X provably not what PyTorch takes for channels last, where the second dim is the fastest? */
@@ -301,7 +296,7 @@ static bool not_channels_last(fx_reader *r, jc_value *x) {
 /* torch.cat is row-major, unless all lie channels last. */
 static bool joins_plain(const fx_call *c) {
     bool plain_one = false;
-    if (strcmp(c->row->name, "cat") != 0 || c->a[0].kind != JC_ARG_LIST)
+    if (!(c->lays & JOINS) || c->a[0].kind != JC_ARG_LIST)
         return false;
     for (uint32_t i = 0; i < c->a[0].list.n && !plain_one; i++)
         plain_one = fx_is_tensor(c->a[0].list.at[i]) && not_channels_last(c->r, c->a[0].list.at[i].value);
@@ -404,7 +399,7 @@ static void lay_fixed(fx_call *c, jc_value *y, uint32_t k, uint32_t before) {
         slowest[d] = d < rank - 2 ? d : 2 * rank - 3 - d;
     if (makes_columns(c, y, k))
         enter(c->r, y, (laid){ true, strides_in(c->r, &y->type, slowest) });
-    else if (y->type.strides && !entry(c->r, y) && !(jc_ops[c->row->op].traits & JC_VIEW))
+    else if (y->type.strides && !entry(c->r, y) && !(c->lays & VIEW))
         enter(c->r, y, (laid){ true, NULL });
 }
 
@@ -416,15 +411,16 @@ jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
     if (r->status || !fx_is_tensor(result) || result.value->type.rank < 2)
         return result;
     jc_value *y = result.value, *x = c->n && fx_is_tensor(c->a[0]) ? c->a[0].value : NULL;
-    const bool like = is_like(c) && x;
+    const bool like = c->lays & LIKE && x;
     if (c->format && x && (like || c->row->op == JC_OP_contiguous) && strcmp(c->format, "torch.preserve_format") != 0) {
         y = in_format(c, y, x, before);
         return y ? fx_v(y) : fx_nothing();
     }
-    lay_fixed(c, y, 0, before);
-    if (!is_fresh(y, before) || c->row->op == JC_OP_contiguous || makes_plain(c) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n))
+    if (y->type.strides || c->lays >= COLUMNS)
+        lay_fixed(c, y, 0, before);
+    if (c->lays & (PLAIN | VIEW) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n) || !is_fresh(y, before))
         return result;
-    if (like || is_pointwise(c))
+    if (c->lays & (LIKE | POINTWISE))
         lay_as(r, y, c->a, like ? 1 : c->n);
     else if (!joins_plain(c))
         enter(r, y, (laid){ false, NULL });
@@ -470,11 +466,11 @@ static jc_value *made(fx_reader *r, jc_value *v, uint32_t before, uint64_t by, b
 
 jc_arg fx_lay_made(fx_reader *r, uint32_t number, jc_arg value, uint32_t before) {
     const uint64_t by = (uint64_t)number << 32;
-    if (r->status || r->within)
+    if (r->status || r->within || before == r->func->nvalues)
         return value;
     if (fx_is_tensor(value))
         return fx_v(made(r, value.value, before, by, false));
-    for (uint32_t i = 0; value.kind == JC_ARG_LIST && i < value.list.n && before < r->func->nvalues; i++)
+    for (uint32_t i = 0; value.kind == JC_ARG_LIST && i < value.list.n; i++)
         if (fx_is_tensor(value.list.at[i]))
             value.list.at[i].value = made(r, value.list.at[i].value, before, by + 1 + i, true);
     return value;

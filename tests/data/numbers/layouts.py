@@ -46,6 +46,9 @@ laid('clone of a stack', 'a = v.permute(4, 0, 2, 1, 3).clone()\nreturn (a,)', {'
 laid('made with strides', 'a = torch.empty_strided([2, 3, 4], [1, 8, 2]).fill_(1)\nb = torch.ops.aten.empty_permuted.default([2, 3, 4], [1, 2, 0]).copy_(n[0, :, :, :].reshape(2, 3, 4))\n'
      'c = m.new_empty_strided([3, 2], [1, 3]).fill_(2)\nd = c.t().view(6)\nreturn (a, b, c, d)', {'m': M, 'n': N})
 
+laid('copies of views are row-major', 't = m.t()\na = torch.t_copy(m)\nb = torch.permute_copy(t, (0, 1))\nc = torch.detach_copy(t)\nd = torch.unsqueeze_copy(t, 0)\ne = torch.expand_copy(t, (2, 4, 3))\n'
+     'return (a, b, c, d, e)', {'m': M})
+
 # --- element by element
 for spelling in ('{} + 1', '{} * {}', 'torch.relu({})', 'torch.nn.functional.gelu({})', '-{}', '{} > 3', 'torch.where({} > 3, {}, 0.5)', 'torch.clamp({}, 1, 5)', '{} ** 2',
                  'torch.maximum({}, {})', 'torch.addcmul({}, {}, {})', 'torch.lerp({}, {}, 0.5)', 'torch.nn.functional.hardswish({})', '{}.masked_fill({} > 3, 9.0)', 'torch.sigmoid({})',
