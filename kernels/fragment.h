@@ -9,6 +9,8 @@
 
 #include "kernels/family.h"
 
+enum { JC_SHARED_PERIOD = 8 /* rows after which the swizzle repeats */ };
+
 static inline LLVMValueRef jc_i32_add(jc_emit *e, LLVMValueRef a, LLVMValueRef b) { return LLVMBuildNSWAdd(e->b, a, b, ""); }
 static inline LLVMValueRef jc_i32_mul(jc_emit *e, LLVMValueRef a, unsigned b) { return LLVMBuildNSWMul(e->b, a, jc_i32(e, b), ""); }
 static inline LLVMValueRef jc_i32_and(jc_emit *e, LLVMValueRef a, unsigned b) { return LLVMBuildAnd(e->b, a, jc_i32(e, b), ""); }

@@ -7,29 +7,58 @@ enum { VECTOR = 8, PAD = 8 };
 
 /* ---- copying -------------------------------------------------------------------------------------------------- */
 
+/* Of the operand's row INDEX, the address of COLUMN. */
+static LLVMValueRef row_at(jc_mma *g, bool second, LLVMValueRef index, LLVMValueRef column) {
+    jc_emit *e = g->e;
+    unsigned arg = second ? g->k->b.arg : g->k->a.arg;
+    LLVMTypeRef element = jc_memory_type(e, g->k->args[arg].dtype);
+    return jc_gep(e, element, jc_gep(e, element, e->args[arg], jc_product_row(&g->p, second, index)), column);
+}
+
+/* By how many bytes rows lie apart that are ROWS apart; NULL: they need not lie evenly. */
+static LLVMValueRef rows_apart(jc_mma *g, bool second, unsigned rows) {
+    jc_emit *e = g->e;
+    const jc_kernel *k = g->k;
+    const jc_expr *step, *rest;
+    if (!jc_ex_linear(k->ex, second ? k->b.row : k->a.row, k->rank - (second ? 1u : 2u), &step, &rest))
+        return NULL;
+    return LLVMBuildMul(e->b, jc_emit_expr64(&g->p.base, step), jc_i64(e, 2 * (int64_t)rows), "rows.apart");
+}
+
+/*
+ * The first copy's place is worked out, and where a pass of all threads is whole rows, and these a period of the swizzle, the others follow from it at
+ * equal distances.
+ */
 static void find_copies(jc_mma *g, jc_mma_copies *c, bool second) {
     jc_emit *e = g->e;
     const jc_kernel *k = g->k;
-    unsigned rows = second ? k->tile_n : k->tile_m, total = rows * g->chunks;
-    LLVMValueRef first = second ? g->p.n0 : g->p.m0, size = second ? g->p.n : g->p.m;
+    const unsigned rows = second ? k->tile_n : k->tile_m, total = rows * g->chunks, pass = k->threads / g->chunks;
+    LLVMValueRef first = second ? g->p.n0 : g->p.m0, size = second ? g->p.n : g->p.m, apart = NULL, from = NULL, none = NULL;
     bool whole = jc_ex_divisor(k->ex, k->extent[k->rank - (second ? 1 : 2)]) % rows == 0;
-    unsigned arg = second ? k->b.arg : k->a.arg;
-    LLVMTypeRef element = jc_memory_type(e, k->args[arg].dtype);
+    const bool even = k->threads % g->chunks == 0 && pass % JC_SHARED_PERIOD == 0;
+    if (even)
+        apart = rows_apart(g, second, pass);
     c->n = (total + k->threads - 1) / k->threads;
     for (unsigned it = 0; it < c->n && it < JC_MMA_COPIES; it++) {
-        LLVMValueRef id = jc_i32_add(g->e, g->tid, jc_i32(e, (int64_t)it * k->threads)), row, chunk;
+        LLVMValueRef id = jc_i32_add(e, g->tid, jc_i32(e, (int64_t)it * k->threads)), row, chunk;
         jc_emit_divmod(e, id, jc_i32(e, g->chunks), &row, &chunk);
         LLVMValueRef index = jc_product_offset(e, first, row);
+        c->column[it] = even && it ? c->column[0] : jc_i32_mul(e, chunk, 8);
+        from = apart && it ? jc_gep(e, e->t.i8, from, apart) : row_at(g, second, index, c->column[it]);
+        c->from[it] = from;
         if (!whole) {
             c->valid[it] = jc_product_below(e, index, size);
-            index = jc_select(e, c->valid[it], index, LLVMConstNull(LLVMTypeOf(index)));
+            if (!apart || !it)
+                none = row_at(g, second, LLVMConstNull(LLVMTypeOf(index)), c->column[it]);
+            c->from[it] = jc_select(e, c->valid[it], from, none);
         }
-        c->column[it] = jc_i32_mul(g->e, chunk, 8);
-        LLVMValueRef at = jc_gep(e, element, e->args[arg], jc_product_row(&g->p, second, index));
-        c->from[it] = jc_name(e, jc_gep(e, element, at, c->column[it]), second ? "b.from" : "a.from");
-        c->to[it] = jc_shared_chunk(g->e, row, chunk, g->chunks);
-        if (second)
-            c->to[it] = jc_i32_add(g->e, c->to[it], jc_i32(e, g->a_bytes));
+        jc_name(e, c->from[it], second ? "b.from" : "a.from");
+        if (even && it) {
+            c->to[it] = jc_gep(e, e->t.i8, c->to[0], jc_i32(e, (int64_t)it * k->threads * 16));
+        } else {
+            LLVMValueRef to = jc_shared_chunk(e, row, chunk, g->chunks);
+            c->to[it] = jc_shared_at(e, second ? jc_i32_add(e, to, jc_i32(e, g->a_bytes)) : to);
+        }
         if (it == c->n - 1 && total % k->threads)
             c->inside = LLVMBuildICmp(e->b, LLVMIntSLT, id, jc_i32(e, total), "");
     }
@@ -48,7 +77,7 @@ static void start_copies(jc_mma *g, jc_mma_copies *c, bool second, LLVMValueRef 
             valid = valid ? LLVMBuildAnd(e->b, valid, in_row, "") : in_row;
         }
         LLVMValueRef bytes = valid ? jc_select(e, valid, jc_i32(e, 16), jc_i32(e, 0)) : jc_i32(e, 16);
-        LLVMValueRef to = jc_name(e, jc_shared_at(g->e, jc_i32_add(g->e, stage, c->to[it])), "copy.to");
+        LLVMValueRef to = jc_name(e, jc_gep(e, e->t.i8, c->to[it], stage), "copy.to");
         jc_name(e, from, "copy.from");
         jc_name(e, bytes, "copy.bytes");
         if (it == c->n - 1 && c->inside) {
@@ -66,17 +95,17 @@ LLVMValueRef jc_mma_rounds(jc_mma *g) {
     return LLVMBuildUDiv(e->b, LLVMBuildAdd(e->b, size, jc_i32(e, g->k->tile_k - 1), ""), jc_i32(e, g->k->tile_k), "");
 }
 
-LLVMValueRef jc_mma_stage(jc_mma *g, LLVMValueRef round) {
-    return jc_i32_mul(g->e, LLVMBuildURem(g->e->b, round, jc_i32(g->e, g->k->stages), ""), g->stage_bytes);
+LLVMValueRef jc_mma_next_stage(jc_mma *g, LLVMValueRef stage) {
+    jc_emit *e = g->e;
+    LLVMValueRef behind = jc_i32_add(e, stage, jc_i32(e, g->stage_bytes));
+    LLVMValueRef last = LLVMBuildICmp(e->b, LLVMIntEQ, behind, jc_i32(e, (int64_t)g->k->stages * g->stage_bytes), "");
+    return jc_name(e, jc_select(e, last, jc_i32(e, 0), behind), "stage.next");
 }
 
-void jc_mma_start_round(jc_mma *g, LLVMValueRef next, LLVMValueRef rounds) {
+void jc_mma_start_round(jc_mma *g, LLVMValueRef next, LLVMValueRef rounds, LLVMValueRef stage) {
     jc_emit *e = g->e;
-    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, next, rounds, ""), "next");
-    LLVMValueRef stage = jc_mma_stage(g, jc_name(e, next, "next"));
-    LLVMValueRef k = jc_i32_mul(g->e, next, g->k->tile_k);
-    jc_name(e, stage, "next.stage");
-    jc_name(e, k, "next.k");
+    jc_if s = jc_if_begin(e, LLVMBuildICmp(e->b, LLVMIntSLT, jc_name(e, next, "next"), rounds, ""), "next");
+    LLVMValueRef k = jc_name(e, jc_i32_mul(e, next, g->k->tile_k), "next.k");
     start_copies(g, &g->a, false, k, stage);
     start_copies(g, &g->b, true, k, stage);
     jc_if_end(e, &s);
@@ -90,7 +119,22 @@ typedef struct epilogue {
     unsigned pitch;            /* f32 from row to row */
     unsigned w;                /* points of a vector */
     LLVMValueRef region;       /* the warp's, a byte of shared memory */
+    LLVMValueRef down[2][JC_MMA_FRAGMENTS]; /* where a lane puts a pair of each fragment of a group: of row lane / 4, and of that + 8 */
 } epilogue;
+
+static LLVMValueRef region_at(jc_mma *g, epilogue *x, LLVMValueRef row, LLVMValueRef column) {
+    LLVMValueRef index = jc_i32_add(g->e, jc_i32_mul(g->e, row, x->pitch), column);
+    return jc_shared_at(g->e, jc_i32_add(g->e, x->region, jc_i32_mul(g->e, index, 4)));
+}
+
+static void find_pairs(jc_mma *g, epilogue *x) {
+    jc_emit *e = g->e;
+    LLVMValueRef row = jc_i32_shr(e, g->lane, 2), column = jc_i32_mul(e, jc_i32_and(e, g->lane, 3), 2);
+    LLVMValueRef first = region_at(g, x, row, column);
+    for (unsigned half = 0; half < 2; half++)
+        for (unsigned j = 0; j < g->ni / x->groups; j++)
+            x->down[half][j] = jc_gep(e, e->t.f32, first, jc_i32(e, (int64_t)half * 8 * x->pitch + j * 8));
+}
 
 static bool find_epilogue(jc_mma *g, epilogue *x) {
     const jc_kernel *k = g->k;
@@ -107,29 +151,22 @@ static bool find_epilogue(jc_mma *g, epilogue *x) {
     x->pitch = x->columns + PAD <= room ? x->columns + PAD : x->columns;
     LLVMValueRef warp = jc_i32_shr(g->e, g->tid, 5);
     x->region = jc_i32_mul(g->e, warp, 16 * x->pitch * 4);
+    find_pairs(g, x);
     return true;
-}
-
-static LLVMValueRef region_at(jc_mma *g, epilogue *x, LLVMValueRef row, LLVMValueRef column) {
-    LLVMValueRef index = jc_i32_add(g->e, jc_i32_mul(g->e, row, x->pitch), column);
-    return jc_shared_at(g->e, jc_i32_add(g->e, x->region, jc_i32_mul(g->e, index, 4)));
 }
 
 static void put_down(jc_mma *g, epilogue *x, unsigned i, unsigned group) {
     jc_emit *e = g->e;
-    LLVMValueRef row = jc_i32_shr(g->e, g->lane, 2), column = jc_i32_mul(g->e, jc_i32_and(g->e, g->lane, 3), 2);
     unsigned n = g->ni / x->groups;
-    for (unsigned half = 0; half < 2; half++) {
-        LLVMValueRef at = region_at(g, x, jc_i32_add(g->e, row, jc_i32(e, 8 * half)), column);
+    for (unsigned half = 0; half < 2; half++)
         for (unsigned j = 0; j < n; j++) {
             LLVMValueRef pair = jc_undef(jc_vec_of(e->t.f32, 2));
             for (unsigned h = 0; h < 2; h++) {
                 LLVMValueRef slot = g->acc[i][group * n + j][2 * half + h];
                 pair = jc_set_lane(e, pair, h, LLVMBuildLoad2(e->b, e->t.f32, slot, ""));
             }
-            e->d->store(e, JC_SHARED, pair, jc_gep(e, e->t.f32, at, jc_i32(e, j * 8)), 8);
+            e->d->store(e, JC_SHARED, pair, x->down[half][j], 8);
         }
-    }
 }
 
 /* The tape for the 16 rows from M0 on and the columns put down, from N0 on. */

@@ -19,7 +19,7 @@ enum { JC_MMA_COPIES = 64, JC_MMA_FRAGMENTS = 32 };
 typedef struct jc_mma_copies {
     unsigned n;
     LLVMValueRef from[JC_MMA_COPIES];  /* global address at k = 0 */
-    LLVMValueRef to[JC_MMA_COPIES];    /* byte in a stage, i32 */
+    LLVMValueRef to[JC_MMA_COPIES];    /* shared address in the first stage */
     LLVMValueRef valid[JC_MMA_COPIES]; /* the row exists; NULL: it does */
     LLVMValueRef column[JC_MMA_COPIES];/* first k of the chunk, i32 */
     LLVMValueRef inside;               /* of the last copy: the chunk exists; NULL: it does */
@@ -42,10 +42,11 @@ typedef struct jc_mma {
 jc_mma *jc_mma_open(jc_emit *e);
 /* How many rounds of tile_k there are; i32. */
 LLVMValueRef jc_mma_rounds(jc_mma *g);
-/* Byte of shared memory at which the stage of ROUND starts. */
-LLVMValueRef jc_mma_stage(jc_mma *g, LLVMValueRef round);
-/* The copies of round NEXT, unless there is no such round; a group in any case. */
-void jc_mma_start_round(jc_mma *g, LLVMValueRef next, LLVMValueRef rounds);
+/* The stage behind STAGE in the ring; each is the byte of shared memory, i32, at which it starts.  Loops carry stages along: worked out of the round, by
+   its remainder, their addresses cost LLVM and the assembler a third more time in each kernel. */
+LLVMValueRef jc_mma_next_stage(jc_mma *g, LLVMValueRef stage);
+/* The copies of round NEXT into STAGE, unless there is no such round; a group in any case. */
+void jc_mma_start_round(jc_mma *g, LLVMValueRef next, LLVMValueRef rounds, LLVMValueRef stage);
 /* The epilogue.  All reads of the stages are over. */
 void jc_mma_outputs(jc_mma *g);
 

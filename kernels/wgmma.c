@@ -22,19 +22,32 @@ static void start_products(jc_mma *g, jc_wgmma *w, LLVMValueRef stage) {
     e->d->wgmma(e, w);
 }
 
+/* The stage in SLOT, which goes on to the next. */
+static LLVMValueRef take_stage(jc_mma *g, LLVMValueRef slot) {
+    LLVMValueRef stage = LLVMBuildLoad2(g->e->b, g->e->t.i32, slot, "stage");
+    LLVMBuildStore(g->e->b, jc_mma_next_stage(g, stage), slot);
+    return stage;
+}
+
+static LLVMValueRef first_stage(jc_emit *e, const char *name) {
+    LLVMValueRef slot = jc_alloca(e, e->t.i32, 1, 0, name);
+    LLVMBuildStore(e->b, jc_i32(e, 0), slot);
+    return slot;
+}
+
 static void main_loop(jc_mma *g, jc_wgmma *w) {
     jc_emit *e = g->e;
     const unsigned ahead = g->k->stages - 2u;
-    LLVMValueRef rounds = jc_mma_rounds(g);
+    LLVMValueRef rounds = jc_mma_rounds(g), written = first_stage(e, "written"), read = first_stage(e, "read");
     jc_for first = jc_for_begin(e, jc_i32(e, 0), jc_i32(e, ahead), jc_i32(e, 1), "ahead");
-    jc_mma_start_round(g, first.i, rounds);
+    jc_mma_start_round(g, first.i, rounds, take_stage(g, written));
     jc_for_end(e, &first);
     jc_for loop = jc_for_begin(e, jc_i32(e, 0), rounds, jc_i32(e, 1), "round");
     e->d->cp_wait(e, ahead - 1);
     e->d->fence_async(e);
     e->d->barrier(e);
-    jc_mma_start_round(g, jc_i32_add(e, loop.i, jc_i32(e, ahead)), rounds);
-    start_products(g, w, jc_mma_stage(g, loop.i));
+    jc_mma_start_round(g, jc_i32_add(e, loop.i, jc_i32(e, ahead)), rounds, take_stage(g, written));
+    start_products(g, w, take_stage(g, read));
     jc_for_end(e, &loop);
     e->d->cp_wait(e, 0);
     e->d->wgmma_wait(e, w);
