@@ -180,6 +180,28 @@ START_TEST(sizes_are_arguments) {
 }
 END_TEST
 
+/* Of two products that a sum could take unrounded it takes the same one wherever they come from: a rotary embedding is one kernel behind
+   products of any size. */
+START_TEST(rotations_are_equal) {
+    static const char *const lengths[] = { "64", "72", "80", "96", "128", "136", "160", "256" };
+    const char *first = NULL;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        const graph_case c = { "rotary", jc_arena_printf(arena, "x: \"bf16[s0, %s]\", w: \"bf16[64, %s]\", t: \"bf16[s0, 16]\"", lengths[i], lengths[i]),
+                               "l: \"bf16[s0, 64]\" = torch._C._nn.linear(x, w, None)\nh = l.view(-1, 4, 16)\nk = torch.chunk(h, 2, dim = -1)\n"
+                               "a: \"bf16[s0, 4, 8]\" = k[0]\nb: \"bf16[s0, 4, 8]\" = k[1]\ncs = t.chunk(2, dim = -1)\nc = cs[0].unsqueeze(-2)\n"
+                               "s = cs[1].unsqueeze(-2)\nu = a * c - b * s\nv = b * c\nw_1 = a * s\ny = v + w_1\n"
+                               "z: \"bf16[s0, 4, 16]\" = torch.cat((u, y), dim = -1)", "z", 0, NULL };
+        jc_schedule s = scheduled(&c, "sm_90a");
+        jc_bytes text = JC_BYTES(arena);
+        jc_kernel_print(s.kernels[s.nkernels - 1], &text);
+        jc_put_u8(&text, 0);
+        ck_assert_msg(!first || strcmp(first, (const char *)text.at) == 0, "behind a product of %s: %s; behind one of %s: %s", lengths[0], first,
+                      lengths[i], (const char *)text.at);
+        first = first ? first : (const char *)text.at;
+    }
+}
+END_TEST
+
 /* What a kernel is told of a loop variable holds for every size: also where a dim is a product of symbols. */
 START_TEST(loops_reach_their_extents) {
     static const graph_case cases[] = {
@@ -276,6 +298,7 @@ int main(void) {
     tcase_add_test(t, reads_rows_once);
     tcase_add_test(t, warpgroups);
     tcase_add_test(t, sizes_are_arguments);
+    tcase_add_test(t, rotations_are_equal);
     tcase_add_test(t, loops_reach_their_extents);
     tcase_add_test(t, range_prunes);
     tcase_add_test(t, slots);

@@ -57,6 +57,7 @@ typedef struct jc_lazy {
     bool matmul_end;       /* the epilogue ends here: to be stored */
     bool shared;           /* used more than once, by way of a view too */
     bool met;              /* a product that the sum which uses it takes unrounded */
+    bool second;           /* a sum that takes its second operand's so, where it could take the first's: it is generated first */
 } jc_lazy;
 
 typedef struct jc_root {

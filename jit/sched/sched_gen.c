@@ -444,7 +444,8 @@ static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
 }
 
 static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
-    uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && weight(g, &n->args[1]) > weight(g, &n->args[0]);
+    const int more = weight(g, &n->args[1]) - weight(g, &n->args[0]);
+    const uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && (more ? more > 0 : g->s->lazy[n->results[0]->id].second);
     const jc_tape_op tape = g->s->lazy[n->results[0]->id].met ? JC_T_PRODUCT : (jc_tape_op)codes[n->op].tape;
     const bool bits = tape == JC_T_AND || tape == JC_T_OR || tape == JC_T_XOR;
     const jc_ct c = bits ? result_ct(n) : as_number(result_ct(n));

@@ -29,7 +29,7 @@ static void find_shared(jc_sched *s) {
 
 /* The product whose elements V has, where V and all that lies between is used once; else NULL.  A cast to what it is computed in
    leaves it as it is. */
-static jc_value *product_of(const jc_sched *s, jc_value *v) {
+static const jc_value *product_of(const jc_sched *s, const jc_value *v) {
     const jc_ct c = jc_compute_type((jc_dtype)v->type.dtype);
     if (jc_dtypes[v->type.dtype].cls != 'f') /* a product of integers that a sum of floats takes */
         return NULL;
@@ -44,6 +44,48 @@ static jc_value *product_of(const jc_sched *s, jc_value *v) {
     return NULL;
 }
 
+/* What V is computed by, near by and free of names: the operators, and the numbers that they take. */
+static uint64_t looks(const jc_value *v, unsigned depth);
+
+static uint64_t mixed(uint64_t h, uint64_t x) {
+    const uint64_t both[] = { h, x };
+    return jc_hash64(both, sizeof both);
+}
+
+static uint64_t arg_looks(const jc_arg *a, unsigned depth) {
+    int64_t n;
+    uint64_t h = a->kind;
+    if (a->kind == JC_ARG_VALUE)
+        return mixed(h, looks(a->value, depth));
+    if (a->kind == JC_ARG_EXPR)
+        return jc_ex_is_const(a->expr, &n) ? mixed(h, (uint64_t)n) : h;
+    for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
+        h = mixed(h, arg_looks(&a->list.at[i], depth));
+    return h;
+}
+
+static uint64_t looks(const jc_value *v, unsigned depth) {
+    const jc_node *n = v->def;
+    uint64_t h, any_order = 0;
+    if (!n || !depth)
+        return v->type.dtype;
+    h = mixed(mixed(v->type.dtype, v->index), n->op);
+    for (uint32_t i = 0; i < n->nargs; i++) {
+        const uint64_t of = arg_looks(&n->args[i], depth - 1);
+        if (jc_ops[n->op].traits & JC_COMMUTES)
+            any_order += of;
+        else
+            h = mixed(h, of);
+    }
+    return mixed(h, any_order);
+}
+
+/* Of two products that one sum could take, which it takes: by how they look near by, so that equal parts of several classes are one kernel. */
+static bool takes_second(const jc_value *const product[2]) {
+    enum { DEPTH = 4 };
+    return product[1] && (!product[0] || looks(product[1], DEPTH) < looks(product[0], DEPTH));
+}
+
 static bool adds(jc_op op) {
     return op == JC_OP_add || op == JC_OP_sub || op == JC_OP_sum || op == JC_OP_mean;
 }
@@ -56,12 +98,13 @@ void jc_sched_once(jc_sched *s) {
         const jc_node *n = s->f->nodes.at[i];
         if (!adds(n->op) || jc_dtypes[n->results[0]->type.dtype].cls != 'f')
             continue;
-        for (uint32_t a = 0; a < 2 && a < n->nargs; a++) {
-            jc_value *v = n->args[a].kind == JC_ARG_VALUE ? product_of(s, n->args[a].value) : NULL;
-            if (!v)
-                continue;
-            s->lazy[v->id].met = true;
-            break;
-        }
+        const jc_value *product[2] = { NULL, NULL };
+        for (uint32_t a = 0; a < 2 && a < n->nargs; a++)
+            product[a] = n->args[a].kind == JC_ARG_VALUE ? product_of(s, n->args[a].value) : NULL;
+        const bool commutes = jc_ops[n->op].traits & JC_COMMUTES, second = commutes ? takes_second(product) : !product[0];
+        if (!product[second])
+            continue;
+        s->lazy[product[second]->id].met = true;
+        s->lazy[n->results[0]->id].second = commutes && second && product[0];
     }
 }
