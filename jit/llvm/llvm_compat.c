@@ -54,7 +54,7 @@ bool jc_compat_generates(const jc_target *t) {
 const char *jc_compat_passes(const jc_target *t) {
     static const char gpu[] = "function(mem2reg,instcombine<no-verify-fixpoint>)";
     static const char cpu[] = "function(mem2reg,early-cse,instcombine<no-verify-fixpoint>,early-cse<memssa>,"
-                              "loop-mssa(licm<allowspeculation>),instcombine<no-verify-fixpoint>)";
+                              "loop-mssa(licm<allowspeculation>))";
     static const char quick[] = "function(mem2reg,early-cse)"; /* less to select, which is what takes long then */
     return jc_target_is_gpu(t) ? gpu : t->quick ? quick : cpu;
 }
