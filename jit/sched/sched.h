@@ -57,7 +57,6 @@ typedef struct jc_lazy {
     bool matmul_end;       /* the epilogue ends here: to be stored */
     bool shared;           /* used more than once, by way of a view too */
     bool met;              /* a product that the sum which uses it takes unrounded */
-    bool second;           /* a sum that takes its second operand's so, where it could take the first's: it is generated first */
 } jc_lazy;
 
 typedef struct jc_root {
@@ -184,6 +183,8 @@ jitc_status jc_sched_values(jc_sched *s);
 
 /* sched_once.c: what may be left out of values that are used once.  Uses have been counted. */
 void jc_sched_once(jc_sched *s);
+/* A hash of the views, casts and products by which V is found, and the numbers that they take; free of names and of the rest of the class. */
+uint64_t jc_sched_looks(const jc_value *v);
 
 /* sched_group.c: puts a root into a group it may join, or into a new one. */
 void jc_sched_root(jc_sched *s, jc_root *r);

@@ -428,12 +428,19 @@ static uint32_t narrow(jc_gen *g, const jc_node *n, uint32_t x) {
 }
 
 /* Operands of a commutative operator are taken in one order, whatever the class's: a product's sums before anything else, what is
-   computed here before what is loaded.  `residual + (sums + bias)` and `(sums + bias) + residual` are one kernel then. */
+   computed here before what is loaded, and else by their looks.  `residual + (sums + bias)` and `(sums + bias) + residual` are one kernel then. */
 static int weight(const jc_gen *g, const jc_arg *a) {
     if (a->kind != JC_ARG_VALUE)
         return 0;
     const jc_lazy *l = &g->s->lazy[a->value->id];
     return g->item->matmul && l->matmul == g->item->matmul ? 2 : store_of(g, a->value) == JC_NO_STORE;
+}
+
+static bool before(const jc_gen *g, const jc_arg *a, const jc_arg *b) {
+    const int more = weight(g, a) - weight(g, b);
+    if (more || a->kind != JC_ARG_VALUE || b->kind != JC_ARG_VALUE)
+        return more > 0;
+    return jc_sched_looks(a->value) < jc_sched_looks(b->value);
 }
 
 /* Rounding leaves integers as they are. */
@@ -444,8 +451,7 @@ static uint32_t unary(jc_gen *g, const jc_node *n, const at *out) {
 }
 
 static uint32_t binary(jc_gen *g, const jc_node *n, const at *out) {
-    const int more = weight(g, &n->args[1]) - weight(g, &n->args[0]);
-    const uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && (more ? more > 0 : g->s->lazy[n->results[0]->id].second);
+    const uint32_t first = jc_ops[n->op].traits & JC_COMMUTES && before(g, &n->args[1], &n->args[0]);
     const jc_tape_op tape = g->s->lazy[n->results[0]->id].met ? JC_T_PRODUCT : (jc_tape_op)codes[n->op].tape;
     const bool bits = tape == JC_T_AND || tape == JC_T_OR || tape == JC_T_XOR;
     const jc_ct c = bits ? result_ct(n) : as_number(result_ct(n));

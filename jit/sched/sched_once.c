@@ -44,19 +44,18 @@ static const jc_value *product_of(const jc_sched *s, const jc_value *v) {
     return NULL;
 }
 
-/* What V is computed by, near by and free of names: the operators, and the numbers that they take. */
-static uint64_t looks(const jc_value *v, unsigned depth);
-
 static uint64_t mixed(uint64_t h, uint64_t x) {
     const uint64_t both[] = { h, x };
     return jc_hash64(both, sizeof both);
 }
 
+static uint64_t value_looks(const jc_value *v, unsigned depth);
+
 static uint64_t arg_looks(const jc_arg *a, unsigned depth) {
     int64_t n;
     uint64_t h = a->kind;
     if (a->kind == JC_ARG_VALUE)
-        return mixed(h, looks(a->value, depth));
+        return mixed(h, value_looks(a->value, depth));
     if (a->kind == JC_ARG_EXPR)
         return jc_ex_is_const(a->expr, &n) ? mixed(h, (uint64_t)n) : h;
     for (uint32_t i = 0; a->kind == JC_ARG_LIST && i < a->list.n; i++)
@@ -64,10 +63,11 @@ static uint64_t arg_looks(const jc_arg *a, unsigned depth) {
     return h;
 }
 
-static uint64_t looks(const jc_value *v, unsigned depth) {
+/* Behind DEPTH of them all look alike, as does what is computed otherwise: it may be a parameter elsewhere. */
+static uint64_t value_looks(const jc_value *v, unsigned depth) {
     const jc_node *n = v->def;
     uint64_t h, any_order = 0;
-    if (!n || !depth)
+    if (!n || !depth || !(rearranges(n) || n->op == JC_OP_cast || n->op == JC_OP_mul))
         return v->type.dtype;
     h = mixed(mixed(v->type.dtype, v->index), n->op);
     for (uint32_t i = 0; i < n->nargs; i++) {
@@ -80,10 +80,14 @@ static uint64_t looks(const jc_value *v, unsigned depth) {
     return mixed(h, any_order);
 }
 
-/* Of two products that one sum could take, which it takes: by how they look near by, so that equal parts of several classes are one kernel. */
+uint64_t jc_sched_looks(const jc_value *v) {
+    enum { DEPTH = 5 };
+    return value_looks(v, DEPTH);
+}
+
+/* Of two products that one sum could take, which it takes: by their looks, so that equal parts of several classes are one kernel. */
 static bool takes_second(const jc_value *const product[2]) {
-    enum { DEPTH = 4 };
-    return product[1] && (!product[0] || looks(product[1], DEPTH) < looks(product[0], DEPTH));
+    return product[1] && (!product[0] || jc_sched_looks(product[1]) < jc_sched_looks(product[0]));
 }
 
 static bool adds(jc_op op) {
@@ -105,6 +109,5 @@ void jc_sched_once(jc_sched *s) {
         if (!product[second])
             continue;
         s->lazy[product[second]->id].met = true;
-        s->lazy[n->results[0]->id].second = commutes && second && product[0];
     }
 }
