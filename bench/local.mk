@@ -22,4 +22,4 @@ bench: $(noinst_PROGRAMS) all-am
 	JITC_LLVM_LIBRARY='$(abs_top_builddir)/.libs/libjitc-llvm.so'; export JITC_LLVM_LIBRARY; \
 	bench/bench_call && bench/bench_compile && bench/bench_key && bench/bench_large && bench/bench_lookup && bench/bench_models && bench/bench_product && bench/bench_scale
 .PHONY: bench
-EXTRA_DIST += bench/golden.py bench/gpu.sh bench/gpu_llama.py
+EXTRA_DIST += bench/cold.txt bench/golden.py bench/gpu.sh bench/gpu_llama.py
