@@ -9,7 +9,8 @@ N samples of each dtype.  A sample is captured by Dynamo, as Dynamo's own text a
 this process (the package has to be there), which takes no start of the tool each, and what falls back to torch counts as refused.  Operators that would begin after SECONDS are left out, and counted.  What torch
 refuses or cannot capture, what is random, and what is no tensor of a dtype of ours is passed over and counted.  A line for each way to call an operator that does
 not pass with all its samples: how many passed, were refused, and are wrong, with one of them.  The last line sums up; the exit status is 1
-where a result is wrong or jitc fails in any other way than by naming what it does not support, and where fewer than --least percent pass.
+where a result is wrong or jitc fails in any other way than by naming what it does not support, and where fewer than --least percent pass.  FILE gets a line of JSON for each result
+that did not pass, as it comes.
 """
 import argparse
 import collections
@@ -254,6 +255,15 @@ def run_all(options, work):
         yield from pool.map(one_operator, work)
 
 
+def noting(path, results):
+    """RESULTS, of which what did not pass is a line of JSON in PATH as soon as it is known."""
+    with open(path or os.devnull, 'w') as f:
+        for r in results:
+            if r.outcome not in ('passed', 'passed over'):
+                print(json.dumps(r._asdict()), file=f, flush=True)
+            yield r
+
+
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
     parser.add_argument('build')
@@ -281,11 +291,8 @@ def main():
               not info.name.startswith('jiterator')]
     with tempfile.TemporaryDirectory() as top:
         options.top = options.keep or top
-        results = list(itertools.chain.from_iterable(run_all(options, [(i, options) for i in chosen[part::parts]])))
+        results = list(noting(options.out, itertools.chain.from_iterable(run_all(options, [(i, options) for i in chosen[part::parts]]))))
     total, ran = report(results, sys.stdout)
-    if options.out:
-        with open(options.out, 'w') as f:
-            json.dump([r._asdict() for r in results if r.outcome not in ('passed', 'passed over')], f, indent=1)
     sys.exit(1 if total['wrong'] + total['failed'] or total['passed'] < ran * options.least / 100 else 0)
 
 

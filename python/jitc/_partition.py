@@ -115,7 +115,7 @@ class Plan:
         """Whether there is work in a node: it is more than memory, a view of some, or a size."""
         if facts.is_allocation(node) or facts.is_number(node) or facts.is_numbers(node):
             return False
-        return not facts.is_view(node) or self._source(node) is None
+        return not self._is_view(node)
 
     def _shows_all(self, base: fx.Node, view: fx.Node) -> bool:
         """Whether a result may as well leave its piece as the VIEW that is all that is seen of it: all of it, without gaps."""
@@ -156,7 +156,7 @@ class Plan:
             return [self._result(node)]
         if self._is_what_it_wrote(node, source):
             return self.bases(source)
-        if not facts.is_view(node):
+        if not self._is_view(node):
             raise _Refused(node, "its result shares memory with an argument")
         return self._bases_of_arguments(node)
 
@@ -182,6 +182,12 @@ class Plan:
                 return None  # one of several results
             return arg
         return None
+
+    def _is_view(self, node: fx.Node) -> bool:
+        """Whether all that a node gives lies in its arguments' memory, as it was: it can be computed again at no cost, whatever its name."""
+        own = {facts.storage(tensor) for tensor in facts.tensors(node)}
+        lent = {facts.storage(tensor) for arg in node.all_input_nodes for tensor in facts.tensors(arg)}
+        return bool(own) and own <= lent and not facts.is_in_place(node)
 
     @staticmethod
     def _is_what_it_wrote(node: fx.Node, source: fx.Node) -> bool:

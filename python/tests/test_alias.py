@@ -200,3 +200,19 @@ def test_strided_arguments():
 def test_operators_that_do_nothing(function):
     x = torch.randn(4, 6)
     assert torch.equal(torch.compile(function, backend="jitc")(x), function(x))
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda x: x.unsafe_chunk(2),
+        lambda x: x.resolve_conj(),
+        lambda x: torch.einsum("ij->ji", x),
+        lambda x: torch.nn.functional.alpha_dropout(x, training=False),
+        lambda x: torch.positive(x),
+    ],
+)
+def test_views_by_any_name(view):
+    """A result that lies in an argument's memory does so, whatever made it: nothing is torch's for it."""
+    done = check(lambda x: (view(x), x + 1), torch.randn(4, 6))
+    assert done.calls() == 1 and not done.unfit()
