@@ -132,8 +132,8 @@ jitc_status run_outputs(run *r, const jitc_value *results, jc_error *err) {
         o->kind = JC_NAME;
         if (results[i].tag == JITC_TENSOR) {
             o->kind = JC_TENSOR;
-            o->undefined = undefined(r, i);
             JC_TRY(fetch(r, results[i].tensor, o, err));
+            o->undefined = o->tensor.nbytes && undefined(r, i);
         } else if (results[i].tag == JITC_INT) {
             integer_output(r, o, results[i].i);
         } else if (results[i].tag == JITC_BOOL) {

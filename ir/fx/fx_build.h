@@ -80,6 +80,7 @@ struct fx_call {
     uint32_t at;
     jc_arg out; /* the `out` keyword */
     const char *format; /* the `memory_format` keyword: "torch.channels_last"; NULL: none was given */
+    bool lone;  /* the starred parameter was given one argument, and no list */
     uint32_t n; /* how many parameters the row has */
     uint8_t lays; /* fx_lays_of the row */
     jc_arg a[FX_MAX_PARAMS];

@@ -296,7 +296,9 @@ static const fx_ast *bind_star(fx_call *c, int i, const fx_ast *arg) {
     n = 0;
     for (; arg != end; arg = arg->next)
         at[n++] = fx_eval(c->r, arg);
-    c->a[i] = n == 1 && at[0].kind == JC_ARG_LIST ? at[0] : (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
+    const bool listed = n == 1 && at[0].kind == JC_ARG_LIST;
+    c->lone = n == 1 && !listed;
+    c->a[i] = listed ? at[0] : (jc_arg){ .kind = JC_ARG_LIST, .list = { at, n } };
     return end;
 }
 
@@ -329,6 +331,7 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     c.at = at;
     c.out = fx_absent();
     c.format = NULL;
+    c.lone = false;
     const fx_sig *sig = sig_of(r, t->row);
     c.n = sig->n;
     c.lays = sig->lays;

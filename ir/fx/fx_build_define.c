@@ -274,12 +274,24 @@ jc_arg fx_h_pdist(fx_call *c) {
     return fx_defined_as(c, "pdist");
 }
 
-/* vander(x, N): a number is a vector of one */
+/* vander(x, N): a number is a vector of one.  Aux: 1: vander(x, N, increasing), the highest power first unless it is told to increase. */
 jc_arg fx_h_vander(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     if (x && !fx_rank(x))
         c->a[0] = fx_v(fx_flat(c->r, x));
-    return c->r->status ? fx_nothing() : fx_defined_as(c, "vander");
+    const bool falls = c->row->aux && !fx_bool(c, 2, false);
+    if (c->r->status)
+        return fx_nothing();
+    const jc_arg y = fx_defined_as(c, "vander");
+    return falls && !c->r->status ? fx_v(fx_flip(c->r, y.value, fx_rank(y.value) - 1)) : y;
+}
+
+/* affine_grid(theta, size, align_corners): SIZE is an image's, or a volume's */
+jc_arg fx_h_affine_grid(fx_call *c) {
+    const uint32_t n = c->a[1].kind == JC_ARG_LIST ? c->a[1].list.n : 0;
+    if (n != 4 && n != 5)
+        fx_bad_arg(c, 1, "four sizes, or five");
+    return c->r->status ? fx_nothing() : fx_defined_as(c, n == 4 ? "affine_grid2" : "affine_grid3");
 }
 
 jc_arg fx_h_vecdot(fx_call *c) {

@@ -397,6 +397,44 @@ jc_arg fx_h_norm(fx_call *c) {
     return y ? fx_v(fx_cast(r, y, dtype.dtype)) : fx_nothing();
 }
 
+/* norm_except_dim(v, pow, dim): over all dims but one, or all of them for -1; they are kept. */
+jc_arg fx_h_norm_except_dim(fx_call *c) {
+    jc_value *v = fx_tensor(c, 0);
+    const int rank = v ? fx_rank(v) : 0;
+    const int64_t pow = fx_int(c, 1, 2), whole = fx_int(c, 2, 0);
+    const int one = whole == -1 ? -1 : fx_norm_dim(c->r, whole, rank, c->at);
+    jc_arg dims[JC_MAX_RANK];
+    uint32_t n = 0;
+    for (int d = 0; d < rank; d++)
+        if (d != one)
+            dims[n++] = fx_i(c->r, d);
+    c->a[1] = fx_i(c->r, pow);
+    c->a[2] = fx_list(c->r, dims, n);
+    c->a[3] = jc_arg_bool(whole != -1);
+    c->a[4] = fx_absent();
+    if (c->r->status)
+        return fx_nothing();
+    return n ? fx_h_norm(c) : fx_v(FX_OP(c->r, JC_OP_abs, fx_v(v)));
+}
+
+/* _weight_norm(v, g, dim): V with the norms G.  Aux: 1: and the norms that it had. */
+jc_arg fx_h_weight_norm(fx_call *c) {
+    fx_reader *r = c->r;
+    jc_value *v = fx_tensor(c, 0), *g = fx_tensor(c, 1);
+    if (!v || !g)
+        return fx_nothing();
+    const jc_dtype wide = v->type.dtype == JC_F64 ? JC_F64 : JC_F32;
+    c->a[0] = fx_v(fx_cast(r, v, wide));
+    c->a[1] = fx_i(r, 2);
+    const jc_arg norm = fx_h_norm_except_dim(c);
+    const jc_arg scale = fx_v(FX_OP(r, JC_OP_div, fx_v(fx_cast(r, g, wide)), norm));
+    jc_value *w = FX_OP(r, JC_OP_mul, fx_v(fx_cast(r, v, wide)), scale);
+    if (r->status)
+        return fx_nothing();
+    const jc_arg weight = fx_v(fx_cast(r, w, (jc_dtype)v->type.dtype));
+    return c->row->aux ? fx_list(r, (jc_arg[]){ weight, norm }, 2) : weight;
+}
+
 /* aminmax(self, dim, keepdim) */
 jc_arg fx_h_aminmax(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);

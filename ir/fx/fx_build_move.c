@@ -442,11 +442,10 @@ static jc_arg as_list(fx_call *c, jc_value *const *parts, uint32_t n) {
 
 jc_arg fx_h_atleast(fx_call *c) {
     jc_value **parts;
-    const bool lone = c->a[0].kind == JC_ARG_LIST && c->a[0].list.n == 1;
     const uint32_t n = many(c, &parts);
     for (uint32_t i = 0; i < n; i++)
         parts[i] = at_least(c->r, parts[i], c->row->aux);
-    return n && lone ? fx_v(parts[0]) : as_list(c, parts, n);
+    return n && c->lone ? fx_v(parts[0]) : as_list(c, parts, n);
 }
 
 /* Aux: 1 beside each other, 2 below, 3 behind, 4 as columns. */

@@ -384,8 +384,8 @@ static void take_diagonals(fx_reader *r, term *t) {
         }
 }
 
-/* What T alone has and nobody asks for is summed at once. */
-static void sum_lone(fx_reader *r, term *t, const label_set *kept) {
+/* What T alone has and nobody asks for is summed at once; where T is ALONE, as sum() does: integers are i64. */
+static void sum_lone(fx_reader *r, term *t, const label_set *kept, bool alone) {
     for (int d = 0; t->x && d < fx_rank(t->x);) {
         if (is_in(kept->at, kept->n, t->labels[d])) {
             d++;
@@ -393,7 +393,7 @@ static void sum_lone(fx_reader *r, term *t, const label_set *kept) {
         }
         const jc_dtype dtype = (jc_dtype)t->x->type.dtype;
         t->x = summed(r, t->x, d);
-        t->x = t->x ? fx_cast(r, t->x, dtype) : NULL;
+        t->x = t->x && !alone ? fx_cast(r, t->x, dtype) : t->x;
         drop_dim(t, d);
     }
 }
@@ -414,7 +414,7 @@ static jc_value *contract_all(fx_call *c, term *terms, uint32_t n, const label_s
     for (uint32_t i = 0; i < n && terms[i].x; i++) {
         label_set kept = asked_for(terms, i, 0, out);
         kept = asked_for(terms, n, i + 1, &kept);
-        sum_lone(r, &terms[i], &kept);
+        sum_lone(r, &terms[i], &kept, n == 1);
     }
     term y = terms[0];
     for (uint32_t i = 1; i < n && y.x && terms[i].x && !r->status; i++) {
@@ -540,8 +540,10 @@ static jc_value *met_by_one(fx_reader *r, jc_value *x, const int *in_x, const jc
     return x;
 }
 
-/* A number: so many of A's last dims and B's first; or a list for each. */
+/* A number: so many of A's last dims and B's first; or a list for each.  Aux: 1: these are two arguments. */
 jc_arg fx_h_tensordot(fx_call *c) {
+    if (c->row->aux)
+        c->a[2] = fx_list(c->r, (jc_arg[]){ c->a[2], c->a[3] }, 2);
     jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1);
     int dims[2][JC_MAX_RANK];
     int64_t n = 2;
@@ -624,6 +626,7 @@ jc_arg fx_h_bilinear(fx_call *c) {
     jc_value *y = met(c, x1, w, (const int[]){ fx_rank(x1) - 1 }, (const int[]){ 1 }, 1); /* [..., O, J] */
     y = y ? multiplied(r, y, fx_unsqueeze(r, x2, fx_rank(x2) - 1)) : NULL;
     y = summed(r, y, y ? fx_rank(y) - 1 : 0);
+    y = y ? fx_cast(r, y, (jc_dtype)x1->type.dtype) : NULL;
     return fx_v(fx_given(c, 3) ? FX_OP(r, JC_OP_add, fx_v(y), fx_v(fx_tensor(c, 3))) : y);
 }
 

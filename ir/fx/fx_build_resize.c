@@ -2,7 +2,7 @@
  * ir/fx/fx_build_resize.c - interpolation: the nearest element, or the neighbours along each dim weighed by how near they are; at places that
  * follow from the result's, or that a tensor gives.
  *
- * Where an element comes from is computed in f32, as PyTorch does, at the cost of no memory.  Against aliasing, all elements of a dim have a
+ * Where an element comes from is computed in f32, as PyTorch does (in f64 for weighed elements of f64), at the cost of no memory.  Against aliasing, all elements of a dim have a
  * weight: a matrix, by which the dim is multiplied.
  */
 #include <math.h>
@@ -16,6 +16,7 @@ typedef struct axis {
     const jc_expr *size;
     double step;
     bool corners; /* the first and the last element stay where they are */
+    bool wide;    /* places are f64 */
 } axis;
 
 static const jc_expr *whole(fx_reader *r, int64_t i) {
@@ -26,9 +27,9 @@ static jc_value *with(fx_reader *r, jc_op op, jc_value *x, double number) {
     return FX_OP(r, op, fx_v(x), jc_arg_float(number));
 }
 
-/* Where the elements of the result lie in the operand, in f32. */
+/* Where the elements of the result lie in the operand. */
 static jc_value *places(fx_reader *r, const axis *a, way how) {
-    jc_value *i = fx_cast(r, FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_e(a->size), jc_arg_dtype(JC_I64)), JC_F32);
+    jc_value *i = fx_cast(r, FX_OP(r, JC_OP_arange, fx_i(r, 0), fx_i(r, 1), fx_e(a->size), jc_arg_dtype(JC_I64)), a->wide ? JC_F64 : JC_F32);
     if (how == NEAREST || (how != EXACT && a->corners))
         return with(r, JC_OP_mul, i, a->step);
     i = with(r, JC_OP_mul, with(r, JC_OP_add, i, 0.5), a->step);
@@ -117,13 +118,13 @@ static jc_value *smoothed(fx_reader *r, jc_value *x, const axis *a, way how) {
 
 static jc_arg interpolated(fx_call *c, jc_value *x, const axis *a, int n, way how, bool smooth) {
     fx_reader *r = c->r;
-    jc_value *y = how >= LINEAR ? fx_cast(r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32) : x;
+    if (how >= LINEAR && fx_class_of(x) != 'f')
+        fx_refuse_arg(c, 0, "whole numbers are weighed in a fixed-point arithmetic of PyTorch's own");
+    jc_value *y = how >= LINEAR && !r->status ? fx_cast(r, x, x->type.dtype == JC_F64 ? JC_F64 : JC_F32) : x;
     if (smooth)
         y = y ? smoothed(r, y, a, how) : NULL;
     for (int k = n; k-- > 0 && !smooth;)
         y = resized(r, y, fx_rank(x) - n + k, &a[k], how);
-    if (y && how >= LINEAR && fx_class_of(x) != 'f') /* whole numbers are rounded */
-        y = FX_OP(r, JC_OP_round, fx_v(y));
     return fx_v(y ? fx_cast(r, y, (jc_dtype)x->type.dtype) : NULL);
 }
 
@@ -142,6 +143,11 @@ static double as_double(jc_arg a) {
     if (a.kind == JC_ARG_EXPR)
         jc_ex_is_const(a.expr, &i);
     return a.kind == JC_ARG_FLOAT ? a.f : (double)i;
+}
+
+/* A quotient as the axis counts. */
+static double step_of(const axis *a, double over, double under) {
+    return a->wide ? over / under : (double)((float)over / (float)under);
 }
 
 /* DIM becomes SIZE, or SCALE times as large where that is not given. */
@@ -165,17 +171,18 @@ static bool axis_of(fx_call *c, const jc_expr *dim, const jc_arg *size, const jc
         return false;
     }
     if (corners)
-        out->step = to > 1 ? (double)(float)((float)(from - 1) / (float)(to - 1)) : 0;
+        out->step = to > 1 ? step_of(out, (double)(from - 1), (double)(to - 1)) : 0;
     else
-        out->step = scale && by > 0 ? (double)(float)(1 / by) : (double)((float)from / (float)to);
+        out->step = scale && by > 0 ? out->wide ? 1 / by : (double)(float)(1 / by) : step_of(out, (double)from, (double)to);
     return true;
 }
 
 /* The last N dims of X, by sizes in argument SIZE and scales in SCALE (a list, or each in an argument of its own). */
-static bool axes_of(fx_call *c, const jc_value *x, int n, int size, int scale, bool corners, axis *out) {
+static bool axes_of(fx_call *c, const jc_value *x, int n, int size, int scale, bool corners, way how, axis *out) {
     const bool apart = c->a[scale].kind != JC_ARG_LIST && !(c->row->aux & 128);
     for (int k = 0; k < n; k++) {
         jc_arg s, f;
+        out[k].wide = how >= LINEAR && x->type.dtype == JC_F64;
         const bool sized = number_at(c, size, k, &s), scaled = number_at(c, apart ? scale + k : scale, k, &f);
         if (!axis_of(c, x->type.dims[fx_rank(x) - n + k], sized ? &s : NULL, scaled ? &f : NULL, corners, &out[k]))
             return false;
@@ -198,7 +205,7 @@ jc_arg fx_h_upsample(fx_call *c) {
     jc_value *x = fx_tensor(c, 0);
     axis a[3];
     const bool corners = how >= LINEAR && fx_bool(c, 2, false);
-    if (!has_rank(c, x, n) || !axes_of(c, x, n, 1, how >= LINEAR ? 3 : 2, corners, a))
+    if (!has_rank(c, x, n) || !axes_of(c, x, n, 1, how >= LINEAR ? 3 : 2, corners, how, a))
         return fx_nothing();
     return interpolated(c, x, a, n, how, aux & 32);
 }
@@ -219,7 +226,7 @@ static void recompute(const jc_value *x, int n, axis *a) {
     for (int k = 0; k < n; k++) {
         int64_t from, to;
         if (jc_ex_is_const(x->type.dims[2 + k], &from) && jc_ex_is_const(a[k].size, &to) && to && !a[k].corners)
-            a[k].step = (double)((float)from / (float)to);
+            a[k].step = step_of(&a[k], (double)from, (double)to);
     }
 }
 
@@ -250,7 +257,7 @@ jc_arg fx_h_interpolate(fx_call *c) {
     const bool weighed = mode->how == LINEAR || mode->how == CUBIC, corners = weighed && fx_bool(c, 4, false);
     if (smooth && (n != 2 || !weighed))
         fx_bad_arg(c, 6, "False, but where two dimensions are resized by 'bilinear' or 'bicubic'");
-    if (n < 1 || n > 3 || !has_rank(c, x, n) || !axes_of(c, x, n, 1, 2, corners, a))
+    if (n < 1 || n > 3 || !has_rank(c, x, n) || !axes_of(c, x, n, 1, 2, corners, (way)mode->how, a))
         return fx_nothing();
     if (again)
         recompute(x, n, a);
@@ -263,7 +270,7 @@ jc_arg fx_h_upsample_by(fx_call *c) {
     const bool linear = c->row->aux & 1;
     const int n = x ? linear ? 2 : fx_rank(x) - 2 : 0;
     axis a[3];
-    if (n < 1 || n > 3 || !has_rank(c, x, n) || !axes_of(c, x, n, 1, 2, linear, a))
+    if (n < 1 || n > 3 || !has_rank(c, x, n) || !axes_of(c, x, n, 1, 2, linear, linear ? LINEAR : NEAREST, a))
         return fx_nothing();
     return interpolated(c, x, a, n, linear ? LINEAR : NEAREST, false);
 }

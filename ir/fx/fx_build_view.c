@@ -516,7 +516,7 @@ jc_arg fx_h_sum_to_size(fx_call *c) {
     for (int d = 0; d < fx_rank(x) && more >= 0; d++)
         if (d < more || (jc_ex_is(dims[d - more], 1) && !jc_ex_is(x->type.dims[d], 1)))
             over[many++] = fx_i(r, d);
-    if (r->status || !many)
+    if (r->status || (!many && n)) /* to no dims there is always a sum: integers are i64 */
         return fx_v(x);
     jc_value *y = FX_OP(r, JC_OP_sum, fx_v(x), jc_arg_list(r->graph, over, many), jc_arg_bool(true), fx_nothing());
     return fx_v(y ? fx_reshape(r, y, dims, n) : NULL);

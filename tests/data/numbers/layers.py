@@ -50,3 +50,24 @@ case('pools of a symbolic size', 'a = torch.nn.functional.max_pool1d(x, 3, 2, 1)
      {'x': ('f32', [[[1., 5., 2., 4., 3., 9., 0.]]], '1, 1, s0')}, symbols={'s0': 7}, near=1e-6)
 case('normalisation of a symbolic batch', 'a = torch.nn.functional.batch_norm(x, m, v)\nb = torch.nn.functional.group_norm(x, 2)\nreturn (a, b)',
      {'x': ('f32', some(3, 4, 2), 's0, 4, 2'), 'm': ('f32', m), 'v': ('f32', v)}, symbols={'s0': 3}, near=4e-6)
+cell = {'x': ('f32', some(2, 3)), 'h': ('f32', some(2, 4)), 'c': ('f32', some(2, 4)), 'b': ('f32', some(16)), 'g': ('f32', some(12))}
+for gates, name in ((4, 'lstm_cell'), (3, 'gru_cell'), (1, 'rnn_tanh_cell'), (1, 'rnn_relu_cell')):
+    cell[f'i{gates}'], cell[f'h{gates}'] = ('f32', some(4 * gates, 3)), ('f32', some(4 * gates, 4))
+bodies('one step of recurrent layers', ['torch.lstm_cell(x, (h, c), i4, h4, b, b)[0]', 'torch.lstm_cell(x, [h, c], i4, h4)[1]', 'torch.gru_cell(x, h, i3, h3, g, g)', 'torch.gru_cell(x, h, i3, h3)',
+                                        'torch.rnn_tanh_cell(x, h, i1, h1)', 'torch.rnn_relu_cell(x, h, i1, h1, b[:4], b[4:8])'], cell, 2e-6, absolute=1e-6)
+for dt, near in (('f32', 2e-6), ('bf16', 1.6e-2)):
+    bodies(f'weights with norms of their own, {dt}', ['torch._weight_norm(v, g)', 'torch._weight_norm(v, h, 2)', 'torch.ops.aten._weight_norm_interface.default(v, g, 0)[0]', 'torch.norm_except_dim(v, 2, 0)',
+                                                      'torch.norm_except_dim(v, 1, 2)', 'torch.norm_except_dim(v, 2, -1)', 'torch.norm_except_dim(g[:, 0, 0])'],
+           {'v': (dt, some(2, 3, 4)), 'g': (dt, [[[1.5]], [[-0.5]]]), 'h': (dt, [[[0.5, 1.0, -2.0, 3.0]]])}, near)
+for dt, near in (('f32', 2e-6), ('f64', 1e-13)):
+    bodies(f'grids of affine maps, {dt}', [F + 'affine_grid(t, (2, 3, 2, 5))', F + 'affine_grid(t, (2, 1, 1, 4), align_corners = True)', F + 'affine_grid(t, [2, 1, 3, 1], False)',
+                                           'torch.ops.aten.affine_grid_generator.default(u, [1, 2, 2, 3, 2], True)', 'torch.affine_grid_generator(u, [1, 2, 1, 2, 3], False)'],
+           {'t': (dt, some(2, 2, 3)), 'u': (dt, some(1, 3, 4))}, near, absolute=1e-6)
+bodies('dropout that drops nothing', [F + f'{name}(x, 0.5, False)' for name in ('alpha_dropout', 'dropout2d', 'dropout3d', 'feature_alpha_dropout')] + [F + 'dropout1d(x[0], 0.5, False)'] +
+       [F + 'alpha_dropout(x)', F + 'feature_alpha_dropout(x)', F + 'dropout2d(x, training = False)', 'torch.alpha_dropout(x, 0.5, False)', 'torch.ops.aten.feature_dropout.default(x, 0.5, False)',
+        'torch.feature_alpha_dropout(x, 0.5, False)'], {'x': ('f32', some(1, 2, 3, 2))})
+case('dropout that drops', 'return (torch.nn.functional.dropout2d(x),)', {'x': ('f32', some(1, 2, 3, 2))}, refused='dropout in training is random')
+bodies('a convolution of time, batch and channels', ['torch.conv_tbc(x, w, b, 1)', 'torch.ops.aten.conv_tbc.default(x, w, b)'], {'x': ('f32', some(5, 2, 3)), 'w': ('f32', some(2, 3, 4)), 'b': ('f32', some(4))}, 2e-6)
+bodies('resizing f64', [F + f"interpolate(x, (7, 3), mode = '{mode}'{more})" for mode in ('bilinear', 'bicubic') for more in ('', ', align_corners = True', ', antialias = True')] +
+       [F + "interpolate(x, scale_factor = (1.3, 0.7), mode = 'bilinear')", F + "interpolate(y, 11, mode = 'linear')", F + 'interpolate(y, 11)'], {'x': ('f64', image), 'y': ('f64', row)}, 1e-12, absolute=1e-14)
+case('resizing bytes', "return (torch.nn.functional.interpolate(x, 3, mode = 'bilinear'),)", {'x': ('u8', [[[[1, 200], [3, 4]]]])}, refused="fixed-point arithmetic of PyTorch's own")

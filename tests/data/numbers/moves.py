@@ -112,3 +112,21 @@ several('indices with a mask', ['torch._unsafe_masked_index(m, k, [i, j], 9)', '
 several('filled', ['torch.fill(m, 3)', 'torch.fill(n, 2)', 'torch.fill(m, v[1])', 'torch.fill_(m.clone(), 7)', 'torch.zero_(m.clone())', 'torch.ops.aten.zero.default(m)', 'torch.diagflat(m[0])', 'torch.diagflat(n, 1)',
                    'm[:2].diagflat(-2)', 'torch.isreal(m)', 'torch.isreal(n)', 'v.short()', 's.unfold(0, 1, 1)', 's.unfold(0, 0, 1)', 'torch.nonzero_static(s, size = 3)', 'torch.index_select(s, 0, i)',
                    'torch.index_select(s, 0, i[0])', 'torch.nn.functional.one_hot(n, 5)'], {'m': M, 'v': ('f32', [1., -2.9, 300.5]), 'n': ('i64', [2, 0, 4]), 's': ('f32', 3.), 'i': ('i64', [0])})
+A = 'torch.ops.aten.'
+two = {'x': ('f32', [[1.5, -2.0, 0.5], [3.0, 0.25, -1.0]]), 'y': ('f32', [[0.5, 4.0, -0.5], [2.0, -3.0, 8.0]])}
+def named(name, statements, inputs, near=0):
+    names = [f'r{i}' for i in range(len(statements))]
+    case(name, '\n'.join(f'{n} = {s}' for n, s in zip(names, statements)) + f'\nreturn ({", ".join(names)},)', inputs, near=near)
+named('other names of ATen', [A + 'absolute.default(x)', A + 'negative.default(x)', A + 'subtract.Tensor(x, y, alpha = 2)', A + 'multiply.Tensor(x, y)', A + 'divide.Tensor_mode(x, y, rounding_mode = "floor")',
+                              A + 'divide.Tensor(x, y)', A + 'true_divide.Tensor(x, y)', A + 'greater.Tensor(x, y)', A + 'less_equal.Scalar(x, 0.5)', A + 'not_equal.Tensor(x, y)', A + 'fix.default(x)', A + 'concat.default([x, y], 1)',
+                              A + 'concatenate.default([x, y])', A + 'swapaxes.default(x, 0, 1) * 1', A + 'swapdims.default(x, 0, -1) * 1', A + 'moveaxis.int(x, 0, 1) * 1', A + 'adjoint.default(x) * 1', A + 'broadcast_to.default(x, [2, 2, 3]) * 1',
+                              A + 'reshape_as.default(x, y)', A + 'view_as.default(x, y)', A + 'sum_to_size.default(x, [1, 3])', A + 'diff.default(x)', A + 'take_along_dim.default(x, y.long().clamp(0, 1), 0)',
+                              A + 'pad.default(x, [1, 0], "constant", 2.0)', A + '_stack.default([x, y], -1)', A + '_aminmax.default(x)[0]', A + '_aminmax.dim(x, 1)[1]', A + 'lift.default(x)', A + '_lazy_clone.default(x)',
+                              A + 'ger.default(x[0], y[1])', A + 'rrelu.default(x)'], two, 1e-6)
+named('products by other names of ATen', [A + 'chain_matmul.default([x, y.t()])', A + 'tensordot.default(x, y, [1], [1])', A + 'tensordot.default(x, y, [0, 1], [0, 1])', A + 'matrix_power.default(x @ y.t(), 2)', A + '_logcumsumexp.default(x, 1)',
+                                          A + 'arctan2.default(x, y)', A + 'arcsinh.default(x)', A + 'arctan.default(x)'], two, 2e-6)
+named('at least so many dims', ['torch.atleast_1d(x)', 'torch.atleast_1d([x])[0]', 'torch.atleast_2d(x, y)[1]', A + 'atleast_1d.default(x)', A + 'atleast_1d.Sequence([x])[0]', A + 'atleast_2d.default(x)', A + 'atleast_3d.Sequence([x, y])[1]'],
+      {'x': ('f32', [1.0, 2.0]), 'y': ('f32', 3.0)})
+named('combinations and powers of a vector', ['torch.combinations(x)', 'torch.combinations(x, 3)', 'torch.combinations(x, 1)', 'torch.combinations(x, 5)', 'torch.combinations(x, 2, True)', 'torch.combinations(x[:0], 2, True)',
+                                              'torch.combinations(x, r = 3, with_replacement = True)', 'torch.vander(x)', 'torch.vander(x, 2)', 'torch.vander(x, 5, True)', 'torch.vander(x, increasing = True)'], {'x': ('i64', [5, -2, 3, 7])})
+case('too many combinations', 'return (torch.combinations(x, 4),)', {'x': ('i64', list(range(30)))}, refused='up to 4096 indices are')

@@ -65,3 +65,10 @@ bodies('filling', ['torch.ops.aten.fill.Scalar(x, 2.5)', 'torch.ops.aten.fill.Te
                    'y.copysign_(y - 2)', 'torch.ops.prims.expm1.default(y)'], {'x': ('f32', [1., 2.]), 'k': ('i64', 7), 'y': ('f32', [0.5, 3.])}, 1e-6)
 case('a function into a tensor of its own', 'o = torch.empty_like(x)\np = torch.tan(x, out = o)\nreturn (p, o)', {'x': ('f32', [0.5, 1.0])}, near=1e-6)
 case('names of a definition that the graph has too', 'r = x + 1\nm = r * 2\nself_ = torch.logaddexp(m, r)\ns = torch.fmod(m, r)\nreturn (r, m, self_, s)', {'x': ('f32', [0.5, 1.0])}, near=1e-6)
+rows = [('copysign of what is no float', ['torch.copysign(b, c)', 'torch.copysign(u, f)', 'torch.copysign(u, b)', 'torch.copysign(s, f)', 'torch.copysign(b, f)', 'torch.copysign(f, u)', 'torch.copysign(s, -1.0)', 'u.copysign(-2)']),
+        ('isclose of what is no float', ['torch.isclose(u, v)', 'torch.isclose(u, v, atol = 2)', 'torch.isclose(s, t, rtol = 0.5)', 'torch.isclose(b, c)', 'torch.isclose(b, c, atol = 1)', 'torch.isclose(s, t, atol = 300)'])]
+for name, statements in rows:
+    names = [f'r{i}' for i in range(len(statements))]
+    case(name, '\n'.join(f'{n} = {s}' for n, s in zip(names, statements)) + f'\nreturn ({", ".join(names)},)',
+         {'b': ('b8', [True, False, True, False]), 'c': ('b8', [True, True, False, False]), 'u': ('u8', [3, 5, 250, 0]), 'v': ('u8', [5, 3, 4, 1]), 's': ('i8', [-128, -3, 100, 7]), 't': ('i8', [127, -4, -100, 7]),
+          'f': ('f32', [-1.0, 2.0, -0.0, nan])})

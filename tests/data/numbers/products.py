@@ -128,3 +128,6 @@ case('what is added broadcasts', 'p = torch.addmm(u, a, b)\nq = torch.addmm(n, a
 case('a dim of 1 meets any', 'p = torch.tensordot(a, b, dims = ([0, 1], [2, 0]))\nq = torch.tensordot(c, d, dims = ([1], [0]))\nreturn (p, q)',
      {'a': ('f32', [[[3.]]]), 'b': ('f32', [[[1., 2.]], [[3., 4.]]]), 'c': ('i64', [[1, 2], [3, 4]]), 'd': ('i64', [[1, -1, 7]])})
 several('products of groups of one size', ['torch._grouped_mm(a, b)', 'torch.nn.functional.grouped_mm(a, b)'], {'a': some('bf16', 2, 3, 8), 'b': some('bf16', 2, 8, 16)}, near=1e-2, absolute=1e-2)
+for dt in ('i8', 'u8', 'i64'):
+    case(f'bilinear forms and labels of {dt}', "a = torch.nn.functional.bilinear(x, y, w)\nb = torch.nn.functional.bilinear(x, y, w, c)\nd = torch.einsum('ij,ik->jk', x, y)\nreturn (a, b, d)",
+         {'x': (dt, [[3, 100], [7, 2]]), 'y': (dt, [[5, 1, 2], [90, 4, 3]]), 'w': (dt, [[[1, 2, 3], [4, 5, 6]], [[7, 8, 9], [1, 0, 2]]]), 'c': (dt, [1, 2])})

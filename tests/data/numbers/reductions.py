@@ -67,3 +67,14 @@ for dt, near in (('f32', 2e-6), ('bf16', 2e-2)):
                                F + "binary_cross_entropy_with_logits(x, q, q, reduction = 'none', pos_weight = p)", F + "kl_div(x, q, reduction = 'batchmean')", F + "kl_div(x, q, reduction = 'sum')",
                                F + "kl_div(x, y, reduction = 'none', log_target = True)", 'torch.ops.aten.mse_loss.default(x, y, 2)'],
            {'x': (dt, a), 'y': (dt, b), 'p': (dt, p), 'q': (dt, p[::-1])}, near, absolute=2e-6)
+for dt, near in (('f32', 4e-6), ('f64', 1e-12), ('i64', 4e-6)):
+    values = [[3, -1, 4, 2], [5, 0, -2, 7], [1, 1, 2, -3]] if dt == 'i64' else [[3.0, -1.5, 4.0, 2.25], [5.0, 0.5, -2.0, 7.0], [1.0, 1.0, 2.0, -3.0]]
+    statements = ['torch.cov(x)', 'torch.cov(x, correction = 0)', 'x.cov(fweights = n)', 'torch.cov(x, aweights = a)', 'torch.cov(x, correction = 0, fweights = n, aweights = a)', 'torch.cov(x[0])', 'torch.cov(x[:, :1])',
+                  'torch.corrcoef(x)', 'x[1].corrcoef()']
+    names = [f'r{i}' for i in range(len(statements))]
+    case(f'covariances of {dt}', '\n'.join(f'{m} = {s}' for m, s in zip(names, statements)) + f'\nreturn ({", ".join(names)},)',
+         {'x': (dt, values), 'n': ('i64', [1, 2, 3, 1]), 'a': ('f64' if dt == 'f64' else 'f32', [0.5, 1.0, 0.25, 2.0])}, near=near, absolute=1e-6)
+for dt in ('i8', 'u8', 'i32', 'b8'):
+    values = [[True, False, True], [True, True, False]] if dt == 'b8' else [[100, 7, 90], [90, 3, 100]]
+    case(f'sums of {dt} to a size and by labels', "a = x.sum_to_size(1, 3)\nb = x.sum_to_size(2, 3)\nc = x.sum_to_size(())\nd = x[0, 0].sum_to_size(())\ne = torch.einsum('ij->j', x)\nf = torch.einsum('ij->ji', x).clone()\n"
+         'g = torch.ops.aten.sum_to_size.default(x, [2, 1])\nreturn (a, b, c, d, e, f, g)', {'x': (dt, values)})
