@@ -339,8 +339,9 @@ static jc_arg call_known(fx_reader *r, const fx_target *t, jc_arg self, const fx
     if (r->status)
         return fx_nothing();
     const uint32_t before = r->func->nvalues;
+    fx_call given = c; /* handlers change arguments, some to lists of their own that end with them */
     const bool inplace = t->inplace || (sig->inplace < sig->n && fx_bool(&c, sig->inplace, false));
-    jc_arg result = fx_has_complex(c.a, sig->n) ? fx_complex_call(&c) : fx_lay_out(&c, t->row->handler(&c), before);
+    jc_arg result = fx_has_complex(c.a, sig->n) ? fx_complex_call(&c) : fx_lay_out(&given, t->row->handler(&c), before);
     if (inplace && !r->status)
         result = c.a[0].kind == FX_COMPLEX ? fx_complex_write(r, c.a[0], result) : fx_write(r, fx_tensor(&c, 0), result);
     if (c.out.kind == FX_COMPLEX && !r->status)
