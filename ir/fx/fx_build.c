@@ -432,6 +432,7 @@ jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*rea
     if (!JC_GUARD(scratch, &inner)) {
         jc_map *relaid = NULL;
         fx_reader *r;
+        bool again;
         do {
             r = JC_NEW(scratch, fx_reader);
             r->arena = arena;
@@ -443,8 +444,9 @@ jitc_status fx_read(jc_arena *arena, const char *file, bool tolerant, void (*rea
             r->graph = jc_graph_new(arena, r->file);
             fx_use_pool(r, 0);
             read(r, user);
+            again = fx_lay_again(r);
             relaid = r->relaid;
-        } while (fx_lay_again(r)); /* each time it knows of one more statement at least */
+        } while (again); /* each time it knows of one more statement at least */
         status = r->status;
         *out = r->graph;
     }

@@ -154,7 +154,7 @@ typedef enum fx_viewed { FX_VIEW_NONE, FX_VIEW, FX_VIEW_OPEN } fx_viewed; /* non
 fx_viewed fx_view_in_pytorch(fx_reader *r, jc_value *x, const jc_node *reshape);
 /* The same of its bits as another dtype, where the last dim is not contiguous here. */
 fx_viewed fx_bits_in_pytorch(fx_reader *r, jc_value *x, jc_dtype dtype);
-/* The reshape N of X is a copy here. */
+/* N, a reshape of X or X made contiguous, is a view or a copy here: where it is the other in PyTorch and something is written, X is laid out as there. */
 void fx_lay_copied(fx_reader *r, jc_value *x, const jc_node *n);
 /* The class at hand returns V. */
 void fx_lay_output(fx_reader *r, jc_value *v);

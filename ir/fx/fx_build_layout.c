@@ -527,7 +527,7 @@ void fx_lay_copied(fx_reader *r, jc_value *x, const jc_node *n) {
     if (!r->laid || !jc_storage(x)->def)
         return;
     const laid l = layout_of(r, x);
-    if (l.known && shown(r, n, l.strides, &y) && y.base)
+    if (l.known && shown(r, n, l.strides, &y) && (y.base != NULL) != (n->results[0]->base != NULL))
         jc_push(r->scratch, &r->copied, x);
 }
 

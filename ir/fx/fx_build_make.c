@@ -21,7 +21,10 @@ jc_arg fx_h_clone(fx_call *c) {
 }
 
 jc_arg fx_h_contiguous(fx_call *c) {
-    return fx_v(FX_OP(c->r, JC_OP_contiguous, fx_v(fx_tensor(c, 0))));
+    jc_value *x = fx_tensor(c, 0), *y = FX_OP(c->r, JC_OP_contiguous, fx_v(x));
+    if (y && y->def && y != x)
+        fx_lay_copied(c->r, x, y->def);
+    return fx_v(y);
 }
 
 /* --- dtypes --- */

@@ -38,7 +38,7 @@ jc_value *fx_reshape(fx_reader *r, jc_value *x, const jc_expr *const *dims, uint
     if (same_dims(x, dims, n))
         return x;
     jc_value *y = FX_OP(r, JC_OP_reshape, fx_v(x), fx_dims(r, dims, n));
-    if (y && !y->base)
+    if (y && y->def && y != x)
         fx_lay_copied(r, x, y->def);
     return y;
 }

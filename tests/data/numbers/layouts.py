@@ -81,3 +81,9 @@ laid('flatten is a view', 'a = n.permute(0, 3, 1, 2) * 2\nb = a.permute(0, 2, 3,
 laid('bits of what is laid out as its operand', 'a = (h.t() + 1).t().view(torch.int16)\nb = h.t().clone().t().view(torch.int32)\nreturn (a, b)', {'h': ('bf16', torch.arange(12.).reshape(3, 4).tolist())})
 laid('a view of a view', 'a = n.permute(0, 3, 1, 2) + 1\nb = a.permute(0, 2, 3, 1)[1].view(6, 4)\nc = a.permute(0, 2, 3, 1).unflatten(1, (1, 2)).view(2, -1)\nreturn (b, c)', {'n': N})
 laid('one that the text gives', 'a: "f32[4, 3][1, 4]" = m.t() + 1\nb: "f32[3, 4][4, 1]" = a.t()\nc: "f32[12][1]" = b.view(12)\nreturn (a, c)', {'m': M})
+
+# --- copies there that would be views here, and views there that are copies here, where something is written and nothing of it is a result
+laid('a reshape that is a view, and a sum', 'a = m.t() + 1\nb = a.t().reshape(-1)\nc = b.add_(10)\nd = a.sum()\nreturn (d,)', {'m': M})
+laid('what LAPACK lays by columns, reshaped, then written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.inv(a)\nc = b.reshape(-1)\nb.add_(1)\nreturn (c,)', {'m': M}, near=1e-4, absolute=1e-5)
+laid('what LAPACK lays by columns, reshaped and written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.qr(a)[1]\nc = b.reshape(-1)\nc.add_(1)\nd = b.sum()\nreturn (d,)', {'m': M}, near=1e-4, absolute=1e-5)
+laid('what LAPACK lays by columns, made contiguous and written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.solve(a, m[:, 1:])\nc = b.contiguous()\nc.add_(1)\nd = b.clamp(max = 1.0)\nreturn (d.sum(0),)', {'m': M}, near=1e-4, absolute=1e-5)
