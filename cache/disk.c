@@ -57,6 +57,11 @@ struct jc_disk {
 #define FORMAT "v1"
 _Static_assert(VERSION == 1, "FORMAT names the version");
 
+/* Does what ST is of belong to OWNER, who alone may write to it? */
+static bool is_owners(const struct stat *st, uid_t owner) {
+    return st->st_uid == owner && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
 /* --- the directory --- */
 
 /* Is it ours, and ours alone to write?  A read-only one, which may be named by a link and has to be there: its owner's alone. */
@@ -97,7 +102,7 @@ static const char *refuse_format(jc_arena *arena, const char *dir, uid_t owner) 
         return NULL;
     if (!S_ISDIR(st.st_mode))
         return jc_arena_printf(arena, "%s in the cache directory is not a directory; remove it or choose another cache directory", dir);
-    if (st.st_uid != owner || st.st_mode & (S_IWGRP | S_IWOTH))
+    if (!is_owners(&st, owner))
         return jc_arena_printf(arena, "the directory %s of the cache %s", dir, st.st_uid != owner ? "belongs to another user" : "is writable by others; chmod go-w it");
     return NULL;
 }
@@ -170,7 +175,7 @@ static int enter(const jc_disk *d, int at, const char *name, int flags, bool mak
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags), why = errno;
     if (at != AT_FDCWD)
         close(at);
-    if (fd >= 0 && (fstat(fd, &st) != 0 || st.st_uid != d->owner || st.st_mode & (S_IWGRP | S_IWOTH))) {
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !is_owners(&st, d->owner))) {
         close(fd);
         fd = -1;
         why = EPERM;
@@ -207,7 +212,7 @@ static jc_tier_result read_whole(const jc_disk *d, int shard, const char *name, 
     jc_tier_result result = JC_TIER_ERROR;
     if (fstat(fd, &st) == 0) {
         result = JC_TIER_CORRUPT;
-        if (S_ISREG(st.st_mode) && st.st_uid == d->owner && !(st.st_mode & (S_IWGRP | S_IWOTH)) && is_complete(fd, &st))
+        if (S_ISREG(st.st_mode) && is_owners(&st, d->owner) && is_complete(fd, &st))
             result = jc_file_read(fd, MAX_ENTRY, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
     }
     close(fd);
@@ -395,8 +400,8 @@ static bool probe(jc_tier *t, const jc_key *key) {
     int shard = open_shard(d, &p, false);
     if (shard < 0)
         return false;
-    const bool there = fstatat(shard, p.file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == d->owner &&
-                       !(st.st_mode & (S_IWGRP | S_IWOTH)) && faccessat(shard, p.file, R_OK, 0) == 0;
+    const bool there = fstatat(shard, p.file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && is_owners(&st, d->owner) &&
+                       faccessat(shard, p.file, R_OK, 0) == 0;
     close(shard);
     return there;
 }

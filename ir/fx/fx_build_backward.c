@@ -5,7 +5,7 @@
  * convolutions: the image's a transposed one, the weight's one whose channels are the batch.
  */
 #include <string.h>
-#include "ir/fx/fx_build.h"
+#include "ir/fx/fx_factor.h"
 
 static const jc_expr *whole(fx_reader *r, int64_t i) {
     return jc_ex_int(fx_x(r), i);
@@ -277,14 +277,7 @@ static const jc_expr *number_for(fx_call *c, int i, int k, int n, const jc_expr 
 
 /* G with dim D multiplied by BY. */
 static jc_value *spread(fx_reader *r, jc_value *g, int d, jc_value *by) {
-    int order[JC_MAX_RANK];
-    if (!g || !by || r->status)
-        return NULL;
-    const int last = fx_rank(g) - 1;
-    for (int k = 0; k <= last; k++)
-        order[k] = k == d ? last : k == last ? d : k;
-    const jc_arg y = fx_infix(r, '@', fx_v(fx_permute(r, g, order)), fx_v(fx_permute(r, by, (const int[]){ 1, 0 })), r->stmt->at);
-    return fx_is_tensor(y) ? fx_permute(r, y.value, order) : NULL;
+    return to_last(r, times(r, to_last(r, g, d), turned(r, by)), d);
 }
 
 /* avg_poolNd_backward(grad_output, self, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override), and with 16

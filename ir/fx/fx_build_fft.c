@@ -7,7 +7,7 @@
  */
 #include <math.h>
 #include <string.h>
-#include "ir/fx/fx_build.h"
+#include "ir/fx/fx_factor.h"
 
 /* A tensor as its parts; im NULL: it is real. */
 typedef struct pair {
@@ -15,14 +15,6 @@ typedef struct pair {
 } pair;
 
 typedef enum scale { BY_NOTHING, BY_ROOT, BY_ALL } scale;
-
-static jc_value *op(fx_reader *r, jc_op o, jc_value *a, jc_value *b) {
-    return FX_OP(r, o, fx_v(a), fx_v(b));
-}
-
-static jc_value *with(fx_reader *r, jc_op o, jc_value *x, double k) {
-    return FX_OP(r, o, fx_v(x), jc_arg_float(k));
-}
 
 static const jc_expr *half_of(fx_reader *r, const jc_expr *n) {
     return jc_ex_add(fx_x(r), jc_ex_fdiv(fx_x(r), n, jc_ex_int(fx_x(r), 2)), fx_one(r));
@@ -32,25 +24,13 @@ static const jc_expr *half_of(fx_reader *r, const jc_expr *n) {
 static jc_value *table(fx_reader *r, jc_op o, const jc_expr *from, const jc_expr *to, const jc_expr *n) {
     jc_value *j = fx_unsqueeze(r, fx_counted(r, from), 1), *k = fx_counted(r, to);
     jc_value *turn = FX_OP(r, JC_OP_remainder, fx_v(op(r, JC_OP_mul, j, k)), fx_e(n));
-    jc_value *angle = FX_OP(r, JC_OP_div, fx_v(with(r, JC_OP_mul, turn ? fx_cast(r, turn, JC_F64) : NULL, 2 * acos(-1))), fx_e(n));
+    jc_value *angle = FX_OP(r, JC_OP_div, fx_v(number_op(r, JC_OP_mul, turn ? fx_cast(r, turn, JC_F64) : NULL, 2 * acos(-1))), fx_e(n));
     return FX_OP(r, o, fx_v(angle));
 }
 
 /* X along its last dim by a table, in X's dtype. */
 static jc_value *by(fx_reader *r, jc_value *x, jc_value *t) {
-    if (!x || !t || r->status)
-        return NULL;
-    const jc_arg y = fx_infix(r, '@', fx_v(x), fx_v(fx_cast(r, t, (jc_dtype)x->type.dtype)), r->stmt->at);
-    return fx_is_tensor(y) ? y.value : NULL;
-}
-
-static jc_value *last(fx_reader *r, jc_value *x, int d) {
-    int order[JC_MAX_RANK];
-    if (!x || r->status)
-        return NULL;
-    for (int k = 0; k < fx_rank(x); k++)
-        order[k] = k == d ? fx_rank(x) - 1 : k == fx_rank(x) - 1 ? d : k;
-    return fx_permute(r, x, order);
+    return x && t ? times(r, x, fx_cast(r, t, (jc_dtype)x->type.dtype)) : NULL;
 }
 
 /* X with dim D cut, or filled with zeros behind it, to N. */
@@ -81,13 +61,13 @@ static pair transformed(fx_reader *r, pair x, int d, bool forward, scale s) {
     if (!x.re || r->status)
         return (pair){ NULL, NULL };
     const jc_expr *n = x.re->type.dims[d];
-    jc_value *c = table(r, JC_OP_cos, n, n, n), *si = table(r, JC_OP_sin, n, n, n), *re = last(r, x.re, d), *im = last(r, x.im, d);
+    jc_value *c = table(r, JC_OP_cos, n, n, n), *si = table(r, JC_OP_sin, n, n, n), *re = to_last(r, x.re, d), *im = to_last(r, x.im, d);
     jc_value *y = by(r, re, c), *z = by(r, re, forward ? FX_OP(r, JC_OP_neg, fx_v(si)) : si);
     if (im) {
         y = op(r, forward ? JC_OP_add : JC_OP_sub, y, by(r, im, si));
         z = op(r, JC_OP_add, z, by(r, im, c));
     }
-    return (pair){ last(r, scaled(r, y, n, s), d), last(r, scaled(r, z, n, s), d) };
+    return (pair){ to_last(r, scaled(r, y, n, s), d), to_last(r, scaled(r, z, n, s), d) };
 }
 
 /* Of a real X along D: the first half of its spectrum. */
@@ -95,9 +75,9 @@ static pair half_spectrum(fx_reader *r, jc_value *x, int d, bool forward, scale 
     if (!x || r->status)
         return (pair){ NULL, NULL };
     const jc_expr *n = x->type.dims[d], *to = half_of(r, n);
-    jc_value *si = table(r, JC_OP_sin, n, to, n), *re = last(r, x, d);
+    jc_value *si = table(r, JC_OP_sin, n, to, n), *re = to_last(r, x, d);
     jc_value *y = by(r, re, table(r, JC_OP_cos, n, to, n)), *z = by(r, re, forward ? FX_OP(r, JC_OP_neg, fx_v(si)) : si);
-    return (pair){ last(r, scaled(r, y, n, s), d), last(r, scaled(r, z, n, s), d) };
+    return (pair){ to_last(r, scaled(r, y, n, s), d), to_last(r, scaled(r, z, n, s), d) };
 }
 
 /* The N real numbers along D of which X is the first half of the spectrum. */
@@ -105,7 +85,7 @@ static jc_value *of_half_spectrum(fx_reader *r, pair x, int d, const jc_expr *n,
     if (!x.re || r->status)
         return NULL;
     const jc_expr *from = half_of(r, n);
-    jc_value *re = last(r, sized(r, x.re, d, from), d), *im = last(r, sized(r, x.im, d, from), d);
+    jc_value *re = to_last(r, sized(r, x.re, d, from), d), *im = to_last(r, sized(r, x.im, d, from), d);
     /* All but the first, and of an even n the one in the middle, stand for two. */
     jc_value *j = fx_unsqueeze(r, fx_counted(r, from), 1), *twice = FX_OP(r, JC_OP_mul, fx_v(j), fx_i(r, 2));
     jc_value *lone = op(r, JC_OP_bitor, FX_OP(r, JC_OP_eq, fx_v(j), fx_i(r, 0)), FX_OP(r, JC_OP_eq, fx_v(twice), fx_e(n)));
@@ -113,7 +93,7 @@ static jc_value *of_half_spectrum(fx_reader *r, pair x, int d, const jc_expr *n,
     jc_value *y = by(r, re, op(r, JC_OP_mul, table(r, JC_OP_cos, from, n, n), weight));
     if (im)
         y = op(r, forward ? JC_OP_add : JC_OP_sub, y, by(r, im, op(r, JC_OP_mul, table(r, JC_OP_sin, from, n, n), weight)));
-    y = last(r, scaled(r, y, n, s), d);
+    y = to_last(r, scaled(r, y, n, s), d);
     return y ? FX_OP(r, JC_OP_contiguous, fx_v(y)) : NULL;
 }
 
@@ -140,7 +120,7 @@ static pair operand(fx_call *c) {
 static jc_arg complex_of(fx_reader *r, pair x) {
     if (!x.re || r->status)
         return fx_nothing();
-    jc_value *im = x.im ? x.im : with(r, JC_OP_mul, x.re, 0);
+    jc_value *im = x.im ? x.im : number_op(r, JC_OP_mul, x.re, 0);
     return fx_complex(r, fx_v(x.re), fx_v(im));
 }
 
@@ -208,53 +188,64 @@ static pair sized_along(fx_reader *r, pair x, const axes *a, int k) {
 
 enum { LINE = 1, PLANE = 2, INVERSE = 4 };
 
+/* What a spelling says. */
+typedef struct asked {
+    bool forward;
+    scale s;
+    pair x;
+    axes a;
+    int last; /* the last axis */
+} asked;
+
+static bool is_asked(fx_call *c, asked *q) {
+    q->forward = !(c->row->aux & INVERSE);
+    q->s = scale_of(c, q->forward);
+    q->x = operand(c);
+    if (!axes_of(c, q->x.re, c->row->aux & LINE, c->row->aux & PLANE, &q->a))
+        return false;
+    q->last = q->a.n - 1;
+    return true;
+}
+
+/* Along the first N axes. */
+static void transform(fx_reader *r, asked *q, int n) {
+    for (int k = 0; k < n; k++)
+        q->x = transformed(r, sized_along(r, q->x, &q->a, k), q->a.dim[k], q->forward, q->s);
+}
+
 /* fft, ifft(self, n, dim, norm), fft2, fftn(self, s, dim, norm) and their inverses.  Aux: LINE, PLANE or neither, INVERSE. */
 jc_arg fx_h_fft(fx_call *c) {
-    fx_reader *r = c->r;
-    const bool forward = !(c->row->aux & INVERSE);
-    const scale s = scale_of(c, forward);
-    axes a;
-    pair x = operand(c);
-    if (!axes_of(c, x.re, c->row->aux & LINE, c->row->aux & PLANE, &a))
+    asked q;
+    if (!is_asked(c, &q))
         return fx_nothing();
-    for (int k = 0; k < a.n; k++)
-        x = transformed(r, sized_along(r, x, &a, k), a.dim[k], forward, s);
-    return complex_of(r, x);
+    transform(c->r, &q, q.a.n);
+    return complex_of(c->r, q.x);
 }
 
 /* rfft, rfft2, rfftn; INVERSE: ihfft, ihfft2, ihfftn, which have the other sign and divide. */
 jc_arg fx_h_rfft(fx_call *c) {
-    fx_reader *r = c->r;
-    const bool forward = !(c->row->aux & INVERSE);
-    const scale s = scale_of(c, forward);
-    axes a;
+    asked q;
     if (c->a[0].kind == FX_COMPLEX)
         fx_bad_arg(c, 0, "a real tensor");
-    pair x = operand(c);
-    if (!axes_of(c, x.re, c->row->aux & LINE, c->row->aux & PLANE, &a))
+    if (!is_asked(c, &q))
         return fx_nothing();
-    x = half_spectrum(r, sized_along(r, x, &a, a.n - 1).re, a.dim[a.n - 1], forward, s);
-    for (int k = 0; k + 1 < a.n; k++)
-        x = transformed(r, sized_along(r, x, &a, k), a.dim[k], forward, s);
-    return complex_of(r, x);
+    q.x = half_spectrum(c->r, sized_along(c->r, q.x, &q.a, q.last).re, q.a.dim[q.last], q.forward, q.s);
+    transform(c->r, &q, q.last);
+    return complex_of(c->r, q.x);
 }
 
 /* irfft, irfft2, irfftn; not INVERSE: hfft, hfft2, hfftn. */
 jc_arg fx_h_irfft(fx_call *c) {
     fx_reader *r = c->r;
-    const bool forward = !(c->row->aux & INVERSE);
-    const scale s = scale_of(c, forward);
-    axes a;
-    pair x = operand(c);
-    if (!axes_of(c, x.re, c->row->aux & LINE, c->row->aux & PLANE, &a))
+    asked q;
+    if (!is_asked(c, &q))
         return fx_nothing();
-    for (int k = 0; k + 1 < a.n; k++)
-        x = transformed(r, sized_along(r, x, &a, k), a.dim[k], forward, s);
-    const int d = a.dim[a.n - 1];
-    const jc_expr *n = a.size[a.n - 1];
-    if (!n && x.re)
-        n = jc_ex_mul(fx_x(r), jc_ex_int(fx_x(r), 2), jc_ex_sub(fx_x(r), x.re->type.dims[d], fx_one(r)));
-    return r->status ? fx_nothing() : fx_v(of_half_spectrum(r, x, d, n, forward, s));
+    transform(r, &q, q.last);
+    const int d = q.a.dim[q.last];
+    const jc_expr *n = q.a.size[q.last];
+    if (!n && q.x.re)
+        n = jc_ex_mul(fx_x(r), jc_ex_int(fx_x(r), 2), jc_ex_sub(fx_x(r), q.x.re->type.dims[d], fx_one(r)));
+    return r->status ? fx_nothing() : fx_v(of_half_spectrum(r, q.x, d, n, q.forward, q.s));
 }
 
 /* --- what AOTAutograd makes of them --- */

@@ -13,10 +13,6 @@
 
 enum { MOST_STEPS = 16, MOST_COLUMNS = 12, SWEEPS = 8 };
 
-static jc_value *number_op(fx_reader *r, jc_op o, jc_value *x, double k) {
-    return FX_OP(r, o, fx_v(x), jc_arg_float(k));
-}
-
 /* Over rows (-2) or columns (-1), kept as 1. */
 static jc_value *over(fx_reader *r, jc_op o, jc_value *x, int dim) {
     const jc_arg at = fx_i(r, x ? fx_rank(x) + dim : 0), dims = jc_arg_list(r->graph, &at, 1);
@@ -24,11 +20,6 @@ static jc_value *over(fx_reader *r, jc_op o, jc_value *x, int dim) {
         return NULL;
     const jc_arg args[] = { fx_v(x), dims, jc_arg_bool(true), fx_nothing() };
     return fx_op(r, o, args, jc_ops[o].nargs);
-}
-
-static jc_value *times(fx_reader *r, jc_value *a, jc_value *b) {
-    const jc_arg y = a && b && !r->status ? fx_infix(r, '@', fx_v(a), fx_v(b), r->stmt->at) : fx_nothing();
-    return fx_is_tensor(y) ? y.value : NULL;
 }
 
 /* Matrices of floats of a constant size: that of dim -2 and of dim -1. */

@@ -1,5 +1,5 @@
 /*
- * ir/fx/fx_factor.h - what the steps of factorings are written in: operators on matrices, their rows and columns, and masks.
+ * ir/fx/fx_factor.h - what the steps of factorings and transforms are written in: operators on matrices, their rows and columns, and masks.
  */
 #ifndef JC_FX_FACTOR_H
 #define JC_FX_FACTOR_H
@@ -8,6 +8,26 @@
 
 static inline jc_value *op(fx_reader *r, jc_op o, jc_value *a, jc_value *b) {
     return FX_OP(r, o, fx_v(a), fx_v(b));
+}
+
+static inline jc_value *number_op(fx_reader *r, jc_op o, jc_value *x, double k) {
+    return FX_OP(r, o, fx_v(x), jc_arg_float(k));
+}
+
+static inline jc_value *times(fx_reader *r, jc_value *a, jc_value *b) {
+    const jc_arg y = a && b && !r->status ? fx_infix(r, '@', fx_v(a), fx_v(b), r->stmt->at) : fx_nothing();
+    return fx_is_tensor(y) ? y.value : NULL;
+}
+
+/* X with dim D in the place of the last one, and that in its. */
+static inline jc_value *to_last(fx_reader *r, jc_value *x, int d) {
+    int order[JC_MAX_RANK];
+    if (!x || r->status)
+        return NULL;
+    const int last = fx_rank(x) - 1;
+    for (int k = 0; k <= last; k++)
+        order[k] = k == d ? last : k == last ? d : k;
+    return fx_permute(r, x, order);
 }
 
 static inline jc_value *chosen(fx_reader *r, jc_value *is, jc_value *a, jc_value *b) {

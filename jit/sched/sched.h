@@ -204,14 +204,10 @@ typedef struct jc_gen_int {
     uint16_t arg;
 } jc_gen_int;
 
-typedef struct jc_gen_stride {
-    uint32_t store;
+typedef struct jc_gen_known {
+    uint32_t store;            /* whose stride it is; JC_NO_STORE: none in particular */
     const jc_expr *expr, *arg; /* over class symbols; in the kernel */
-} jc_gen_stride;
-
-typedef struct jc_gen_whole {
-    const jc_expr *expr, *arg; /* over class symbols; in the kernel */
-} jc_gen_whole;
+} jc_gen_known;
 
 typedef struct jc_gen {
     jc_sched *s;
@@ -228,8 +224,7 @@ typedef struct jc_gen {
     JC_VEC(jc_ksym) syms;
     JC_VEC(jc_gen_ptr) ptrs;
     JC_VEC(jc_gen_int) ints;
-    JC_VEC(jc_gen_stride) strides; /* of storages: what is read and written at one index has one index expression */
-    JC_VEC(jc_gen_whole) wholes;   /* expressions that are one argument each */
+    JC_VEC(jc_gen_known) known; /* strides, since what is read and written at one index has one index expression, and what is one argument */
     jc_map *memo;
     uint32_t small;            /* bytes of the smallest element stored or loaded per point */
     uint32_t weight;           /* of the tape: what LLVM and an assembler have to do for it, roughly (sched_gen.c) */

@@ -33,16 +33,27 @@ static void count_symbol(void *user, uint32_t sym) {
     ++*(uint32_t *)user;
 }
 
+/* What stands for E, of STORE or of none in particular, where it has been asked for; else NULL. */
+static const jc_expr *known(const jc_gen *g, uint32_t store, const jc_expr *e) {
+    for (size_t i = 0; i < g->known.n; i++)
+        if (g->known.at[i].store == store && g->known.at[i].expr == e)
+            return g->known.at[i].arg;
+    return NULL;
+}
+
+static const jc_expr *note(jc_gen *g, uint32_t store, const jc_expr *e, const jc_expr *arg) {
+    jc_push(g->s->arena, &g->known, ((jc_gen_known){ store, e, arg }));
+    return arg;
+}
+
 static const jc_expr *whole(jc_gen *g, const jc_expr *e) {
     int64_t lo, hi;
-    for (size_t i = 0; i < g->wholes.n; i++)
-        if (g->wholes.at[i].expr == e)
-            return g->wholes.at[i].arg;
+    const jc_expr *arg = known(g, JC_NO_STORE, e);
+    if (arg)
+        return arg;
     if (!jc_ex_range(g->s->ex, e, &lo, &hi))
         lo = INT64_MIN, hi = INT64_MAX;
-    const jc_expr *arg = int_arg(g, e, "n", lo, hi, jc_ex_divisor(g->s->ex, e));
-    jc_push(g->s->arena, &g->wholes, ((jc_gen_whole){ e, arg }));
-    return arg;
+    return note(g, JC_NO_STORE, e, int_arg(g, e, "n", lo, hi, jc_ex_divisor(g->s->ex, e)));
 }
 
 const jc_expr *jc_gen_expr(jc_gen *g, const jc_expr *e) {
@@ -84,12 +95,8 @@ uint16_t jc_gen_pointer(jc_gen *g, uint32_t store, jc_dtype dtype, bool written)
 }
 
 const jc_expr *jc_gen_stride_of(jc_gen *g, uint32_t store, const jc_expr *e) {
-    for (size_t i = 0; i < g->strides.n; i++)
-        if (g->strides.at[i].store == store && g->strides.at[i].expr == e)
-            return g->strides.at[i].arg;
-    const jc_expr *arg = jc_gen_size(g, e);
-    jc_push(g->s->arena, &g->strides, ((jc_gen_stride){ store, e, arg }));
-    return arg;
+    const jc_expr *arg = known(g, store, e);
+    return arg ? arg : note(g, store, e, jc_gen_size(g, e));
 }
 
 void jc_gen_finish(jc_gen *g) {
