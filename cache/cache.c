@@ -6,15 +6,18 @@
  * end and then start over: they find the entry, or claim a flight of their own.  So nobody inherits another's
  * failure, and failures are not cached.  Looking (jc_cache_find) knows nothing of flights.
  *
+ * Among processes it is the same with locks (cache/lock.h) in place of flights: whoever has claimed a flight takes the entry's lock, or asks
+ * again and again whether it is free and the entry there.  Asking costs some 15 us, so the pauses grow with what was waited for.
+ *
  * What was read or built stays until the cache is closed: each entry in an arena of its own, kept in a list.
  */
 #include "cache/cache.h"
 
 #include <pthread.h>
 #include <string.h>
+#include <time.h>
 
-#include "cache/disk.h"
-#include "cache/tier.h"
+#include "cache/lock.h"
 
 #define MAX_TIERS 18u /* memory, disk, and what is added */
 
@@ -23,6 +26,7 @@ typedef struct flight {
     struct flight *next;
     jc_key key;
     jc_arena *arena;
+    jc_lock lock;
     bool done, failed;
     unsigned waiters;
 } flight;
@@ -39,7 +43,10 @@ struct jc_cache {
     jc_tier *tiers[MAX_TIERS]; /* the first is memory */
     size_t ntiers;
     const char *dir, *warning;
-    atomic_uint_fast64_t from[JC_FROM_COUNT], waited;
+    jc_disk *disk;             /* NULL: memory alone */
+    jc_cache_settings settings;
+    atomic_bool impatient;     /* a wait for another process was in vain */
+    atomic_uint_fast64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked;
     pthread_mutex_t lock;
     pthread_cond_t landed;
     flight *flights;           /* under the lock, like the rest */
@@ -55,10 +62,10 @@ const char *jc_cache_from_text(jc_cache_from from) {
 
 static void open_tiers(jc_cache *c, const char *dir) {
     c->tiers[c->ntiers++] = jc_tier_table(c->memory_arena, "memory", "", JC_FROM_MEMORY);
-    jc_tier *disk = dir && *dir ? jc_tier_disk(c->arena, dir, false, &c->warning) : NULL;
-    if (disk) {
-        c->tiers[c->ntiers++] = disk;
-        c->dir = disk->where;
+    c->disk = dir && *dir ? jc_disk_open(c->arena, dir, false, &c->warning) : NULL;
+    if (c->disk) {
+        c->tiers[c->ntiers++] = jc_disk_tier(c->disk);
+        c->dir = jc_disk_dir(c->disk);
     }
 }
 
@@ -72,6 +79,7 @@ static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, c
         c->memory_arena = memory;
         c->alloc = alloc;
         c->log = log;
+        c->settings = (jc_cache_settings)JC_CACHE_DEFAULTS;
         open_tiers(c, dir);
         pthread_mutex_init(&c->lock, NULL);
         pthread_cond_init(&c->landed, NULL);
@@ -108,6 +116,10 @@ void jc_cache_close(jc_cache *c) {
     jc_arena_free(c->arena);
 }
 
+void jc_cache_set(jc_cache *c, const jc_cache_settings *settings) {
+    c->settings = *settings;
+}
+
 const char *jc_cache_dir(const jc_cache *c) {
     return c->dir;
 }
@@ -128,7 +140,8 @@ jc_tier *jc_cache_tier(jc_cache *c, size_t i) {
 }
 
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
-    *out = (jc_cache_stats){ .waited = atomic_load(&c->waited) };
+    *out = (jc_cache_stats){ .waited = atomic_load(&c->waited), .waited_processes = atomic_load(&c->waited_processes),
+                             .unlocked = atomic_load(&c->unlocked) };
     for (int i = 0; i < JC_FROM_COUNT; i++)
         out->from[i] = atomic_load(&c->from[i]);
     for (size_t i = 1; i < c->ntiers; i++) {
@@ -274,6 +287,7 @@ static flight *claim(jc_cache *c, const jc_key *key) {
         flight *made = JC_NEW(arena, flight);
         copy_key(&made->key, key, arena);
         made->arena = arena;
+        made->lock = (jc_lock)JC_LOCK_INIT;
         f = made;
     }
     jc_guard_end(arena, &guard);
@@ -309,23 +323,146 @@ static void land(jc_cache *c, flight *f, bool failed) {
         jc_arena_free(f->arena);
 }
 
+/* --- turns among processes --- */
+
+#define TOLD_AFTER_MS 5000
+
+/* Somebody who asks whether it is his turn. */
+typedef struct wait {
+    const jc_cache_builder *builder;
+    double start, until; /* ms */
+    bool asked, told;
+} wait;
+
+static wait wait_of(const jc_cache_builder *builder, double patience_ms) {
+    double now = jc_now_ms();
+    return (wait){ .builder = builder, .start = now, .until = now + patience_ms };
+}
+
+/* Whom we wait for: at once for who reads such lines; everybody is told after a while, for nothing seems to happen. */
+static void say_whom(jc_cache *c, const jc_lock *l, wait *w) {
+    char hex[2 * JC_HASH_SIZE + 1], who[JC_LOCK_WHO_SIZE];
+    const bool late = jc_now_ms() - w->start > TOLD_AFTER_MS;
+    const bool tell = late ? !w->told : !w->asked && c->log && c->log->debug & JC_DEBUG_CACHE;
+    w->asked = true;
+    w->told |= late;
+    if (!tell)
+        return;
+    jc_hash_hex(&l->key, hex);
+    jc_lock_who(l, who);
+    jc_log_line(c->log, "cache: %.12s is being built by %s; waiting", hex, who);
+}
+
+/* Pauses, a quarter of what has been waited for but 4 to 50 ms; false once the wait is over. */
+static bool pause_in(const wait *w) {
+    double now = jc_now_ms(), ms = (now - w->start) / 4, left = w->until - now;
+    if (left <= 0 || (w->builder->stop && w->builder->stop(w->builder->user)))
+        return false;
+    ms = ms < 4 ? 4 : ms > 50 ? 50 : ms;
+    ms = ms < left ? ms : left;
+    (void)nanosleep(&(struct timespec){ .tv_nsec = (long)(ms * 1e6) }, NULL);
+    return true;
+}
+
+/* False where others have it still when the wait is over. */
+static bool wait_while_others(jc_cache *c, const jc_lock *l, wait *w) {
+    while (jc_lock_ask(l) == JC_LOCK_OTHERS) {
+        say_whom(c, l, w);
+        if (!pause_in(w))
+            return false;
+    }
+    return true;
+}
+
+/* Has the entry been stored on the disk? Where it has, F gets it. */
+static bool appeared(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) {
+    return jc_tier_probe(jc_disk_tier(c->disk), key) && below(c, key, arena, f);
+}
+
+static bool takes_turns(const jc_cache *c) {
+    return c->disk && c->settings.wait_ms && !atomic_load(&c->impatient);
+}
+
+/* Takes the lock when it is our turn; true where the entry came first. */
+static bool wait_with(jc_cache *c, flight *f, const jc_cache_builder *builder, found *into) {
+    wait w = wait_of(builder, c->settings.wait_ms);
+    jc_lock_state state;
+    while ((state = jc_lock_take(&f->lock)) == JC_LOCK_OTHERS) {
+        atomic_fetch_add(&c->waited_processes, !w.asked);
+        if (!wait_while_others(c, &f->lock, &w)) {
+            if (jc_now_ms() >= w.until)
+                atomic_store(&c->impatient, true);
+            break;
+        }
+        if (appeared(c, &f->key, f->arena, into))
+            return true;
+    }
+    atomic_fetch_add(&c->unlocked, state != JC_LOCK_FREE);
+    return appeared(c, &f->key, f->arena, into);
+}
+
+/* True where the entry is there in the end; else it is for us to build, under its lock if that can be had. */
+static bool wait_for_turn(jc_cache *c, flight *f, const jc_cache_builder *builder, found *into) {
+    if (takes_turns(c) && jc_lock_open(c->disk, &f->key.hash, false, &f->lock))
+        return wait_with(c, f, builder, into);
+    atomic_fetch_add(&c->unlocked, c->disk != NULL);
+    return false;
+}
+
+/* Neither building it nor claiming to is held by others, any longer. */
+static bool is_free(jc_cache *c, const jc_key *key, wait *w) {
+    jc_lock claim;
+    if (!takes_turns(c) || !jc_lock_open(c->disk, &key->hash, true, &claim))
+        return true;
+    bool free = wait_while_others(c, &claim, w);
+    jc_lock_close(&claim);
+    return free;
+}
+
+jc_cache_turn jc_cache_await(jc_cache *c, const jc_key *key, double patience_ms, const jc_cache_builder *builder) {
+    const uint8_t *bytes;
+    size_t n;
+    wait w = wait_of(builder, patience_ms);
+    if (!is_free(c, key, &w))
+        return JC_TURN_OTHERS;
+    return jc_cache_find(c, key, &bytes, &n, NULL) ? JC_TURN_THERE : JC_TURN_OURS;
+}
+
+bool jc_cache_claim(jc_cache *c, const jc_key *key, jc_lock *claim) {
+    *claim = (jc_lock)JC_LOCK_INIT;
+    if (!takes_turns(c) || !jc_lock_open(c->disk, &key->hash, true, claim) || jc_lock_take(claim) != JC_LOCK_OTHERS)
+        return true;
+    jc_lock_close(claim);
+    return false;
+}
+
+bool jc_cache_elsewhere(jc_cache *c, const jc_key *key) {
+    jc_lock lock;
+    if (!takes_turns(c) || !jc_lock_open(c->disk, &key->hash, false, &lock))
+        return false;
+    bool others = jc_lock_ask(&lock) == JC_LOCK_OTHERS;
+    jc_lock_close(&lock);
+    return others;
+}
+
 /* --- building --- */
 
-static jitc_status find_or_build(jc_cache *c, const flight *f, found *into, jc_cache_build build, void *user, jc_error *err) {
-    if (below(c, &f->key, f->arena, into))
+static jitc_status find_or_build(jc_cache *c, flight *f, found *into, const jc_cache_builder *builder, jc_error *err) {
+    if (below(c, &f->key, f->arena, into) || wait_for_turn(c, f, builder, into))
         return JITC_OK;
     into->from = JC_FROM_BUILD;
-    JC_TRY(build(user, f->arena, &into->bytes, &into->n, err));
+    JC_TRY(builder->build(builder->user, f->arena, &into->bytes, &into->n, err));
     store(c, &f->key, into);
     return JITC_OK;
 }
 
-static jitc_status fill(jc_cache *c, flight *f, found *into, jc_cache_build build, void *user, jc_error *err) {
+static jitc_status fill(jc_cache *c, flight *f, found *into, const jc_cache_builder *builder, jc_error *err) {
     jc_guard guard;
     volatile jitc_status status = JITC_E_NOMEM;
     if (JC_GUARD(f->arena, &guard) == 0)
-        status = find_or_build(c, f, into, build, user, err);
+        status = find_or_build(c, f, into, builder, err);
     jc_guard_end(f->arena, &guard);
+    jc_lock_close(&f->lock);
     return status;
 }
 
@@ -344,7 +481,7 @@ static flight *find_or_claim(jc_cache *c, const jc_key *key, found *f, bool *the
     return own;
 }
 
-jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, void *user, const uint8_t **out,
+jitc_status jc_cache_get(jc_cache *c, const jc_key *key, const jc_cache_builder *builder, const uint8_t **out,
                          size_t *n, jc_cache_from *from, jc_error *err) {
     found f;
     bool there;
@@ -353,7 +490,7 @@ jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, v
     if (!there && !own)
         return jc_fail(err, JITC_E_NOMEM, "out of memory while looking up the cache");
     if (own) {
-        status = fill(c, own, &f, build, user, err);
+        status = fill(c, own, &f, builder, err);
         pthread_mutex_lock(&c->lock);
         if (status == JITC_OK && !keep(c, own->arena, &own->key, &f))
             status = JITC_E_NOMEM;

@@ -50,15 +50,23 @@ typedef struct jc_tier_stats {
     uint64_t hits, misses, corrupt, errors, stored;
 } jc_tier_stats;
 /* Of all: answers by where they came from (those of JC_FROM_BUILD are the misses), calls that waited for another thread's build,
-   and the sums of the tiers' troubles. */
+   and for another process's, builds without a lock (there are none, or the wait was over), and the sums of the tiers' troubles. */
 typedef struct jc_cache_stats {
-    uint64_t from[JC_FROM_COUNT], waited, stored, corrupt, io_errors;
+    uint64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, stored, corrupt, io_errors;
 } jc_cache_stats;
+
+/* How a cache goes about it. */
+typedef struct jc_cache_settings {
+    unsigned wait_ms; /* for another process that builds the same entry; then it is built here.  0: never */
+} jc_cache_settings;
+#define JC_CACHE_DEFAULTS { .wait_ms = 120000 }
 
 /* DIR: NULL or "" for memory alone.  The directory is made (0700) when something is stored.  A directory that is a
    symlink, of another owner, or writable by others is not used: WARNING says why. */
 jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err);
 void jc_cache_close(jc_cache *c);
+/* Not while another thread uses C. */
+void jc_cache_set(jc_cache *c, const jc_cache_settings *settings);
 const char *jc_cache_dir(const jc_cache *c);      /* NULL: memory alone */
 const char *jc_cache_warning(const jc_cache *c);  /* NULL: none */
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out);
@@ -76,13 +84,37 @@ struct jc_tier *jc_cache_tier(jc_cache *c, size_t i);
  */
 bool jc_cache_find(jc_cache *c, const jc_key *key, const uint8_t **out, size_t *n, jc_cache_from *from);
 
+/* How a missing entry is made. */
+typedef struct jc_cache_builder {
+    /* Allocates its result in the arena it is given. */
+    jitc_status (*build)(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err);
+    bool (*stop)(void *user); /* asked while another process builds the same: true ends the wait, and BUILD is called.  NULL: never */
+    void *user;
+} jc_cache_builder;
+
 /*
- * Bytes of the entry: found, else made by BUILD, by one thread at a time however many ask: the others wait.  Where that thread fails,
- * the failure is its own, and the next of those that waited tries itself.  BUILD allocates its result in the arena it is given.
+ * Bytes of the entry: found, else built, by one thread at a time however many ask: the others wait.  Where that thread fails,
+ * the failure is its own, and the next of those that waited tries itself.  Processes that share a directory take turns likewise, by advisory
+ * locks (cache/lock.h): who has waited for settings.wait_ms in vain builds without one, and waits for nobody any more.
  * OUT and FROM as above. Thread-safe.
  */
-typedef jitc_status (*jc_cache_build)(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err);
-jitc_status jc_cache_get(jc_cache *c, const jc_key *key, jc_cache_build build, void *user, const uint8_t **out,
+jitc_status jc_cache_get(jc_cache *c, const jc_key *key, const jc_cache_builder *builder, const uint8_t **out,
                          size_t *n, jc_cache_from *from, jc_error *err);
+
+/*
+ * For who builds an entry out of others, and would rather wait than begin: whose turn is it?  Waits, as long as another process (or thread) of
+ * this machine builds the entry or claims it, but no longer than PATIENCE, and not once BUILDER's `stop` says so.  It builds nothing.
+ */
+typedef enum jc_cache_turn {
+    JC_TURN_THERE,  /* the entry is there */
+    JC_TURN_OURS,   /* it is not, and nobody seems to build it */
+    JC_TURN_OTHERS, /* somebody else is at it still */
+} jc_cache_turn;
+jc_cache_turn jc_cache_await(jc_cache *c, const jc_key *key, double patience_ms, const jc_cache_builder *builder);
+/* Lets others that await the entry wait until CLAIM is closed.  False where another was faster; true as well where there are no locks. */
+struct jc_lock;
+bool jc_cache_claim(jc_cache *c, const jc_key *key, struct jc_lock *claim);
+/* Is somebody else building the entry right now? */
+bool jc_cache_elsewhere(jc_cache *c, const jc_key *key);
 
 #endif

@@ -19,7 +19,7 @@
  * A writer publishes by jc_file_publish(): a temporary file "tmp.*" in the shard, then a rename; entries with a light key are
  * not fsynced (1 ms each on an SSD): after a power cut one may be damaged, which is a miss.  A damaged
  * entry is removed if it is still the same file, and one sample is kept as KEY.bad.  No locks are needed for
- * any of this; they would only save work.
+ * any of this; those of cache/lock.h, on the file DIR/lock, only save work.
  *
  * Code from a cache runs in this process, so who may write to it matters.  A writable directory, all below it and its entries belong to this
  * user, who alone may write to them.  A read-only one may belong to somebody else, whom whoever named it trusts; what lies in it belongs to the same
@@ -138,6 +138,14 @@ const char *jc_disk_entries(const jc_disk *d) {
     return d->dir;
 }
 
+jc_tier *jc_disk_tier(jc_disk *d) {
+    return &d->tier;
+}
+
+bool jc_disk_is_owners(const jc_disk *d, const struct stat *st) {
+    return is_owners(st, d->owner);
+}
+
 /* mkdir -p, 0700. */
 static bool make_dirs(const char *path) {
     char part[4096];
@@ -184,9 +192,13 @@ static int enter(const jc_disk *d, int at, const char *name, int flags, bool mak
     return fd;
 }
 
+int jc_disk_open_root(const jc_disk *d, bool make) {
+    return make && !make_dirs(d->root) ? -1 : enter(d, AT_FDCWD, d->root, d->tier.read_only ? 0 : O_NOFOLLOW, false);
+}
+
 /* The shard of P, to name files in; -1 with errno set. */
 static int open_shard(const jc_disk *d, const place *p, bool make) {
-    int fd = make && !make_dirs(d->root) ? -1 : enter(d, AT_FDCWD, d->root, d->tier.read_only ? 0 : O_NOFOLLOW, false);
+    int fd = jc_disk_open_root(d, make);
     if (fd >= 0)
         fd = enter(d, fd, FORMAT, O_NOFOLLOW, make);
     return fd >= 0 ? enter(d, fd, p->shard, O_NOFOLLOW, make) : fd;

@@ -12,6 +12,13 @@ typedef struct jc_disk jc_disk;
 jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning);
 const char *jc_disk_dir(const jc_disk *d);
 const char *jc_disk_entries(const jc_disk *d); /* where its shards are */
+jc_tier *jc_disk_tier(jc_disk *d);
+
+/* A descriptor of the directory, looked at again; -1 with errno set.  MAKE: where it is not there. */
+int jc_disk_open_root(const jc_disk *d, bool make);
+struct stat;
+/* Does what ST is of belong to the directory's owner, who alone may write to it? */
+bool jc_disk_is_owners(const jc_disk *d, const struct stat *st);
 
 /* On a hit OUT is the payload, in ARENA: verified bytes, never a mapping of the file. */
 jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n);

@@ -5,6 +5,7 @@ cache_libcache_la_SOURCES = \
 	cache/cache.c cache/cache.h \
 	cache/disk.c cache/disk.h \
 	cache/key.c \
+	cache/lock.c cache/lock.h \
 	cache/scan.c cache/scan.h \
 	cache/tier.c cache/tier.h \
 	cache/tier_table.c

@@ -69,6 +69,9 @@ static jitc_status build_fails(void *user, jc_arena *a, const uint8_t **bytes, s
     return jc_fail(err, JITC_E_COMPILE, "no luck with %s", (const char *)user);
 }
 
+/* How a test makes an entry. */
+#define BY(function, what) (&(jc_cache_builder){ .build = (function), .user = (void *)(uintptr_t)(what) })
+
 static jc_cache *opened(void) {
     jc_cache *c;
     ck_assert_int_eq(jc_cache_open(dir, NULL, NULL, &c, NULL), JITC_OK);
@@ -81,7 +84,7 @@ static jc_cache_from get(jc_cache *c, const char *name, const char *content) {
     size_t n;
     jc_cache_from from;
     jc_key key = key_of(name);
-    ck_assert_int_eq(jc_cache_get(c, &key, build, (void *)content, &out, &n, &from, NULL), JITC_OK);
+    ck_assert_int_eq(jc_cache_get(c, &key, BY(build, content), &out, &n, &from, NULL), JITC_OK);
     ck_assert_uint_eq(n, strlen(content));
     ck_assert_mem_eq(out, content, n);
     return from;
@@ -121,7 +124,7 @@ START_TEST(failures_are_not_cached) {
     size_t n;
     jc_error err = JC_ERROR_INIT;
     jc_key key = key_of("a");
-    ck_assert_int_eq(jc_cache_get(c, &key, build_fails, "it", &out, &n, NULL, &err), JITC_E_COMPILE);
+    ck_assert_int_eq(jc_cache_get(c, &key, BY(build_fails, "it"), &out, &n, NULL, &err), JITC_E_COMPILE);
     ck_assert_str_eq(err.message, "no luck with it");
     ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
     ck_assert_int_eq(builds, 2);
@@ -232,7 +235,7 @@ static jitc_status slow_build(void *user, jc_arena *a, const uint8_t **bytes, si
 static void *one_get(void *user) {
     const uint8_t *out;
     size_t n;
-    jitc_status status = jc_cache_get(shared, user, slow_build, "value", &out, &n, NULL, NULL);
+    jitc_status status = jc_cache_get(shared, user, BY(slow_build, "value"), &out, &n, NULL, NULL);
     return (void *)(intptr_t)(status == JITC_OK && n == 5 && memcmp(out, "value", 5) == 0);
 }
 
@@ -301,7 +304,7 @@ static void *fail_slowly(void *user) {
     const uint8_t *out;
     size_t n;
     jc_error err = JC_ERROR_INIT;
-    jitc_status status = jc_cache_get(shared, user, held_up, &own, &out, &n, NULL, &err);
+    jitc_status status = jc_cache_get(shared, user, BY(held_up, &own), &out, &n, NULL, &err);
     return (void *)(intptr_t)(status == JITC_E_COMPILE && strcmp(err.message, "thread 1 fails") == 0);
 }
 
@@ -310,7 +313,7 @@ static void *fail_after(void *user) {
     const uint8_t *out;
     size_t n;
     jc_error err = JC_ERROR_INIT;
-    jitc_status status = jc_cache_get(shared, user, fails_at, &own, &out, &n, NULL, &err);
+    jitc_status status = jc_cache_get(shared, user, BY(fails_at, &own), &out, &n, NULL, &err);
     return (void *)(intptr_t)(status == JITC_E_COMPILE && strcmp(err.message, "thread 2 fails") == 0);
 }
 
@@ -368,11 +371,11 @@ static void *in_turmoil(void *user) {
         jc_error err = JC_ERROR_INIT;
         bool good = true;
         if (self < 2)
-            good = jc_cache_get(shared, key, build, "value", &out, &n, NULL, &err) == JITC_OK && n == 5 &&
+            good = jc_cache_get(shared, key, BY(build, "value"), &out, &n, NULL, &err) == JITC_OK && n == 5 &&
                    memcmp(out, "value", 5) == 0;
         else if (self == 2)
             good = !jc_cache_find(shared, key, &out, &n, NULL) || (n == 5 && memcmp(out, "value", 5) == 0);
-        else if (jc_cache_get(shared, key, fails_at, &three, &out, &n, NULL, &err) != JITC_OK)
+        else if (jc_cache_get(shared, key, BY(fails_at, &three), &out, &n, NULL, &err) != JITC_OK)
             good = strcmp(err.message, "thread 3 fails") == 0;
         wrong += !good;
     }
@@ -493,9 +496,10 @@ START_TEST(table_tier) {
 }
 END_TEST
 
-/* Another process has stored the entry while this one built it: it is not written again. */
+/* Another process has stored the entry while this one built it, without waiting: it is not written again. */
 static jitc_status overtaken(void *user, jc_arena *a, const uint8_t **bytes, size_t *n, jc_error *err) {
     jc_cache *other = opened();
+    jc_cache_set(other, &(jc_cache_settings){ .wait_ms = 0 });
     get(other, "a", user);
     jc_cache_close(other);
     return build(user, a, bytes, n, err);
@@ -507,7 +511,7 @@ START_TEST(stored_once) {
     const uint8_t *out;
     size_t n;
     jc_cache_stats s;
-    ck_assert_int_eq(jc_cache_get(c, &key, overtaken, "alpha", &out, &n, NULL, NULL), JITC_OK);
+    ck_assert_int_eq(jc_cache_get(c, &key, BY(overtaken, "alpha"), &out, &n, NULL, NULL), JITC_OK);
     jc_cache_get_stats(c, &s);
     ck_assert_uint_eq(s.stored, 0);
     ck_assert_uint_eq(s.io_errors, 0);

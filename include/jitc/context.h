@@ -33,7 +33,8 @@ typedef struct jitc_context_options {
     void (*log)(void *user, const char *line);
     void *log_user;
     const char *debug;     /* "cache,pass": see `jitc doctor`; NULL: none. The environment is not read. */
-    const char *cache_dir; /* NULL: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc, else ~/.cache/jitc; "": memory alone */
+    const char *cache_dir; /* NULL: $JITC_CACHE_DIR, else $XDG_CACHE_HOME/jitc, else ~/.cache/jitc; "": memory alone.
+                              Processes that share one compile each kernel once, and wait for each other: docs/caching.md, JITC_CACHE_WAIT */
     const char *device;    /* "host", "cuda", "cuda:1", "sim"; NULL: "cuda" where there is one, else "host". Opened on first use */
     unsigned threads;      /* compile and host-run threads; 0: one per core */
     uint64_t seed;         /* of `sim` */

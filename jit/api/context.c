@@ -3,6 +3,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +127,28 @@ static const char *cache_dir(const char *wish, char *out, size_t size) {
     return out;
 }
 
+/* A whole number in the environment; OTHERWISE where there is none, and where there is rubbish, which is told. */
+static uint64_t number_in(jitc_context *ctx, const char *name, uint64_t otherwise) {
+    const char *text = jc_library_env(name);
+    char *end = NULL;
+    if (!text)
+        return otherwise;
+    errno = 0;
+    uint64_t n = strtoull(text, &end, 10);
+    if (*text >= '0' && *text <= '9' && !*end && errno == 0)
+        return n;
+    jc_log_line(&ctx->log, "warning: %s=%s is not a whole number and is ignored", name, text);
+    return otherwise;
+}
+
+/* What the environment says about keeping. */
+static void set_cache(jitc_context *ctx) {
+    jc_cache_settings s = JC_CACHE_DEFAULTS;
+    uint64_t seconds = number_in(ctx, "JITC_CACHE_WAIT", s.wait_ms / 1000);
+    s.wait_ms = seconds > 86400 ? 86400000 : (unsigned)seconds * 1000;
+    jc_cache_set(ctx->cache, &s);
+}
+
 static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, jc_error *err) {
     char dir[4096];
     ctx->names = jc_names_new(ctx->arena);
@@ -140,6 +163,7 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     JC_TRY(jc_cache_open(cache_dir(o->cache_dir, dir, sizeof dir), &ctx->alloc, &ctx->log, &ctx->cache, err));
     if (jc_cache_warning(ctx->cache))
         jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
+    set_cache(ctx);
     jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
     JC_TRY(jc_service_new(ctx->cache, &s, &ctx->service, err));
     if (o->nread_caches && !o->read_caches)

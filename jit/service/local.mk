@@ -14,6 +14,12 @@ tests_check_service_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_service_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 EXTRA_tests_check_service_DEPENDENCIES = tests/other_llvm.so
 
+check_PROGRAMS += tests/check_turns
+TESTS += tests/check_turns
+tests_check_turns_SOURCES = tests/check_turns.c
+tests_check_turns_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_turns_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
+
 check_PROGRAMS += tests/check_library
 TESTS += tests/check_library
 tests_check_library_SOURCES = tests/check_library.c tests/tool_run.c tests/tool_run.h

@@ -4,8 +4,11 @@
  *   1. what this process knows is taken as it is (jit/service/known.h); the others get keys; equal ones are one
  *   2. each is looked up; what is missing is scheduled, which lists its kernels
  *   3. the kernels of all missing classes, equal ones once, are compiled on the pool, the longest first, each an entry of the
- *      cache (service_kernel.c)
+ *      cache (service_kernel.c); where another process is at them, one waits or takes what is left (choose)
  *   4. the thread that has the last kernel of a class makes its artifact, of its plan and its kernels' code
+ *
+ * The code generator is opened by whoever compiles the first kernel.  Keys name its LLVM, which is only known then: where they named
+ * another, all is done again with other keys.
  *
  * What an artifact holds depends on its key alone, never on what the cache had.
  */
@@ -15,6 +18,7 @@
 #include <string.h>
 
 #include "base/pool.h"
+#include "cache/lock.h"
 #include "config.h"
 #include "jit/sched/schedule.h"
 #include "jit/service/service_priv.h"
@@ -29,6 +33,8 @@ typedef struct jc_work {
     jc_job **jobs;        /* in the order of the plan's kernels */
     uint32_t pending;     /* jobs that have not succeeded yet; under the service's lock */
     bool missing, built;  /* built: by us, rather than by another thread meanwhile */
+    bool ours;            /* to be compiled now */
+    jc_lock claim;        /* others wait for us */
     struct jc_work *same; /* an earlier request with the same key */
     jitc_status status;
     jc_error error;
@@ -256,11 +262,14 @@ static jitc_status build_artifact(void *user, jc_arena *arena, const uint8_t **b
     return JITC_OK;
 }
 
+/* Does not know of stopping: what is missing of a class once its kernels are there takes no time. */
 static void finish(work *w) {
     jc_service *s = w->get->s;
     jc_request *r = w->request;
     jc_cache_from from;
-    w->status = jc_cache_get(s->cache, &r->key, build_artifact, w, &r->artifact, &r->nartifact, &from, &w->error);
+    const jc_cache_builder builder = { .build = build_artifact, .user = w };
+    w->status = jc_cache_get(s->cache, &r->key, &builder, &r->artifact, &r->nartifact, &from, &w->error);
+    jc_lock_close(&w->claim);
     if (w->status != JITC_OK)
         return;
     w->built = from == JC_FROM_BUILD; /* another thread may have been first */
@@ -273,15 +282,11 @@ static void finish(work *w) {
 typedef struct list {
     job_list jobs;
     JC_VEC(work *) plain; /* classes without kernels: only calls and views */
+    jc_job **later;       /* others are at them */
+    atomic_size_t nlater;
 } list;
 
-static void run_one(void *user, size_t index) {
-    const list *l = user;
-    if (index >= l->jobs.n) {
-        finish(l->plain.at[index - l->jobs.n]);
-        return;
-    }
-    jc_job *j = l->jobs.at[index];
+static void run_job(jc_job *j) {
     jc_service *s = j->get->s;
     jc_job_run(j);
     for (size_t i = 0; i < j->users.n && j->status == JITC_OK; i++) {
@@ -292,6 +297,21 @@ static void run_one(void *user, size_t index) {
         if (last)
             finish(w);
     }
+}
+
+/* A kernel that another process is at comes later: there are others to do. */
+static void run_unless_others(void *user, size_t index) {
+    list *l = user;
+    if (index >= l->jobs.n)
+        finish(l->plain.at[index - l->jobs.n]);
+    else if (jc_cache_elsewhere(l->jobs.at[index]->get->s->cache, &l->jobs.at[index]->key))
+        l->later[atomic_fetch_add(&l->nlater, 1)] = l->jobs.at[index];
+    else
+        run_job(l->jobs.at[index]);
+}
+
+static void run_later(void *user, size_t index) {
+    run_job(((list *)user)->later[index]);
 }
 
 /* Longest first; among equal ones any order will do, if it is always the same. */
@@ -318,57 +338,120 @@ static jitc_status first_error(const job_list *jobs, const work *w, uint32_t n, 
     return status;
 }
 
-/* Is something to be generated? Then the code generator is opened now, since keys name its LLVM.  Where they were made with another
-   version, AGAIN: with the right one the kernels may be there. */
-static jitc_status settle_llvm(jc_getting *g, const job_list *jobs, bool *again, jc_error *err) {
-    const jc_backend *b;
-    const uint8_t *code;
-    size_t i = 0, n;
-    while (i < jobs->n && jc_cache_find(g->s->cache, &jobs->at[i]->key, &code, &n, NULL))
-        i++;
-    if (i == jobs->n)
-        return JITC_OK;
-    JC_TRY(jc_service_backend(g->s, &b, err));
-    *again = strcmp(g->llvm, jc_service_llvm(g->s)) != 0;
-    return JITC_OK;
+/* --- turns --- */
+
+/*
+ * The ranks of an engine start together and want the same classes.  Whoever comes first claims what is missing; the others wait, and need neither
+ * schedule anything nor open the code generator, which costs as much as two kernels.  Nobody waits while he has claims of his own (so no two wait for each
+ * other), nor for longer than FOLLOW_MS: what takes longer is shared, kernel by kernel.
+ */
+#define FOLLOW_MS 5000
+
+static bool stop(void *user) {
+    return jc_service_go_on(user, NULL) != JITC_OK;
 }
 
+static void give_up(void *claim) {
+    jc_lock_close(claim);
+}
+
+/* Whose turn it is to compile W. When it is ours, others wait for us from now on. */
+static jc_cache_turn turn_of(jc_getting *g, work *w, bool may_wait, double until) {
+    const jc_cache_builder builder = { .stop = stop, .user = g };
+    const double now = jc_now_ms();
+    jc_cache_turn turn;
+    do
+        turn = jc_cache_await(g->s->cache, &w->request->key, may_wait && now < until ? until - now : 0, &builder);
+    while (turn == JC_TURN_OURS && !jc_cache_claim(g->s->cache, &w->request->key, &w->claim));
+    return turn == JC_TURN_OTHERS && now >= until ? JC_TURN_OURS : turn;
+}
+
+/* What is ours to compile now, of what is missing; false where nothing is missing any more.  At least one is ours otherwise. */
+static bool choose(jc_getting *g, work *const *sorted, uint32_t n, double until) {
+    bool ours = false;
+    for (uint32_t i = 0; i < n; i++) {
+        work *w = sorted[i];
+        w->ours = false;
+        if (!w->missing)
+            continue;
+        jc_cache_turn turn = turn_of(g, w, !ours, until);
+        if (turn == JC_TURN_THERE)
+            look_up(g->s, w);
+        w->ours = w->missing && (turn != JC_TURN_OTHERS || !ours);
+        ours |= w->ours;
+    }
+    return ours;
+}
+
+static int by_key(const void *a, const void *b) {
+    const work *x = *(work *const *)a, *y = *(work *const *)b;
+    return memcmp(&x->request->key.hash, &y->request->key.hash, sizeof x->request->key.hash);
+}
+
+/* Those that are missing, in the order in which all processes go about it. */
+static work **sort(work *w, uint32_t n, uint32_t *nmissing, jc_arena *arena) {
+    work **sorted = JC_NEWN(arena, work *, n);
+    *nmissing = 0;
+    for (uint32_t i = 0; i < n; i++)
+        if (w[i].missing) {
+            jc_arena_defer(arena, give_up, &w[i].claim);
+            sorted[(*nmissing)++] = &w[i];
+        }
+    if (*nmissing)
+        qsort(sorted, *nmissing, sizeof *sorted, by_key);
+    return sorted;
+}
+
+/* AGAIN: the code generator was opened and has another LLVM than the keys name. With keys that name it the kernels may be there. */
 static jitc_status compile_all(jc_getting *g, work *w, uint32_t n, jc_arena *arena, bool *again, jc_error *err) {
     list l = { 0 };
     jc_map *known = jc_map_new(arena);
     for (uint32_t i = 0; i < n; i++)
-        if (w[i].missing) {
+        if (w[i].ours) {
             JC_TRY(jc_service_go_on(g, err));
             JC_TRY(schedule(&w[i], arena, err));
             JC_TRY(add_jobs(&w[i], known, &l.jobs, arena));
             if (w[i].schedule.nkernels == 0)
                 jc_push(arena, &l.plain, &w[i]);
         }
-    JC_TRY(settle_llvm(g, &l.jobs, again, err));
-    if (*again)
-        return JITC_OK;
-    g->stats.kernels_unique = l.jobs.n;
-    g->total = (unsigned)l.jobs.n;
+    g->stats.kernels_unique += l.jobs.n;
+    g->total += (unsigned)l.jobs.n;
     if (l.jobs.n)
         qsort(l.jobs.at, l.jobs.n, sizeof *l.jobs.at, by_cost);
-    jc_pool_run(g->s->options.threads, l.jobs.n + l.plain.n, run_one, &l);
-    return first_error(&l.jobs, w, n, err);
+    l.later = JC_NEWN(arena, jc_job *, l.jobs.n);
+    jc_pool_run(g->s->options.threads, l.jobs.n + l.plain.n, run_unless_others, &l);
+    jc_pool_run(g->s->options.threads, l.nlater, run_later, &l);
+    *again = atomic_load(&g->other_llvm);
+    return *again ? JITC_OK : first_error(&l.jobs, w, n, err);
 }
 
-/* AGAIN: nothing was done, for keys named another LLVM than the one that is there. */
+/* In rounds: what is ours, and then what others have not finished meanwhile. */
+static jitc_status compile_missing(jc_getting *g, work *w, uint32_t n, jc_arena *arena, bool *again, jc_error *err) {
+    const double until = jc_now_ms() + FOLLOW_MS;
+    jitc_status status = JITC_OK;
+    uint32_t nmissing;
+    work **sorted = sort(w, n, &nmissing, arena);
+    while (status == JITC_OK && !*again && choose(g, sorted, nmissing, until)) {
+        status = compile_all(g, w, n, arena, again, err);
+        for (uint32_t i = 0; i < n; i++) {
+            jc_lock_close(&w[i].claim);
+            w[i].missing &= !w[i].ours;
+        }
+    }
+    return status;
+}
+
+/* AGAIN: it is to be done with other keys, for these name another LLVM than the one that is there. */
 static jitc_status get_once(jc_getting *g, jc_request *requests, uint32_t n, jc_arena *arena, bool *again, jc_error *err) {
     work *w = JC_NEWN(arena, work, n);
-    bool missing = false;
     double start = jc_now_ms();
     *again = false;
     for (uint32_t i = 0; i < n; i++)
-        w[i] = (work){ .get = g, .request = &requests[i], .error = JC_ERROR_INIT };
+        w[i] = (work){ .get = g, .request = &requests[i], .error = JC_ERROR_INIT, .claim = JC_LOCK_INIT };
     jitc_status status = look_up_all(g->s, w, n, arena, err);
     jc_service_time(g, JC_PHASE_LOOKUP, NULL, start);
-    for (uint32_t i = 0; i < n; i++)
-        missing |= w[i].missing;
-    if (status == JITC_OK && missing)
-        status = compile_all(g, w, n, arena, again, err);
+    if (status == JITC_OK)
+        status = compile_missing(g, w, n, arena, again, err);
     for (uint32_t i = 0; i < n && status == JITC_OK && !*again; i++) {
         if (w[i].same) {
             requests[i].artifact = w[i].same->request->artifact;

@@ -47,12 +47,22 @@ jitc_status jc_service_backend(jc_service *s, const jc_backend **out, jc_error *
     return status;
 }
 
+/* Not where all is about to be done again with other keys. */
+static jitc_status go_on(jc_job *j, jc_error *err) {
+    if (atomic_load(&j->get->other_llvm))
+        return jc_fail(err, JITC_E_COMPILE, "the keys name LLVM %s, which is not the one that runs", j->get->llvm);
+    return jc_service_go_on(j->get, err);
+}
+
 static jitc_status generate(jc_job *j, jc_arena *arena, const uint8_t **code, size_t *n, jc_error *err) {
     const jc_log *log = j->get->s->options.log;
     const jc_backend *b;
     jc_bytes kernel = JC_BYTES(arena);
     char *ir = NULL;
     JC_TRY(jc_service_backend(j->get->s, &b, err));
+    if (strcmp(j->get->llvm, b->llvm_version) != 0)
+        atomic_store(&j->get->other_llvm, true);
+    JC_TRY(go_on(j, err));
     jc_kernel_encode(j->kernel, &kernel);
     double start = jc_now_ms();
     JC_TRY(b->compile(kernel.at, kernel.n, j->plan->name, j->target, arena, code, n,
@@ -82,6 +92,7 @@ static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, s
     size_t ncode;
     bool gpu = jc_target_is_gpu(j->target);
     uint8_t kind = gpu ? JC_CODE_PTX : JC_CODE_OBJECT;
+    JC_TRY(go_on(j, err)); /* there may have been a wait */
     JC_TRY(generate(j, arena, &code, &ncode, err));
     if (gpu)
         JC_LOG(s->options.log, JC_DEBUG_PTX, "%s", (const char *)code);
@@ -98,12 +109,17 @@ static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, s
     return JITC_OK;
 }
 
+static bool stop(void *user) {
+    return go_on(user, NULL) != JITC_OK;
+}
+
 void jc_job_run(jc_job *j) {
     jc_service *s = j->get->s;
     jc_cache_from from = JC_FROM_BUILD;
-    if ((j->status = jc_service_go_on(j->get, &j->error)) != JITC_OK)
+    const jc_cache_builder builder = { compile, stop, j };
+    if ((j->status = go_on(j, &j->error)) != JITC_OK)
         return; /* before the cache knows of it: nobody waits for what will not come */
-    j->status = jc_cache_get(s->cache, &j->key, compile, j, &j->code, &j->ncode, &from, &j->error);
+    j->status = jc_cache_get(s->cache, &j->key, &builder, &j->code, &j->ncode, &from, &j->error);
     if (j->status == JITC_OK)
         JC_LOG(s->options.log, JC_DEBUG_LOWER | JC_DEBUG_CACHE, "kernel %s: %s", j->plan->name,
                from == JC_FROM_BUILD ? "compiled" : jc_cache_from_text(from));

@@ -34,6 +34,7 @@ typedef struct jc_getting {
     pthread_mutex_t telling; /* progress is told one at a time, and holds up nobody else's compilation */
     unsigned done, total;   /* kernels */
     atomic_bool cancelled;
+    atomic_bool other_llvm; /* the code generator, once it was open, had another LLVM than the keys name */
 } jc_getting;
 
 /* JITC_E_CANCELLED once the caller has said so. */
