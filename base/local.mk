@@ -10,7 +10,9 @@ base_libbase_la_SOURCES = \
 	base/hash.c base/hash.h \
 	base/library.c base/library.h \
 	base/pool.c base/pool.h \
+	base/seal.c base/seal.h \
 	base/trace.c base/trace.h \
+	base/trust.c base/trust.h \
 	base/vec.c base/vec.h \
 	base/words.c base/words.h
 base_libbase_la_CFLAGS = $(AM_CFLAGS) $(SODIUM_CFLAGS)

@@ -68,9 +68,18 @@ const jitc_layer_name *jc_name_intern(jc_names *names, const char *text, void *u
 const char *jc_name_text(const jitc_layer_name *name);
 void *jc_name_user(const jitc_layer_name *name);
 
-/* dlopen, ABI check, entry point. HANDLE is to be given back with dlclose when the context goes.  It is set on
-   failure too where the entry point ran, since the plugin may have registered something before it failed; else NULL. */
-jitc_status jc_plugin_open(const char *path, jitc_context *ctx, const jitc_plugin_api *api, void **handle,
+/* One that is open. */
+typedef struct jc_plugin {
+    void *handle; /* NULL: none is */
+    int file;     /* what it was opened by, which keeps its name its own; -1: by its path */
+} jc_plugin;
+/*
+ * Whose is it (base/trust.h), unless ANYBODYS may be opened; dlopen, ABI check, entry point.  OUT is to be closed when the context goes.
+ * It has a handle on failure too where the entry point ran, since the plugin may have registered something before it failed.
+ * JITC_E_TRUST: it belongs to another user, or others may write to it.
+ */
+jitc_status jc_plugin_open(const char *path, bool anybodys, jitc_context *ctx, const jitc_plugin_api *api, jc_plugin *out,
                            jc_error *err);
+void jc_plugin_close(jc_plugin *plugin);
 
 #endif

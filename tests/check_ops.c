@@ -2,7 +2,6 @@
  * tests/check_ops.c - operator schemas, the registry, calls through libffi, layer names, plugins.
  */
 #include <check.h>
-#include <dlfcn.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -718,11 +717,11 @@ static jitc_status api_register(jitc_context *ctx, const char *schema, jitc_plai
 static const jitc_plugin_api api = { .struct_size = sizeof api, .abi = JITC_PLUGIN_ABI, .op_register = api_register };
 
 START_TEST(plugin_registers) {
-    void *handle = NULL;
+    jc_plugin plugin;
     jc_error err = JC_ERROR_INIT;
-    jitc_status status = jc_plugin_open(TEST_BUILDDIR "/tests/plugin_ok.so", (jitc_context *)ops, &api, &handle, &err);
+    jitc_status status = jc_plugin_open(TEST_BUILDDIR "/tests/plugin_ok.so", false, (jitc_context *)ops, &api, &plugin, &err);
     ck_assert_msg(status == JITC_OK, "%s", err.message);
-    ck_assert_ptr_nonnull(handle);
+    ck_assert_ptr_nonnull(plugin.handle);
     const jc_op_entry *op = jc_ops_find(ops, "test::add_one", kDLCPU);
     ck_assert_ptr_nonnull(op);
     int64_t value = 0;
@@ -731,12 +730,12 @@ START_TEST(plugin_registers) {
     ck_assert_int_eq(jc_op_call(op, cpu, NULL, args, NULL, 2, results, 1, &err), JITC_OK);
     ck_assert_int_eq(value, 42);
     /* Once more: its operator is there already. */
-    void *again = NULL;
-    ck_assert_int_eq(jc_plugin_open(TEST_BUILDDIR "/tests/plugin_ok.so", (jitc_context *)ops, &api, &again, &err),
+    jc_plugin again;
+    ck_assert_int_eq(jc_plugin_open(TEST_BUILDDIR "/tests/plugin_ok.so", false, (jitc_context *)ops, &api, &again, &err),
                      JITC_E_USAGE);
-    ck_assert_ptr_nonnull(again);
-    dlclose(again);
-    dlclose(handle);
+    ck_assert_ptr_nonnull(again.handle);
+    jc_plugin_close(&again);
+    jc_plugin_close(&plugin);
 }
 END_TEST
 
@@ -757,17 +756,16 @@ static const struct {
 };
 
 START_TEST(plugin_refused) {
-    void *handle = NULL;
+    jc_plugin plugin;
     jc_error err = JC_ERROR_INIT;
     jitc_plugin_api other = api;
     other.abi = plugin_rows[_i].abi;
-    jitc_status status = jc_plugin_open(plugin_rows[_i].path, (jitc_context *)ops, &other, &handle, &err);
+    jitc_status status = jc_plugin_open(plugin_rows[_i].path, false, (jitc_context *)ops, &other, &plugin, &err);
     ck_assert_msg(status == plugin_rows[_i].status, "%s: %d %s", plugin_rows[_i].path, status, err.message);
     ck_assert_msg(strstr(err.message, plugin_rows[_i].word) != NULL, "%s: %s", plugin_rows[_i].path, err.message);
-    ck_assert_int_eq(handle != NULL, plugin_rows[_i].handle);
+    ck_assert_int_eq(plugin.handle != NULL, plugin_rows[_i].handle);
     ck_assert_ptr_null(jc_ops_find(ops, "test::add_one", kDLCPU));
-    if (handle)
-        dlclose(handle);
+    jc_plugin_close(&plugin);
 }
 END_TEST
 

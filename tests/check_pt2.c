@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "jitc/jitc.h"
 #include "tests/pt2_seal.h"
@@ -277,6 +278,9 @@ START_TEST(own_bundle) {
         { "run --device host --no-cache own.jitc", "1 compiled, 0 hits", false },
         { "run --device host --cache c3 --read-cache own.jitc " DATA "plain.pt2", "0 compiled, 1 hits", false },
         { "run --device host --cache c4 bad.jitc", "1 compiled, 0 hits", true },
+        { "run --device host --cache c6 own.pt2", "1 compiled, 0 hits", false }, /* no name for code */
+        { "run --device host --cache c7 loose.jitc", "1 compiled, 0 hits", false },
+        { "run --device host --cache c8 --trust-files loose.jitc", "0 compiled, 1 hits", false },
         { "run --device host --cache c5 " DATA "plain.pt2", "1 compiled, 0 hits", false },
     };
     size_t n;
@@ -284,6 +288,9 @@ START_TEST(own_bundle) {
     ck_assert_msg(r.code == 0, "%s", r.err);
     uint8_t *bundle = (uint8_t *)whole("plain.bundle", &n);
     add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "own.jitc");
+    add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "own.pt2");
+    add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "loose.jitc");
+    chmod("loose.jitc", 0666);
     bundle[n / 2] ^= 1;
     add_entry(DATA "plain.pt2", "plain/jitc/bundle", bundle, n, "bad.jitc");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

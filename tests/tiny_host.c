@@ -2,7 +2,6 @@
  * tests/tiny_host.c - see tiny_host.h.
  */
 #include "tests/tiny_host.h"
-#include <dlfcn.h>
 
 /* The registry stands in for the context that plugins register with. */
 static jitc_status register_plain(jitc_context *ctx, const char *schema, jitc_plain_function function,
@@ -15,8 +14,8 @@ static jitc_status register_frame(jitc_context *ctx, const char *schema, jitc_fr
     return jc_ops_register((jc_registry *)ctx, schema, NULL, function, options, NULL);
 }
 
-static void close_plugin(void *handle) {
-    dlclose(handle);
+static void close_plugin(void *plugin) {
+    jc_plugin_close(plugin);
 }
 
 jitc_status tiny_host_open(jc_arena *arena, tiny_host *out, jc_error *err) {
@@ -26,9 +25,9 @@ jitc_status tiny_host_open(jc_arena *arena, tiny_host *out, jc_error *err) {
     *out = (tiny_host){ .arena = arena, .ops = jc_ops_new(arena), .names = jc_names_new(arena) };
     jc_ops_set_names(out->ops, out->names);
     jitc_status status =
-        jc_plugin_open(TEST_BUILDDIR "/examples/jitc_tiny_ops.so", (jitc_context *)out->ops, &api, &out->handle, err);
-    if (out->handle)
-        jc_arena_defer(arena, close_plugin, out->handle);
+        jc_plugin_open(TEST_BUILDDIR "/examples/jitc_tiny_ops.so", false, (jitc_context *)out->ops, &api, &out->plugin, err);
+    if (out->plugin.handle)
+        jc_arena_defer(arena, close_plugin, &out->plugin);
     return status;
 }
 

@@ -11,7 +11,7 @@ typedef struct tiny_host {
     jc_arena *arena;
     jc_registry *ops;
     jc_names *names;
-    void *handle;
+    jc_plugin plugin;
 } tiny_host;
 
 /* Loads examples/jitc_tiny_ops.so of the build tree; the plugin goes with ARENA. */

@@ -33,7 +33,9 @@ static const help_page pages[] = {
         "jitc compile --report out full.py                         kernels, plans and times in out/index.html\n" },
     [CMD_RUN_INDEX] = {
         "Compiles what is missing (or loads a bundle), runs every file in turn in one process and prints the results. Inputs\n"
-        "come from a file by the parameters' names; what is missing there is made up from the seed, and said.",
+        "come from a file by the parameters' names; what is missing there is made up from the seed, and said.\n"
+        "A bundle (*.jitc, or --bundle FILE) is machine code and can do all that you can: run those that you trust. One that\n"
+        "belongs to another user, or that others may write to, is refused, but for --trust-key or --trust-files; so are plugins.",
         "1 means that results differ from the reference.",
         "jitc run --plugin ops.so --verify layer10.py layer13.py\n"
         "jitc run --device cuda --inputs in.safetensors --outputs out.safetensors full.py\n"
@@ -60,6 +62,15 @@ static const help_page pages[] = {
         "jitc cache stats\n"
         "jitc cache verify --cache /var/cache/jitc --json\n"
         "jitc cache clear\n" },
+    [CMD_BUNDLE_INDEX] = {
+        "A bundle is machine code: whoever runs it is in the hands of who made it. keygen FILE makes a secret key, which only you\n"
+        "can read, and FILE.pub with its public key; sign puts a signature behind a bundle; verify says whether it is whole and\n"
+        "signed by one of the keys given. Commands that use bundles take --trust-key as well, and then refuse all others.",
+        "3 means that a bundle is damaged, not signed, or signed by somebody else.",
+        "jitc bundle keygen release.key\n"
+        "jitc bundle sign --key release.key model.jitc\n"
+        "jitc bundle verify --trust-key release.key.pub model.jitc\n"
+        "jitc run --trust-key release.key.pub model.jitc\n" },
     [CMD_BENCH_INDEX] = {
         "Runs every file (or the piece, or the bundle) once to load and warm it, then --repeat times, each waited for, and\n"
         "prints the smallest, median and largest time in microseconds.",

@@ -72,11 +72,16 @@ static jitc_status sim_arch(tool *t, jc_error *err) {
     return JITC_OK;
 }
 
+bool tool_names_bundle(const char *path) {
+    size_t n = strlen(path);
+    return n >= 5 && strcmp(path + n - 5, ".jitc") == 0;
+}
+
 /* What jitc.export compiled is in the file beside the program, and serves where it fits. */
 static jitc_status add_archives(tool *t, jc_error *err) {
     for (size_t i = 0; i < t->o.files.n && !t->o.no_cache; i++)
-        if (jc_archive_has_bundle(t->ctx, t->o.files.at[i]))
-            JC_TRY(jc_read_cache_add(t->ctx, t->o.files.at[i], err));
+        if (tool_names_bundle(t->o.files.at[i]) && jc_archive_has_bundle(t->ctx, t->o.files.at[i]))
+            JC_TRY(jc_read_cache_add(t->ctx, t->o.files.at[i], false, err));
     return JITC_OK;
 }
 
@@ -92,6 +97,9 @@ int tool_open(tool *t, bool cache) {
         .seed = (uint64_t)t->o.seed,
         .read_caches = t->o.read_cache.at,
         .nread_caches = (uint32_t)t->o.read_cache.n,
+        .trust_files = t->o.trust_files,
+        .trust_keys = t->o.trust_key.at,
+        .ntrust_keys = (uint32_t)t->o.trust_key.n,
     };
     TOOL_TRY(t, &err, check_words(t, &err));
     jitc_status status = jitc_context_new(&o, &t->ctx);
@@ -112,6 +120,17 @@ int tool_open(tool *t, bool cache) {
 }
 
 /* --- the graphs --- */
+
+/* What a file holds decides nothing: code is run where a name or an option says that it is code. */
+static jitc_status refuse_bundle(const tool *t, const char *path, jc_error *err) {
+    if (!jitc_bundle_probe(path))
+        return JITC_OK;
+    if (!(t->command->bit & (CMD_RUN | CMD_BENCH)))
+        return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "this is a bundle: compiled machine code, without the graph that jitc %s reads. jitc run "
+                          "runs it", t->command->name);
+    return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "this is no text but a bundle: machine code, which can do all that you can. If you trust it, "
+                      "run it with --bundle %s, or name it *.jitc", path);
+}
 
 /* Standard input can be read once only, but several archs read the graphs again. */
 static jitc_status keep_stdin(tool *t, size_t i, jc_error *err) {
@@ -157,6 +176,7 @@ int tool_read(tool *t, jitc_graph ***out) {
             TOOL_TRY(t, &err, keep_stdin(t, i, &err));
             status = jitc_graph_read(t->ctx, "<stdin>", t->texts[i], t->lengths[i], &(*out)[i]);
         } else {
+            TOOL_TRY(t, &err, refuse_bundle(t, path, &err));
             status = jitc_graph_read_file(t->ctx, path, &(*out)[i]);
         }
         if (status != JITC_OK)

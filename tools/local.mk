@@ -6,6 +6,7 @@ jitc_SOURCES = \
 	tools/report.c tools/refusals.c tools/load.c tools/source.c tools/classes.c tools/operators.c tools/neighbours.c tools/stages.c \
 	tools/dot.c tools/trace.c tools/report_html.c tools/report_html.h tools/report_parts.c \
 	tools/cmd_bench.c \
+	tools/cmd_bundle.c \
 	tools/cmd_cache.c \
 	tools/cmd_check.c \
 	tools/cmd_compile.c \
@@ -35,3 +36,10 @@ tests_check_report_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_report_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
 EXTRA_tests_check_report_DEPENDENCIES = jitc$(EXEEXT)
 EXTRA_DIST += docs/tool.md
+
+check_PROGRAMS += tests/check_trust
+TESTS += tests/check_trust
+tests_check_trust_SOURCES = tests/check_trust.c tests/tool_run.c tests/tool_run.h
+tests_check_trust_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_trust_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+EXTRA_tests_check_trust_DEPENDENCIES = jitc$(EXEEXT) tests/plugin_ok.so

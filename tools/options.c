@@ -52,6 +52,12 @@ static const row rows[] = {
     { "names", 0, "F.json", RUNS, STRING, AT(names), "strings behind LayerName parameters: {\"PARAM\": \"STRING\"}" },
     { "name", 0, "PARAM=STRING", RUNS, STRINGS, AT(name), "the same for one; default: the parameter's own name" },
     { "plugin", 0, "P.so", READS, STRINGS, AT(plugin), "custom operators; may be given more than once" },
+    { "trust-key", 0, "KEY|FILE", READS | CMD_DOCTOR | CMD_BUNDLE, STRINGS, AT(trust_key),
+      "bundles need a signature by this public key, or one in FILE; may be given more than once" },
+    { "trust-files", 0, NULL, READS | CMD_DOCTOR | CMD_BUNDLE, FLAG, AT(trust_files),
+      "take plugins and bundles of other users, and those that others may write to: they can do all that you can" },
+    { "bundle", 0, "FILE", RUNS, STRING, AT(bundle), "run this bundle, whatever its name is, instead of a FILE" },
+    { "key", 0, "FILE", CMD_BUNDLE, STRING, AT(key), "sign: the secret key, as keygen writes it" },
     { "piece", 0, "submod_N", RUNS | CMD_DUMP | CMD_SPLIT | CMD_EXPLAIN, STRING, AT(piece), "this piece alone" },
     { "verify", 0, NULL, CMD_RUN, FLAG, AT(verify), "compare with the reference; exit 1 when it differs" },
     { "rtol", 0, "X", CMD_RUN, REAL, AT(rtol), "relative L2 distance allowed (default: f32 1e-5, bf16, f16 1e-2, fp8 1e-1; see tools/README.md)" },
@@ -216,8 +222,13 @@ jitc_status tool_options_parse(tool_options *o, const tool_command *command, int
     }
     if (o->help)
         return JITC_OK;
+    if (o->bundle && o->files.n)
+        return jc_fail(err, JITC_E_USAGE, "--bundle is the file that is run, so '%s' cannot be another: a bundle is a whole model", o->files.at[0]);
+    if (o->bundle)
+        jc_push(arena, &o->files, o->bundle);
     if (command->args[0] && o->files.n == 0)
-        return jc_fail(err, JITC_E_USAGE, "jitc %s needs %s: jitc %s %s", command->name, command->bit == CMD_CACHE ? "an action" : "a file", command->name, command->args);
+        return jc_fail(err, JITC_E_USAGE, "jitc %s needs %s: jitc %s %s", command->name,
+                       command->bit & (CMD_CACHE | CMD_BUNDLE) ? "an action" : "a file", command->name, command->args);
     if (!command->args[0] && o->files.n)
         return jc_fail(err, JITC_E_USAGE, "jitc %s takes no file, but was given '%s'", command->name, o->files.at[0]);
     return JITC_OK;

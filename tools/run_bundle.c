@@ -20,7 +20,7 @@ jitc_status run_bundle_check(const tool *t, bool *is, jc_error *err) {
                   { o->provider.n > 0, "provider" }, { o->mode != NULL, "mode" },       { o->no_lift_names, "no-lift-names" } };
     *is = false;
     for (size_t i = 0; i < o->files.n; i++)
-        *is |= jitc_bundle_probe(o->files.at[i]) != 0;
+        *is |= o->bundle || (tool_names_bundle(o->files.at[i]) && jitc_bundle_probe(o->files.at[i]) != 0);
     if (!*is)
         return JITC_OK;
     if (o->files.n > 1)

@@ -59,6 +59,8 @@ jitc_status tool_write(const char *path, const void *data, size_t n, jc_error *e
 /* --- load.c --- */
 /* Opens the context. CACHE: whether this subcommand uses one. 0, or the exit code of a failure that has been reported. */
 int tool_open(tool *t, bool cache);
+/* Does PATH say that it is a bundle, or an archive with one in it: *.jitc? */
+bool tool_names_bundle(const char *path);
 /* Reads the files. */
 int tool_read(tool *t, jitc_graph ***out);
 typedef struct tool_build {

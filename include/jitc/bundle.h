@@ -1,6 +1,10 @@
 /*
  * jitc/bundle.h - whole models as files.
  *
+ * A bundle is native code, like a program or a plugin: a run of it can do all that this process can, and no check finds that out.  Open what
+ * you trust: files of other users, and those that others may write to, are refused, and jitc_context_options.trust_keys asks for a signature
+ * (SECURITY.md).
+ *
  * A bundle holds a model as jitc_model_build made it (pieces, classes, bindings, plans, code) for one or several
  * targets, in one verified, relocatable file.  The same graphs give the same bytes, whatever their files were called and wherever
  * and on however many threads they were compiled.  Loading one parses no text, compiles nothing and opens no LLVM.
@@ -14,7 +18,8 @@
 extern "C" {
 #endif
 
-/* Writes MODEL by a temporary file beside PATH and a rename: a failure leaves PATH as it was.  JITC_E_USAGE: the model
+/* Writes MODEL by a temporary file beside PATH and a rename: a failure leaves PATH as it was; others than its owner cannot write to it, whatever
+   the umask.  JITC_E_USAGE: the model
    was built with split_only. JITC_E_IO: the file cannot be written; the message says why. */
 JITC_API jitc_status jitc_model_save(jitc_model *model, const char *path);
 
@@ -26,7 +31,8 @@ JITC_API jitc_status jitc_bundle_write(jitc_context *ctx, jitc_model *const *mod
  * Loads a model to run; it belongs to CTX, and jitc_model_free gives it back. Its statistics say that every class was a hit.
  * ARCH: "host", "sm_90a", ...; NULL: that of the context's device, or, where the bundle holds one target alone, that one without opening
  * the device.  The code itself is loaded by the first run.
- * JITC_E_IO: no such file; JITC_E_INPUT: not a bundle, of another version, or damaged; JITC_E_UNSUPPORTED: it holds nothing that
+ * JITC_E_IO: no such file; JITC_E_TRUST: it is another user's or others may write to it, or it lacks the signature that the context asks for;
+ * JITC_E_INPUT: not a bundle, of another version, or damaged; JITC_E_UNSUPPORTED: it holds nothing that
  * runs on ARCH: the message lists what it holds; JITC_E_USAGE: there is no such ARCH.
  */
 JITC_API jitc_status jitc_bundle_load(jitc_context *ctx, const char *path, const char *arch, jitc_model **out);
@@ -47,7 +53,7 @@ JITC_API jitc_status jitc_bundle_write_bytes(jitc_context *ctx, jitc_model *cons
 typedef struct jitc_bundle jitc_bundle;
 /* Failures as those of jitc_bundle_load(). */
 JITC_API jitc_status jitc_bundle_open(jitc_context *ctx, const char *path, jitc_bundle **out);
-/* The same of bytes in memory, which are copied. NAME stands in messages; NULL: "bundle". */
+/* The same of bytes in memory, which are copied; whose they are is the caller's business, but for signatures. NAME stands in messages; NULL: "bundle". */
 JITC_API jitc_status jitc_bundle_open_bytes(jitc_context *ctx, const char *name, const void *bytes, size_t n, jitc_bundle **out);
 /* Models that were made of it stay. NULL is allowed. */
 JITC_API void jitc_bundle_close(jitc_bundle *bundle);
@@ -96,7 +102,7 @@ JITC_API jitc_status jitc_bundle_get_operator(const jitc_bundle *bundle, uint32_
    cannot be run. */
 JITC_API jitc_status jitc_bundle_executable(jitc_bundle *bundle, uint32_t target, uint32_t cls, const jitc_executable **out);
 
-/* 1 if the file starts as a bundle does, else 0 (also where it cannot be read). */
+/* 1 if the file starts as a bundle does, else 0 (also where it cannot be read).  For messages: what a file holds is no reason to run it. */
 JITC_API int jitc_bundle_probe(const char *path);
 
 #ifdef __cplusplus

@@ -41,9 +41,23 @@ typedef struct jitc_context_options {
     /* Further caches, only read, asked in this order for what neither this process nor cache_dir has: directories as cache_dir is
        one, bundles of any target (their artifacts serve any model with the same classes), and archives of jitc.export, which have one in them.  They may belong to other users, whom naming them here
        trusts: what is in them runs in this process.  What they hold is verified like any entry; nothing in them is
-       changed.  One that cannot be used is passed over, with a warning to `log`; 16 at most. */
+       changed.  One that cannot be used is passed over, with a warning to `log`; 16 at most.  Bundles that their group or
+       everybody may write to are not used, unless `trust_files` or a signature says otherwise. */
     const char *const *read_caches;
     uint32_t nread_caches;
+    /*
+     * Whose code is run (SECURITY.md).  Plugins and bundles in files are machine code: those of other users than this one and root, and
+     * those that their group or everybody may write to, are JITC_E_TRUST.  True: they are taken all the same.
+     */
+    bool trust_files;
+    /*
+     * Whose bundles are run, wherever they come from: files, memory, read-only caches, archives.  Each is a public key, 64 hex digits, or the
+     * path of a file with one at the start of each line (what follows it, empty lines and lines that begin with # are for people).  Where
+     * there are any, a bundle without a signature by one of them (`jitc bundle sign`) is JITC_E_TRUST, before anything in it is looked at;
+     * one that has it may lie in anybody's file.
+     */
+    const char *const *trust_keys;
+    uint32_t ntrust_keys;
 } jitc_context_options;
 
 /* OPTIONS may be NULL.  *OUT is set even on failure (unless memory is out: NULL), so that its error can be read. */

@@ -81,7 +81,8 @@ JITC_API jitc_status jitc_op_register_frame(jitc_context *ctx, const char *schem
  *     jitc_status jitc_plugin_register(jitc_context *ctx, const jitc_plugin_api *api);
  * It must return JITC_E_ABI when api->abi is not JITC_PLUGIN_ABI; it registers through the table, so that it needs to
  * link against nothing.  jitc_plugin_load keeps the object open as long as the context lives.  A plugin can do
- * anything the process can: load only what you trust.
+ * anything the process can: load only what you trust.  One that belongs to another user (neither this one nor root), or that its group
+ * or everybody may write to, is refused, unless jitc_context_options.trust_files says otherwise; what was looked at is what is opened.
  */
 #define JITC_PLUGIN_ABI 1
 typedef struct jitc_plugin_api {
@@ -96,7 +97,7 @@ typedef jitc_status (*jitc_plugin_entry)(jitc_context *ctx, const jitc_plugin_ap
 #define JITC_PLUGIN_ENTRY "jitc_plugin_register"
 
 /* PATH with a slash is taken as it is; without one it is looked for in the current directory only. JITC_E_IO where it
-   cannot be opened, JITC_E_ABI for another ABI, JITC_E_INPUT without the entry point. */
+   cannot be opened, JITC_E_TRUST where others could have put it there, JITC_E_ABI for another ABI, JITC_E_INPUT without the entry point. */
 JITC_API jitc_status jitc_plugin_load(jitc_context *ctx, const char *path);
 
 #ifdef __cplusplus

@@ -36,7 +36,8 @@ extern "C" {
     X(E_ABI, 10, 2, "built for another version of libjitc")                                        \
     X(E_OP, 11, 6, "a custom operator reported an error")                                          \
     X(E_FORKED, 12, 6, "used in a forked child after a device was opened")                         \
-    X(E_CANCELLED, 13, 5, "the caller cancelled it")
+    X(E_CANCELLED, 13, 5, "the caller cancelled it")                                               \
+    X(E_TRUST, 14, 3, "code of somebody who is not trusted: another's file, or no trusted signature")
 
 typedef enum jitc_status {
 #define JITC_STATUS_ENUM(id, number, exit_code, text) JITC_##id = number,

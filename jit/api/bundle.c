@@ -36,6 +36,8 @@
  *   6 canonical forms  one after the other
  *   7 artifacts        in the order of the programs, each at an offset divisible by 16
  *
+ * A signed bundle has a seal behind it (base/seal.h), which is none of the file's length and looked at first.
+ *
  * A reader takes the whole file into private memory, checks length and hash, and uses those bytes from then on.
  * There is no path, time, name of a file or machine, and no address in a bundle.
  */
@@ -67,7 +69,7 @@ static jitc_status encode_and_write(jc_arena *arena, jitc_model *const *models, 
     if (!to->path)
         return to->sink(to->user, b.at, b.n) ? JITC_OK
                                              : jc_fail(err, JITC_E_IO, "the function that was given did not take the bundle");
-    if (!jc_file_publish(to->path, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0666, .durable = true }))
+    if (!jc_file_publish(to->path, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = JC_BUNDLE_MODE, .durable = true }))
         return io_error(err, to->path, "write the file", errno);
     return JITC_OK;
 }
@@ -110,15 +112,7 @@ jitc_status jitc_model_save(jitc_model *m, const char *path) {
 
 /* --- reading --- */
 
-jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return io_error(err, path, "open the file", errno);
-    bool ok = jc_file_read(fd, JC_BUNDLE_MAX, arena, out);
-    int why = errno;
-    close(fd);
-    if (ok)
-        return JITC_OK;
+static jitc_status read_failed(const char *path, int why, jc_error *err) {
     if (why == ENOMEM)
         return JITC_E_NOMEM;
     if (why == EINVAL)
@@ -128,14 +122,31 @@ jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_e
     return io_error(err, path, "read the file", why);
 }
 
+/* What was looked at is what is read. */
+jitc_status jc_bundle_read(const jc_trust *trust, const char *path, bool named, jc_arena *arena, jc_span *out,
+                           jc_public_key *by, jc_error *err) {
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return io_error(err, path, "open the file", errno);
+    bool ok = fstat(fd, &st) == 0;
+    jitc_status status = ok ? jc_trust_file(trust, &st, named, err) : JITC_OK;
+    ok = ok && status == JITC_OK && jc_file_read(fd, JC_BUNDLE_MAX, arena, out);
+    int why = errno;
+    close(fd);
+    if (status != JITC_OK)
+        return status;
+    return ok ? jc_trust_bytes(trust, out, by, err) : read_failed(path, why, err);
+}
+
 int jitc_bundle_probe(const char *path) {
     char head[8];
-    if (!path)
+    struct stat st;
+    if (!path || stat(path, &st) != 0 || !S_ISREG(st.st_mode)) /* what writes to a FIFO would take us for its reader */
         return 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return 0;
-    struct stat st;
     bool is = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && read(fd, head, sizeof head) == (ssize_t)sizeof head &&
               memcmp(head, JC_BUNDLE_MAGIC, sizeof head) == 0;
     close(fd);
@@ -205,7 +216,7 @@ static jitc_status load(jitc_model *m, const char *path, const char *arch, jc_er
     jc_span bytes;
     uint32_t target = 0;
     double start = jc_now_ms();
-    JC_TRY(jc_bundle_read(path, m->arena, &bytes, err));
+    JC_TRY(jc_bundle_read(&m->ctx->trust, path, false, m->arena, &bytes, NULL, err));
     JC_TRY(jc_bundle_open(bytes.at, bytes.n, m->arena, &file, err));
     JC_TRY(jc_bundle_choose(m->ctx, &file, arch, m->arena, &target, err));
     JC_TRY(jc_bundle_decode(&file, target, jc_arena_strdup(m->arena, path), m, err));

@@ -13,6 +13,7 @@
 #define JC_BUNDLE_HEADER 32
 #define JC_BUNDLE_ENTRY 24       /* of the section table */
 #define JC_BUNDLE_ALIGN 16
+#define JC_BUNDLE_MODE 0644      /* of its file: code that others may write to is not opened */
 #define JC_BUNDLE_MAX (1ull << 32)
 #define JC_BUNDLE_MAX_SECTIONS 64
 #define JC_BUNDLE_MAX_SYMS 4096  /* of a graph */
@@ -42,8 +43,9 @@ typedef enum jc_bundle_bind { JC_BB_PARAM, JC_BB_STR, JC_BB_INT, JC_BB_FLOAT, JC
 /* jit/api/bundle_encode.c: the whole file, for models of the same graphs. */
 jitc_status jc_bundle_encode(jitc_model *const *models, uint32_t n, jc_bytes *out, jc_error *err);
 
-/* jit/api/bundle.c: a file as bytes; the target of a bundle that suits ARCH best (NULL: the context's device). */
-jitc_status jc_bundle_read(const char *path, jc_arena *arena, jc_span *out, jc_error *err);
+/* jit/api/bundle.c: a file as bytes, without its seal, once both are trusted (jit/api/trust.h; NAMED and BY as there); the target of a bundle that suits ARCH best (NULL: the context's device). */
+jitc_status jc_bundle_read(const jc_trust *trust, const char *path, bool named, jc_arena *arena, jc_span *out,
+                           jc_public_key *by, jc_error *err);
 struct jc_bundle_file;
 jitc_status jc_bundle_choose(jitc_context *ctx, const struct jc_bundle_file *f, const char *arch, jc_arena *arena,
                              uint32_t *out, jc_error *err);

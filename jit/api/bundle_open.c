@@ -111,7 +111,9 @@ jitc_status jitc_bundle_model(jitc_bundle *bundle, const char *arch, jitc_model 
 
 static jitc_status open_bytes(jitc_bundle *b, const char *path, jc_error *err) {
     if (path)
-        JC_TRY(jc_bundle_read(path, b->arena, &b->bytes, err));
+        JC_TRY(jc_bundle_read(&b->ctx->trust, path, false, b->arena, &b->bytes, NULL, err));
+    else
+        JC_TRY(jc_trust_bytes(&b->ctx->trust, &b->bytes, NULL, err));
     JC_TRY(jc_bundle_open(b->bytes.at, b->bytes.n, b->arena, &b->file, err));
     b->models = JC_NEWN(b->arena, jitc_model *, b->file.needs.ntargets);
     for (uint32_t i = 0; i < b->file.needs.ntargets; i++)

@@ -166,10 +166,11 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     set_cache(ctx);
     jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
     JC_TRY(jc_service_new(ctx->cache, &s, &ctx->service, err));
+    JC_TRY(jc_trust_open(ctx->arena, o, &ctx->trust, err));
     if (o->nread_caches && !o->read_caches)
         return jc_fail(err, JITC_E_USAGE, "jitc_context_options.read_caches is NULL, but there are to be %u", o->nread_caches);
     for (uint32_t i = 0; i < o->nread_caches; i++)
-        JC_TRY(jc_read_cache_add(ctx, o->read_caches[i], err));
+        JC_TRY(jc_read_cache_add(ctx, o->read_caches[i], true, err));
     return JITC_OK;
 }
 
@@ -219,7 +220,7 @@ void jitc_context_free(jitc_context *ctx) {
     jc_cache_close(ctx->cache);
     jc_device_close(ctx->device);
     for (size_t i = ctx->plugins.n; i-- > 0;)
-        jc_library_close(ctx->plugins.at[i]);
+        jc_plugin_close(&ctx->plugins.at[i]);
     for (jc_thread_error *e = ctx->errors, *next; e; e = next) {
         next = e->next;
         ctx->alloc.free(ctx->alloc.user, e, sizeof *e);
@@ -298,22 +299,22 @@ jitc_status jitc_plugin_load(jitc_context *ctx, const char *path) {
     };
     jc_error err = JC_ERROR_INIT;
     jc_guard guard;
-    void *handle = NULL;
+    jc_plugin plugin;
     JC_NEED(ctx, ctx, path);
     jc_thread_error *said = own_record(ctx);
     if (said)
         said->record.status = JITC_OK;
-    jitc_status status = jc_plugin_open(path, ctx, &api, &handle, &err);
-    if (status != JITC_OK && handle && said && said->record.status == status) { /* what went wrong within says more */
+    jitc_status status = jc_plugin_open(path, ctx->trust.files, ctx, &api, &plugin, &err);
+    if (status != JITC_OK && plugin.handle && said && said->record.status == status) { /* what went wrong within says more */
         err = (jc_error)JC_ERROR_INIT;
         jc_fail(&err, status, "Plugin %s failed to register its operators: %.800s", path, said->record.message);
     }
-    if (handle) {
+    if (plugin.handle) {
         if (JC_GUARD(ctx->arena, &guard)) {
-            jc_library_close(handle);
+            jc_plugin_close(&plugin);
             status = JITC_E_NOMEM;
         } else {
-            jc_push(ctx->arena, &ctx->plugins, handle);
+            jc_push(ctx->arena, &ctx->plugins, plugin);
         }
         jc_guard_end(ctx->arena, &guard);
     }

@@ -20,6 +20,7 @@ jit_libjit_la_SOURCES += \
 	jit/api/operators.c jit/api/operators.h \
 	jit/api/program.c jit/api/program.h \
 	jit/api/read_cache.c jit/api/read_cache.h \
+	jit/api/trust.c jit/api/trust.h \
 	jit/api/variants.c
 
 check_PROGRAMS += tests/check_bundle

@@ -12,6 +12,7 @@
 #include <pthread.h>
 
 #include "ir/passes.h"
+#include "jit/api/trust.h"
 #include "jit/service/service.h"
 #include "jitc/jitc.h"
 #include "runtime/exec.h"
@@ -30,7 +31,8 @@ struct jitc_context {
     unsigned threads;
     pthread_mutex_t lock;
     pthread_key_t error_key;
-    JC_VEC(void *) plugins;
+    JC_VEC(jc_plugin) plugins;
+    jc_trust trust;
     struct jc_thread_error *errors;
     struct jitc_graph *graphs;
     struct jitc_model *models;

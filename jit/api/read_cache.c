@@ -87,29 +87,33 @@ bool jc_archive_has_bundle(jitc_context *ctx, const char *path) {
 }
 
 /* Those of a bundle's file, or of the bundle in an archive. */
-static jitc_status bundle_bytes(const char *path, jc_arena *arena, jc_span *out, jc_error *err) {
+static jitc_status bundle_bytes(const jc_trust *trust, const char *path, bool named, jc_arena *arena, jc_span *out, jc_error *err) {
     jc_zip zip;
     char *bytes;
+    struct stat st;
     if (jitc_bundle_probe(path))
-        return jc_bundle_read(path, arena, out, err);
+        return jc_bundle_read(trust, path, named, arena, out, NULL, err);
     FILE *f = fopen(path, "rbe");
     if (!f)
         return jc_fail(err, JITC_E_IO, "the file cannot be opened");
     jc_arena_defer(arena, close_file, f);
+    if (fstat(fileno(f), &st) != 0)
+        return jc_fail(err, JITC_E_IO, "the file cannot be examined");
+    JC_TRY(jc_trust_file(trust, &st, named, err));
     const jc_zip_entry *e = bundle_in(f, path, arena, &zip);
     if (!e)
         return jc_fail(err, JITC_E_INPUT, "it holds no compiled code");
     JC_TRY(jc_zip_read(&zip, e, JC_BUNDLE_MAX, &bytes, err));
     *out = (jc_span){ (uint8_t *)bytes, (size_t)e->size };
-    return JITC_OK;
+    return jc_trust_bytes(trust, out, NULL, err);
 }
 
-static jitc_status open_bundle(jitc_context *ctx, const char *path, jc_arena *arena, jc_tier **out, jc_error *err) {
+static jitc_status open_bundle(jitc_context *ctx, const char *path, bool named, jc_arena *arena, jc_tier **out, jc_error *err) {
     jc_bundle_file *file = JC_NEW(arena, jc_bundle_file);
     jc_span bytes;
     uint32_t n = 0;
     path = jc_arena_strdup(arena, path);
-    JC_TRY(bundle_bytes(path, arena, &bytes, err));
+    JC_TRY(bundle_bytes(&ctx->trust, path, named, arena, &bytes, err));
     JC_TRY(jc_bundle_open(bytes.at, bytes.n, arena, file, err));
     jc_tier *tier = jc_tier_table(arena, "bundle", path, JC_FROM_READ_ONLY);
     *out = tier;
@@ -120,10 +124,10 @@ static jitc_status open_bundle(jitc_context *ctx, const char *path, jc_arena *ar
     return JITC_OK;
 }
 
-static jitc_status open_tier(jitc_context *ctx, const char *path, jc_arena *arena, jc_tier **out, jc_error *err) {
+static jitc_status open_tier(jitc_context *ctx, const char *path, bool named, jc_arena *arena, jc_tier **out, jc_error *err) {
     const char *warning = NULL;
     if (jitc_bundle_probe(path) || jc_archive_has_bundle(ctx, path))
-        return open_bundle(ctx, path, arena, out, err);
+        return open_bundle(ctx, path, named, arena, out, err);
     *out = jc_tier_disk(arena, path, true, &warning);
     return *out ? JITC_OK : jc_fail(err, JITC_E_IO, "%s", warning);
 }
@@ -133,7 +137,7 @@ static void free_arena(void *arena) {
     jc_arena_free(arena);
 }
 
-jitc_status jc_read_cache_add(jitc_context *ctx, const char *path, jc_error *err) {
+jitc_status jc_read_cache_add(jitc_context *ctx, const char *path, bool named, jc_error *err) {
     jc_arena *arena = path ? jc_arena_new(&ctx->alloc) : NULL;
     jc_error why = JC_ERROR_INIT;
     jc_tier *tier = NULL;
@@ -144,7 +148,7 @@ jitc_status jc_read_cache_add(jitc_context *ctx, const char *path, jc_error *err
     if (!arena)
         return JITC_E_NOMEM;
     jc_arena_defer(ctx->arena, free_arena, arena);
-    jitc_status status = JC_GUARD(arena, &guard) ? JITC_E_NOMEM : open_tier(ctx, path, arena, &tier, &why);
+    jitc_status status = JC_GUARD(arena, &guard) ? JITC_E_NOMEM : open_tier(ctx, path, named, arena, &tier, &why);
     jc_guard_end(arena, &guard);
     if (status == JITC_E_NOMEM)
         return jc_fail(err, status, "out of memory while opening the cache %s", path);

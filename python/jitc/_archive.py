@@ -12,6 +12,8 @@ compiled for other targets (``jitc compile FILE.jitc``) or run by torch (``torch
 from __future__ import annotations
 
 import json
+import os
+import stat
 import struct
 import zipfile
 from dataclasses import asdict, dataclass
@@ -24,6 +26,19 @@ _LOCAL_HEADER = struct.Struct("<4s22xHH")
 
 class ArchiveError(ValueError):
     """A file that is not what ``jitc.export`` writes, or is damaged."""
+
+
+class Untrusted(PermissionError):
+    """A file with code that others than this user and root may have written."""
+
+
+def distrust(status: os.stat_result, *, any_owner: bool = False) -> str | None:
+    """Why code in the file of ``status`` is not run, as libjitc has it; None: it is this user's or root's alone to write."""
+    if not any_owner and status.st_uid not in (0, os.geteuid()):
+        return f"belongs to user {status.st_uid}, not to this process ({os.geteuid()}) or root"
+    if status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return "may be written to by others (chmod go-w)"
+    return None
 
 
 @dataclass(frozen=True)
@@ -79,11 +94,22 @@ class Manifest:
 class Archive:
     """An open .jitc file: entries by their names below the folder that all of them lie in."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, trust_file: bool = True) -> None:
         self.path = path
+        self._file = open(path, "rb")  # noqa: SIM115  # what was looked at is what is read
         try:
-            self._zip = zipfile.ZipFile(path)
+            why = None if trust_file else distrust(os.fstat(self._file.fileno()))
+            if why:
+                raise Untrusted(
+                    f"{path}: the file {why}. It holds machine code, which can do all that this process can; "
+                    "jitc.load(..., trust_file=True) takes it all the same"
+                )
+            self._zip = zipfile.ZipFile(self._file)
+        except PermissionError:
+            self._file.close()
+            raise
         except zipfile.BadZipFile as error:
+            self._file.close()
             raise ArchiveError(f"{path}: this is no file of jitc.export: {error}") from error
         self._entries = {info.filename.partition("/")[2]: info for info in self._zip.infolist()}
 
@@ -110,6 +136,7 @@ class Archive:
     def close(self) -> None:
         """Closes the file."""
         self._zip.close()
+        self._file.close()
 
 
 def add(path: str, manifest: Manifest, bundle: bytes) -> None:

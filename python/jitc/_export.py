@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -265,4 +266,5 @@ def export(
         program = _settled(program, temporary, refusals)
         bundle = _jitc.archive_compile(context, temporary, archs, ranges, strict=strict)
         _archive.add(temporary, _manifest(program, _entries(temporary), archs), bundle)
+        os.chmod(temporary, stat.S_IMODE(os.stat(temporary).st_mode) & ~0o022)  # code that others may write to is not loaded
         os.replace(temporary, path)

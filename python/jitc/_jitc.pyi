@@ -40,6 +40,7 @@ class Context:
         threads: int = 0,
         framework_memory: bool = False,
         read_caches: list[str] = ...,
+        trust_files: bool = ...,
     ) -> None: ...
     def build(
         self,

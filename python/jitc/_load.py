@@ -19,8 +19,8 @@ class LoadedModel:
     Results have the structure of the module's.  Buffers that the module writes are the model's own, and keep what was written.
     """
 
-    def __init__(self, path: str, device: torch.device) -> None:
-        archive = _archive.Archive(path)
+    def __init__(self, path: str, device: torch.device, *, trust_file: bool = False) -> None:
+        archive = _archive.Archive(path, trust_file=trust_file)
         self._manifest = _archive.Manifest.parse(archive.read(_archive.MANIFEST))
         options = Options()
         arch = "host" if device.type == "cpu" else None  # that of the GPU
@@ -105,10 +105,13 @@ def _weights(archive: _archive.Archive, manifest: _archive.Manifest, device: tor
     return weights
 
 
-def load(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> LoadedModel:
+def load(path: str | os.PathLike[str], device: str | torch.device = "cpu", *, trust_file: bool = False) -> LoadedModel:
     """A model that ``jitc.export`` wrote, to be called on DEVICE: without Dynamo, and without the compiler.
 
     On the CPU the weights are mapped, not read.  Raises ``jitc.Error`` where the file holds no code for the device, and
-    ``ValueError`` where it is damaged or nothing of ``jitc.export``'s; a file is as trusted as a program.
+    ``ValueError`` where it is damaged or nothing of ``jitc.export``'s.
+
+    The file holds machine code: whoever wrote it can do all that this process can.  One that belongs to another user (neither
+    this one nor root), or that its group or everybody may write to, raises ``PermissionError``, unless trust_file is True.
     """
-    return LoadedModel(os.fspath(path), torch.device(device))
+    return LoadedModel(os.fspath(path), torch.device(device), trust_file=trust_file)

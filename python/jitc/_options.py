@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from jitc import _archive
+
 MODES = ("fused", "strict")
 TRAINING = ("eager", "inductor")
 ATTENTION = ("auto", "torch", "jitc")
@@ -20,6 +22,7 @@ class Options:
     cache_dir: where compiled classes are kept; None: $JITC_CACHE_DIR, else ~/.cache/jitc; "": in this process alone.
     bundle: what was compiled elsewhere and is taken from there: a bundle's file, or a folder that another run wrote.
         It is only read, and trusted: what is in it runs in this process.
+    trust_files: take a bundle's file all the same where its group or everybody may write to it.
     bundle_write: write the folder ``bundle`` instead, to be shipped: all that graphs need is in it afterwards.  The folder
         takes the place of ``cache_dir``.
     split_ops: operators at which graphs are cut and which torch runs, as "cumsum" (in any spelling), "torch.cumsum",
@@ -43,6 +46,7 @@ class Options:
     cuda_graphs: bool = False
     training: str = "eager"
     threads: int = 0
+    trust_files: bool = False
 
     def __post_init__(self) -> None:
         _one_of("mode", self.mode, MODES)
@@ -50,6 +54,7 @@ class Options:
         _one_of("attention", self.attention, ATTENTION)
         _is("cache_dir", self.cache_dir, (str, type(None)), "a string or None")
         _is("bundle_write", self.bundle_write, bool, "True or False")
+        _is("trust_files", self.trust_files, bool, "True or False")
         _is("cuda_graphs", self.cuda_graphs, bool, "True or False")
         if not isinstance(self.threads, int) or self.threads < 0:
             raise ValueError(f"jitc: threads is {self.threads!r}, but must be an integer, 0 or more")
@@ -70,6 +75,10 @@ class Options:
             raise ValueError(f"jitc: bundle_write writes the folder bundle instead of cache_dir, but {why}")
         if not self.bundle_write and not os.path.exists(self.bundle):
             raise ValueError(f"jitc: there is no bundle {self.bundle}")
+        if os.path.isfile(self.bundle) and not self.trust_files:
+            why = _archive.distrust(os.stat(self.bundle), any_owner=True)  # naming it trusts its owner
+            if why:
+                raise _archive.Untrusted(f"jitc: the bundle {self.bundle} {why}; trust_files takes it all the same")
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:

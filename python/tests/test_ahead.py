@@ -340,3 +340,26 @@ def test_threads(path):
     for thread in threads:
         thread.join()
     assert not failed
+
+
+def test_files_that_others_may_write_to(tmp_path):
+    path = tmp_path / "m.jitc"
+    before = os.umask(0)
+    try:
+        jitc.export(nn.Linear(4, 4), (torch.randn(2, 4),), path)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o644  # so that it can be loaded
+    x = torch.randn(2, 4)
+    want = jitc.load(path)(x)
+    for mode in (0o664, 0o646, 0o666):
+        path.chmod(mode)
+        with pytest.raises(PermissionError, match="chmod go-w"):
+            jitc.load(path)
+        assert torch.equal(jitc.load(path, trust_file=True)(x), want)
+    path.chmod(0o644)
+    if os.geteuid() == 0:
+        os.chown(path, 65534, -1)
+        with pytest.raises(PermissionError, match="belongs to user 65534"):
+            jitc.load(path)
+        assert torch.equal(jitc.load(path, trust_file=True)(x), want)

@@ -155,3 +155,12 @@ def test_what_a_capture_is_for():
     names = [node.name for node in result.plan.graph.nodes if node.op == "placeholder"]
     static = [name for name, is_static in zip(names, static_arguments(result.plan.graph), strict=True) if is_static]
     assert sorted(set(names) - set(static)) == ["l_x_", "l_y_"] and {"l_cache_", "l_z_"} <= set(static)
+
+
+def test_a_bundle_that_others_may_write_to(tmp_path):
+    path = tmp_path / "loose.jitc"
+    path.write_bytes(b"")
+    path.chmod(0o664)
+    with pytest.raises(PermissionError, match="chmod go-w"):
+        jitc.Options(bundle=str(path))
+    assert jitc.Options(bundle=str(path), trust_files=True).trust_files
