@@ -119,6 +119,36 @@ START_TEST(every_operator_is_made) {
 }
 END_TEST
 
+/* What the generator takes for contiguous is so in PyTorch, as far as the reader knows: each row's results are viewed as vectors. */
+START_TEST(what_is_viewed_is_contiguous) {
+    for (int row = 0; row < fz_nrows; row++) {
+        for (uint64_t seed = 1, made = 0; seed <= 400 && made < 6; seed++) {
+            fz_prog *p = fz_begin_program(arena, seed);
+            if (!fz_make_row(p, &fz_rows[row]) || p->bad)
+                continue;
+            const int n = (int)p->values.n;
+            for (int v = 0; v < n; v++) {
+                if (fz_at(p, v)->kind != JC_TENSOR || fz_at(p, v)->rank < 2 || !fz_at(p, v)->contiguous || fz_at(p, v)->def < 0)
+                    continue;
+                const fz_size all = fz_int(fz_numel_most(p, fz_at(p, v)));
+                fz_begin(p);
+                fz_put(p, "%v.view([-1])", v);
+                fz_gives(p, fz_view(p, v, fz_at(p, v)->dtype, 1, &all));
+            }
+            const char *text = fz_print_flat(fz_end_program(p), arena);
+            jc_graph *g;
+            jc_error err = JC_ERROR_INIT;
+            const jitc_status status = jc_fx_read(arena, "fuzz", text, strlen(text), &g, &err);
+            if (status != JITC_OK && status != JITC_E_UNSUPPORTED)
+                ck_abort_msg("%s\n%s", err.message, text);
+            made++;
+        }
+        teardown();
+        setup();
+    }
+}
+END_TEST
+
 /* Every spelling that is compiled, in every form: a new one without a maker fails here.  A row of rows.def is mostly what is missing. */
 START_TEST(every_spelling_is_made) {
     uint32_t seen[FZ_MAX_SPELLINGS] = { 0 };
@@ -381,6 +411,7 @@ int main(void) {
     tcase_add_test(t, ranges_know_what_is_exact);
     tcase_add_test(t, a_seed_is_a_graph);
     tcase_add_test(t, every_operator_is_made);
+    tcase_add_test(t, what_is_viewed_is_contiguous);
     tcase_add_test(t, no_spelling_is_there_twice);
     tcase_add_test(t, spellings_are_found_in_text);
     tcase_add_test(t, tastes_are_met);

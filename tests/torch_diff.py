@@ -201,12 +201,13 @@ OPEN = re.compile(r'\b(topk|kthvalue|sort|argsort|median|nanmedian|mode|bucketiz
 def left_open(case):
     """What PyTorch promises nothing about: which of equal elements comes first, what is found among boundaries that are not sorted; weights of
     places that its CPU kernels round to 16 bits on the way; attention of no heads, by which some kernel divides; the bits of NaNs that are
-    gathered, which go through f32; a flash kernel that takes rows for contiguous."""
+    gathered, which go through f32; kernels that take what they are given for contiguous: flash attention, gradients of norms."""
     text = SORTED.sub('', case.text)
     none = any(0 in p[3] for params, _ in case.runs for p in params if p[0] != 'int')
     strided = any(p[4][-1:] not in ([], [1]) for params, _ in case.runs for p in params if p[0] != 'int')
+    turned = any(list(p[4]) != sorted(p[4], reverse = True) for params, _ in case.runs for p in params if p[0] != 'int')
     seen = 'gather' in text and '.view(torch.' in text
-    return OPEN.search(text) or seen or ('flash_attention_for_cpu' in text and strided) or ('grid_sampl' in text and 'f16' in text) or (none and 'scaled_dot_product' in text)
+    return OPEN.search(text) or seen or ('flash_attention_for_cpu' in text and strided) or ('norm_backward' in text and turned) or ('grid_sampl' in text and 'f16' in text) or (none and 'scaled_dot_product' in text)
 
 
 def same_nan(have, values, dtype):

@@ -143,6 +143,10 @@ void fx_lay_note(fx_reader *r, jc_value *v, const jc_type *note);
 bool fx_lay_dense(fx_reader *r, jc_value *v, const jc_expr *const *strides);
 /* Y is computed element by element of the N arguments. */
 void fx_lay_pointwise(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n);
+/* Y, what a Fourier transform along the N DIMS makes of X: they are its fastest, in the order of X's strides, and LAST the fastest of all; -1: none. */
+void fx_lay_transformed(fx_reader *r, jc_value *y, jc_value *x, const int *dims, int n, int last);
+/* V is one part of a complex tensor in whose memory the other lies between its elements. */
+void fx_lay_part(fx_reader *r, jc_value *v);
 /* What PyTorch makes of layouts where ROW is called: for fx_call.lays. */
 uint8_t fx_lays_of(const fx_spelling *row);
 /* RESULT of a call, whose first value has number BEFORE; what the call gives. */
@@ -212,6 +216,7 @@ static inline const fx_pair *fx_pair_of(jc_arg a) { return (const fx_pair *)(con
 jc_arg fx_complex(fx_reader *r, jc_arg re, jc_arg im);
 jc_arg fx_complex_of_memory(fx_reader *r, jc_value *memory); /* of [..., 2] */
 jc_value *fx_complex_memory(fx_reader *r, jc_arg a);
+jc_arg fx_complex_part(fx_reader *r, jc_arg a, int k); /* part K of A as PyTorch sees it: 0 the real one, 1 the imaginary */
 jc_arg fx_complex_write(fx_reader *r, jc_arg dst, jc_arg src);
 jc_arg fx_complex_infix(fx_reader *r, int op, jc_arg a, jc_arg b, uint32_t at);
 jc_arg fx_complex_negated(fx_reader *r, jc_arg a);

@@ -174,9 +174,16 @@ static jc_arg first(const fx_call *c, int k) {
     return part_of(c->a[0], k);
 }
 
+jc_arg fx_complex_part(fx_reader *r, jc_arg a, int k) {
+    const jc_arg y = part_of(a, k);
+    if (fx_is_tensor(y) && a.kind == FX_COMPLEX && !fx_pair_of(a)->whole)
+        fx_lay_part(r, y.value);
+    return y;
+}
+
 static jc_arg rule_same(fx_call *c) { return c->a[0]; }
-static jc_arg rule_real(fx_call *c) { return first(c, 0); }
-static jc_arg rule_imag(fx_call *c) { return first(c, 1); }
+static jc_arg rule_real(fx_call *c) { return fx_complex_part(c->r, c->a[0], 0); }
+static jc_arg rule_imag(fx_call *c) { return fx_complex_part(c->r, c->a[0], 1); }
 static jc_arg rule_memory(fx_call *c) { return fx_v(fx_complex_memory(c->r, c->a[0])); }
 static jc_arg rule_neg(fx_call *c) { return fx_complex_negated(c->r, c->a[0]); }
 static jc_arg rule_conj(fx_call *c) { return fx_complex(c->r, first(c, 0), infix(c->r, '*', first(c, 1), fx_i(c->r, -1))); }

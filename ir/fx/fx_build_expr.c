@@ -154,10 +154,8 @@ static jc_arg tensor_attribute(fx_reader *r, jc_value *x, const fx_name *n, uint
 
 static jc_arg complex_attribute(fx_reader *r, jc_arg x, const fx_name *n, uint32_t at) {
     const fx_pair *p = fx_pair_of(x);
-    if (fx_name_is(n, "real"))
-        return p->re;
-    if (fx_name_is(n, "imag"))
-        return p->im;
+    if (fx_name_is(n, "real") || fx_name_is(n, "imag"))
+        return fx_complex_part(r, x, fx_name_is(n, "imag"));
     if (fx_name_is(n, "data"))
         return x;
     if (!fx_is_tensor(p->re) || !fx_is_tensor(p->im)) {

@@ -207,10 +207,19 @@ static bool is_asked(fx_call *c, asked *q) {
     return true;
 }
 
+/* X is the transform of FROM along the N DIMS, LAST being one of real numbers; -1: none is. */
+static void lay(fx_reader *r, pair x, jc_value *from, const int *dims, int n, int last) {
+    fx_lay_transformed(r, x.re, from, dims, n, last);
+    fx_lay_transformed(r, x.im, from, dims, n, last);
+}
+
 /* Along the first N axes. */
 static void transform(fx_reader *r, asked *q, int n) {
+    jc_value *from = q->x.re;
     for (int k = 0; k < n; k++)
         q->x = transformed(r, sized_along(r, q->x, &q->a, k), q->a.dim[k], q->forward, q->s);
+    if (n)
+        lay(r, q->x, from, q->a.dim, n, -1);
 }
 
 /* fft, ifft(self, n, dim, norm), fft2, fftn(self, s, dim, norm) and their inverses.  Aux: LINE, PLANE or neither, INVERSE. */
@@ -229,8 +238,13 @@ jc_arg fx_h_rfft(fx_call *c) {
         fx_bad_arg(c, 0, "a real tensor");
     if (!is_asked(c, &q))
         return fx_nothing();
-    q.x = half_spectrum(c->r, sized_along(c->r, q.x, &q.a, q.last).re, q.a.dim[q.last], q.forward, q.s);
+    jc_value *from = q.x.re;
+    const int last = q.a.dim[q.last];
+    q.x = half_spectrum(c->r, sized_along(c->r, q.x, &q.a, q.last).re, last, q.forward, q.s);
+    lay(c->r, q.x, from, &last, 1, last);
     transform(c->r, &q, q.last);
+    if (q.forward) /* at once, where the inverse is one transform after the other */
+        lay(c->r, q.x, from, q.a.dim, q.a.n, last);
     return complex_of(c->r, q.x);
 }
 
@@ -245,7 +259,9 @@ jc_arg fx_h_irfft(fx_call *c) {
     const jc_expr *n = q.a.size[q.last];
     if (!n && q.x.re)
         n = jc_ex_mul(fx_x(r), jc_ex_int(fx_x(r), 2), jc_ex_sub(fx_x(r), q.x.re->type.dims[d], fx_one(r)));
-    return r->status ? fx_nothing() : fx_v(of_half_spectrum(r, q.x, d, n, q.forward, q.s));
+    jc_value *y = r->status ? NULL : of_half_spectrum(r, q.x, d, n, q.forward, q.s);
+    fx_lay_transformed(r, y, q.x.re, &d, 1, d);
+    return fx_v(y);
 }
 
 /* --- what AOTAutograd makes of them --- */
@@ -269,8 +285,10 @@ jc_arg fx_h_fft_c2c(fx_call *c) {
     pair x = operand(c);
     const uint32_t n = plain_axes(c, x.re, dims, &s);
     const bool forward = fx_bool(c, 3, true);
+    jc_value *from = x.re;
     for (uint32_t k = 0; k < n; k++)
         x = transformed(c->r, x, dims[k], forward, s);
+    lay(c->r, x, from, dims, (int)n, -1);
     return complex_of(c->r, x);
 }
 
@@ -281,10 +299,12 @@ jc_arg fx_h_fft_r2c(fx_call *c) {
     pair x = operand(c);
     const uint32_t n = plain_axes(c, x.re, dims, &s);
     const bool half = fx_bool(c, 3, true);
+    jc_value *from = x.re;
     if (n && half)
         x = half_spectrum(c->r, x.re, dims[n - 1], true, s);
     for (uint32_t k = 0; k + half < n; k++)
         x = transformed(c->r, x, dims[k], true, s);
+    lay(c->r, x, from, dims, (int)n, n ? dims[n - 1] : -1);
     return complex_of(c->r, x);
 }
 
@@ -297,7 +317,12 @@ jc_arg fx_h_fft_c2r(fx_call *c) {
     const jc_expr *size = fx_expr(c, 3);
     if (!n || c->r->status)
         return fx_nothing();
+    jc_value *from = x.re;
     for (uint32_t k = 0; k + 1 < n; k++)
         x = transformed(c->r, x, dims[k], false, s);
-    return fx_v(of_half_spectrum(c->r, x, dims[n - 1], size, false, s));
+    if (n > 1)
+        lay(c->r, x, from, dims, (int)n - 1, -1);
+    jc_value *y = of_half_spectrum(c->r, x, dims[n - 1], size, false, s);
+    fx_lay_transformed(c->r, y, x.re, &dims[n - 1], 1, dims[n - 1]);
+    return fx_v(y);
 }

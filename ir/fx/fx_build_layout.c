@@ -32,6 +32,7 @@ typedef struct maker {
 
 typedef struct order {
     int rank, slowest[JC_MAX_RANK]; /* dims, from the slowest in memory on */
+    int step;                       /* between elements: 2 where those of the other part of a complex tensor lie between */
 } order;
 
 static laid *entry(const fx_reader *r, const jc_value *v) {
@@ -59,8 +60,8 @@ static bool proved(fx_reader *r, const jc_expr *a, const jc_expr *b) {
     return a == b || jc_ex_le(fx_x(r), a, b) == JC_YES || (!jc_ex_is(b, 0) && jc_ex_quotient(fx_x(r), b, a) != NULL);
 }
 
-/* T's dims by STRIDES, if they lie without gaps and overlaps; dims of one element stay beside the one before them. */
-static bool order_of(fx_reader *r, const jc_type *t, const jc_expr *const *strides, int *slowest) {
+/* T's dims by STRIDES, if they lie FROM elements apart without other gaps and overlaps; dims of one element stay beside the one before them. */
+static bool order_from(fx_reader *r, const jc_type *t, const jc_expr *const *strides, int from, int *slowest) {
     int n = 0;
     for (int d = 0; d < t->rank; d++) {
         int at = n++;
@@ -78,13 +79,17 @@ static bool order_of(fx_reader *r, const jc_type *t, const jc_expr *const *strid
         }
         slowest[at] = d;
     }
-    const jc_expr *step = jc_ex_int(fx_x(r), 1);
+    const jc_expr *step = jc_ex_int(fx_x(r), from);
     for (int k = t->rank; k-- > 0;) {
         if (counts(t, slowest[k]) && jc_ex_equal(fx_x(r), strides[slowest[k]], step) != JC_YES)
             return false;
         step = jc_ex_mul(fx_x(r), step, t->dims[slowest[k]]);
     }
     return true;
+}
+
+static bool order_of(fx_reader *r, const jc_type *t, const jc_expr *const *strides, int *slowest) {
+    return order_from(r, t, strides, 1, slowest);
 }
 
 static bool is_plain(const jc_type *t, const int *slowest) {
@@ -427,13 +432,74 @@ jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
     return result;
 }
 
+void fx_lay_transformed(fx_reader *r, jc_value *y, jc_value *x, const int *dims, int n, int last) {
+    operands o = { .r = r };
+    int given[JC_MAX_RANK], slowest[JC_MAX_RANK], k = 0;
+    bool fast[JC_MAX_RANK] = { false };
+    if (r->status || !x || !y || x->type.rank < 2)
+        return;
+    o.out = &x->type;
+    take_operand(&o, x);
+    if (!o.open)
+        sort(&o, given);
+    if (o.open) {
+        enter(r, y, (laid){ false, NULL });
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        fast[dims[i]] = true;
+    for (int behind = 0; behind < 2; behind++)
+        for (int i = 0; i < x->type.rank; i++)
+            if (fast[given[i]] == behind && given[i] != last)
+                slowest[k++] = given[i];
+    if (last >= 0)
+        slowest[k] = last;
+    const jc_expr *const *strides = strides_in(r, &y->type, slowest);
+    if (strides || y->type.strides || entry(r, y))
+        enter(r, y, (laid){ true, strides });
+}
+
+/* What an expression gave that lies in V's storage; V where nothing is noted. */
+static jc_value *given_in(fx_reader *r, jc_value *v) {
+    const jc_value *own = jc_storage(v);
+    const maker *m = r->makers ? jc_map_get(r->makers, &own, sizeof own) : NULL;
+    return m && m->result ? m->result : v;
+}
+
+void fx_lay_part(fx_reader *r, jc_value *v) {
+    jc_value *own = given_in(r, v);
+    const laid l = layout_of(r, own);
+    jc_type t = own->type;
+    int slowest[JC_MAX_RANK];
+    t.strides = l.strides;
+    if (r->status || !l.known || !t.rank)
+        return;
+    const jc_expr *const *one = jc_type_strides(fx_x(r), r->scratch, &t), **two = JC_NEWN(r->scratch, const jc_expr *, t.rank);
+    if (!order_of(r, &t, one, slowest))
+        return; /* noted already */
+    for (int d = 0; d < t.rank; d++)
+        two[d] = jc_ex_mul(fx_x(r), one[d], jc_ex_int(fx_x(r), 2));
+    enter(r, own, (laid){ true, two });
+}
+
 /* --- laying out otherwise --- */
 
 static jc_value *relay(fx_reader *r, jc_value *v, const order *o) {
     int back[JC_MAX_RANK];
-    for (int k = 0; k < fx_rank(v); k++)
+    const int rank = fx_rank(v);
+    for (int k = 0; k < rank; k++)
         back[o->slowest[k]] = k;
-    jc_value *y = fx_permute(r, FX_OP(r, JC_OP_contiguous, fx_v(fx_permute(r, v, o->slowest))), back);
+    jc_value *y = fx_permute(r, v, o->slowest);
+    if (o->step > 1 && y) { /* what lies between is never looked at */
+        const jc_expr *dims[JC_MAX_RANK];
+        memcpy(dims, y->type.dims, (size_t)rank * sizeof *dims);
+        dims[rank] = jc_ex_int(fx_x(r), o->step);
+        y = FX_OP(r, JC_OP_contiguous, fx_v(FX_OP(r, JC_OP_expand, fx_v(fx_unsqueeze(r, y, rank)), fx_dims(r, dims, (uint32_t)rank + 1))));
+        y = y ? fx_select(r, y, rank, jc_ex_int(fx_x(r), 0), r->stmt->at) : NULL;
+    } else {
+        y = FX_OP(r, JC_OP_contiguous, fx_v(y));
+    }
+    y = fx_permute(r, y, back);
     return y ? y : v;
 }
 
@@ -470,6 +536,13 @@ jc_arg fx_lay_made(fx_reader *r, uint32_t number, jc_arg value, uint32_t before)
         return value;
     if (fx_is_tensor(value))
         return fx_v(made(r, value.value, before, by, false));
+    if (value.kind == FX_COMPLEX && !fx_pair_of(value)->whole) {
+        jc_arg part[2] = { fx_pair_of(value)->re, fx_pair_of(value)->im };
+        for (uint32_t i = 0; i < 2; i++)
+            if (fx_is_tensor(part[i]))
+                part[i].value = made(r, part[i].value, before, by + 1 + i, true);
+        return fx_complex(r, part[0], part[1]);
+    }
     for (uint32_t i = 0; value.kind == JC_ARG_LIST && i < value.list.n; i++)
         if (fx_is_tensor(value.list.at[i]))
             value.list.at[i].value = made(r, value.list.at[i].value, before, by + 1 + i, true);
@@ -487,7 +560,11 @@ static bool want(fx_reader *r, jc_value *v) {
     order *o = JC_NEW(r->arena, order);
     uint64_t *key = JC_NEW(r->arena, uint64_t);
     t.strides = l.strides;
-    if (!l.known || !order_of(r, &t, jc_type_strides(fx_x(r), r->scratch, &t), o->slowest))
+    if (!l.known)
+        return false;
+    const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, &t);
+    o->step = order_of(r, &t, strides, o->slowest) ? 1 : t.rank < JC_MAX_RANK && order_from(r, &t, strides, 2, o->slowest) ? 2 : 0;
+    if (!o->step)
         return false;
     o->rank = t.rank;
     *key = m->key;
@@ -544,7 +621,7 @@ bool fx_lay_again(fx_reader *r) {
 }
 
 void fx_lay_output(fx_reader *r, jc_value *v) {
-    if (!r->laid || v->type.kind != JC_TENSOR || v->type.rank < 2 || !jc_storage(v)->def)
+    if (!r->laid || v->type.kind != JC_TENSOR || v->type.rank < 1 || !jc_storage(v)->def)
         return;
     const laid l = layout_of(r, v);
     if (l.known && (l.strides || v->type.strides) && l.strides != v->type.strides)

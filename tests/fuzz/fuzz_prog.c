@@ -191,6 +191,16 @@ static int into(fz_prog *p, int x, uint8_t dtype, int rank, const fz_size *dims,
     return y;
 }
 
+/* Are all tensors that the statement being made names contiguous?  What it makes may keep the order of their strides, so only then it certainly is too. */
+static bool all_contiguous(const fz_prog *p) {
+    const fz_stmt *s = p->stmts.n ? &p->stmts.at[p->stmts.n - 1] : NULL;
+    bool all = true;
+    for (size_t i = 0; s && i < s->items.n && all; i++)
+        if (s->items.at[i].kind == FZ_NAME && fz_at(p, s->items.at[i].value)->kind == JC_TENSOR)
+            all = fz_at(p, s->items.at[i].value)->contiguous;
+    return all;
+}
+
 int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range r) {
     if (p->in_place && !p->bad)
         return into(p, p->in_place - 1, dtype, rank, dims, r);
@@ -199,6 +209,7 @@ int fz_result(fz_prog *p, uint8_t dtype, int rank, const fz_size *dims, fz_range
         return -1;
     }
     fz_value v = tensor(p, dtype, rank, dims);
+    v.contiguous = rank < 2 || all_contiguous(p);
     v.storage = new_storage(p, r, false);
     snprintf(v.name, sizeof v.name, "v%u", (unsigned)p->values.n);
     return new_value(p, v);

@@ -87,3 +87,20 @@ laid('a reshape that is a view, and a sum', 'a = m.t() + 1\nb = a.t().reshape(-1
 laid('what LAPACK lays by columns, reshaped, then written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.inv(a)\nc = b.reshape(-1)\nb.add_(1)\nreturn (c,)', {'m': M}, near=1e-4, absolute=1e-5)
 laid('what LAPACK lays by columns, reshaped and written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.qr(a)[1]\nc = b.reshape(-1)\nc.add_(1)\nd = b.sum()\nreturn (d,)', {'m': M}, near=1e-4, absolute=1e-5)
 laid('what LAPACK lays by columns, made contiguous and written', 'a = m[:, :3] + 3 * torch.eye(3)\nb = torch.linalg.solve(a, m[:, 1:])\nc = b.contiguous()\nc.add_(1)\nd = b.clamp(max = 1.0)\nreturn (d.sum(0),)', {'m': M}, near=1e-4, absolute=1e-5)
+
+# --- Fourier transforms: transformed dims are the fastest, and parts lie among those of the other
+F2 = ('f32', torch.randn(3, 6).tolist())
+F3 = ('f32', torch.randn(3, 4, 5).tolist())
+for name in ('fft', 'ifft', 'rfft', 'ihfft'):
+    laid(f'{name} along a dim', f'a = torch.fft.{name}(x).real\nb = torch.fft.{name}(y, dim = 0).imag\nc = torch.fft.{name}(y, dim = 1).real\nd = torch.fft.{name}(y.permute(2, 0, 1), dim = 1).real\nreturn (a, b, c, d)',
+         {'x': F2, 'y': F3}, near=1e-4, absolute=1e-5)
+for name in ('fft', 'ifft', 'rfft', 'ihfft'):
+    laid(f'{name}n', f'a = torch.fft.{name}2(x).real\nb = torch.fft.{name}n(y).imag\nc = torch.fft.{name}n(y, dim = (0, 2)).real\nd = torch.fft.{name}n(y, dim = (1, 0)).real + 1\nreturn (a, b, c, d)',
+         {'x': F2, 'y': F3}, near=1e-4, absolute=1e-5)
+for name in ('irfft', 'hfft'):
+    laid(f'{name}, {name}n', f'a = torch.fft.{name}(y, dim = 0)\nb = torch.fft.{name}2(x)\nc = torch.fft.{name}n(y)\nd = torch.fft.{name}n(y, dim = (0, 2))\ne = torch.fft.{name}n(y, dim = (2, 0))\nreturn (a, b, c, d, e)',
+         {'x': F2, 'y': F3}, near=1e-4, absolute=1e-5)
+laid('transforms of AOTAutograd', 'z = torch.view_as_complex(v)\na = torch.ops.aten._fft_c2c.default(z, [0], 0, True).real\nb = torch.ops.aten._fft_r2c.default(y, [0, 1], 0, True).imag\nc = torch.ops.aten._fft_c2r.default(z, [1, 0], 0, 4)\n'
+     'd = torch.ops.aten._fft_c2c.default(z, [0, 1], 0, False).real\nreturn (a, b, c, d)', {'v': ('f32', torch.randn(3, 4, 2).tolist()), 'y': F3}, near=1e-4, absolute=1e-5)
+laid('what is made contiguous of a part is a copy', 'a = torch.fft.fft(x).real\nb = a.contiguous()\nb[1] = 5\nc = torch.fft.fft(x).imag.view(-1)\nreturn (a, b, c)', {'x': F2}, near=1e-4, absolute=1e-5)
+laid('a part reshaped and written', 'a = torch.fft.rfft(x).imag\nb = a.reshape(-1)\nb.mul_(0)\nreturn (a,)', {'x': F2}, near=1e-4, absolute=1e-5)
