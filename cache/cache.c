@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "cache/lock.h"
+#include "cache/prune.h"
 
 #define MAX_TIERS 18u /* memory, disk, and what is added */
 
@@ -118,6 +119,10 @@ void jc_cache_close(jc_cache *c) {
 
 void jc_cache_set(jc_cache *c, const jc_cache_settings *settings) {
     c->settings = *settings;
+}
+
+const jc_cache_settings *jc_cache_get_settings(const jc_cache *c) {
+    return &c->settings;
 }
 
 const char *jc_cache_dir(const jc_cache *c) {
@@ -466,6 +471,13 @@ static jitc_status fill(jc_cache *c, flight *f, found *into, const jc_cache_buil
     return status;
 }
 
+/* At some stores: there is a directory to look at then, and others wait for none of it. */
+static void prune_after(jc_cache *c, const found *f) {
+    const jc_prune how = { .max_bytes = c->settings.max_bytes, .max_entries = c->settings.max_entries, .sample = 4096 };
+    if (c->disk && f->from == JC_FROM_BUILD && atomic_load(&c->from[JC_FROM_BUILD]) % 32 == 0)
+        jc_prune_at_times(c->disk, &how, c->alloc);
+}
+
 /* Found in memory, or a flight of this thread's own, or neither when memory is out. Waits where another thread builds. */
 static flight *find_or_claim(jc_cache *c, const jc_key *key, found *f, bool *there) {
     flight *own = NULL, *other;
@@ -496,6 +508,8 @@ jitc_status jc_cache_get(jc_cache *c, const jc_key *key, const jc_cache_builder 
             status = JITC_E_NOMEM;
         land(c, own, status != JITC_OK);
         pthread_mutex_unlock(&c->lock);
+        if (status == JITC_OK)
+            prune_after(c, &f);
     }
     if (status == JITC_OK)
         answer(c, &f, out, n, from);

@@ -58,8 +58,9 @@ typedef struct jc_cache_stats {
 /* How a cache goes about it. */
 typedef struct jc_cache_settings {
     unsigned wait_ms; /* for another process that builds the same entry; then it is built here.  0: never */
+    uint64_t max_bytes, max_entries; /* of the directory, about: see cache/prune.h. 0: no bound */
 } jc_cache_settings;
-#define JC_CACHE_DEFAULTS { .wait_ms = 120000 }
+#define JC_CACHE_DEFAULTS { .wait_ms = 120000, .max_bytes = 16ull << 30, .max_entries = 250000 }
 
 /* DIR: NULL or "" for memory alone.  The directory is made (0700) when something is stored.  A directory that is a
    symlink, of another owner, or writable by others is not used: WARNING says why. */
@@ -67,6 +68,7 @@ jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *
 void jc_cache_close(jc_cache *c);
 /* Not while another thread uses C. */
 void jc_cache_set(jc_cache *c, const jc_cache_settings *settings);
+const jc_cache_settings *jc_cache_get_settings(const jc_cache *c);
 const char *jc_cache_dir(const jc_cache *c);      /* NULL: memory alone */
 const char *jc_cache_warning(const jc_cache *c);  /* NULL: none */
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out);

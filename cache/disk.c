@@ -35,6 +35,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MAGIC "JITCENT\n"
@@ -136,6 +137,10 @@ const char *jc_disk_dir(const jc_disk *d) {
 
 const char *jc_disk_entries(const jc_disk *d) {
     return d->dir;
+}
+
+const char *jc_disk_format(void) {
+    return FORMAT;
 }
 
 jc_tier *jc_disk_tier(jc_disk *d) {
@@ -305,6 +310,15 @@ static void set_aside(int shard, const char *name, const struct stat *seen) {
         (void)unlinkat(shard, name, 0);
 }
 
+#define HOUR 3600
+
+/* That the entry was used, for who prunes: file systems need not keep access times. */
+static void touch(int shard, const char *name, const struct stat *seen) {
+    const int64_t ago = (int64_t)time(NULL) - seen->st_atim.tv_sec;
+    if (ago > HOUR || ago < -HOUR)
+        (void)utimensat(shard, name, (struct timespec[]){ { .tv_nsec = UTIME_NOW }, { .tv_nsec = UTIME_OMIT } }, AT_SYMLINK_NOFOLLOW);
+}
+
 static jc_tier_result missing(void) {
     return errno == ENOENT || errno == ENOTDIR || errno == ESTALE ? JC_TIER_MISS : JC_TIER_ERROR;
 }
@@ -322,6 +336,8 @@ jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena,
         result = JC_TIER_CORRUPT;
     if (result == JC_TIER_CORRUPT && !d->tier.read_only)
         set_aside(shard, p.file, &seen);
+    if (result == JC_TIER_HIT && !d->tier.read_only)
+        touch(shard, p.file, &seen);
     close(shard);
     return result;
 }

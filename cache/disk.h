@@ -12,6 +12,7 @@ typedef struct jc_disk jc_disk;
 jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning);
 const char *jc_disk_dir(const jc_disk *d);
 const char *jc_disk_entries(const jc_disk *d); /* where its shards are */
+const char *jc_disk_format(void);              /* "v1" */
 jc_tier *jc_disk_tier(jc_disk *d);
 
 /* A descriptor of the directory, looked at again; -1 with errno set.  MAKE: where it is not there. */

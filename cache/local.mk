@@ -6,6 +6,7 @@ cache_libcache_la_SOURCES = \
 	cache/disk.c cache/disk.h \
 	cache/key.c \
 	cache/lock.c cache/lock.h \
+	cache/prune.c cache/prune.h \
 	cache/scan.c cache/scan.h \
 	cache/tier.c cache/tier.h \
 	cache/tier_table.c
@@ -16,3 +17,9 @@ TESTS += tests/check_cache
 tests_check_cache_SOURCES = tests/check_cache.c
 tests_check_cache_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_cache_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_prune
+TESTS += tests/check_prune
+tests_check_prune_SOURCES = tests/check_prune.c
+tests_check_prune_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_prune_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)

@@ -815,7 +815,7 @@ START_TEST(test_cache) {
     j = cache_json("stats", 0);
     long long entries = number(j, "entries");
     ck_assert_int_ge(entries, 1);
-    ck_assert_int_eq(entries, files_in("cache"));
+    ck_assert_int_eq(entries + 2, files_in("cache")); /* and the lock, and when it was last pruned */
     ck_assert_int_gt(number(j, "bytes"), 0);
     json_decref(j);
     j = cache_json("verify", 0);
@@ -840,7 +840,7 @@ START_TEST(test_cache) {
     j = cache_json("clear", 0);
     ck_assert_int_eq(number(j, "removed"), entries + 2);
     json_decref(j);
-    ck_assert_int_eq(files_in("cache"), 1);
+    ck_assert_int_eq(files_in("cache"), 2); /* the lock file stays: others may be waiting */
     ck_assert_str_eq(whole(jc_arena_printf(arena, "%s/README", shard), NULL), "mine");
     j = cache_json("stats", 0);
     ck_assert_int_eq(number(j, "entries"), 0);
@@ -894,13 +894,50 @@ START_TEST(test_cache_damage) {
 }
 END_TEST
 
+/* Entries are listed by what their keys are made of, and pruned down to a number. */
+START_TEST(test_cache_ls_and_prune) {
+    result r = jitc("compile --arch host --range 1 --range 8 mul.py");
+    expect(&r, 0);
+    json_t *j = cache_json("ls", 0), *entries = json_object_get(j, "entries"), *entry, *field;
+    size_t i, classes = 0, graphs = 0, n = json_array_size(entries);
+    const char *key = NULL;
+    ck_assert_uint_ge(n, 3);
+    json_array_foreach(entries, i, entry)
+        if (strcmp(json_string_value(json_object_get(entry, "kind")), "class") == 0) {
+            key = jc_arena_strdup(arena, json_string_value(json_object_get(entry, "key")));
+            ck_assert_str_eq(json_string_value(json_object_get(entry, "target")), "host");
+            classes++;
+        }
+    json_decref(j);
+    ck_assert_uint_eq(classes, 2);
+    j = cache_json(jc_arena_printf(arena, "show %.12s", key), 0);
+    entry = json_array_get(json_object_get(j, "entries"), 0);
+    ck_assert_uint_eq(json_array_size(json_object_get(j, "entries")), 1);
+    ck_assert_str_eq(json_string_value(json_object_get(entry, "key")), key);
+    json_array_foreach(json_object_get(entry, "fields"), i, field)
+        graphs += strcmp(json_string_value(json_object_get(field, "field")), "canonical form") == 0;
+    ck_assert_uint_eq(graphs, 1);
+    json_decref(j);
+    j = cache_json("prune --max-entries 1", 0);
+    ck_assert_int_eq(number(j, "removed"), (int64_t)n - 1);
+    ck_assert_int_eq(number(j, "left"), 1);
+    json_decref(j);
+    j = cache_json("stats", 0);
+    ck_assert_int_eq(number(j, "entries"), 1);
+    json_decref(j);
+}
+END_TEST
+
 static const struct {
     const char *args;
     int code;
     const char *says;
 } cache_usage[] = {
     { "cache", 2, "needs an action" },
-    { "cache frob", 2, "stats, verify or clear" },
+    { "cache frob", 2, "stats, ls, show, " },
+    { "cache show", 2, "takes one word more" },
+    { "cache show xyz", 3, "no entry whose key begins with 'xyz'" },
+    { "cache prune --max-bytes 0", 2, "jitc cache clear" },
     { "cache stats clear", 2, "not also 'clear'" },
     { "cache stats --cache mul.py", 3, "not a directory" },
     { "cache stats --arch host", 2, "takes no --arch" },
@@ -937,6 +974,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_bench);
     tcase_add_test(t, test_cache);
     tcase_add_loop_test(t, test_cache_damage, 0, DAMAGES);
+    tcase_add_test(t, test_cache_ls_and_prune);
     tcase_add_loop_test(t, test_cache_usage, 0, sizeof cache_usage / sizeof *cache_usage);
     suite_add_tcase(s, t);
     return s;

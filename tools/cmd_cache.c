@@ -1,17 +1,18 @@
 /*
- * tools/cmd_cache.c - `jitc cache stats|verify|clear`: the cache directory, looked at from outside.
+ * tools/cmd_cache.c - `jitc cache ACTION`: the cache directory, looked at from outside.
  *
  *   stats    counts by name and size; reads no entry
  *   verify   reads every entry and checks every byte of it; exit 1 where one is damaged. Changes nothing: a lookup sets it aside
  *   clear    removes entries, samples of damaged ones and temporary files; files that are not the cache's stay
+ *
+ * The others are in files of their own: tools/cache.h.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "cache/scan.h"
-#include "tools/tool.h"
+#include "tools/cache.h"
 
 typedef struct tally {
     uint64_t n, bytes;
@@ -151,8 +152,18 @@ static jitc_status wipe(void *user, const jc_scan_file *file, jc_error *err) {
     return JITC_OK;
 }
 
+/* Files beside the entries, but for the lock: others may be waiting for it. */
+static void wipe_rest(const jc_disk *disk) {
+    int root = jc_disk_open_root(disk, false);
+    if (root < 0)
+        return;
+    (void)unlinkat(root, "pruned", 0);
+    close(root);
+}
+
 static int say_clear(look *l) {
     jc_disk_prune(l->disk);
+    wipe_rest(l->disk);
     if (l->t->o.json) {
         json_t *out = new_json(l);
         tool_set(out, "removed", json_integer((json_int_t)l->removed.n));
@@ -166,20 +177,42 @@ static int say_clear(look *l) {
 
 /* --- the command --- */
 
+/* Either a walk over all files and what is said then, or a function of its own. */
 static const struct {
     const char *name;
+    size_t words; /* that it takes besides its name */
     jitc_status (*see)(void *user, const jc_scan_file *file, jc_error *err);
     int (*say)(look *l);
-} actions[] = { { "stats", count, say_stats }, { "verify", check, say_verify }, { "clear", wipe, say_clear } };
+    int (*run)(tool *t, jc_disk *disk);
+} actions[] = {
+    { .name = "stats", .see = count, .say = say_stats },
+    { .name = "ls", .run = cache_ls },
+    { .name = "show", .words = 1, .run = cache_show },
+    { .name = "verify", .see = check, .say = say_verify },
+    { .name = "prune", .run = cache_prune },
+    { .name = "clear", .see = wipe, .say = say_clear },
+};
 #define NACTIONS (sizeof actions / sizeof *actions)
 
+/* "stats, ls, ... and clear", or with "or". */
+static const char *all_actions(jc_arena *arena, const char *last) {
+    jc_bytes text = JC_BYTES(arena);
+    for (size_t i = 0; i < NACTIONS; i++)
+        jc_put_text(&text, "%s%s", i == 0 ? "" : i + 1 < NACTIONS ? ", " : last, actions[i].name);
+    jc_put_u8(&text, 0);
+    return (const char *)text.at;
+}
+
 static jitc_status find_action(const tool *t, size_t *out, jc_error *err) {
-    if (t->o.files.n > 1)
-        return jc_fail(err, JITC_E_USAGE, "jitc cache takes one of stats, verify and clear, not also '%s'", t->o.files.at[1]);
-    for (*out = 0; *out < NACTIONS; (*out)++)
-        if (strcmp(actions[*out].name, t->o.files.at[0]) == 0)
-            return JITC_OK;
-    return jc_fail(err, JITC_E_USAGE, "jitc cache cannot '%s'; it takes stats, verify or clear", t->o.files.at[0]);
+    for (*out = 0; *out < NACTIONS && strcmp(actions[*out].name, t->o.files.at[0]) != 0;)
+        ++*out;
+    if (*out == NACTIONS)
+        return jc_fail(err, JITC_E_USAGE, "jitc cache cannot '%s'; it takes %s", t->o.files.at[0], all_actions(t->arena, " or "));
+    if (t->o.files.n > 1 + actions[*out].words && actions[*out].words == 0)
+        return jc_fail(err, JITC_E_USAGE, "jitc cache takes one of %s, not also '%s'", all_actions(t->arena, " and "), t->o.files.at[1]);
+    if (t->o.files.n != 1 + actions[*out].words)
+        return jc_fail(err, JITC_E_USAGE, "jitc cache %s takes one word more, see jitc cache --help", actions[*out].name);
+    return JITC_OK;
 }
 
 /* The directory that compiling would use; one that is not ours alone is not looked into either. */
@@ -202,6 +235,8 @@ int cmd_cache(tool *t) {
     if (code)
         return code;
     TOOL_TRY(t, &err, open_disk(&l, &err));
+    if (actions[action].run)
+        return actions[action].run(t, l.disk);
     l.damaged = json_array();
     jitc_status status = jc_disk_scan(l.disk, t->arena, actions[action].see, &l, &err);
     code = status == JITC_OK ? actions[action].say(&l) : tool_fail(t, &err);

@@ -129,7 +129,7 @@ static void cache(doctor *d) {
 }
 
 static void environment(doctor *d) {
-    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "XDG_CACHE_HOME", "HOME", "JITC_DEBUG", "JITC_LLVM_LIBRARY",
+    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "JITC_CACHE_MAX_BYTES", "JITC_CACHE_MAX_ENTRIES", "XDG_CACHE_HOME", "HOME", "JITC_DEBUG", "JITC_LLVM_LIBRARY",
                                          "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH" };
     json_t *o = json_object();
     if (!d->t->o.json)

@@ -81,6 +81,8 @@ static const row rows[] = {
     { "output", 'o', "M.jitc", CMD_COMPILE, STRING, AT(output), "save the model, for all archs given, as a bundle for jitc run" },
     { "max-classes", 0, "N", CMD_CHECK, INTEGER, AT(max_classes), "fail (exit 1) with more classes" },
     { "max-misses", 0, "N", CMD_CHECK, INTEGER, AT(max_misses), "fail with more classes that are not in the cache" },
+    { "max-bytes", 0, "N", CMD_CACHE, INTEGER, AT(max_bytes), "prune: remove what was used longest ago until no more is left" },
+    { "max-entries", 0, "N", CMD_CACHE, INTEGER, AT(max_entries), "prune: the same, for the number of entries" },
     { "jobs", 'j', "N", READS, INTEGER, AT(threads), "threads; default: one per core" },
     { "quiet", 'q', NULL, ANY, FLAG, AT(quiet), "no progress and no notes on standard error" },
     { "json", 0, NULL, ANY, FLAG, AT(json), "print JSON on standard output" },
@@ -207,7 +209,7 @@ static jitc_status option(tool_options *o, const tool_command *c, int argc, char
 
 jitc_status tool_options_parse(tool_options *o, const tool_command *command, int argc, char **argv, jc_arena *arena,
                                jc_error *err) {
-    *o = (tool_options){ .rtol = -1, .atol = -1, .max_classes = -1, .max_misses = -1 };
+    *o = (tool_options){ .rtol = -1, .atol = -1, .max_classes = -1, .max_misses = -1, .max_bytes = -1, .max_entries = -1 };
     bool options = true;
     /* Whether errors are to be JSON must be known before the first one. */
     for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)

@@ -17,7 +17,7 @@ typedef struct tool tool;
     X(RUN, run, "FILE...", "compile (or load a bundle), run, and compare with the reference")             \
     X(EXPLAIN, explain, "A [B]", "why two pieces, or the classes of one file, differ")            \
     X(DUMP, dump, "FILE...", "print a stage between text and cubin")                              \
-    X(CACHE, cache, "stats|verify|clear", "count, check or remove what the cache directory holds") \
+    X(CACHE, cache, "stats|ls|show KEY|verify|prune|clear", "count, list, check or remove what the cache directory holds") \
     X(BUNDLE, bundle, "keygen|sign|verify FILE", "make keys, sign bundles, check whose they are")   \
     X(BENCH, bench, "FILE...", "run many times and print how long a run takes")                    \
     X(CHECK, check, "FILE...", "the CI gate: at most so many classes, so many misses")            \
@@ -45,7 +45,7 @@ typedef struct tool_options {
     tool_strings files, arch, sym, range, name, plugin, split_op, provider, read_cache, trust_key;
     const char *device, *cache, *trace, *report, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode, *index, *bundle, *key;
     bool no_cache, verify, no_lift_names, dot, json, quiet, time, load_only, trust_files, help;
-    int64_t seed, threads, repeat, max_classes, max_misses; /* the last two: -1 where not given */
+    int64_t seed, threads, repeat, max_classes, max_misses, max_bytes, max_entries; /* the last four: -1 where not given */
     double rtol, atol;                                      /* negative where not given */
 } tool_options;
 

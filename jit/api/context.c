@@ -146,6 +146,8 @@ static void set_cache(jitc_context *ctx) {
     jc_cache_settings s = JC_CACHE_DEFAULTS;
     uint64_t seconds = number_in(ctx, "JITC_CACHE_WAIT", s.wait_ms / 1000);
     s.wait_ms = seconds > 86400 ? 86400000 : (unsigned)seconds * 1000;
+    s.max_bytes = number_in(ctx, "JITC_CACHE_MAX_BYTES", s.max_bytes);
+    s.max_entries = number_in(ctx, "JITC_CACHE_MAX_ENTRIES", s.max_entries);
     jc_cache_set(ctx->cache, &s);
 }
 

@@ -1,0 +1,17 @@
+/*
+ * tools/cache.h - the subcommands of `jitc cache` that are more than a walk over its files. Each answers the exit code.
+ */
+#ifndef JC_TOOL_CACHE_H
+#define JC_TOOL_CACHE_H
+
+#include "cache/scan.h"
+#include "tools/tool.h"
+
+int cache_ls(tool *t, jc_disk *disk);    /* every entry, a line each */
+int cache_show(tool *t, jc_disk *disk);  /* what one entry's key is made of */
+int cache_prune(tool *t, jc_disk *disk); /* down to a size */
+
+/* The key's fields, "graph" and so on; NULL past what is known. */
+const char *cache_field_text(unsigned field);
+
+#endif
