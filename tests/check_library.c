@@ -149,26 +149,60 @@ START_TEST(environment_of_others) {
 }
 END_TEST
 
-/* In truth: set-uid nobody. */
-START_TEST(borrowed_rights) {
+/* In truth: set-uid nobody.  False, and said, where that cannot be. */
+static bool lend_rights(void) {
+#ifdef __SANITIZE_ADDRESS__
+    fprintf(stderr, "SKIP: a set-uid program cannot be looked at by the leak sanitizer that it holds\n");
+    return false;
+#endif
     const struct passwd *nobody = getpwnam("nobody");
+    struct statvfs fs;
+    if (geteuid() == 0 && nobody && statvfs(dir, &fs) == 0 && !(fs.f_flag & ST_NOSUID) && chown("p/bin/jitc", nobody->pw_uid, (gid_t)-1) == 0 &&
+        chmod("p/bin/jitc", 04755) == 0)
+        return true;
+    fprintf(stderr, "SKIP: only root can make a program set-uid for somebody else, and not in every file system\n");
+    return false;
+}
+
+START_TEST(borrowed_rights) {
     plant("named");
     plant("p/lib/jitc"); /* beside a hard link it would be the attacker's */
     const char *around[] = { jc_arena_printf(arena, "JITC_LLVM_LIBRARY=%s/named/" MODULE, dir), NULL };
     result r = run_program(copied(), around, COMPILE);
     ck_assert(planted(&r));
-    struct statvfs fs;
-#ifdef __SANITIZE_ADDRESS__
-    fprintf(stderr, "SKIP: a set-uid program cannot be looked at by the leak sanitizer that it holds\n");
-    return;
-#endif
-    if (geteuid() != 0 || !nobody || statvfs(dir, &fs) != 0 || fs.f_flag & ST_NOSUID ||
-        chown("p/bin/jitc", nobody->pw_uid, (gid_t)-1) != 0 || chmod("p/bin/jitc", 04755) != 0) {
-        fprintf(stderr, "SKIP: only root can make a program set-uid for somebody else, and not in every file system\n");
+    if (!lend_rights())
         return;
-    }
     r = run_program(copied(), around, COMPILE);
     ck_assert_msg(!planted(&r) && r.code == 5, "%d: %s", r.code, r.err);
+}
+END_TEST
+
+/* Each that leads to code or to files: `doctor` says where it found what. */
+static const char *const leading[][2] = {
+    { "JITC_CACHE_DIR=%s/cache", "named" }, { "XDG_CACHE_HOME=%s/xdg", "named" }, { "HOME=%s", "named" },
+    { "JITC_LLVM_LIBRARY=%s/named/" MODULE, "named" }, { "JITC_ASSEMBLER=%s/named/libnvJitLink.so.13", "named" },
+    { "LD_LIBRARY_PATH=%s/named", "named" }, { "VIRTUAL_ENV=%s/venv", "venv/lib/python3.11/site-packages/nvidia/cu13/lib" },
+    { "CONDA_PREFIX=%s/conda", "conda/lib/python3.11/site-packages/nvidia/cu13/lib" },
+    { "HOME=%s/home", "home/.local/lib/python3.11/site-packages/nvidia/cu13/lib" }, { "PATH=%s/named", "named" },
+    { "CUDA_HOME=%s/named", "named" },
+};
+
+START_TEST(borrowed_environment) {
+    const char *name = leading[_i][0], *variable = jc_arena_printf(arena, name, dir), *folder = leading[_i][1];
+    const char *const own[] = { "JITC_CACHE_DIR", "XDG_CACHE_HOME", "HOME", "JITC_LLVM_LIBRARY", "JITC_ASSEMBLER", "LD_LIBRARY_PATH", "VIRTUAL_ENV",
+                                "CONDA_PREFIX", variable, NULL };
+    plant(folder);
+    rename(jc_arena_printf(arena, "%s/" MODULE, folder), jc_arena_printf(arena, "%s/libnvJitLink.so.13", folder));
+    plant("named");
+    copy(TEST_BUILDDIR "/tests/planted.so", "named/ptxas", 0755);
+    result r = run_program(copied(), own, "doctor");
+    expect(&r, 0);
+    ck_assert_msg(strstr(r.out, dir) || planted(&r), "%s is not looked at: %s", variable, r.out); /* or this test shows nothing */
+    if (!lend_rights())
+        return;
+    r = run_program(copied(), own, "doctor");
+    expect(&r, 0);
+    ck_assert_msg(!strstr(r.out, dir) && !planted(&r), "%s leads somewhere: %s%s", variable, r.out, r.err);
 }
 END_TEST
 
@@ -195,6 +229,7 @@ int main(void) {
     tcase_add_test(t, by_name);
     tcase_add_test(t, environment_of_others);
     tcase_add_test(t, borrowed_rights);
+    tcase_add_loop_test(t, borrowed_environment, 0, sizeof leading / sizeof *leading);
     tcase_add_test(t, lists);
     suite_add_tcase(s, t);
     SRunner *r = srunner_create(s);

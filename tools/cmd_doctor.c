@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "base/codegen_id.h"
+#include "base/library.h"
 #include "config.h"
 #include "jit/asm/assemble.h"
 #include "tools/tool.h"
@@ -129,13 +130,14 @@ static void cache(doctor *d) {
 }
 
 static void environment(doctor *d) {
-    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "JITC_CACHE_MAX_BYTES", "JITC_CACHE_MAX_ENTRIES", "XDG_CACHE_HOME", "HOME", "JITC_DEBUG", "JITC_LLVM_LIBRARY",
-                                         "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH" };
+    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "JITC_CACHE_MAX_BYTES", "JITC_CACHE_MAX_ENTRIES", "XDG_CACHE_HOME", "HOME",
+                                         "JITC_DEBUG", "JITC_LLVM_LIBRARY", "JITC_ASSEMBLER", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH",
+                                         "VIRTUAL_ENV", "CONDA_PREFIX", "PATH", "TMPDIR" };
     json_t *o = json_object();
     if (!d->t->o.json)
         printf("\nenvironment\n");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *value = getenv(names[i]);
+        const char *value = jc_library_env(names[i]);
         tool_set(o, names[i], value ? tool_text(value) : json_null());
         if (!d->t->o.json)
             printf("      %-22s %s\n", names[i], value ? value : "(not set)");

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/library.h"
 #include "ir/pt2/pt2.h"
 #include "jit/api/read_cache.h"
 
@@ -90,7 +91,7 @@ int tool_open(tool *t, bool cache) {
     jitc_context_options o = {
         .struct_size = sizeof o,
         .log = tool_log,
-        .debug = getenv("JITC_DEBUG"),
+        .debug = jc_library_env("JITC_DEBUG"),
         .cache_dir = cache_choice(t, cache),
         .device = device_name(t),
         .threads = (unsigned)t->o.threads,
