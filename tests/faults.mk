@@ -10,6 +10,7 @@ tests_check_bad_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 EXTRA_tests_check_bad_DEPENDENCIES = tests/plugin_ok.so tests/plugin_bare.so tests/plugin_old.so
 
 # An arena of its own, in which each allocation asks the user's allocator.
+EXTRA_tests_check_faults_DEPENDENCIES = tests/plugin_ok.so
 tests_check_faults_SOURCES = tests/check_faults.c base/arena.c
 tests_check_faults_CPPFLAGS = $(AM_CPPFLAGS) -DJC_ARENA_FIRST_BLOCK=1
 tests_check_faults_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)

@@ -85,6 +85,7 @@ static void classify(look *l, const uint8_t *preimage, size_t n) {
 static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file) {
     const uint8_t *preimage;
     size_t n;
+    errno = 0;
     switch (jc_disk_read(l->disk, &file->key, scratch, &preimage, &n)) {
     case JC_TIER_HIT:
         classify(l, preimage, n);
@@ -93,6 +94,8 @@ static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file
     case JC_TIER_MISS: /* somebody else has removed it */
         break;
     case JC_TIER_ERROR:
+        if (errno == ENOMEM)
+            return JITC_E_NOMEM;
         l->unreadable++;
         break;
     case JC_TIER_CORRUPT:

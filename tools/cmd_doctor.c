@@ -1,14 +1,19 @@
 /*
  * tools/cmd_doctor.c - `jitc doctor`: what this machine has, and what is missing for what.  Always exits 0.
  */
-#define _XOPEN_SOURCE 700 /* nftw */
+#define _GNU_SOURCE /* nftw, pipe2 */
+#include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/codegen_id.h"
+#include "base/file.h"
 #include "base/library.h"
 #include "config.h"
 #include "jit/asm/assemble.h"
@@ -51,15 +56,55 @@ static const char *mapped(jc_arena *arena, const char *name) {
     return found;
 }
 
-static void code_generator(doctor *d) {
+/* What there is to say of LLVM: the first byte tells whether it is good. */
+static void look_at_llvm(jc_arena *arena, int to) {
     jc_error err = JC_ERROR_INIT;
     const jc_backend *b;
-    if (jc_backend_open(&b, &err) != JITC_OK) {
-        say(d, "LLVM", 0, err.message);
+    const char *text;
+    if (jc_backend_open(&b, &err) == JITC_OK) {
+        const char *path = mapped(arena, "libjitc-llvm");
+        text = jc_arena_printf(arena, "+%s, in %s", b->llvm_version, path ? path : "this program");
+    } else {
+        text = jc_arena_printf(arena, "-%s", err.message);
+    }
+    (void)!jc_write_all(to, text, strlen(text));
+}
+
+static size_t read_end(int from, char *into, size_t size) {
+    size_t n = 0;
+    ssize_t got;
+    while ((got = read(from, into + n, size - 1 - n)) > 0 || (got < 0 && errno == EINTR))
+        n += got > 0 ? (size_t)got : 0;
+    into[n] = 0;
+    return n;
+}
+
+/* LLVM ends a process that has no memory for it, or that it finds broken: a child looks. */
+static void code_generator(doctor *d) {
+    char text[2048];
+    int ends[2], status = 0;
+    pid_t child = pipe2(ends, O_CLOEXEC) == 0 ? fork() : -1;
+    if (child < 0) {
+        say(d, "LLVM", 0, jc_arena_printf(d->t->arena, "no process can be started to look at it: %s", strerror(errno)));
         return;
     }
-    const char *path = mapped(d->t->arena, "libjitc-llvm");
-    say(d, "LLVM", 1, jc_arena_printf(d->t->arena, "%s, in %s", b->llvm_version, path ? path : "this program"));
+    if (child == 0) {
+        jc_guard guard;
+        if (JC_GUARD(d->t->arena, &guard) == 0)
+            look_at_llvm(d->t->arena, ends[1]);
+        _exit(0);
+    }
+    close(ends[1]);
+    size_t n = read_end(ends[0], text, sizeof text);
+    close(ends[0]);
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (n > 1 && WIFEXITED(status))
+        say(d, "LLVM", text[0] == '+', text + 1);
+    else
+        say(d, "LLVM", 0, WIFSIGNALED(status) ? jc_arena_printf(d->t->arena, "opening it ended a process by signal %d (%s)", WTERMSIG(status),
+                                                               strsignal(WTERMSIG(status)))
+                                              : "out of memory while opening it");
 }
 
 static void assembler(doctor *d) {

@@ -92,7 +92,7 @@ static int start_run(run_session *s, uint32_t graph, uint32_t piece) {
     jc_arena *arena = jc_arena_new(NULL);
     volatile int code = 5;
     if (!arena || JC_GUARD(arena, &guard)) {
-        fprintf(stderr, "jitc: out of memory for the tensors\n");
+        code = tool_no_memory(s->t);
     } else {
         run *r = JC_NEW(arena, run);
         *r = (run){ .t = s->t, .arena = arena, .model = s->model, .graph = graph, .piece = piece, .device = s->device };

@@ -78,8 +78,11 @@ int main(int argc, char **argv) {
     jc_guard guard;
     volatile int code = 5;
     t.arena = jc_arena_new(NULL);
+    for (int i = 2; i < argc; i++) /* before anything can fail */
+        t.o.json |= strcmp(argv[i], "--json") == 0;
+    tool_json_memory(&t);
     if (!t.arena || JC_GUARD(t.arena, &guard))
-        fprintf(stderr, "jitc: out of memory\n");
+        code = tool_no_memory(&t);
     else
         code = run(&t, argc - 2, argv + 2);
     jitc_context_free(t.ctx);

@@ -106,10 +106,8 @@ int tool_open(tool *t, bool cache) {
     jitc_status status = jitc_context_new(&o, &t->ctx);
     if (status != JITC_OK && t->ctx)
         return tool_fail_library(t);
-    if (status != JITC_OK) {
-        jc_fail(&err, status, "out of memory");
-        return tool_fail(t, &err);
-    }
+    if (status != JITC_OK)
+        return tool_no_memory(t);
     tool_trace_start(t);
     TOOL_TRY(t, &err, sim_arch(t, &err));
     if (cache)

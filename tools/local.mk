@@ -44,3 +44,12 @@ tests_check_trust_SOURCES = tests/check_trust.c tests/tool_run.c tests/tool_run.
 tests_check_trust_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
 tests_check_trust_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
 EXTRA_tests_check_trust_DEPENDENCIES = jitc$(EXEEXT) tests/plugin_ok.so
+
+check_PROGRAMS += tests/check_nomem
+TESTS += tests/check_nomem
+tests_check_nomem_SOURCES = tests/check_nomem.c tests/tool_run.c tests/tool_run.h
+tests_check_nomem_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_nomem_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_nomem_DEPENDENCIES = jitc$(EXEEXT) tests/fail_malloc.so
+CLEANFILES += tests/fail_malloc.so
+EXTRA_DIST += tests/fail_malloc.c

@@ -8,6 +8,7 @@
 #include <float.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -45,8 +46,34 @@ static void say_others(const tool_refusals *list, const jc_error *first) {
     }
 }
 
+int tool_no_memory(tool *t) {
+    static const char line[] = "jitc: out of memory\n",
+                      json[] = "{\n \"version\": 1,\n \"error\": {\n  \"status\": \"E_NOMEM\",\n  \"exit\": 5,\n  \"message\": \"out of memory\"\n }\n}\n";
+    (void)!write(STDERR_FILENO, line, sizeof line - 1);
+    if (t->o.json && !t->said && fflush(stdout) == 0)
+        (void)!write(STDOUT_FILENO, json, sizeof json - 1);
+    t->said = true;
+    return tool_exit_code(JITC_E_NOMEM);
+}
+
+static tool *the_tool;
+
+static void *json_alloc(size_t size) {
+    void *block = malloc(size);
+    if (!block)
+        exit(tool_no_memory(the_tool));
+    return block;
+}
+
+void tool_json_memory(tool *t) {
+    the_tool = t;
+    json_set_alloc_funcs(json_alloc, free);
+}
+
 int tool_fail(tool *t, const jc_error *err) {
     char line[1600];
+    if (!err->message[0]) /* what fails otherwise says why */
+        return tool_no_memory(t);
     int code = tool_exit_code(err->status);
     tool_refusals refusals = { 0 };
     const bool list = err->status == JITC_E_UNSUPPORTED && t->lists_refusals;
@@ -55,7 +82,7 @@ int tool_fail(tool *t, const jc_error *err) {
         tool_refusals_of(t, t->arch, &refusals);
         say_others(&refusals, err);
     }
-    if (!t->o.json)
+    if (!t->o.json || t->said) /* one object */
         return code;
     json_t *e = json_object(), *out = tool_json_new();
     tool_set(e, "status", tool_text(status_name(err->status)));
@@ -66,7 +93,7 @@ int tool_fail(tool *t, const jc_error *err) {
     tool_set(e, "column", json_integer(err->column));
     tool_set(e, "node", tool_text(err->node));
     tool_set(out, "error", e);
-    if (list)
+    if (refusals.n)
         tool_set(out, "unsupported", tool_refusals_json(&refusals));
     return tool_json(t, out, code);
 }
@@ -106,10 +133,13 @@ json_t *tool_text(const char *text) {
     return json_string(copy);
 }
 
+/* As a text first: what memory runs out for is not half printed. */
 int tool_json(tool *t, json_t *value, int code) {
-    (void)t;
-    json_dumpf(value, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    char *text = json_dumps(value, JSON_INDENT(1) | JSON_PRESERVE_ORDER | JSON_REAL_PRECISION(9));
+    t->said = true;
+    fputs(text, stdout);
     putchar('\n');
+    free(text);
     json_decref(value);
     return code;
 }

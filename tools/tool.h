@@ -26,6 +26,7 @@ struct tool {
     tool_trace *trace; /* NULL: nobody asked */
     bool lists_refusals; /* a failure for want of support is followed by all others of the files */
     const char *arch;    /* for that */
+    bool said;           /* an object with --json */
 };
 
 #define TOOL_DECLARE(id, name, args, help) int cmd_##name(tool *t);
@@ -36,6 +37,10 @@ TOOL_COMMANDS(TOOL_DECLARE)
 int tool_exit_code(jitc_status status);
 int tool_fail(tool *t, const jc_error *err);
 int tool_fail_library(tool *t); /* the context's last failure */
+/* Says that memory is out, which takes none; the exit code. */
+int tool_no_memory(tool *t);
+/* Memory that runs out while JSON is made or read ends the program as tool_no_memory() says: jansson would leave things out. */
+void tool_json_memory(tool *t);
 #define TOOL_TRY(t, err, call)                                                                     \
     do {                                                                                           \
         if ((call) != JITC_OK)                                                                     \

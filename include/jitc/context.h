@@ -73,7 +73,7 @@ typedef struct jitc_error_info {
     const char *node;    /* "" where there is none */
 } jitc_error_info;
 /* The calling thread's last failure in CTX, "file:line:column: message"; "" when there was none. Valid until that
-   thread's next failing call. */
+   thread's next failing call.  Where there was no memory for it, it says so, with JITC_E_NOMEM. */
 JITC_API const char *jitc_context_error(jitc_context *ctx);
 JITC_API void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out);
 

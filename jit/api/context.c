@@ -29,9 +29,16 @@ const char *jitc_build_id(void) {
 
 /* --- errors: one record per thread and context --- */
 
+/* Of a thread for whose record there was no memory. */
+static const jc_thread_error no_memory = {
+    .record = { .status = JITC_E_NOMEM, .message = "out of memory, so that what went wrong cannot be said" },
+    .text = "out of memory, so that what went wrong cannot be said",
+};
+
+/* NULL: there is no memory for one. */
 static jc_thread_error *own_record(jitc_context *ctx) {
     jc_thread_error *e = pthread_getspecific(ctx->error_key);
-    if (e)
+    if (e && e != &no_memory)
         return e;
     e = ctx->alloc.alloc(ctx->alloc.user, sizeof *e);
     if (!e)
@@ -54,6 +61,8 @@ jitc_status jc_context_done(jitc_context *ctx, jitc_status status, jc_error *err
     if (e) {
         e->record = *err;
         jc_error_text(&e->record, e->text, sizeof e->text);
+    } else {
+        pthread_setspecific(ctx->error_key, &no_memory);
     }
     return status;
 }
@@ -78,7 +87,7 @@ bool jc_all_given(jitc_context *ctx, const char *function, const char *names, co
 const char *jitc_context_error(jitc_context *ctx) {
     if (!ctx)
         return "";
-    jc_thread_error *e = pthread_getspecific(ctx->error_key);
+    const jc_thread_error *e = pthread_getspecific(ctx->error_key);
     return e ? e->text : "";
 }
 
@@ -86,7 +95,7 @@ void jitc_context_error_info(jitc_context *ctx, jitc_error_info *out) {
     static const jc_error none = JC_ERROR_INIT;
     if (!out)
         return;
-    jc_thread_error *e = ctx ? pthread_getspecific(ctx->error_key) : NULL;
+    const jc_thread_error *e = ctx ? pthread_getspecific(ctx->error_key) : NULL;
     const jc_error *r = e ? &e->record : &none;
     jitc_error_info info = { out->struct_size, r->status, r->message, r->file, r->line, r->column, r->node };
     memcpy(out, &info, out->struct_size < sizeof info ? out->struct_size : sizeof info);
