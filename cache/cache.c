@@ -17,6 +17,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "cache/history.h"
 #include "cache/lock.h"
 #include "cache/prune.h"
 
@@ -102,9 +103,21 @@ jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *
     return jc_fail(err, JITC_E_NOMEM, "out of memory while opening the cache");
 }
 
+/* What this process had from the cache goes into the directory's history. */
+static void leave(jc_cache *c) {
+    jc_cache_stats s;
+    uint64_t answers = 0;
+    jc_cache_get_stats(c, &s);
+    for (int i = 0; i < JC_FROM_COUNT; i++)
+        answers += s.from[i];
+    if (c->disk && answers)
+        jc_history_used(c->disk, &s);
+}
+
 void jc_cache_close(jc_cache *c) {
     if (!c)
         return;
+    leave(c);
     for (size_t i = 0; i < c->ntiers; i++)
         jc_tier_close(c->tiers[i]);
     for (held *h = c->held, *next; h; h = next) {
@@ -164,6 +177,7 @@ typedef struct found {
     const uint8_t *bytes;
     size_t n;
     jc_cache_from from;
+    double ms; /* that building took */
 } found;
 
 static bool in_memory(jc_cache *c, const jc_key *key, found *f) {
@@ -455,8 +469,10 @@ bool jc_cache_elsewhere(jc_cache *c, const jc_key *key) {
 static jitc_status find_or_build(jc_cache *c, flight *f, found *into, const jc_cache_builder *builder, jc_error *err) {
     if (below(c, &f->key, f->arena, into) || wait_for_turn(c, f, builder, into))
         return JITC_OK;
+    const double start = jc_now_ms();
     into->from = JC_FROM_BUILD;
     JC_TRY(builder->build(builder->user, f->arena, &into->bytes, &into->n, err));
+    into->ms = jc_now_ms() - start;
     store(c, &f->key, into);
     return JITC_OK;
 }
@@ -471,10 +487,13 @@ static jitc_status fill(jc_cache *c, flight *f, found *into, const jc_cache_buil
     return status;
 }
 
-/* At some stores: there is a directory to look at then, and others wait for none of it. */
-static void prune_after(jc_cache *c, const found *f) {
+/* What a directory wants once something was built, and nobody else waits for. */
+static void after_build(jc_cache *c, const jc_key *key, const found *f) {
     const jc_prune how = { .max_bytes = c->settings.max_bytes, .max_entries = c->settings.max_entries, .sample = 4096 };
-    if (c->disk && f->from == JC_FROM_BUILD && atomic_load(&c->from[JC_FROM_BUILD]) % 32 == 0)
+    if (!c->disk || f->from != JC_FROM_BUILD)
+        return;
+    jc_history_built(c->disk, key, f->ms, f->n);
+    if (atomic_load(&c->from[JC_FROM_BUILD]) % 32 == 0)
         jc_prune_at_times(c->disk, &how, c->alloc);
 }
 
@@ -509,7 +528,7 @@ jitc_status jc_cache_get(jc_cache *c, const jc_key *key, const jc_cache_builder 
         land(c, own, status != JITC_OK);
         pthread_mutex_unlock(&c->lock);
         if (status == JITC_OK)
-            prune_after(c, &f);
+            after_build(c, key, &f);
     }
     if (status == JITC_OK)
         answer(c, &f, out, n, from);

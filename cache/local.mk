@@ -4,6 +4,7 @@ JC_FRONT_LIBS += cache/libcache.la
 cache_libcache_la_SOURCES = \
 	cache/cache.c cache/cache.h \
 	cache/disk.c cache/disk.h \
+	cache/history.c cache/history.h \
 	cache/key.c \
 	cache/lock.c cache/lock.h \
 	cache/prune.c cache/prune.h \
@@ -23,3 +24,9 @@ TESTS += tests/check_prune
 tests_check_prune_SOURCES = tests/check_prune.c
 tests_check_prune_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_prune_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_history
+TESTS += tests/check_history
+tests_check_history_SOURCES = tests/check_history.c
+tests_check_history_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_history_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)

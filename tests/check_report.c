@@ -815,7 +815,7 @@ START_TEST(test_cache) {
     j = cache_json("stats", 0);
     long long entries = number(j, "entries");
     ck_assert_int_ge(entries, 1);
-    ck_assert_int_eq(entries + 2, files_in("cache")); /* and the lock, and when it was last pruned */
+    ck_assert_int_eq(entries + 3, files_in("cache")); /* and the lock, the log, and when it was last pruned */
     ck_assert_int_gt(number(j, "bytes"), 0);
     json_decref(j);
     j = cache_json("verify", 0);
@@ -928,6 +928,41 @@ START_TEST(test_cache_ls_and_prune) {
 }
 END_TEST
 
+/* Why a class was compiled again: the nearest key, and where the two part. */
+START_TEST(test_cache_log) {
+    static const char *const ranges[] = { "1", "8" };
+    json_t *j, *line;
+    const char *first = NULL;
+    size_t i, classes = 0;
+    for (int k = 0; k < 2; k++) {
+        result r = jitc("compile --arch host --range %s mul.py", ranges[k]);
+        expect(&r, 0);
+        r = jitc("compile --arch host --range %s mul.py", ranges[k]);
+        expect(&r, 0);
+    }
+    j = cache_json("log", 0);
+    json_array_foreach(json_object_get(j, "built"), i, line) {
+        if (strcmp(json_string_value(json_object_get(line, "kind")), "class") != 0)
+            continue;
+        ck_assert_str_eq(json_string_value(json_object_get(line, "program")), "jitc");
+        if (classes++ == 0) {
+            first = jc_arena_strdup(arena, json_string_value(json_object_get(line, "key")));
+            ck_assert(json_is_null(json_object_get(line, "nearest")));
+            continue;
+        }
+        ck_assert_str_eq(json_string_value(json_object_get(line, "nearest")), first);
+        ck_assert_str_eq(json_string_value(json_object_get(line, "first_difference")), "ranges of the symbols");
+    }
+    ck_assert_uint_eq(classes, 2);
+    ck_assert_int_eq(number(j, "unreadable"), 0);
+    json_decref(j);
+    j = cache_json("stats", 0);
+    ck_assert_int_eq(number(j, "hits"), 2);
+    ck_assert_int_eq(number(j, "misses"), number(j, "entries"));
+    json_decref(j);
+}
+END_TEST
+
 static const struct {
     const char *args;
     int code;
@@ -975,6 +1010,7 @@ static Suite *suite(void) {
     tcase_add_test(t, test_cache);
     tcase_add_loop_test(t, test_cache_damage, 0, DAMAGES);
     tcase_add_test(t, test_cache_ls_and_prune);
+    tcase_add_test(t, test_cache_log);
     tcase_add_loop_test(t, test_cache_usage, 0, sizeof cache_usage / sizeof *cache_usage);
     suite_add_tcase(s, t);
     return s;

@@ -51,6 +51,9 @@ static jitc_status count(void *user, const jc_scan_file *file, jc_error *err) {
 }
 
 static int say_stats(look *l) {
+    jc_cache_stats sum;
+    int64_t since;
+    cache_sum_history(l->t, l->disk, &sum, &since);
     if (l->t->o.json) {
         json_t *out = new_json(l);
         tool_set(out, "entries", json_integer((json_int_t)l->by_kind[JC_SCAN_ENTRY].n));
@@ -60,12 +63,21 @@ static int say_stats(look *l) {
             tool_set(out, jc_arena_printf(l->t->arena, "%s_bytes", kinds[k]),
                      json_integer((json_int_t)l->by_kind[k].bytes));
         }
+        tool_set(out, "hits", json_integer((json_int_t)(sum.from[JC_FROM_DISK] + sum.from[JC_FROM_READ_ONLY])));
+        tool_set(out, "misses", json_integer((json_int_t)sum.from[JC_FROM_BUILD]));
+        tool_set(out, "damaged", json_integer((json_int_t)sum.corrupt));
+        tool_set(out, "errors", json_integer((json_int_t)sum.io_errors));
+        tool_set(out, "waited", json_integer((json_int_t)sum.waited_processes));
+        tool_set(out, "since", since ? json_integer((json_int_t)since) : json_null());
         return tool_json(l->t, out, 0);
     }
     printf("%s\n", jc_disk_dir(l->disk));
     for (int k = JC_SCAN_ENTRY; k <= JC_SCAN_OTHER; k++)
         printf("  %-10s %8llu  %12llu bytes\n", kinds[k], (unsigned long long)l->by_kind[k].n,
                (unsigned long long)l->by_kind[k].bytes);
+    printf("  %llu hits, %llu misses, %llu damaged, %llu errors, %llu waits for another process, as far as the log goes back\n",
+           (unsigned long long)(sum.from[JC_FROM_DISK] + sum.from[JC_FROM_READ_ONLY]), (unsigned long long)sum.from[JC_FROM_BUILD],
+           (unsigned long long)sum.corrupt, (unsigned long long)sum.io_errors, (unsigned long long)sum.waited_processes);
     return 0;
 }
 
@@ -161,6 +173,8 @@ static void wipe_rest(const jc_disk *disk) {
     if (root < 0)
         return;
     (void)unlinkat(root, "pruned", 0);
+    (void)unlinkat(root, "log", 0);
+    (void)unlinkat(root, "log.old", 0);
     close(root);
 }
 
@@ -192,6 +206,7 @@ static const struct {
     { .name = "ls", .run = cache_ls },
     { .name = "show", .words = 1, .run = cache_show },
     { .name = "verify", .see = check, .say = say_verify },
+    { .name = "log", .run = cache_log },
     { .name = "prune", .run = cache_prune },
     { .name = "clear", .see = wipe, .say = say_clear },
 };

@@ -56,12 +56,14 @@ static const help_page pages[] = {
         "jitc dump --stage=plan --arch sm_90a full.py\n"
         "jitc dump --stage=ptx --arch sm_90a -o kernels/ full.py    a file per kernel\n" },
     [CMD_CACHE_INDEX] = {
-        "stats counts entries, samples of damaged ones (.bad) and temporary files by name. ls lists entries, show KEY (or its\n"
-        "beginning) says what a key is made of. verify reads every entry and checks every byte of it, changing nothing. prune\n"
-        "removes the entries that were used longest ago, down to --max-bytes and --max-entries, and what killed writers left.\n"
+        "stats counts entries, samples of damaged ones (.bad) and temporary files by name, and adds up the hits and misses of\n"
+        "all processes. ls lists entries, show KEY (or its beginning) says what a key is made of, log what was compiled when, by\n"
+        "whom, and why it was not found. verify reads every entry and checks every byte of it, changing nothing. prune removes\n"
+        "the entries that were used longest ago, down to --max-bytes and --max-entries, and what killed writers left.\n"
         "clear removes everything but files that are not the cache's.",
         "1 means that verify found an entry that is damaged or cannot be read.",
         "jitc cache stats\n"
+        "jitc cache log\n"
         "jitc cache prune --max-bytes 10000000000\n"
         "jitc cache verify --cache /var/cache/jitc --json\n"
         "jitc cache clear\n" },
