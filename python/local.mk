@@ -17,7 +17,7 @@ python/_jitc.abi3.so: $(JC_EXT_C) $(JC_EXT_H) $(jitcinclude_HEADERS) libjitc.la
 CLEANFILES += python/_jitc.abi3.so
 
 # What goes into a wheel, of this build tree.
-wheel-parts: python/_jitc.abi3.so libjitc.la libjitc-llvm.la jitc$(EXEEXT)
+wheel-parts: python/_jitc.abi3.so libjitc.la libjitc-llvm.la jitc$(EXEEXT) jitc-worker$(EXEEXT)
 
 wheel:
 	@CC='$(CC)' PYTHON='$(JC_PY)' LLVM_CONFIG='$(LLVM_CONFIG)' MAKE='$(MAKE)' JC_STATIC='$(JC_STATIC_BUILD)' \

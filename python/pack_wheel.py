@@ -21,6 +21,7 @@ BINARIES = {
     "python/_jitc.abi3.so": "jitc/_jitc.abi3.so",
     ".libs/libjitc.so.0": "jitc/lib/libjitc.so.0",
     ".libs/libjitc-llvm.so": "jitc/lib/jitc/libjitc-llvm.so",
+    "jitc-worker": "jitc/lib/jitc/jitc-worker",
     "jitc": "jitc/bin/jitc",
 }
 SYSTEM = re.compile(r"(libjitc|libc|libm|libdl|librt|libpthread|ld-linux[^ ]*)\.so\.\d+$")

@@ -99,6 +99,9 @@ int tool_open(tool *t, bool cache) {
         .read_caches = t->o.read_cache.at,
         .nread_caches = (uint32_t)t->o.read_cache.n,
         .trust_files = t->o.trust_files,
+        .isolate = t->o.isolate,
+        .isolate_seconds = t->o.isolate_seconds > UINT32_MAX ? UINT32_MAX : (uint32_t)t->o.isolate_seconds,
+        .isolate_bytes = (uint64_t)t->o.isolate_bytes,
         .trust_keys = t->o.trust_key.at,
         .ntrust_keys = (uint32_t)t->o.trust_key.n,
     };

@@ -44,7 +44,8 @@ typedef JC_VEC(const char *) tool_strings;
 typedef struct tool_options {
     tool_strings files, arch, sym, range, name, plugin, split_op, provider, read_cache, trust_key;
     const char *device, *cache, *trace, *report, *strides, *inputs, *outputs, *names, *piece, *stage, *output, *kernel, *mode, *index, *bundle, *key;
-    bool no_cache, verify, no_lift_names, dot, json, quiet, time, load_only, trust_files, help;
+    bool no_cache, verify, no_lift_names, dot, json, quiet, time, load_only, trust_files, isolate, help;
+    int64_t isolate_seconds, isolate_bytes;
     int64_t seed, threads, repeat, max_classes, max_misses, max_bytes, max_entries; /* the last four: -1 where not given */
     double rtol, atol;                                      /* negative where not given */
 } tool_options;

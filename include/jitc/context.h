@@ -58,6 +58,16 @@ typedef struct jitc_context_options {
      */
     const char *const *trust_keys;
     uint32_t ntrust_keys;
+    /*
+     * True: each kernel is compiled in a process of its own (jitc-worker, installed with libjitc), and LLVM and the assembler are not opened in
+     * this one.  Promised is: whatever becomes of them there, killed, running for ever or out of memory, is JITC_E_COMPILE with a sentence of
+     * the build that wanted the kernel; this process and other builds go on.  The sentence names a file, in `failed` below cache_dir (in $TMPDIR without
+     * one), that shows the fault again.  Without it, LLVM ends the process where memory runs out or it finds itself broken, which no library can
+     * prevent.  Costs some 10 to 40 ms a kernel.  It is no sandbox.
+     */
+    bool isolate;
+    uint32_t isolate_seconds; /* for one kernel; 0: 600 */
+    uint64_t isolate_bytes;   /* of address space for its process; 0: 16 GiB */
 } jitc_context_options;
 
 /* OPTIONS may be NULL.  *OUT is set even on failure (unless memory is out: NULL), so that its error can be read. */

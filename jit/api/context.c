@@ -160,6 +160,16 @@ static void set_cache(jitc_context *ctx) {
     jc_cache_set(ctx->cache, &s);
 }
 
+static jc_isolate isolation(jitc_context *ctx, const jitc_context_options *o) {
+    const char *cache = jc_cache_dir(ctx->cache), *temporary = jc_library_env("TMPDIR");
+    return (jc_isolate){
+        .on = o->isolate,
+        .seconds = o->isolate_seconds ? o->isolate_seconds : JC_ISOLATE_SECONDS,
+        .bytes = o->isolate_bytes ? o->isolate_bytes : JC_ISOLATE_BYTES,
+        .reports = cache ? jc_arena_printf(ctx->arena, "%s/failed", cache) : jc_arena_strdup(ctx->arena, temporary ? temporary : "/tmp"),
+    };
+}
+
 static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, jc_error *err) {
     char dir[4096];
     ctx->names = jc_names_new(ctx->arena);
@@ -175,7 +185,7 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     if (jc_cache_warning(ctx->cache))
         jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
     set_cache(ctx);
-    jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log };
+    jc_service_options s = { .threads = o->threads, .alloc = &ctx->alloc, .log = &ctx->log, .isolate = isolation(ctx, o) };
     JC_TRY(jc_service_new(ctx->cache, &s, &ctx->service, err));
     JC_TRY(jc_trust_open(ctx->arena, o, &ctx->trust, err));
     if (o->nread_caches && !o->read_caches)

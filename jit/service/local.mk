@@ -2,10 +2,30 @@
 jit_libjit_la_SOURCES += \
 	jit/llvm/backend.h \
 	jit/service/backend.c \
+	jit/service/isolate.c jit/service/isolate.h jit/service/isolate_wire.c \
 	jit/service/known.c jit/service/known.h \
 	jit/service/service.c jit/service/service.h jit/service/service_priv.h \
 	jit/service/service_kernel.c \
 	jit/service/service_key.c
+
+# What compiles a kernel in a process of its own, where libjitc-llvm is as well; .libs is where programs of the build tree look.
+jitclib_PROGRAMS = jitc-worker
+jitc_worker_SOURCES = jit/service/worker.c
+jitc_worker_LDADD = $(JC_CORE_LIBS)
+noinst_DATA += .libs/jitc-worker
+.libs/jitc-worker: jitc-worker$(EXEEXT)
+	@$(MKDIR_P) .libs
+	@cp -f jitc-worker$(EXEEXT) $@
+CLEANFILES += .libs/jitc-worker
+
+check_PROGRAMS += tests/check_isolate
+TESTS += tests/check_isolate
+tests_check_isolate_SOURCES = tests/check_isolate.c tests/tool_run.c tests/tool_run.h
+tests_check_isolate_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_isolate_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) $(JANSSON_LIBS) -lm
+EXTRA_tests_check_isolate_DEPENDENCIES = jitc$(EXEEXT) .libs/jitc-worker tests/bad_llvm.so
+JC_PLUGINS += tests/bad_llvm.so
+EXTRA_DIST += tests/bad_llvm.c
 
 check_PROGRAMS += tests/check_service
 TESTS += tests/check_service

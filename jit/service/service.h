@@ -13,6 +13,7 @@
 #include "cache/cache.h"
 #include "ir/canon/canon.h"
 #include "jit/llvm/backend.h"
+#include "jit/service/isolate.h"
 #include "plan/plan.h"
 
 #define JC_PHASE_LIST(X)                                                                           \
@@ -38,6 +39,7 @@ typedef struct jc_service_options {
     unsigned threads;    /* compile pool; 0: one per core */
     const jc_alloc *alloc;
     const jc_log *log;
+    jc_isolate isolate;
 } jc_service_options;
 
 /* CACHE is borrowed. */

@@ -30,6 +30,10 @@ unsigned jc_job_cost(const jc_kernel *k) {
     return cost[k->family](k);
 }
 
+#define OTHER_LLVM                                                                                 \
+    "warning: libjitc was built for LLVM " JC_LLVM_VERSION ", and the one that runs is %s; what it makes is found again only after opening it. " \
+    "Rebuild libjitc for quick starts"
+
 jitc_status jc_service_backend(jc_service *s, const jc_backend **out, jc_error *err) {
     jitc_status status = JITC_OK;
     const char *other = NULL;
@@ -42,9 +46,25 @@ jitc_status jc_service_backend(jc_service *s, const jc_backend **out, jc_error *
     *out = s->backend;
     pthread_mutex_unlock(&s->lock);
     if (other)
-        jc_log_line(s->options.log, "warning: libjitc was built for LLVM " JC_LLVM_VERSION ", and the one that runs is %s; what it makes "
-                    "is found again only after opening it. Rebuild libjitc for quick starts", other);
+        jc_log_line(s->options.log, OTHER_LLVM, other);
     return status;
+}
+
+/* What a worker's LLVM is called is in the keys made from then on, too. */
+static void learn_llvm(jc_job *j, const char *llvm) {
+    jc_service *s = j->get->s;
+    bool other = false;
+    pthread_mutex_lock(&s->lock);
+    if (strcmp(llvm, s->llvm) != 0 && strlen(llvm) < sizeof s->worker_llvm && !s->worker_llvm[0]) {
+        strcpy(s->worker_llvm, llvm);
+        s->llvm = s->worker_llvm;
+        other = true;
+    }
+    pthread_mutex_unlock(&s->lock);
+    if (strcmp(j->get->llvm, llvm) != 0)
+        atomic_store(&j->get->other_llvm, true);
+    if (other)
+        jc_log_line(s->options.log, OTHER_LLVM, llvm);
 }
 
 /* Not where all is about to be done again with other keys. */
@@ -83,6 +103,31 @@ static jitc_status assemble(jc_job *j, jc_arena *arena, const uint8_t **code, si
     return JITC_OK;
 }
 
+static jitc_status may_go_on(void *job, jc_error *err) {
+    return go_on(job, err);
+}
+
+/* Both, in a process of its own.  Its time goes to the phases by what it says it took; starting it counts as LLVM's. */
+static jitc_status isolated(jc_job *j, bool assembles, jc_arena *arena, const uint8_t **code, size_t *n, jc_error *err) {
+    jc_isolate_answer answer = { .llvm = "" };
+    jc_bytes kernel = JC_BYTES(arena);
+    double start = jc_now_ms();
+    jc_kernel_encode(j->kernel, &kernel);
+    jc_isolate_request request = { j->plan->name, kernel.at, kernel.n, j->target, assembles };
+    jitc_status status = jc_isolate_compile(&j->get->s->options.isolate, &request, may_go_on, j, arena, &answer, err);
+    if (*answer.llvm)
+        learn_llvm(j, answer.llvm);
+    if (status != JITC_OK)
+        return status;
+    JC_TRY(go_on(j, err));
+    if (assembles)
+        jc_service_time(j->get, JC_PHASE_ASSEMBLE, j->plan->name, jc_now_ms() - answer.ms_assemble);
+    jc_service_time(j->get, JC_PHASE_LLVM, j->plan->name, start + answer.ms_assemble);
+    *code = answer.code;
+    *n = answer.ncode;
+    return JITC_OK;
+}
+
 /* What the cache calls when it has no such kernel. */
 static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, size_t *n, jc_error *err) {
     jc_job *j = user;
@@ -93,13 +138,18 @@ static jitc_status compile(void *user, jc_arena *arena, const uint8_t **bytes, s
     bool gpu = jc_target_is_gpu(j->target);
     uint8_t kind = gpu ? JC_CODE_PTX : JC_CODE_OBJECT;
     JC_TRY(go_on(j, err)); /* there may have been a wait */
-    JC_TRY(generate(j, arena, &code, &ncode, err));
-    if (gpu)
-        JC_LOG(s->options.log, JC_DEBUG_PTX, "%s", (const char *)code);
-    if (gpu && s->have_assembler) {
-        JC_TRY(assemble(j, arena, &code, &ncode, err));
-        kind = JC_CODE_CUBIN;
+    bool assembles = gpu && s->have_assembler;
+    if (s->options.isolate.on) {
+        JC_TRY(isolated(j, assembles, arena, &code, &ncode, err));
+    } else {
+        JC_TRY(generate(j, arena, &code, &ncode, err));
+        if (gpu)
+            JC_LOG(s->options.log, JC_DEBUG_PTX, "%s", (const char *)code);
+        if (assembles)
+            JC_TRY(assemble(j, arena, &code, &ncode, err));
     }
+    if (assembles)
+        kind = JC_CODE_CUBIN;
     jc_put_u8(&entry, kind);
     jc_put(&entry, code, ncode);
     if (kind == JC_CODE_PTX) /* the driver wants it terminated */

@@ -20,6 +20,7 @@ struct jc_service {
     jc_known *known;
     pthread_mutex_t lock;
     const jc_backend *backend;
+    char worker_llvm[32];       /* what a worker says */
     _Atomic(const char *) llvm; /* its LLVM; until it is open, what this library was built for */
     bool assembler_known, have_assembler;
     jc_assembler assembler;

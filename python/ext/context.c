@@ -169,15 +169,16 @@ static int read_paths(PyObject *list, const char **out, uint32_t *n) {
 }
 
 static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
-    static char *names[] = { "device", "device_type", "device_id", "cache_dir", "threads", "framework_memory", "read_caches", "trust_files", NULL };
+    static char *names[] = { "device", "device_type", "device_id", "cache_dir", "threads", "framework_memory", "read_caches", "trust_files", "isolate", NULL };
     const char *device, *cache_dir = NULL, *caches[JX_READ_CACHES] = { NULL };
     PyObject *read_caches = NULL;
     uint32_t ncaches = 0;
-    int device_type, device_id, framework_memory = 0, trust_files = 0;
+    int device_type, device_id, framework_memory = 0, trust_files = 0, isolate = 0;
     unsigned threads = 0;
     jx_state *state = PyType_GetModuleState(type);
-    if (!state || !PyArg_ParseTupleAndKeywords(args, kwargs, "sii|z$IpO!p", names, &device, &device_type, &device_id, &cache_dir, &threads,
-                                               &framework_memory, &PyList_Type, &read_caches, &trust_files) ||
+    if (!state || !PyArg_ParseTupleAndKeywords(args, kwargs, "sii|z$IpO!pp", names, &device, &device_type, &device_id, &cache_dir, &threads,
+                                               &framework_memory, &PyList_Type, &read_caches, &trust_files,
+                                               &isolate) ||
         read_paths(read_caches, caches, &ncaches))
         return NULL;
     jx_context *context = (jx_context *)PyType_GenericAlloc(type, 0);
@@ -188,7 +189,7 @@ static PyObject *context_new(PyTypeObject *type, PyObject *args, PyObject *kwarg
     context->framework_memory = framework_memory || device_type == kDLCUDA;
     context->device = PyUnicode_FromString(device);
     jitc_context_options options = { .struct_size = sizeof options, .device = device, .cache_dir = cache_dir, .threads = threads,
-                                     .read_caches = caches, .nread_caches = ncaches, .trust_files = trust_files != 0 };
+                                     .read_caches = caches, .nread_caches = ncaches, .trust_files = trust_files != 0, .isolate = isolate != 0 };
     jitc_status status = context->device ? jitc_context_new(&options, &context->ctx) : JITC_E_NOMEM;
     if (status) {
         jx_raise(state, context->ctx, status);

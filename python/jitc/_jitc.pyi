@@ -41,6 +41,7 @@ class Context:
         framework_memory: bool = False,
         read_caches: list[str] = ...,
         trust_files: bool = ...,
+        isolate: bool = ...,
     ) -> None: ...
     def build(
         self,

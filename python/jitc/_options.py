@@ -35,6 +35,7 @@ class Options:
         Graphs that cannot be captured run as without.  On the CPU it does nothing, with one warning.
     training: who runs graphs that need gradients: "eager" or "inductor".
     threads: for compiling and for kernels on the CPU; 0: one per core.
+    isolate: compile each kernel in a process of its own, where a crash of the compiler is an error here.
     """
 
     mode: str = "fused"
@@ -47,6 +48,7 @@ class Options:
     training: str = "eager"
     threads: int = 0
     trust_files: bool = False
+    isolate: bool = False
 
     def __post_init__(self) -> None:
         _one_of("mode", self.mode, MODES)
@@ -54,6 +56,7 @@ class Options:
         _one_of("attention", self.attention, ATTENTION)
         _is("cache_dir", self.cache_dir, (str, type(None)), "a string or None")
         _is("bundle_write", self.bundle_write, bool, "True or False")
+        _is("isolate", self.isolate, bool, "True or False")
         _is("trust_files", self.trust_files, bool, "True or False")
         _is("cuda_graphs", self.cuda_graphs, bool, "True or False")
         if not isinstance(self.threads, int) or self.threads < 0:

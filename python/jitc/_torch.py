@@ -87,11 +87,18 @@ def context(device: torch.device, options: Options) -> _jitc.Context:
     cache = options.bundle if options.bundle_write else options.cache_dir
     cache = os.path.abspath(cache) if cache else cache
     read = [options.bundle] if options.bundle and not options.bundle_write else []
-    key = (name, cache, options.threads, options.trust_files, *read)
+    key = (name, cache, options.threads, options.trust_files, options.isolate, *read)
     with _contexts_lock:
         if key not in _contexts:
             kind = _CUDA if device.type == "cuda" else _CPU
             _contexts[key] = _jitc.Context(
-                name, kind, index, cache, threads=options.threads, read_caches=read, trust_files=options.trust_files
+                name,
+                kind,
+                index,
+                cache,
+                threads=options.threads,
+                read_caches=read,
+                trust_files=options.trust_files,
+                isolate=options.isolate,
             )
         return _contexts[key]
