@@ -29,6 +29,18 @@ jc_hash jc_hash_of(const void *data, size_t length) {
     return hash;
 }
 
+jc_hash jc_hash_keyed(const uint8_t key[JC_HASH_SIZE], const void *data, size_t length) {
+    jc_hash hash;
+    prepare();
+    crypto_generichash(hash.b, sizeof hash.b, length ? data : (const void *)"", length, key, JC_HASH_SIZE);
+    return hash;
+}
+
+bool jc_hash_keyed_fits(const uint8_t key[JC_HASH_SIZE], const void *data, size_t length, const uint8_t mac[JC_HASH_SIZE]) {
+    const jc_hash hash = jc_hash_keyed(key, data, length);
+    return sodium_memcmp(hash.b, mac, JC_HASH_SIZE) == 0;
+}
+
 void jc_hash_hex(const jc_hash *hash, char out[2 * JC_HASH_SIZE + 1]) {
     static const char digits[] = "0123456789abcdef";
     for (size_t i = 0; i < JC_HASH_SIZE; i++) {

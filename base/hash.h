@@ -4,6 +4,7 @@
 #ifndef JC_HASH_H
 #define JC_HASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,6 +14,10 @@ typedef struct jc_hash {
 } jc_hash;
 
 jc_hash jc_hash_of(const void *data, size_t length);
+/* Of who has KEY: a message authentication code. */
+jc_hash jc_hash_keyed(const uint8_t key[JC_HASH_SIZE], const void *data, size_t length);
+/* Is it MAC? Takes as long wherever they differ. */
+bool jc_hash_keyed_fits(const uint8_t key[JC_HASH_SIZE], const void *data, size_t length, const uint8_t mac[JC_HASH_SIZE]);
 /* 64 hex digits and a NUL. */
 void jc_hash_hex(const jc_hash *hash, char out[2 * JC_HASH_SIZE + 1]);
 

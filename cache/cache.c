@@ -46,9 +46,10 @@ struct jc_cache {
     size_t ntiers;
     const char *dir, *warning;
     jc_disk *disk;             /* NULL: memory alone */
+    jc_mac_key *mac;           /* NULL: none */
     jc_cache_settings settings;
     atomic_bool impatient;     /* a wait for another process was in vain */
-    atomic_uint_fast64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked;
+    atomic_uint_fast64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, differing;
     pthread_mutex_t lock;
     pthread_cond_t landed;
     flight *flights;           /* under the lock, like the rest */
@@ -64,15 +65,15 @@ const char *jc_cache_from_text(jc_cache_from from) {
 
 static void open_tiers(jc_cache *c, const char *dir) {
     c->tiers[c->ntiers++] = jc_tier_table(c->memory_arena, "memory", "", JC_FROM_MEMORY);
-    c->disk = dir && *dir ? jc_disk_open(c->arena, dir, false, &c->warning) : NULL;
+    c->disk = dir && *dir ? jc_disk_open_keyed(c->arena, dir, false, c->mac, &c->warning) : NULL;
     if (c->disk) {
         c->tiers[c->ntiers++] = jc_disk_tier(c->disk);
         c->dir = jc_disk_dir(c->disk);
     }
 }
 
-static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, const jc_alloc *alloc, const jc_log *log,
-                           jc_cache **out) {
+static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, const jc_mac_key *mac, const jc_alloc *alloc,
+                           const jc_log *log, jc_cache **out) {
     jc_guard outer, inner;
     volatile jitc_status status = JITC_E_NOMEM;
     if (JC_GUARD(arena, &outer) == 0 && JC_GUARD(memory, &inner) == 0) {
@@ -81,6 +82,7 @@ static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, c
         c->memory_arena = memory;
         c->alloc = alloc;
         c->log = log;
+        c->mac = mac ? jc_arena_memdup(arena, mac, sizeof *mac) : NULL;
         c->settings = (jc_cache_settings)JC_CACHE_DEFAULTS;
         open_tiers(c, dir);
         pthread_mutex_init(&c->lock, NULL);
@@ -93,14 +95,22 @@ static jitc_status open_in(jc_arena *arena, jc_arena *memory, const char *dir, c
     return status;
 }
 
-jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err) {
+jitc_status jc_cache_open_keyed(const char *dir, const jc_mac_key *mac, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err) {
     jc_arena *arena = jc_arena_new(alloc), *memory = jc_arena_new(alloc);
     *out = NULL;
-    if (arena && memory && open_in(arena, memory, dir, alloc, log, out) == JITC_OK)
+    if (arena && memory && open_in(arena, memory, dir, mac, alloc, log, out) == JITC_OK)
         return JITC_OK;
     jc_arena_free(arena);
     jc_arena_free(memory);
     return jc_fail(err, JITC_E_NOMEM, "out of memory while opening the cache");
+}
+
+jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err) {
+    return jc_cache_open_keyed(dir, NULL, alloc, log, out, err);
+}
+
+const jc_mac_key *jc_cache_mac(const jc_cache *c) {
+    return c->mac;
 }
 
 /* What this process had from the cache goes into the directory's history. */
@@ -159,7 +169,7 @@ jc_tier *jc_cache_tier(jc_cache *c, size_t i) {
 
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
     *out = (jc_cache_stats){ .waited = atomic_load(&c->waited), .waited_processes = atomic_load(&c->waited_processes),
-                             .unlocked = atomic_load(&c->unlocked) };
+                             .unlocked = atomic_load(&c->unlocked), .differing = atomic_load(&c->differing) };
     for (int i = 0; i < JC_FROM_COUNT; i++)
         out->from[i] = atomic_load(&c->from[i]);
     for (size_t i = 1; i < c->ntiers; i++) {
@@ -167,6 +177,7 @@ void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
         jc_tier_get_stats(c->tiers[i], &s);
         out->stored += s.stored;
         out->corrupt += s.corrupt;
+        out->foreign += s.foreign;
         out->io_errors += s.errors;
     }
 }
@@ -220,7 +231,7 @@ static void log_entry(const jc_cache *c, const jc_tier *t, const jc_key *key, co
 
 /* The first tier below memory that has it. */
 static bool below(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) {
-    static const char *const words[] = { "found in", "not in", "damaged in", "not readable in" };
+    static const char *const words[] = { "found in", "not in", "damaged in", "not by our key in", "not readable in" };
     for (size_t i = 1; i < c->ntiers; i++) {
         jc_tier *t = c->tiers[i];
         f->n = 0;
@@ -267,7 +278,7 @@ bool jc_cache_find(jc_cache *c, const jc_key *key, const uint8_t **out, size_t *
     jc_key own;
     jc_guard guard;
     if (!in_memory(c, key, &f)) {
-        jc_arena *arena = c->ntiers > 1 ? jc_arena_new(c->alloc) : NULL;
+        jc_arena *arena = c->ntiers > 1 && !c->settings.paranoid ? jc_arena_new(c->alloc) : NULL;
         volatile bool there = false;
         if (!arena)
             return false;
@@ -399,7 +410,7 @@ static bool appeared(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) 
 }
 
 static bool takes_turns(const jc_cache *c) {
-    return c->disk && c->settings.wait_ms && !atomic_load(&c->impatient);
+    return c->disk && c->settings.wait_ms && !c->settings.paranoid && !atomic_load(&c->impatient);
 }
 
 /* Takes the lock when it is our turn; true where the entry came first. */
@@ -466,13 +477,34 @@ bool jc_cache_elsewhere(jc_cache *c, const jc_key *key) {
 
 /* --- building --- */
 
+/* Was what a tier has the same as what was built? */
+static void compare(jc_cache *c, const jc_key *key, const found *had, const found *built) {
+    char hex[2 * JC_HASH_SIZE + 1];
+    size_t at = 0;
+    if (had->n == built->n && memcmp(had->bytes, built->bytes, built->n) == 0)
+        return;
+    while (at < had->n && at < built->n && had->bytes[at] == built->bytes[at])
+        at++;
+    atomic_fetch_add(&c->differing, 1);
+    jc_hash_hex(&key->hash, hex);
+    if (c->log)
+        jc_log_line(c->log, "warning: PARANOID: the entry %s %s is not what was compiled just now: %zu bytes there, %zu here, the first difference at byte %zu; what "
+                    "was compiled is used. The cache was tampered with, or the compiler does not give the same code each time: jitc cache show %.12s", hex,
+                    jc_cache_from_text(had->from), had->n, built->n, at, hex);
+}
+
 static jitc_status find_or_build(jc_cache *c, flight *f, found *into, const jc_cache_builder *builder, jc_error *err) {
-    if (below(c, &f->key, f->arena, into) || wait_for_turn(c, f, builder, into))
+    found had;
+    const bool there = below(c, &f->key, f->arena, into) || wait_for_turn(c, f, builder, into);
+    if (there && !c->settings.paranoid)
         return JITC_OK;
+    had = *into;
     const double start = jc_now_ms();
     into->from = JC_FROM_BUILD;
     JC_TRY(builder->build(builder->user, f->arena, &into->bytes, &into->n, err));
     into->ms = jc_now_ms() - start;
+    if (there)
+        compare(c, &f->key, &had, into);
     store(c, &f->key, into);
     return JITC_OK;
 }

@@ -45,26 +45,39 @@ typedef enum jc_cache_from { JC_FROM_MEMORY, JC_FROM_DISK, JC_FROM_READ_ONLY, JC
 /* "in memory", "on disk", "in a read-only cache", "built" */
 const char *jc_cache_from_text(jc_cache_from from);
 
-/* Of one tier. */
+/* Of one tier; foreign: entries that somebody without the key has written. */
 typedef struct jc_tier_stats {
-    uint64_t hits, misses, corrupt, errors, stored;
+    uint64_t hits, misses, corrupt, foreign, errors, stored;
 } jc_tier_stats;
 /* Of all: answers by where they came from (those of JC_FROM_BUILD are the misses), calls that waited for another thread's build,
-   and for another process's, builds without a lock (there are none, or the wait was over), and the sums of the tiers' troubles. */
+   and for another process's, builds without a lock (there are none, or the wait was over), entries that were not what was built (paranoid), and the sums of the tiers' troubles. */
 typedef struct jc_cache_stats {
-    uint64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, stored, corrupt, io_errors;
+    uint64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, stored, corrupt, foreign, differing, io_errors;
 } jc_cache_stats;
 
 /* How a cache goes about it. */
 typedef struct jc_cache_settings {
     unsigned wait_ms; /* for another process that builds the same entry; then it is built here.  0: never */
+    /* What is found below memory is built all the same, and compared: it is what was built that is returned, and a difference is told loudly and
+       counted.  For tests, and for who suspects the cache. */
+    bool paranoid;
     uint64_t max_bytes, max_entries; /* of the directory, about: see cache/prune.h. 0: no bound */
 } jc_cache_settings;
 #define JC_CACHE_DEFAULTS { .wait_ms = 120000, .max_bytes = 16ull << 30, .max_entries = 250000 }
 
+/* A key with which entries are authenticated (keyed BLAKE2b-256): for directories that several users write to. */
+typedef struct jc_mac_key {
+    uint8_t b[JC_HASH_SIZE];
+} jc_mac_key;
+/* PATH: 64 hex digits.  JITC_E_TRUST where others than its owner could read it, or it is none; JITC_E_IO. */
+jitc_status jc_mac_key_read(const char *path, jc_mac_key *out, jc_error *err);
+
 /* DIR: NULL or "" for memory alone.  The directory is made (0700) when something is stored.  A directory that is a
    symlink, of another owner, or writable by others is not used: WARNING says why. */
 jitc_status jc_cache_open(const char *dir, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err);
+/* MAC, copied, may be NULL.  With it DIR may belong to others, who may write to it; entries by who has not the key are misses. */
+jitc_status jc_cache_open_keyed(const char *dir, const jc_mac_key *mac, const jc_alloc *alloc, const jc_log *log, jc_cache **out, jc_error *err);
+const jc_mac_key *jc_cache_mac(const jc_cache *c); /* NULL: none */
 void jc_cache_close(jc_cache *c);
 /* Not while another thread uses C. */
 void jc_cache_set(jc_cache *c, const jc_cache_settings *settings);

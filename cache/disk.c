@@ -3,17 +3,7 @@
  *
  * Path: DIR/v1/XX/KEY, where KEY is the key's hash in hex and XX its first two digits (the shard).
  *
- * File, all integers little-endian:
- *     0   8  magic "JITCENT\n"
- *     8   4  format version (1)
- *    12   4  flags: bit 0 a MAC follows the trailer, bit 1 a signature does (both written by later formats; readers of
- *            this version treat a file with unknown flags as a miss)
- *    16  32  key
- *    48   8  length of the whole file
- *    56   8  number of sections
- *    64  24  per section: kind (8), offset (8), length (8); kinds: 1 key preimage, 2 payload, others are skipped
- *     .   .  sections, in the order of the table, each at an offset divisible by 16, zeros between
- *   end-32   BLAKE2b-256 of everything before
+ * The file's format is in cache/entry.c.
  *
  * A reader looks at the header's length, then takes the whole file into private memory, checks hash, key and preimage, and uses those bytes.
  * A writer publishes by jc_file_publish(): a temporary file "tmp.*" in the shard, then a rename; entries with a light key are
@@ -25,9 +15,13 @@
  * user, who alone may write to them.  A read-only one may belong to somebody else, whom whoever named it trusts; what lies in it belongs to the same
  * user.  Each lookup goes down from the directory by descriptors and follows no link below it, so what was looked at is what is read.  What lies in
  * an entry's place and is none is set aside as a damaged one is.  Nothing is held open between lookups.
+ *
+ * With a MAC key who owns what does not matter: the directory may be shared by users that have the key, and others may lie entries there or take them away, which
+ * costs misses.  New files and directories then have the permissions that the directory they are in has for others.
  */
 #include "base/file.h"
 #include "cache/disk.h"
+#include "cache/entry.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,35 +32,30 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MAGIC "JITCENT\n"
-#define VERSION 1
-#define HEADER 64
-#define SECTION 24
-#define ALIGN 16
-#define LENGTH_AT 48
-#define MAX_SECTIONS 64
-#define MAX_ENTRY (1ull << 31)
-enum { KIND_PREIMAGE = 1, KIND_PAYLOAD = 2 };
-
 struct jc_disk {
     jc_tier tier; /* where: as the user names it */
     const jc_alloc *alloc;
     const char *root, *dir; /* without and with the format version */
     uid_t owner;
+    const jc_mac_key *mac; /* NULL: none */
 };
 
 #define FORMAT "v1"
-_Static_assert(VERSION == 1, "FORMAT names the version");
+_Static_assert(JC_ENTRY_VERSION == 1, "FORMAT names the version");
 
-/* Does what ST is of belong to OWNER, who alone may write to it? */
-static bool is_owners(const struct stat *st, uid_t owner) {
+static bool is_alone(const struct stat *st, uid_t owner) {
     return st->st_uid == owner && !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+/* Where others may write, what has a second name might be a file of ours that somebody has put there to be written to. */
+bool jc_disk_is_owners(const jc_disk *d, const struct stat *st) {
+    return d->mac ? !S_ISREG(st->st_mode) || st->st_nlink == 1 : is_alone(st, d->owner);
 }
 
 /* --- the directory --- */
 
-/* Is it ours, and ours alone to write?  A read-only one, which may be named by a link and has to be there: its owner's alone. */
-static const char *refuse(jc_arena *arena, const char *dir, bool read_only, uid_t *owner) {
+/* Is it ours, and ours alone to write?  A read-only one, which may be named by a link and has to be there: its owner's alone.  SHARED: anybody's. */
+static const char *refuse(jc_arena *arena, const char *dir, bool read_only, bool shared, uid_t *owner) {
     struct stat st;
     *owner = geteuid();
     if ((read_only ? stat : lstat)(dir, &st) != 0)
@@ -77,10 +66,10 @@ static const char *refuse(jc_arena *arena, const char *dir, bool read_only, uid_
         return jc_arena_printf(arena, "the cache directory %s is a symbolic link; name the directory itself", dir);
     if (!S_ISDIR(st.st_mode))
         return jc_arena_printf(arena, "%s is not a directory; remove it or choose another cache directory", dir);
-    if (st.st_uid != geteuid() && !read_only)
+    if (st.st_uid != geteuid() && !read_only && !shared)
         return jc_arena_printf(arena, "the cache directory %s belongs to user %u, not to this process (%u)", dir,
                                (unsigned)st.st_uid, (unsigned)geteuid());
-    if (st.st_mode & (S_IWGRP | S_IWOTH))
+    if (st.st_mode & (S_IWGRP | S_IWOTH) && !shared)
         return jc_arena_printf(arena, "the cache directory %s is writable by others; chmod go-w it", dir);
     *owner = st.st_uid;
     return NULL;
@@ -97,23 +86,27 @@ static const char *without_slashes(jc_arena *arena, const char *dir) {
 }
 
 /* The directory of this format, where there is one: a link or another's would be refused at each lookup, and is told of once. */
-static const char *refuse_format(jc_arena *arena, const char *dir, uid_t owner) {
+static const char *refuse_format(jc_arena *arena, const char *dir, bool shared, uid_t owner) {
     struct stat st;
     if (lstat(dir, &st) != 0)
         return NULL;
     if (!S_ISDIR(st.st_mode))
         return jc_arena_printf(arena, "%s in the cache directory is not a directory; remove it or choose another cache directory", dir);
-    if (!is_owners(&st, owner))
+    if (!shared && !is_alone(&st, owner))
         return jc_arena_printf(arena, "the directory %s of the cache %s", dir, st.st_uid != owner ? "belongs to another user" : "is writable by others; chmod go-w it");
     return NULL;
 }
 
 jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const char **warning) {
+    return jc_disk_open_keyed(arena, dir, read_only, NULL, warning);
+}
+
+jc_disk *jc_disk_open_keyed(jc_arena *arena, const char *dir, bool read_only, const jc_mac_key *mac, const char **warning) {
     uid_t owner;
     const char *root = without_slashes(arena, dir), *entries = jc_arena_printf(arena, "%s/" FORMAT, root);
-    const char *why = refuse(arena, root, read_only, &owner);
+    const char *why = refuse(arena, root, read_only, mac != NULL, &owner);
     if (!why)
-        why = refuse_format(arena, entries, owner);
+        why = refuse_format(arena, entries, mac != NULL, owner);
     if (why) {
         if (warning)
             *warning = why;
@@ -128,6 +121,7 @@ jc_disk *jc_disk_open(jc_arena *arena, const char *dir, bool read_only, const ch
     d->root = root;
     d->dir = entries;
     d->owner = owner;
+    d->mac = mac;
     return d;
 }
 
@@ -145,10 +139,6 @@ const char *jc_disk_format(void) {
 
 jc_tier *jc_disk_tier(jc_disk *d) {
     return &d->tier;
-}
-
-bool jc_disk_is_owners(const jc_disk *d, const struct stat *st) {
-    return is_owners(st, d->owner);
 }
 
 /* mkdir -p, 0700. */
@@ -180,15 +170,27 @@ static place place_of(const jc_hash *key) {
     return p;
 }
 
+unsigned jc_disk_mode(const jc_disk *d, int fd) {
+    struct stat st;
+    return 0600u | (d->mac && fstat(fd, &st) == 0 ? (unsigned)st.st_mode & 0066u : 0u);
+}
+
+/* As AT is to others. */
+static void make_dir(const jc_disk *d, int at, const char *name) {
+    struct stat st;
+    if (mkdirat(at, name, 0700) == 0 && d->mac && fstat(at, &st) == 0)
+        (void)fchmodat(at, name, 0700 | (st.st_mode & 07077), 0);
+}
+
 /* The directory NAME in directory AT, which is closed, if it is its owner's alone; -1 with errno set.  MAKE: where it is not there. */
 static int enter(const jc_disk *d, int at, const char *name, int flags, bool make) {
     struct stat st;
-    if (make && mkdirat(at, name, 0700) != 0 && errno != EEXIST)
-        make = false;
+    if (make)
+        make_dir(d, at, name);
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags), why = errno;
     if (at != AT_FDCWD)
         close(at);
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !is_owners(&st, d->owner))) {
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !jc_disk_is_owners(d, &st))) {
         close(fd);
         fd = -1;
         why = EPERM;
@@ -213,11 +215,8 @@ static int open_shard(const jc_disk *d, const place *p, bool make) {
 
 /* Is the file as long as its header says?  What is not is not read: it may be sparse, and huge. */
 static bool is_complete(int fd, const struct stat *st) {
-    uint8_t head[HEADER];
-    if (st->st_size < HEADER + JC_HASH_SIZE || (uint64_t)st->st_size > MAX_ENTRY || pread(fd, head, sizeof head, 0) != HEADER)
-        return false;
-    jc_reader r = JC_READER(head + LENGTH_AT, HEADER - LENGTH_AT);
-    return memcmp(head, MAGIC, strlen(MAGIC)) == 0 && jc_get_u64(&r) == (uint64_t)st->st_size;
+    uint8_t head[JC_ENTRY_HEADER];
+    return st->st_size > 0 && pread(fd, head, sizeof head, 0) == JC_ENTRY_HEADER && jc_entry_length(head) == (uint64_t)st->st_size;
 }
 
 /* Opened so that nothing waits: neither for the writer of a FIFO nor for a device. */
@@ -229,71 +228,26 @@ static jc_tier_result read_whole(const jc_disk *d, int shard, const char *name, 
     jc_tier_result result = JC_TIER_ERROR;
     if (fstat(fd, &st) == 0) {
         result = JC_TIER_CORRUPT;
-        if (S_ISREG(st.st_mode) && is_owners(&st, d->owner) && is_complete(fd, &st))
-            result = jc_file_read(fd, MAX_ENTRY, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
+        if (S_ISREG(st.st_mode) && jc_disk_is_owners(d, &st) && is_complete(fd, &st))
+            result = jc_file_read(fd, JC_ENTRY_MAX, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
     }
     close(fd);
     return result;
 }
 
-static bool section(jc_reader *table, const uint8_t *file, size_t n, uint64_t *kind, const uint8_t **at, size_t *size) {
-    *kind = jc_get_u64(table);
-    uint64_t offset = jc_get_u64(table), length = jc_get_u64(table);
-    if (table->bad || offset > n - JC_HASH_SIZE || length > n - JC_HASH_SIZE - offset)
-        return false;
-    *at = file + offset;
-    *size = (size_t)length;
-    return true;
-}
+static const jc_tier_result results[] = { [JC_ENTRY_GOOD] = JC_TIER_HIT, [JC_ENTRY_DAMAGED] = JC_TIER_CORRUPT, [JC_ENTRY_FOREIGN] = JC_TIER_FOREIGN };
 
-typedef struct contents {
-    const uint8_t *preimage, *payload; /* NULL: there is no such section */
-    size_t npreimage, npayload;
-} contents;
-
-/* What is in the file, if every byte is as it was written and its header has this hash. */
-static bool take_apart(const uint8_t *file, size_t n, const jc_hash *hash, contents *out) {
-    jc_reader r = JC_READER(file, n);
-    const uint8_t *magic = jc_get(&r, 8);
-    *out = (contents){ 0 };
-    if (!magic || memcmp(magic, MAGIC, 8) != 0)
-        return false;
-    uint32_t version = jc_get_u32(&r), flags = jc_get_u32(&r);
-    const uint8_t *stored_key = jc_get(&r, JC_HASH_SIZE);
-    uint64_t length = jc_get_u64(&r), sections = jc_get_u64(&r);
-    if (r.bad || version != VERSION || flags != 0 || length != n || sections > MAX_SECTIONS ||
-        HEADER + sections * SECTION + JC_HASH_SIZE > n)
-        return false;
-    jc_hash trailer = jc_hash_of(file, n - JC_HASH_SIZE);
-    if (memcmp(trailer.b, file + n - JC_HASH_SIZE, JC_HASH_SIZE) != 0 || memcmp(stored_key, hash->b, JC_HASH_SIZE) != 0)
-        return false;
-    for (uint64_t i = 0; i < sections; i++) {
-        uint64_t kind;
-        const uint8_t *at;
-        size_t size;
-        if (!section(&r, file, n, &kind, &at, &size))
-            return false;
-        if (kind == KIND_PREIMAGE) {
-            out->preimage = at;
-            out->npreimage = size;
-        }
-        if (kind == KIND_PAYLOAD) {
-            out->payload = at;
-            out->npayload = size;
-        }
-    }
-    return out->preimage && out->payload;
-}
-
-/* The payload, if the entry is whole and for exactly this key. */
-static bool verify(const uint8_t *file, size_t n, const jc_key *key, const uint8_t **payload, size_t *npayload) {
-    contents c;
-    if (!take_apart(file, n, &key->hash, &c) || c.npreimage != key->npreimage ||
-        memcmp(c.preimage, key->preimage, c.npreimage) != 0)
-        return false;
-    *payload = c.payload;
-    *npayload = c.npayload;
-    return true;
+/* HIT: the entry is whole, by who has the key, and for exactly this key. */
+static jc_tier_result verify(const jc_disk *d, const jc_span *file, const jc_key *key, const uint8_t **payload, size_t *npayload) {
+    jc_entry e;
+    jc_tier_result r = results[jc_entry_decode(file->at, file->n, d->mac, &e)];
+    if (r != JC_TIER_HIT)
+        return r;
+    if (memcmp(&e.key, &key->hash, sizeof e.key) != 0 || e.npreimage != key->npreimage || memcmp(e.preimage, key->preimage, e.npreimage) != 0)
+        return JC_TIER_CORRUPT;
+    *payload = e.payload;
+    *npayload = e.npayload;
+    return JC_TIER_HIT;
 }
 
 /* Sets what lies there aside, if nobody has replaced it since. */
@@ -332,8 +286,8 @@ jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena,
         return missing();
     (void)fstatat(shard, p.file, &seen, AT_SYMLINK_NOFOLLOW);
     jc_tier_result result = read_whole(d, shard, p.file, arena, &file);
-    if (result == JC_TIER_HIT && !verify(file.at, file.n, key, out, n))
-        result = JC_TIER_CORRUPT;
+    if (result == JC_TIER_HIT)
+        result = verify(d, &file, key, out, n);
     if (result == JC_TIER_CORRUPT && !d->tier.read_only)
         set_aside(shard, p.file, &seen);
     if (result == JC_TIER_HIT && !d->tier.read_only)
@@ -342,55 +296,43 @@ jc_tier_result jc_disk_get(const jc_disk *d, const jc_key *key, jc_arena *arena,
     return result;
 }
 
-jc_tier_result jc_disk_read(const jc_disk *d, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage, size_t *npreimage) {
+jc_tier_result jc_disk_read_file(const jc_disk *d, const jc_hash *hash, jc_arena *arena, jc_span *file, jc_entry *out) {
     const place p = place_of(hash);
-    jc_span file = { 0 };
-    contents c;
     int shard = open_shard(d, &p, false);
     if (shard < 0)
         return missing();
-    jc_tier_result result = read_whole(d, shard, p.file, arena, &file);
+    jc_tier_result result = read_whole(d, shard, p.file, arena, file);
     close(shard);
+    if (result != JC_TIER_HIT || (result = jc_disk_check(d, file, out)) != JC_TIER_HIT)
+        return result;
+    return memcmp(&out->key, hash, sizeof *hash) == 0 ? JC_TIER_HIT : JC_TIER_CORRUPT;
+}
+
+jc_tier_result jc_disk_check(const jc_disk *d, const jc_span *file, jc_entry *out) {
+    jc_tier_result result = results[jc_entry_decode(file->at, file->n, d->mac, out)];
     if (result != JC_TIER_HIT)
         return result;
-    if (!take_apart(file.at, file.n, hash, &c))
-        return JC_TIER_CORRUPT;
-    jc_hash of_preimage = jc_hash_of(c.preimage, c.npreimage);
-    if (memcmp(&of_preimage, hash, sizeof of_preimage) != 0)
-        return JC_TIER_CORRUPT;
-    *preimage = c.preimage;
-    *npreimage = c.npreimage;
-    return JC_TIER_HIT;
+    const jc_hash of_preimage = jc_hash_of(out->preimage, out->npreimage);
+    return memcmp(&of_preimage, &out->key, sizeof of_preimage) == 0 ? JC_TIER_HIT : JC_TIER_CORRUPT;
+}
+
+jc_tier_result jc_disk_read(const jc_disk *d, const jc_hash *hash, jc_arena *arena, const uint8_t **preimage, size_t *npreimage) {
+    jc_span file = { 0 };
+    jc_entry e;
+    jc_tier_result result = jc_disk_read_file(d, hash, arena, &file, &e);
+    *preimage = e.preimage;
+    *npreimage = e.npreimage;
+    return result;
 }
 
 /* --- writing --- */
 
-static void pad(jc_bytes *b) {
-    while (b->n % ALIGN)
-        jc_put_u8(b, 0);
-}
-
-static void encode(jc_bytes *b, const jc_key *key, const uint8_t *bytes, size_t n) {
-    uint64_t preimage_at = (HEADER + 2 * SECTION + ALIGN - 1) / ALIGN * ALIGN;
-    uint64_t payload_at = (preimage_at + key->npreimage + ALIGN - 1) / ALIGN * ALIGN;
-    jc_put(b, MAGIC, 8);
-    jc_put_u32(b, VERSION);
-    jc_put_u32(b, 0);
-    jc_put(b, key->hash.b, JC_HASH_SIZE);
-    jc_put_u64(b, payload_at + n + JC_HASH_SIZE);
-    jc_put_u64(b, 2);
-    jc_put_u64(b, KIND_PREIMAGE);
-    jc_put_u64(b, preimage_at);
-    jc_put_u64(b, key->npreimage);
-    jc_put_u64(b, KIND_PAYLOAD);
-    jc_put_u64(b, payload_at);
-    jc_put_u64(b, n);
-    pad(b);
-    jc_put(b, key->preimage, key->npreimage);
-    pad(b);
-    jc_put(b, bytes, n);
-    jc_hash hash = jc_hash_of(b->at, b->n);
-    jc_put(b, hash.b, JC_HASH_SIZE);
+static bool publish_in(const jc_disk *d, int shard, const place *p, const jc_span *file, bool durable) {
+    const unsigned mode = jc_disk_mode(d, shard);
+    bool ok = jc_file_publish_at(shard, p->file, file, 1, (jc_publish){ .mode = mode, .durable = durable });
+    if (ok && d->mac)
+        (void)fchmodat(shard, p->file, mode, 0); /* whatever the umask */
+    return ok;
 }
 
 static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *key, const uint8_t *bytes, size_t n) {
@@ -401,8 +343,8 @@ static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *k
         return false;
     if (JC_GUARD(scratch, &guard) == 0) {
         jc_bytes b = JC_BYTES(scratch);
-        encode(&b, key, bytes, n);
-        ok = jc_file_publish_at(shard, p->file, &(jc_span){ b.at, b.n }, 1, (jc_publish){ .mode = 0600, .durable = !key->light });
+        jc_entry_encode(&b, key, bytes, n, d->mac);
+        ok = publish_in(d, shard, p, &(jc_span){ b.at, b.n }, !key->light);
     }
     jc_guard_end(scratch, &guard);
     jc_arena_free(scratch);
@@ -411,7 +353,7 @@ static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *k
 
 bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
     const place p = place_of(&key->hash);
-    int shard = n > MAX_ENTRY / 2 ? -1 : open_shard(d, &p, true);
+    int shard = n > JC_ENTRY_MAX / 2 ? -1 : open_shard(d, &p, true);
     if (shard < 0)
         return false;
     const bool ok = publish(d, shard, &p, key, bytes, n);
@@ -419,19 +361,43 @@ bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size
     return ok;
 }
 
+bool jc_disk_install(const jc_disk *d, const jc_hash *key, const jc_span *file) {
+    const place p = place_of(key);
+    int shard = open_shard(d, &p, true);
+    if (shard < 0)
+        return false;
+    const bool ok = publish_in(d, shard, &p, file, false);
+    close(shard);
+    return ok;
+}
+
 /* --- as a tier --- */
+
+static bool is_named(const jc_disk *d, const place *p) {
+    struct stat st;
+    int shard = open_shard(d, p, false);
+    if (shard < 0)
+        return false;
+    const bool there = fstatat(shard, p->file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && jc_disk_is_owners(d, &st) &&
+                       faccessat(shard, p->file, R_OK, 0) == 0;
+    close(shard);
+    return there;
+}
+
+/* Whose an entry is its name does not say. */
+static bool is_ours(const jc_disk *d, const jc_key *key) {
+    const uint8_t *bytes;
+    size_t n;
+    jc_arena *scratch = jc_arena_new(d->alloc);
+    const bool ours = scratch && jc_disk_get(d, key, scratch, &bytes, &n) == JC_TIER_HIT;
+    jc_arena_free(scratch);
+    return ours;
+}
 
 static bool probe(jc_tier *t, const jc_key *key) {
     const jc_disk *d = (const jc_disk *)t;
-    struct stat st;
     const place p = place_of(&key->hash);
-    int shard = open_shard(d, &p, false);
-    if (shard < 0)
-        return false;
-    const bool there = fstatat(shard, p.file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && is_owners(&st, d->owner) &&
-                       faccessat(shard, p.file, R_OK, 0) == 0;
-    close(shard);
-    return there;
+    return is_named(d, &p) && (!d->mac || is_ours(d, key));
 }
 
 static jc_tier_result get(jc_tier *t, const jc_key *key, jc_arena *arena, const uint8_t **out, size_t *n) {

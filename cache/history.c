@@ -26,7 +26,7 @@
 
 static int open_log(const jc_disk *d, int root, const char *name, int flags) {
     struct stat st;
-    int fd = openat(root, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = openat(root, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)jc_disk_mode(d, root));
     if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !jc_disk_is_owners(d, &st))) {
         close(fd);
         errno = EPERM;
@@ -106,7 +106,8 @@ void jc_history_used(const jc_disk *d, const jc_cache_stats *s) {
     size_t n = head(line, "used");
     for (int i = 0; i < JC_FROM_COUNT; i++)
         n += (size_t)snprintf(line + n, sizeof line - n, " %" PRIu64, s->from[i]);
-    n += (size_t)snprintf(line + n, sizeof line - n, " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", s->waited_processes, s->corrupt, s->io_errors);
+    n += (size_t)snprintf(line + n, sizeof line - n, " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", s->waited_processes, s->corrupt, s->foreign,
+                          s->io_errors);
     append(d, line, n);
 }
 
@@ -138,8 +139,8 @@ static bool parse(char *line, jc_arena *arena, jc_history_line *l) {
     if (l->built)
         return sscanf(line + at, "%64s %lf %" SCNu64 " %511s", l->key, &l->ms, &l->bytes, fields) == 4 && strlen(l->key) == 2 * JC_HASH_SIZE &&
                parse_fields(fields, l);
-    return strcmp(what, "used") == 0 && sscanf(line + at, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &f[0], &f[1], &f[2], &f[3],
-                                                &l->stats.waited_processes, &l->stats.corrupt, &l->stats.io_errors) == 7;
+    return strcmp(what, "used") == 0 && sscanf(line + at, "%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64, &f[0], &f[1], &f[2], &f[3],
+                                                &l->stats.waited_processes, &l->stats.corrupt, &l->stats.foreign, &l->stats.io_errors) == 8;
 }
 
 typedef JC_VEC(jc_history_line) lines;

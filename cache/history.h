@@ -6,7 +6,7 @@
  * cannot be read is passed over.
  *
  *     built TIME PID HOST PROGRAM KEY MS BYTES FIELD=HASH[,FIELD=HASH]...
- *     used TIME PID HOST PROGRAM MEMORY DISK READ-ONLY BUILT WAITED CORRUPT ERRORS
+ *     used TIME PID HOST PROGRAM MEMORY DISK READ-ONLY BUILT WAITED CORRUPT FOREIGN ERRORS
  *
  * TIME is in seconds since 1970, FIELD the number of a field of the key (cache.h) and HASH the first 32 bits of its hash, so that two lines tell in what
  * two keys differ, though the entries may be gone.  `used` is what a process counted, when it closed the cache.

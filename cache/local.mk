@@ -3,10 +3,13 @@ noinst_LTLIBRARIES += cache/libcache.la
 JC_FRONT_LIBS += cache/libcache.la
 cache_libcache_la_SOURCES = \
 	cache/cache.c cache/cache.h \
+	cache/carry.c cache/carry.h \
 	cache/disk.c cache/disk.h \
+	cache/entry.c cache/entry.h \
 	cache/history.c cache/history.h \
 	cache/key.c \
 	cache/lock.c cache/lock.h \
+	cache/mac.c \
 	cache/prune.c cache/prune.h \
 	cache/scan.c cache/scan.h \
 	cache/tier.c cache/tier.h \
@@ -30,3 +33,9 @@ TESTS += tests/check_history
 tests_check_history_SOURCES = tests/check_history.c
 tests_check_history_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_history_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_share
+TESTS += tests/check_share
+tests_check_share_SOURCES = tests/check_share.c
+tests_check_share_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_share_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)

@@ -70,7 +70,7 @@ static int64_t offset_of(const jc_hash *key) {
 /* The lock file in the directory ROOT; -1 where it is none of ours. */
 static int open_file(const jc_disk *d, int root) {
     struct stat st;
-    int fd = openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    int fd = openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)jc_disk_mode(d, root));
     if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !jc_disk_is_owners(d, &st))) {
         close(fd);
         return -1;

@@ -16,6 +16,7 @@ jc_tier_result jc_tier_get(jc_tier *t, const jc_key *key, jc_arena *arena, const
     count(r == JC_TIER_HIT       ? &t->stats.hits
           : r == JC_TIER_MISS    ? &t->stats.misses
           : r == JC_TIER_CORRUPT ? &t->stats.corrupt
+          : r == JC_TIER_FOREIGN ? &t->stats.foreign
                                  : &t->stats.errors);
     return r;
 }
@@ -31,6 +32,7 @@ void jc_tier_get_stats(const jc_tier *t, jc_tier_stats *out) {
         .hits = atomic_load_explicit(&t->stats.hits, memory_order_relaxed),
         .misses = atomic_load_explicit(&t->stats.misses, memory_order_relaxed),
         .corrupt = atomic_load_explicit(&t->stats.corrupt, memory_order_relaxed),
+        .foreign = atomic_load_explicit(&t->stats.foreign, memory_order_relaxed),
         .errors = atomic_load_explicit(&t->stats.errors, memory_order_relaxed),
         .stored = atomic_load_explicit(&t->stats.stored, memory_order_relaxed),
     };

@@ -23,6 +23,7 @@ typedef enum jc_tier_result {
     JC_TIER_HIT,
     JC_TIER_MISS,
     JC_TIER_CORRUPT, /* there was something, but not what was stored; a tier that may write has set it aside */
+    JC_TIER_FOREIGN, /* there is something, but by somebody who has not our key; it stays where it is */
     JC_TIER_ERROR,   /* it could not be asked: the file system said no, memory is out */
 } jc_tier_result;
 
@@ -45,7 +46,7 @@ struct jc_tier {
     jc_cache_from from; /* what a hit in it is called */
     bool read_only;
     struct {
-        atomic_uint_fast64_t hits, misses, corrupt, errors, stored;
+        atomic_uint_fast64_t hits, misses, corrupt, foreign, errors, stored;
     } stats;
 };
 

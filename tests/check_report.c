@@ -963,6 +963,56 @@ START_TEST(test_cache_log) {
 }
 END_TEST
 
+/* Carried to another directory, entries serve there; what others may write to is not taken in. */
+START_TEST(test_cache_carried) {
+    result r = jitc("compile --arch host mul.py");
+    expect(&r, 0);
+    json_t *j = cache_json("export entries.jc", 0);
+    long long n = number(j, "exported");
+    ck_assert_int_ge(n, 2);
+    json_decref(j);
+    j = cache_json("import entries.jc --cache other", 0);
+    ck_assert_int_eq(number(j, "imported"), n);
+    json_decref(j);
+    j = cache_json("export layer/ --cache other", 0);
+    ck_assert_int_eq(number(j, "exported"), n);
+    json_decref(j);
+    r = jitc("compile --arch host --no-cache --read-cache layer --json mul.py");
+    j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "hits"), 1);
+    json_decref(j);
+    ck_assert_int_eq(chmod("entries.jc", 0666), 0);
+    r = jitc("cache import entries.jc --cache third");
+    ck_assert_int_eq(r.code, 3);
+    page_has(r.err, "--trust-files");
+    r = jitc("cache import entries.jc --trust-files --cache third");
+    expect(&r, 0);
+}
+END_TEST
+
+/* Entries by who has not the key are misses, and a key that others can read is none. */
+START_TEST(test_cache_key) {
+    result r = jitc("compile --arch host mul.py");
+    expect(&r, 0);
+    write_text("key", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff\n");
+    ck_assert_int_eq(chmod("key", 0600), 0);
+    setenv("JITC_CACHE_KEY", "key", 1);
+    for (int hits = 0; hits < 2; hits++) {
+        r = jitc("compile --arch host --json mul.py");
+        json_t *j = expect_json(&r, 0);
+        ck_assert_int_eq(number(j, "hits"), hits);
+        json_decref(j);
+    }
+    ck_assert_int_eq(chmod("key", 0644), 0);
+    r = jitc("compile --arch host --json mul.py");
+    json_t *j = expect_json(&r, 0);
+    ck_assert_int_eq(number(j, "hits"), 0);
+    json_decref(j);
+    page_has(r.err, "chmod 600");
+    unsetenv("JITC_CACHE_KEY");
+}
+END_TEST
+
 static const struct {
     const char *args;
     int code;
@@ -1011,6 +1061,8 @@ static Suite *suite(void) {
     tcase_add_loop_test(t, test_cache_damage, 0, DAMAGES);
     tcase_add_test(t, test_cache_ls_and_prune);
     tcase_add_test(t, test_cache_log);
+    tcase_add_test(t, test_cache_carried);
+    tcase_add_test(t, test_cache_key);
     tcase_add_loop_test(t, test_cache_usage, 0, sizeof cache_usage / sizeof *cache_usage);
     suite_add_tcase(s, t);
     return s;

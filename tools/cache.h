@@ -11,6 +11,8 @@ int cache_ls(tool *t, jc_disk *disk);    /* every entry, a line each */
 int cache_show(tool *t, jc_disk *disk);  /* what one entry's key is made of */
 int cache_prune(tool *t, jc_disk *disk); /* down to a size */
 
+int cache_export(tool *t, jc_disk *disk);
+int cache_import(tool *t, jc_disk *disk);
 int cache_log(tool *t, jc_disk *disk);   /* what was built, by whom, and why */
 
 /* What all processes counted, as far as the history goes back: SINCE, 0 where there is none. */

@@ -23,7 +23,7 @@ const char *cache_field_text(unsigned field) {
 
 typedef struct entry {
     char hex[2 * JC_HASH_SIZE + 1], target[64];
-    const char *kind; /* "class", "kernel"; "damaged" */
+    const char *kind; /* "class", "kernel"; "damaged", "foreign" */
     uint64_t bytes;
     int64_t used;     /* seconds since 1970 */
 } entry;
@@ -148,7 +148,7 @@ static void see_in(listing *l, jc_arena *scratch, const jc_scan_file *file, entr
         return;
     e->bytes = file->bytes;
     e->used = st.st_atime > st.st_mtime ? st.st_atime : st.st_mtime;
-    e->kind = "damaged";
+    e->kind = r == JC_TIER_FOREIGN ? "foreign" : "damaged";
     if (r == JC_TIER_HIT)
         describe(e, preimage, n);
     l->found++;

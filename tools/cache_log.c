@@ -122,6 +122,7 @@ void cache_sum_history(tool *t, jc_disk *disk, jc_cache_stats *sum, int64_t *sin
             sum->from[k] += lines[i].stats.from[k];
         sum->waited_processes += lines[i].stats.waited_processes;
         sum->corrupt += lines[i].stats.corrupt;
+        sum->foreign += lines[i].stats.foreign;
         sum->io_errors += lines[i].stats.io_errors;
     }
 }

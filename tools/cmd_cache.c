@@ -22,7 +22,7 @@ typedef struct look {
     tool *t;
     jc_disk *disk;
     tally by_kind[JC_SCAN_OTHER + 1];
-    uint64_t classes, kernels, ok, unreadable; /* verify */
+    uint64_t classes, kernels, ok, foreign, unreadable; /* verify */
     json_t *damaged;
     tally removed;                             /* clear */
 } look;
@@ -66,6 +66,7 @@ static int say_stats(look *l) {
         tool_set(out, "hits", json_integer((json_int_t)(sum.from[JC_FROM_DISK] + sum.from[JC_FROM_READ_ONLY])));
         tool_set(out, "misses", json_integer((json_int_t)sum.from[JC_FROM_BUILD]));
         tool_set(out, "damaged", json_integer((json_int_t)sum.corrupt));
+        tool_set(out, "foreign", json_integer((json_int_t)sum.foreign));
         tool_set(out, "errors", json_integer((json_int_t)sum.io_errors));
         tool_set(out, "waited", json_integer((json_int_t)sum.waited_processes));
         tool_set(out, "since", since ? json_integer((json_int_t)since) : json_null());
@@ -110,6 +111,9 @@ static jitc_status check_in(look *l, jc_arena *scratch, const jc_scan_file *file
             return JITC_E_NOMEM;
         l->unreadable++;
         break;
+    case JC_TIER_FOREIGN:
+        l->foreign++;
+        break;
     case JC_TIER_CORRUPT:
         json_array_append_new(l->damaged, tool_text(file->path));
         break;
@@ -142,14 +146,15 @@ static int say_verify(look *l) {
         tool_set(out, "ok", json_integer((json_int_t)l->ok));
         tool_set(out, "class_entries", json_integer((json_int_t)l->classes));
         tool_set(out, "kernel_entries", json_integer((json_int_t)l->kernels));
+        tool_set(out, "foreign", json_integer((json_int_t)l->foreign));
         tool_set(out, "unreadable", json_integer((json_int_t)l->unreadable));
         tool_set(out, "damaged", json_incref(l->damaged));
         return tool_json(l->t, out, code);
     }
     json_array_foreach(l->damaged, i, path)
         printf("damaged: %s\n", json_string_value(path));
-    printf("%s: %llu good (%llu classes, %llu kernels), %zu damaged, %llu unreadable\n", jc_disk_dir(l->disk),
-           (unsigned long long)l->ok, (unsigned long long)l->classes, (unsigned long long)l->kernels, n,
+    printf("%s: %llu good (%llu classes, %llu kernels), %zu damaged, %llu by another key or none, %llu unreadable\n", jc_disk_dir(l->disk),
+           (unsigned long long)l->ok, (unsigned long long)l->classes, (unsigned long long)l->kernels, n, (unsigned long long)l->foreign,
            (unsigned long long)l->unreadable);
     return code;
 }
@@ -207,6 +212,8 @@ static const struct {
     { .name = "show", .words = 1, .run = cache_show },
     { .name = "verify", .see = check, .say = say_verify },
     { .name = "log", .run = cache_log },
+    { .name = "export", .words = 1, .run = cache_export },
+    { .name = "import", .words = 1, .run = cache_import },
     { .name = "prune", .run = cache_prune },
     { .name = "clear", .see = wipe, .say = say_clear },
 };
@@ -240,7 +247,7 @@ static jitc_status open_disk(look *l, jc_error *err) {
         return jc_fail(err, JITC_E_IO, "%s", jc_cache_warning(cache));
     if (!jc_cache_dir(cache))
         return jc_fail(err, JITC_E_USAGE, "there is no cache directory: give --cache DIR");
-    l->disk = jc_disk_open(l->t->arena, jc_cache_dir(cache), false, NULL);
+    l->disk = jc_disk_open_keyed(l->t->arena, jc_cache_dir(cache), false, jc_cache_mac(cache), NULL);
     return l->disk ? JITC_OK : jc_fail(err, JITC_E_IO, "%s cannot be used as a cache", jc_cache_dir(cache));
 }
 

@@ -175,7 +175,7 @@ static void cache(doctor *d) {
 }
 
 static void environment(doctor *d) {
-    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "JITC_CACHE_MAX_BYTES", "JITC_CACHE_MAX_ENTRIES", "XDG_CACHE_HOME", "HOME",
+    static const char *const names[] = { "JITC_CACHE_DIR", "JITC_CACHE_WAIT", "JITC_CACHE_MAX_BYTES", "JITC_CACHE_MAX_ENTRIES", "JITC_CACHE_KEY", "JITC_CACHE_PARANOID", "XDG_CACHE_HOME", "HOME",
                                          "JITC_DEBUG", "JITC_LLVM_LIBRARY", "JITC_ASSEMBLER", "CUDA_VISIBLE_DEVICES", "CUDA_HOME", "LD_LIBRARY_PATH",
                                          "VIRTUAL_ENV", "CONDA_PREFIX", "PATH", "TMPDIR" };
     json_t *o = json_object();

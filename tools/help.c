@@ -60,8 +60,9 @@ static const help_page pages[] = {
         "all processes. ls lists entries, show KEY (or its beginning) says what a key is made of, log what was compiled when, by\n"
         "whom, and why it was not found. verify reads every entry and checks every byte of it, changing nothing. prune removes\n"
         "the entries that were used longest ago, down to --max-bytes and --max-entries, and what killed writers left.\n"
-        "clear removes everything but files that are not the cache's.",
-        "1 means that verify found an entry that is damaged or cannot be read.",
+        "clear removes everything but files that are not the cache's. export PATH writes all good entries to a file, or to a\n"
+        "directory that --read-cache can read (an existing one, or PATH/); import PATH takes them in, each verified first.",
+        "1 means that verify, export or import found an entry that is damaged or cannot be read.",
         "jitc cache stats\n"
         "jitc cache log\n"
         "jitc cache prune --max-bytes 10000000000\n"

@@ -5,7 +5,7 @@ jitc_SOURCES = \
 	tools/options.c tools/options.h tools/help.c \
 	tools/report.c tools/refusals.c tools/load.c tools/source.c tools/classes.c tools/operators.c tools/neighbours.c tools/stages.c \
 	tools/dot.c tools/trace.c tools/report_html.c tools/report_html.h tools/report_parts.c \
-	tools/cache.h tools/cache_list.c tools/cache_log.c tools/cache_prune.c \
+	tools/cache.h tools/cache_carry.c tools/cache_list.c tools/cache_log.c tools/cache_prune.c \
 	tools/cmd_bench.c \
 	tools/cmd_bundle.c \
 	tools/cmd_cache.c \

@@ -54,7 +54,7 @@ static const row rows[] = {
     { "plugin", 0, "P.so", READS, STRINGS, AT(plugin), "custom operators; may be given more than once" },
     { "trust-key", 0, "KEY|FILE", READS | CMD_DOCTOR | CMD_BUNDLE, STRINGS, AT(trust_key),
       "bundles need a signature by this public key, or one in FILE; may be given more than once" },
-    { "trust-files", 0, NULL, READS | CMD_DOCTOR | CMD_BUNDLE, FLAG, AT(trust_files),
+    { "trust-files", 0, NULL, READS | CMD_DOCTOR | CMD_BUNDLE | CMD_CACHE, FLAG, AT(trust_files),
       "take plugins and bundles of other users, and those that others may write to: they can do all that you can" },
     { "isolate", 0, NULL, BUILDS, FLAG, AT(isolate), "compile each kernel in a process of its own: a crash of LLVM or the assembler is exit 5" },
     { "isolate-seconds", 0, "N", BUILDS, INTEGER, AT(isolate_seconds), "for one kernel (default 600)" },

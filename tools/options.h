@@ -17,7 +17,7 @@ typedef struct tool tool;
     X(RUN, run, "FILE...", "compile (or load a bundle), run, and compare with the reference")             \
     X(EXPLAIN, explain, "A [B]", "why two pieces, or the classes of one file, differ")            \
     X(DUMP, dump, "FILE...", "print a stage between text and cubin")                              \
-    X(CACHE, cache, "stats|ls|show KEY|verify|log|prune|clear", "count, list, check or remove what the cache directory holds") \
+    X(CACHE, cache, "stats|ls|show KEY|verify|log|export PATH|import PATH|prune|clear", "count, list, check or remove what the cache directory holds") \
     X(BUNDLE, bundle, "keygen|sign|verify FILE", "make keys, sign bundles, check whose they are")   \
     X(BENCH, bench, "FILE...", "run many times and print how long a run takes")                    \
     X(CHECK, check, "FILE...", "the CI gate: at most so many classes, so many misses")            \

@@ -1,12 +1,14 @@
 /*
  * jit/api/context.c - the context: what jitc/context.h and jitc/op.h promise.
  */
+#define _DEFAULT_SOURCE /* getentropy */
 #include "config.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/codegen_id.h"
 #include "base/library.h"
@@ -155,6 +157,7 @@ static void set_cache(jitc_context *ctx) {
     jc_cache_settings s = JC_CACHE_DEFAULTS;
     uint64_t seconds = number_in(ctx, "JITC_CACHE_WAIT", s.wait_ms / 1000);
     s.wait_ms = seconds > 86400 ? 86400000 : (unsigned)seconds * 1000;
+    s.paranoid = number_in(ctx, "JITC_CACHE_PARANOID", 0) != 0;
     s.max_bytes = number_in(ctx, "JITC_CACHE_MAX_BYTES", s.max_bytes);
     s.max_entries = number_in(ctx, "JITC_CACHE_MAX_ENTRIES", s.max_entries);
     jc_cache_set(ctx->cache, &s);
@@ -170,6 +173,20 @@ static jc_isolate isolation(jitc_context *ctx, const jitc_context_options *o) {
     };
 }
 
+/* A directory whose key cannot be had is not used: without it anybody's entries would be.  Nor is any that is only read: nobody has a key made up here. */
+static jitc_status open_cache(jitc_context *ctx, const char *dir, jc_error *err) {
+    const char *path = jc_library_env("JITC_CACHE_KEY");
+    jc_mac_key mac;
+    jc_error why = JC_ERROR_INIT;
+    if (path && jc_mac_key_read(path, &mac, &why) != JITC_OK) {
+        jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", why.message);
+        dir = "";
+        if (getentropy(mac.b, sizeof mac.b) != 0)
+            return jc_fail(err, JITC_E_IO, "there are no random numbers: %s", strerror(errno));
+    }
+    return jc_cache_open_keyed(dir, path ? &mac : NULL, &ctx->alloc, &ctx->log, &ctx->cache, err);
+}
+
 static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, jc_error *err) {
     char dir[4096];
     ctx->names = jc_names_new(ctx->arena);
@@ -181,7 +198,7 @@ static jitc_status open_parts(jitc_context *ctx, const jitc_context_options *o, 
     ctx->device_name = o->device ? jc_arena_strdup(ctx->arena, o->device) : NULL;
     ctx->threads = o->threads;
     ctx->device_options = (jc_device_options){ .threads = o->threads, .sim_seed = o->seed };
-    JC_TRY(jc_cache_open(cache_dir(o->cache_dir, dir, sizeof dir), &ctx->alloc, &ctx->log, &ctx->cache, err));
+    JC_TRY(open_cache(ctx, cache_dir(o->cache_dir, dir, sizeof dir), err));
     if (jc_cache_warning(ctx->cache))
         jc_log_line(&ctx->log, "warning: %s; compiled code is kept in memory alone", jc_cache_warning(ctx->cache));
     set_cache(ctx);

@@ -8,6 +8,8 @@
  */
 #include "jit/api/read_cache.h"
 
+#include "cache/disk.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -128,7 +130,8 @@ static jitc_status open_tier(jitc_context *ctx, const char *path, bool named, jc
     const char *warning = NULL;
     if (jitc_bundle_probe(path) || jc_archive_has_bundle(ctx, path))
         return open_bundle(ctx, path, named, arena, out, err);
-    *out = jc_tier_disk(arena, path, true, &warning);
+    jc_disk *disk = jc_disk_open_keyed(arena, path, true, jc_cache_mac(ctx->cache), &warning);
+    *out = disk ? jc_disk_tier(disk) : NULL;
     return *out ? JITC_OK : jc_fail(err, JITC_E_IO, "%s", warning);
 }
 
