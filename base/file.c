@@ -26,6 +26,22 @@ bool jc_write_all(int fd, const void *data, size_t n) {
     return true;
 }
 
+bool jc_read_at(int fd, void *to, size_t n, off_t at) {
+    for (char *into = to; n;) {
+        ssize_t got = pread(fd, into, n, at);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got == 0)
+            errno = ENODATA;
+        if (got <= 0)
+            return false;
+        into += got;
+        at += got;
+        n -= (size_t)got;
+    }
+    return true;
+}
+
 /* --- publishing --- */
 
 /* The folder of PATH, to name files in; NAME gets the rest. */

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/arena.h"
 
@@ -17,6 +18,9 @@ typedef struct jc_span {
 
 /* Writes all of it, whatever short writes and signals come between; false with errno set when that fails. */
 bool jc_write_all(int fd, const void *data, size_t n);
+
+/* N bytes from AT on, likewise; false with errno set, to ENODATA where the file ends before. */
+bool jc_read_at(int fd, void *to, size_t n, off_t at);
 
 /* How a file is published. */
 typedef struct jc_publish {

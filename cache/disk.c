@@ -213,10 +213,13 @@ static int open_shard(const jc_disk *d, const place *p, bool make) {
 
 /* --- reading --- */
 
-/* Is the file as long as its header says?  What is not is not read: it may be sparse, and huge. */
-static bool is_complete(int fd, const struct stat *st) {
+/* A hit where the file is as long as its header says.  What is not is not read: it may be sparse, and huge.  A header that cannot be
+   read says nothing of the entry. */
+static jc_tier_result is_complete(int fd, const struct stat *st) {
     uint8_t head[JC_ENTRY_HEADER];
-    return st->st_size > 0 && pread(fd, head, sizeof head, 0) == JC_ENTRY_HEADER && jc_entry_length(head) == (uint64_t)st->st_size;
+    if (!jc_read_at(fd, head, sizeof head, 0))
+        return errno == ENODATA ? JC_TIER_CORRUPT : JC_TIER_ERROR;
+    return st->st_size > 0 && jc_entry_length(head) == (uint64_t)st->st_size ? JC_TIER_HIT : JC_TIER_CORRUPT;
 }
 
 /* Opened so that nothing waits: neither for the writer of a FIFO nor for a device. */
@@ -228,7 +231,9 @@ static jc_tier_result read_whole(const jc_disk *d, int shard, const char *name, 
     jc_tier_result result = JC_TIER_ERROR;
     if (fstat(fd, &st) == 0) {
         result = JC_TIER_CORRUPT;
-        if (S_ISREG(st.st_mode) && jc_disk_is_owners(d, &st) && is_complete(fd, &st))
+        if (S_ISREG(st.st_mode) && jc_disk_is_owners(d, &st))
+            result = is_complete(fd, &st);
+        if (result == JC_TIER_HIT)
             result = jc_file_read(fd, JC_ENTRY_MAX, arena, out) ? JC_TIER_HIT : JC_TIER_ERROR;
     }
     close(fd);

@@ -59,7 +59,7 @@ static jitc_status write_keys(tool *t, const char *path, const jc_secret_key *ke
     jc_key_text(key->seed, digits);
     snprintf(secret, sizeof secret, SECRET "%s\n", digits);
     jitc_status status = make_file(path, 0600, secret, err);
-    memset(secret, 0, sizeof secret);
+    explicit_bzero(secret, sizeof secret);
     if (status != JITC_OK)
         return status;
     jc_key_text(public_key->b, digits);
@@ -86,7 +86,7 @@ static int keygen(tool *t, const char *path) {
 
 static jitc_status read_key(const tool *t, jc_secret_key *out, jc_error *err) {
     const char *path = t->o.key;
-    char text[SECRET_SIZE + 1];
+    char text[SECRET_SIZE];
     struct stat st;
     if (!path)
         return jc_fail(err, JITC_E_USAGE, "--key FILE says by which secret key to sign; jitc bundle keygen makes one");
@@ -94,11 +94,15 @@ static jitc_status read_key(const tool *t, jc_secret_key *out, jc_error *err) {
     if (fd < 0)
         return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "the secret key cannot be opened: %s", strerror(errno));
     bool examined = fstat(fd, &st) == 0;
-    ssize_t n = examined && S_ISREG(st.st_mode) ? read(fd, text, sizeof text) : -1;
+    bool whole = examined && S_ISREG(st.st_mode) && st.st_size == SECRET_SIZE;
+    bool have = whole && jc_read_at(fd, text, SECRET_SIZE, 0);
+    int why = errno;
     close(fd);
-    bool good = n == SECRET_SIZE && memcmp(text, SECRET, SECRET_HEAD) == 0 && text[SECRET_SIZE - 1] == '\n' &&
+    if (!examined || (whole && !have))
+        return jc_fail_at(err, JITC_E_IO, path, 0, 0, NULL, "the secret key cannot be read: %s", strerror(why));
+    bool good = have && memcmp(text, SECRET, SECRET_HEAD) == 0 && text[SECRET_SIZE - 1] == '\n' &&
                 jc_key_parse(text + SECRET_HEAD, JC_PUBLIC_KEY_DIGITS, out->seed);
-    memset(text, 0, sizeof text);
+    explicit_bzero(text, sizeof text);
     if (!good)
         return jc_fail_at(err, JITC_E_INPUT, path, 0, 0, NULL, "this is no secret key, as jitc bundle keygen writes it");
     if (st.st_mode & (S_IRWXG | S_IRWXO))

@@ -53,3 +53,12 @@ tests_check_nomem_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
 EXTRA_tests_check_nomem_DEPENDENCIES = jitc$(EXEEXT) tests/fail_malloc.so
 CLEANFILES += tests/fail_malloc.so
 EXTRA_DIST += tests/fail_malloc.c
+
+check_PROGRAMS += tests/check_calls
+TESTS += tests/check_calls
+tests_check_calls_SOURCES = tests/check_calls.c tests/tool_run.c tests/tool_run.h
+tests_check_calls_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS) $(JANSSON_CFLAGS)
+tests_check_calls_LDADD = base/libbase.la $(CHECK_LIBS) $(JANSSON_LIBS)
+EXTRA_tests_check_calls_DEPENDENCIES = jitc$(EXEEXT) tests/fail_calls.so
+CLEANFILES += tests/fail_calls.so
+EXTRA_DIST += tests/fail_calls.c

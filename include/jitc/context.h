@@ -63,7 +63,7 @@ typedef struct jitc_context_options {
      * this one.  Promised is: whatever becomes of them there, killed, running for ever or out of memory, is JITC_E_COMPILE with a sentence of
      * the build that wanted the kernel; this process and other builds go on.  The sentence names a file, in `failed` below cache_dir (in $TMPDIR without
      * one), that shows the fault again.  Without it, LLVM ends the process where memory runs out or it finds itself broken, which no library can
-     * prevent.  Costs some 10 to 40 ms a kernel.  It is no sandbox.
+     * prevent.  Costs some 20 to 30 ms a kernel.  It is no sandbox.
      */
     bool isolate;
     uint32_t isolate_seconds; /* for one kernel; 0: 600 */

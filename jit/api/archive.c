@@ -1,17 +1,11 @@
 #include "jit/api/archive.h"
 
-#include <errno.h>
 #include <sys/stat.h>
-#include <unistd.h>
+
+#include "base/file.h"
 
 static bool read_at(void *user, uint64_t at, void *to, size_t n) {
-    for (size_t done = 0; done < n;) {
-        const ssize_t got = pread(fileno(user), (char *)to + done, n - done, (off_t)(at + done));
-        if (got == 0 || (got < 0 && errno != EINTR))
-            return false;
-        done += got > 0 ? (size_t)got : 0;
-    }
-    return true;
+    return jc_read_at(fileno(user), to, n, (off_t)at);
 }
 
 /* Of an archive only what describes it is read: the weights may be larger than memory. */
