@@ -39,3 +39,9 @@ TESTS += tests/check_share
 tests_check_share_SOURCES = tests/check_share.c
 tests_check_share_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_share_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)
+
+check_PROGRAMS += tests/check_power
+TESTS += tests/check_power
+tests_check_power_SOURCES = tests/check_power.c
+tests_check_power_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
+tests_check_power_LDADD = cache/libcache.la base/libbase.la $(CHECK_LIBS)
