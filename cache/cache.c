@@ -13,6 +13,7 @@
  */
 #include "cache/cache.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <string.h>
 #include <time.h>
@@ -48,6 +49,11 @@ struct jc_cache {
     jc_disk *disk;             /* NULL: memory alone */
     jc_mac_key *mac;           /* NULL: none */
     jc_cache_settings settings;
+    struct {
+        atomic_uint writes;    /* that failed, in a row */
+        atomic_uint_fast64_t not_stored;
+        atomic_bool unread;    /* it has been told that it cannot be read */
+    } trouble[MAX_TIERS];
     atomic_bool impatient;     /* a wait for another process was in vain */
     atomic_uint_fast64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, differing;
     pthread_mutex_t lock;
@@ -167,6 +173,10 @@ jc_tier *jc_cache_tier(jc_cache *c, size_t i) {
     return i < c->ntiers ? c->tiers[i] : NULL;
 }
 
+static bool gave_up(const jc_cache *c, size_t tier) {
+    return atomic_load(&c->trouble[tier].writes) >= JC_CACHE_GIVE_UP;
+}
+
 void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
     *out = (jc_cache_stats){ .waited = atomic_load(&c->waited), .waited_processes = atomic_load(&c->waited_processes),
                              .unlocked = atomic_load(&c->unlocked), .differing = atomic_load(&c->differing) };
@@ -174,6 +184,8 @@ void jc_cache_get_stats(jc_cache *c, jc_cache_stats *out) {
         out->from[i] = atomic_load(&c->from[i]);
     for (size_t i = 1; i < c->ntiers; i++) {
         jc_tier_stats s;
+        out->not_stored += atomic_load(&c->trouble[i].not_stored);
+        out->gave_up |= gave_up(c, i);
         jc_tier_get_stats(c->tiers[i], &s);
         out->stored += s.stored;
         out->corrupt += s.corrupt;
@@ -229,13 +241,34 @@ static void log_entry(const jc_cache *c, const jc_tier *t, const jc_key *key, co
         jc_log_line(c->log, "cache: %.12s %s %s (%s)", hex, what, t->where, t->ops->name);
 }
 
+static const char *reason(int why) {
+    return why ? strerror(why) : "memory is out, or it is too large";
+}
+
+/* Trouble is no failure, but whoever runs this wants to know why nothing is found. */
+static void tell_unread(jc_cache *c, size_t tier, int why) {
+    if (!atomic_exchange(&c->trouble[tier].unread, true))
+        jc_log_line(c->log, "warning: the cache %s cannot be read: %s; what is there is compiled again", c->tiers[tier]->where, reason(why));
+}
+
+static void not_stored(jc_cache *c, size_t tier, int why) {
+    const char *where = c->tiers[tier]->where;
+    if (atomic_fetch_add(&c->trouble[tier].not_stored, 1) == 0)
+        jc_log_line(c->log, "warning: what was compiled cannot be stored in the cache %s: %s", where, reason(why));
+    if (atomic_fetch_add(&c->trouble[tier].writes, 1) + 1 == JC_CACHE_GIVE_UP)
+        jc_log_line(c->log, "warning: after %u failures in a row nothing more is stored in the cache %s by this process", JC_CACHE_GIVE_UP, where);
+}
+
 /* The first tier below memory that has it. */
 static bool below(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) {
     static const char *const words[] = { "found in", "not in", "damaged in", "not by our key in", "not readable in" };
     for (size_t i = 1; i < c->ntiers; i++) {
         jc_tier *t = c->tiers[i];
         f->n = 0;
+        errno = 0;
         jc_tier_result r = jc_tier_get(t, key, arena, &f->bytes, &f->n);
+        if (r == JC_TIER_ERROR)
+            tell_unread(c, i, errno);
         log_entry(c, t, key, words[r], f->n);
         f->from = t->from;
         if (r == JC_TIER_HIT)
@@ -248,8 +281,15 @@ static bool below(jc_cache *c, const jc_key *key, jc_arena *arena, found *f) {
 static void store(jc_cache *c, const jc_key *key, const found *f) {
     for (size_t i = 1; i < c->ntiers; i++) {
         jc_tier *t = c->tiers[i];
-        if (!t->read_only && !jc_tier_probe(t, key))
-            log_entry(c, t, key, jc_tier_put(t, key, f->bytes, f->n) ? "stored in" : "could not be stored in", f->n);
+        if (t->read_only || gave_up(c, i) || jc_tier_probe(t, key))
+            continue;
+        errno = 0;
+        bool ok = jc_tier_put(t, key, f->bytes, f->n);
+        if (!ok)
+            not_stored(c, i, errno);
+        else
+            atomic_store(&c->trouble[i].writes, 0);
+        log_entry(c, t, key, ok ? "stored in" : "could not be stored in", f->n);
     }
 }
 

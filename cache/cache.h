@@ -50,10 +50,17 @@ typedef struct jc_tier_stats {
     uint64_t hits, misses, corrupt, foreign, errors, stored;
 } jc_tier_stats;
 /* Of all: answers by where they came from (those of JC_FROM_BUILD are the misses), calls that waited for another thread's build,
-   and for another process's, builds without a lock (there are none, or the wait was over), entries that were not what was built (paranoid), and the sums of the tiers' troubles. */
+   and for another process's, builds without a lock (there are none, or the wait was over), entries that were not what was built (paranoid), and the sums of the tiers' troubles;
+   of these, entries that could not be stored; whether a tier has been given up writing to (see below). */
 typedef struct jc_cache_stats {
     uint64_t from[JC_FROM_COUNT], waited, waited_processes, unlocked, stored, corrupt, foreign, differing, io_errors;
+    uint64_t not_stored;
+    bool gave_up;
 } jc_cache_stats;
+
+/* A directory that cannot be written to, being full, say, is told of once.  After so many failures in a row nothing more is stored there by this
+   cache, which is told as well: what it holds is still found. */
+#define JC_CACHE_GIVE_UP 8u
 
 /* How a cache goes about it. */
 typedef struct jc_cache_settings {

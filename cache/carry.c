@@ -112,14 +112,8 @@ jitc_status jc_carry_to_file(const jc_disk *d, const char *path, jc_carried *out
 /* The entry of N bytes at AT of FD; false when there are not as many or memory is out. */
 static bool read_at(int fd, uint64_t at, size_t n, jc_arena *scratch, jc_span *file) {
     uint8_t *bytes = jc_arena_alloc(scratch, n);
-    for (size_t have = 0; have < n;) {
-        ssize_t got = pread(fd, bytes + have, n - have, (off_t)(at + have));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            return false;
-        have += (size_t)got;
-    }
+    if (!jc_read_at(fd, bytes, n, (off_t)at))
+        return false;
     *file = (jc_span){ bytes, n };
     return true;
 }
@@ -155,7 +149,7 @@ jitc_status jc_carry_from_file(const jc_disk *d, int fd, const char *path, jc_ca
         return jc_fail(err, JITC_E_INPUT, "%s is no regular file", path);
     for (uint64_t at = 0, n; at < (uint64_t)st.st_size; at += n) {
         const uint64_t left = (uint64_t)st.st_size - at;
-        n = pread(fd, head, sizeof head, (off_t)at) == JC_ENTRY_HEADER ? jc_entry_length(head) : 0;
+        n = jc_read_at(fd, head, sizeof head, (off_t)at) ? jc_entry_length(head) : 0;
         if (n == 0 || n > left)
             return jc_fail(err, JITC_E_INPUT, "%s has no whole entry at byte %llu of %lld: it is cut or damaged, or was not written by jitc cache export", path,
                            (unsigned long long)at, (long long)st.st_size);

@@ -90,6 +90,79 @@ static jc_cache_from get(jc_cache *c, const char *name, const char *content) {
     return from;
 }
 
+/* ---- directories that cannot be written to ---------------------------------------------------------------------- */
+
+static char told[4096];
+
+static void tell(void *user, const char *line) {
+    (void)user;
+    if (strncmp(line, "warning:", 8) == 0)
+        snprintf(told + strlen(told), sizeof told - strlen(told), "%s\n", line);
+}
+
+static int lines(void) {
+    int n = 0;
+    for (const char *c = told; *c; c++)
+        n += *c == '\n';
+    return n;
+}
+
+static jc_cache_stats stats_of(jc_cache *c) {
+    jc_cache_stats s;
+    jc_cache_get_stats(c, &s);
+    return s;
+}
+
+/* Told once; after some failures in a row nothing more is tried, which is told as well; what can be stored in between starts the count again. */
+START_TEST(cannot_store) {
+    const jc_log log = { tell, NULL, 0 };
+    char file[128], aside[128];
+    jc_cache *c;
+    *told = 0;
+    snprintf(file, sizeof file, "%s/v1", dir);
+    snprintf(aside, sizeof aside, "%s/aside", dir);
+    ck_assert_int_eq(jc_cache_open(dir, NULL, &log, &c, NULL), JITC_OK);
+    const char *const names[] = { "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19" };
+    close(open(file, O_WRONLY | O_CREAT, 0600)); /* where the entries' directory was to be */
+    for (unsigned i = 0; i < JC_CACHE_GIVE_UP - 1; i++)
+        ck_assert_int_eq(get(c, names[i], "x"), JC_FROM_BUILD);
+    ck_assert_int_eq(lines(), 1);
+    ck_assert_msg(strstr(told, dir) && strstr(told, strerror(ENOTDIR)), "%s", told);
+    ck_assert_uint_eq(stats_of(c).not_stored, JC_CACHE_GIVE_UP - 1);
+    rename(file, aside);
+    ck_assert_int_eq(get(c, "fine", "x"), JC_FROM_BUILD);
+    ck_assert_uint_eq(stats_of(c).stored, 1);
+    nftw(file, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    rename(aside, file);
+    for (unsigned i = 0; i < JC_CACHE_GIVE_UP + 3; i++)
+        ck_assert_int_eq(get(c, names[JC_CACHE_GIVE_UP + i], "x"), JC_FROM_BUILD);
+    ck_assert_msg(lines() == 2 && strstr(told, "nothing more is stored"), "%s", told);
+    ck_assert_uint_eq(stats_of(c).not_stored, 2 * JC_CACHE_GIVE_UP - 1);
+    ck_assert(stats_of(c).gave_up);
+    unlink(file);
+    ck_assert_int_eq(get(c, "later", "x"), JC_FROM_BUILD);
+    ck_assert_uint_eq(stats_of(c).stored, 1);
+    jc_cache_close(c);
+}
+END_TEST
+
+START_TEST(cannot_read) {
+    const jc_log log = { tell, NULL, 0 };
+    char shard[160];
+    jc_cache *c = opened();
+    jc_key key = key_of("a");
+    get(c, "a", "x");
+    jc_cache_close(c);
+    *told = 0;
+    snprintf(shard, sizeof shard, "%s/v1/%02x", dir, key.hash.b[0]);
+    chmod(shard, 0777); /* others may write there: nothing in it is looked at */
+    ck_assert_int_eq(jc_cache_open(dir, NULL, &log, &c, NULL), JITC_OK);
+    ck_assert_int_eq(get(c, "a", "x"), JC_FROM_BUILD);
+    ck_assert_msg(strstr(told, "cannot be read") && strstr(told, strerror(EPERM)), "%s", told);
+    jc_cache_close(c);
+}
+END_TEST
+
 START_TEST(tiers) {
     jc_cache *c = opened();
     ck_assert_int_eq(get(c, "a", "alpha"), JC_FROM_BUILD);
@@ -723,6 +796,8 @@ int main(void) {
     TCase *t = tcase_create("cache"), *full = tcase_create("full disk"); /* which limits Check's own files too */
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_checked_fixture(full, setup, teardown);
+    tcase_add_test(t, cannot_store);
+    tcase_add_test(t, cannot_read);
     tcase_add_test(t, tiers);
     tcase_add_test(t, memory_alone);
     tcase_add_test(t, failures_are_not_cached);

@@ -22,7 +22,7 @@ static bool is_directory(const char *path) {
 
 static int say(tool *t, jc_disk *disk, const char *path, const jc_carried *c, const char *verb) {
     if (!t->o.json) {
-        printf("%llu entries %s, %llu bytes; %llu were there, %llu damaged or by another key\n", (unsigned long long)c->entries, verb, (unsigned long long)c->bytes,
+        printf("%llu entries %s, %llu bytes; %llu were there, %llu damaged, unreadable or by another key\n", (unsigned long long)c->entries, verb, (unsigned long long)c->bytes,
                (unsigned long long)c->there, (unsigned long long)c->refused);
         return c->refused ? 1 : 0;
     }

@@ -41,6 +41,20 @@ json_t *tool_stats_json(const jitc_model_stats *s) {
     return out;
 }
 
+json_t *tool_cache_json(const tool *t) {
+    json_t *out = json_object();
+    jc_cache_stats s;
+    const char *dir = jc_cache_dir(t->ctx->cache);
+    jc_cache_get_stats(t->ctx->cache, &s);
+    tool_set(out, "dir", dir ? tool_text(dir) : json_null());
+    tool_set(out, "stored", json_integer((json_int_t)s.stored));
+    tool_set(out, "not_stored", json_integer((json_int_t)s.not_stored));
+    tool_set(out, "damaged", json_integer((json_int_t)s.corrupt));
+    tool_set(out, "errors", json_integer((json_int_t)s.io_errors));
+    tool_set(out, "gave_up", json_boolean(s.gave_up));
+    return out;
+}
+
 static const struct {
     const char *name;
     size_t offset;

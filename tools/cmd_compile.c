@@ -166,6 +166,7 @@ int cmd_compile(tool *t) {
         return 0;
     }
     json_t *out = tool_stats_json(&r.stats);
+    tool_set(out, "cache", tool_cache_json(t));
     tool_set(out, "class", r.classes);
     tool_set(out, "operators", tool_operators_json(&r.operators));
     return tool_json(t, out, 0);

@@ -59,6 +59,7 @@ static json_t *time_json(const run *r) {
 
 int run_print_json(const run_session *s, const jitc_model_stats *stats, int code) {
     json_t *out = tool_stats_json(stats), *outputs = json_array(), *calls = json_array(), *times = json_array();
+    tool_set(out, "cache", tool_cache_json(s->t));
     char target[64];
     uint32_t n = 0;
     jc_target_text(&s->model->target, target);

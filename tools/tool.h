@@ -117,6 +117,7 @@ static inline const char *tool_class_name(const jitc_model *m, uint32_t cls) {
     return m->pieces[m->classes[cls].first].func->name;
 }
 json_t *tool_stats_json(const jitc_model_stats *s);
+json_t *tool_cache_json(const tool *t); /* how the cache fared in this process */
 void tool_stats_add(jitc_model_stats *to, const jitc_model_stats *s);
 /* The phases of the statistics, in order; NULL past the last. */
 const char *tool_stat_name(size_t i);
