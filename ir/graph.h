@@ -154,7 +154,7 @@ typedef enum jc_trait {
 typedef enum jc_put_mode { JC_PUT_SET, JC_PUT_ADD, JC_PUT_MUL, JC_PUT_MIN, JC_PUT_MAX, JC_PUT_COUNT } jc_put_mode;
 
 #define JC_MAX_RESULTS 2 /* of a compiled operator */
-#define JC_AS_CALLED 0   /* instead of a number of results: arguments and results are as the call says */
+#define JC_AS_CALLED 255 /* instead of a number of results: arguments and results are as the call says */
 
 typedef struct jc_op_info {
     const char *name;

@@ -17,7 +17,7 @@ jitc_status jc_in_fail(jc_in *in, jitc_status status, const char *format, ...) {
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    return jc_fail_at(in->err, status, in->f->graph->file, in->n->line, 0, in->n->results[0]->name, "%s: %s",
+    return jc_fail_at(in->err, status, in->f->graph->file, in->n->line, 0, in->n->nresults ? in->n->results[0]->name : NULL, "%s: %s",
                       jc_ops[in->n->op].name, text);
 }
 

@@ -2,6 +2,7 @@
  * ir/infer_order.c - what goes through a dimension in order, writes where indices say, and the order of elements.
  */
 #include "ir/infer_priv.h"
+#include "ir/info.h"
 
 /* ---- scans ---- */
 
@@ -86,6 +87,16 @@ jitc_status jc_infer_put(jc_in *in) {
     out->base = jc_storage(dst);
     out->offset = dst->base && dst->offset ? dst->offset : jc_ex_int(in->t, 0);
     return JITC_OK;
+}
+
+/* ---- numbers that have to be 0 ---- */
+
+jitc_status jc_infer_check_info(jc_in *in) {
+    const jc_type *info = jc_in_type(in, 0);
+    uint32_t kind;
+    if (jc_dtypes[info->dtype].cls != 'i')
+        return jc_in_fail(in, JITC_E_INPUT, "expected integers, got %s.", jc_in_text(in, info));
+    return jc_in_dim(in, 1, JC_INFO_COUNT, &kind);
 }
 
 /* ---- order ---- */

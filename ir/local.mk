@@ -8,6 +8,7 @@ ir_libir_la_SOURCES = \
 	ir/expr.c ir/expr.h ir/expr_div.c ir/expr_priv.h ir/expr_text.c \
 	ir/graph.c ir/graph.h \
 	ir/infer.c ir/infer_attention.c ir/infer_copy.c ir/infer_order.c ir/infer_priv.h ir/infer_pointwise.c ir/infer_shape.c ir/infer_view.c \
+	ir/info.c ir/info.h \
 	ir/layout.c \
 	ir/narrow.c \
 	ir/ops.c ir/ops.def \

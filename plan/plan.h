@@ -13,6 +13,8 @@
 #ifndef JC_PLAN_H
 #define JC_PLAN_H
 
+#include <string.h>
+
 #include "base/hash.h"
 #include "ir/type.h"
 #include "plan/target.h"
@@ -83,6 +85,12 @@ typedef struct jc_plan_arg {
 /* The `op` of a call that no operator serves but the executor: are all elements of a tensor of integers rows of a table?  Arguments: the
    tensor, the number of rows, which dim of the table, and whether negative ones count from the end.  For devices in host memory. */
 #define JC_CHECK_INDEX "jitc::check_index"
+/* Likewise: are all elements of a tensor of integers 0?  Arguments: the tensor, and the number that ir/info.h has for who asks. */
+#define JC_CHECK_INFO "jitc::check_info"
+
+static inline bool jc_plan_is_check(const char *op) {
+    return strcmp(op, JC_CHECK_INDEX) == 0 || strcmp(op, JC_CHECK_INFO) == 0;
+}
 
 typedef struct jc_plan_step {
     uint8_t kind;

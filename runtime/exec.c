@@ -102,7 +102,7 @@ const jc_plan *jc_exec_plan(const jc_exec *e) {
 
 static jitc_status bind_step(jc_run *r, uint32_t i, const jc_registry *ops, const jc_op_entry **out, jc_error *err) {
     const jc_plan_step *step = &r->e->plan->steps[i];
-    if (step->kind != JC_STEP_CALL || strcmp(step->op, JC_CHECK_INDEX) == 0)
+    if (step->kind != JC_STEP_CALL || jc_plan_is_check(step->op))
         return JITC_OK;
     jc_run_args(r, i);
     *out = ops ? jc_ops_find(ops, step->op, r->e->d->dl.device_type) : NULL;
@@ -257,7 +257,7 @@ static jitc_status call_operator(jc_run *r, uint32_t i, const jc_op_entry *op, j
 static jitc_status run_step(jc_run *r, uint32_t i, const jc_binding *b, jc_error *err) {
     if (r->e->plan->steps[i].kind == JC_STEP_LAUNCH)
         return run_launch(r, i, err);
-    jitc_status status = b->steps[i] ? call_operator(r, i, b->steps[i], err) : jc_run_check_index(r, i, err);
+    jitc_status status = b->steps[i] ? call_operator(r, i, b->steps[i], err) : jc_run_check(r, i, err);
     if (status != JITC_OK)
         jc_error_place(err, NULL, r->e->plan->steps[i].line, 0, NULL);
     return status;

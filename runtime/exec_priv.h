@@ -114,8 +114,8 @@ uint32_t jc_exec_count(jc_exec *e);  /* fills e->steps and the sizes that follow
 size_t jc_run_carve(const jc_exec *e, void *scratch, jc_run *r); /* bytes needed; sets R's arrays unless SCRATCH is NULL */
 jitc_status jc_run_inputs(jc_run *r, jc_error *err);    /* checks the inputs, copies what is not aligned */
 jitc_status jc_run_copy_back(jc_run *r, jc_error *err); /* copies that were written */
-/* The step JC_CHECK_INDEX: JITC_E_INPUT where an index is out of range (exec_index.c). */
-jitc_status jc_run_check_index(jc_run *r, uint32_t step, jc_error *err);
+/* The steps JC_CHECK_INDEX and JC_CHECK_INFO: JITC_E_INPUT where an integer is none that it may be (exec_check.c). */
+jitc_status jc_run_check(jc_run *r, uint32_t step, jc_error *err);
 void jc_run_args(jc_run *r, uint32_t step);             /* r->values, r->keys of a call */
 void jc_run_tensor(jc_run *r, uint32_t tensor, DLTensor *out, int64_t *dims); /* DIMS: room for 2 * JC_MAX_RANK, or NULL */
 uint8_t *jc_run_home(const jc_run *r, uint32_t tensor);

@@ -11,8 +11,8 @@ runtime_libruntime_la_SOURCES = \
 	runtime/exec.c runtime/exec.h runtime/exec_priv.h \
 	runtime/exec_args.c \
 	runtime/exec_bounds.c \
+	runtime/exec_check.c \
 	runtime/exec_frame.c \
-	runtime/exec_index.c \
 	runtime/exec_overlap.c \
 	runtime/exec_shape.c \
 	runtime/names.c \

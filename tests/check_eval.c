@@ -960,6 +960,28 @@ START_TEST(as_the_device_does) {
 }
 END_TEST
 
+START_TEST(what_has_no_factors) {
+    static const struct {
+        double info[3];
+        const char *says;
+    } rows_[] = { { { 0, 0, 0 }, NULL }, { { 0, 2, 1 }, "linalg.cholesky: (batch element 1) the factorization could not be completed, since the input is not positive-definite: its leading minor of order 2" } };
+    for (size_t k = 0; k < sizeof rows_ / sizeof *rows_; k++) {
+        jc_arg x = param(JC_F32, (double[]){ 1 }, DIMS(1)), out = ADD(JC_OP_neg, x), info = param(JC_I32, rows_[k].info, DIMS(3));
+        jc_error err = JC_ERROR_INIT;
+        jc_eval_out unused;
+        jc_node *n;
+        ck_assert_int_eq(jc_func_add(func, JC_OP_check_info, (jc_arg[]){ info, number(0) }, 2, 1, &n, &err), JITC_OK);
+        ck_assert_uint_eq(n->nresults, 0);
+        ck_assert_int_eq(eval_status(&out, 1, NULL, &unused, &err), JITC_OK); /* which does not ask */
+        const jitc_status status = jc_eval(func, 0, NULL, 0, inputs, NULL, arena, &unused, &err);
+        ck_assert_int_eq(status, rows_[k].says ? JITC_E_INPUT : JITC_OK);
+        ck_assert_msg(!rows_[k].says || strstr(err.message, rows_[k].says), "%s", err.message);
+        tear_down();
+        set_up();
+    }
+}
+END_TEST
+
 /* ---- completeness ---- */
 
 /* Operators that have a test of their own above rather than a row. */
@@ -967,7 +989,7 @@ static const jc_op others[] = {
     JC_OP_fma, JC_OP_by_device, JC_OP_gelu, JC_OP_softplus, JC_OP_cast, JC_OP_clamp, JC_OP_where, JC_OP_sum, JC_OP_mean, JC_OP_prod, JC_OP_amax, JC_OP_amin,
     JC_OP_softmax, JC_OP_layer_norm, JC_OP_rms_norm, JC_OP_fused_add_rms_norm, JC_OP_silu_and_mul, JC_OP_sdpa, JC_OP_sdpa_parts, JC_OP_reshape,
     JC_OP_permute, JC_OP_slice, JC_OP_expand, JC_OP_bitcast, JC_OP_contiguous, JC_OP_clone, JC_OP_cat, JC_OP_pad,
-    JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_put_,
+    JC_OP_take, JC_OP_pick, JC_OP_diagonal, JC_OP_unfold, JC_OP_empty, JC_OP_full, JC_OP_arange, JC_OP_linear, JC_OP_matmul, JC_OP_copy_, JC_OP_put_, JC_OP_check_info,
     JC_OP_cumsum, JC_OP_cumprod, JC_OP_logcumsumexp, JC_OP_cummax, JC_OP_cummin,
     JC_OP_argmax, JC_OP_argmin, JC_OP_topk, JC_OP_sort, JC_OP_nth, JC_OP_sort_runs, JC_OP_merge_runs, JC_OP_custom, JC_OP_call,
 };
@@ -1011,6 +1033,7 @@ int main(void) {
     tcase_add_test(t, bitcasts_of_any_layout);
     tcase_add_test(t, joins);
     tcase_add_test(t, scans);
+    tcase_add_test(t, what_has_no_factors);
     tcase_add_test(t, writes_by_indices);
     tcase_add_test(t, order);
     tcase_add_test(t, fresh_buffers);

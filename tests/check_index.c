@@ -1,5 +1,6 @@
 /*
- * tests/check_index.c - who looks at indices before rows are taken by them: the plans of each target, memory that is not the host's, a GPU.
+ * tests/check_index.c - who looks at indices before rows are taken by them, and at matrices for factors: the plans of each target, memory that is
+ * not the host's, a GPU.
  *
  * What is found, and the sentence, is tested with the numbers (tests/data/numbers).  The device of these tests is the host's, posing as a
  * GPU whose memory has to be copied out; the last one wants a GPU.
@@ -13,6 +14,8 @@
 
 static const char text[] = "class M(torch.nn.Module):\n    def forward(self, w: \"f32[5, 2]\", i: \"i32[3]\"):\n"
                            "        y: \"f32[3, 2]\" = w[i]\n        return (y,)\n";
+static const char solve[] = "class M(torch.nn.Module):\n    def forward(self, w: \"f32[5, 2]\", i: \"i32[3]\"):\n"
+                            "        y: \"f32[2, 2]\" = torch.linalg.inv(w[:4].view(2, 2, 2))[1]\n        return (y,)\n";
 static float table[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 };
 
 static jitc_context *ctx;
@@ -27,13 +30,17 @@ static void teardown(void) {
     ctx = NULL;
 }
 
-static jitc_model *build(const char *arch, bool clamp, bool check) {
+static jitc_model *build_of(const char *of, const char *arch, bool clamp, bool check) {
     const jitc_model_options o = { .struct_size = sizeof o, .arch = arch, .split_only = arch != NULL, .clamp_index = clamp, .check_index = check };
     jitc_graph *g;
     jitc_model *m;
-    ck_assert_msg(jitc_graph_read(ctx, "t.py", text, sizeof text - 1, &g) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_msg(jitc_graph_read(ctx, "t.py", of, strlen(of), &g) == JITC_OK, "%s", jitc_context_error(ctx));
     ck_assert_msg(jitc_model_build(ctx, &g, 1, &o, &m) == JITC_OK, "%s", jitc_context_error(ctx));
     return m;
+}
+
+static jitc_model *build(const char *arch, bool clamp, bool check) {
+    return build_of(text, arch, clamp, check);
 }
 
 START_TEST(a_target_looks_or_clamps) {
@@ -109,6 +116,20 @@ START_TEST(indices_are_copied_out) {
 }
 END_TEST
 
+START_TEST(info_is_copied_out) {
+    _Alignas(16) static float w[] = { 1, 0, 0, 1, 2, 1, 4, 2, 0, 0 };
+    _Alignas(16) static int32_t i[3];
+    jitc_value out = { 0 };
+    pose();
+    ck_assert_int_eq(run(build_of(solve, NULL, false, true), w, i, 1, NULL, &out), JITC_E_INPUT);
+    ck_assert_msg(strstr(jitc_context_error(ctx), "linalg.inv: (batch element 1) the inversion could not be completed, since the input matrix is singular: the diagonal element 2 is zero."),
+                  "%s", jitc_context_error(ctx));
+    ck_assert_int_eq(copied, 1);
+    ck_assert_msg(run(build_of(solve, NULL, true, false), w, i, 1, NULL, &out) == JITC_OK, "%s", jitc_context_error(ctx));
+    ck_assert_int_eq(copied, 1);
+}
+END_TEST
+
 START_TEST(with_clamping_nothing_is_copied) {
     _Alignas(16) static float w[10];
     _Alignas(16) static int32_t bad[] = { 1, 5, -9 };
@@ -138,6 +159,13 @@ START_TEST(on_a_gpu) {
         ck_assert_msg(run(build(NULL, false, true), w, i, 1, NULL, &out) == (wrong ? JITC_E_INPUT : JITC_OK), "%s", jitc_context_error(ctx));
         ck_assert_msg(run(build(NULL, false, false), w, i, 1, NULL, &out) == JITC_OK, "%s", jitc_context_error(ctx));
     }
+    float singular[] = { 1, 0, 0, 1, 2, 1, 4, 2, 0, 0 };
+    for (int wrong = 0; wrong < 2; wrong++) {
+        singular[7] = wrong ? 2 : 3;
+        ck_assert(!d->ops->copy_in(d, w, singular, sizeof singular, NULL, &err) && !d->ops->sync(d, NULL, &err));
+        ck_assert_msg(run(build_of(solve, NULL, false, true), w, i, 1, NULL, &out) == (wrong ? JITC_E_INPUT : JITC_OK), "%s", jitc_context_error(ctx));
+        ck_assert_msg(run(build_of(solve, NULL, false, false), w, i, 1, NULL, &out) == JITC_OK, "%s", jitc_context_error(ctx));
+    }
     d->ops->free(d, w);
     d->ops->free(d, i);
 }
@@ -149,6 +177,7 @@ int main(void) {
     tcase_add_checked_fixture(t, NULL, teardown);
     tcase_add_loop_test(t, a_target_looks_or_clamps, 0, 9);
     tcase_add_test(t, indices_are_copied_out);
+    tcase_add_test(t, info_is_copied_out);
     tcase_add_test(t, with_clamping_nothing_is_copied);
     if (!no_gpu())
         tcase_add_test(t, on_a_gpu);

@@ -213,7 +213,7 @@ START_TEST(operator_table) {
             n++;
         ck_assert_msg(jc_ops[op].nargs == n, "%s: %u, not %u", jc_ops[op].name, jc_ops[op].nargs, n);
         const bool two = op == JC_OP_fused_add_rms_norm || op == JC_OP_topk || op == JC_OP_sort || op == JC_OP_sort_runs || op == JC_OP_merge_runs || op == JC_OP_cummax || op == JC_OP_cummin;
-        unsigned results = two ? 2 : op == JC_OP_custom || op == JC_OP_call ? JC_AS_CALLED : 1;
+        unsigned results = two ? 2 : op == JC_OP_custom || op == JC_OP_call ? JC_AS_CALLED : op != JC_OP_check_info;
         ck_assert_msg(jc_ops[op].nresults == results, "%s: %u results", jc_ops[op].name, jc_ops[op].nresults);
     }
 }
@@ -410,6 +410,8 @@ static const struct {
     { "cumsum f32[4]; 1", IN, "dim below 1" },
     { "cummax f8e5m2[4]; 0", UN, "another dtype" },
     { "logcumsumexp i64[4]; 0", UN, "another dtype, got i64[4]" },
+    { "check_info f32[4]; 0", IN, "expected integers, got f32[4]" },
+    { "check_info i32[4]; 99", IN, "dim below" },
     { "put_ f32[4]; <f32[2]>; {0}; 1.0; 0; True", IN, "expected integers as index, got f32[2]" },
     { "put_ f32[4]; <i64[2] | i64[2]>; {0}; 1.0; 0; True", IN, "a dim for each of at least one index, got 2 indices and 1 dims" },
     { "put_ f32[4]; <i64[2]>; {1}; 1.0; 0; True", IN, "different dims below 1" },

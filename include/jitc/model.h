@@ -94,7 +94,8 @@ typedef struct jitc_model_options {
     /*
      * An index out of range (embedding, index_select, x[i]) takes the nearest row of its table.  Else a run with one fails on host and sim,
      * before the kernel that would take the row, with JITC_E_INPUT and a sentence that names index and table; on a GPU it is clamped all the
-     * same, so nothing outside the table is read, unless `check_index` asks for the error there too.
+     * same, so nothing outside the table is read, unless `check_index` asks for the error there too.  Likewise a matrix that has no inverse, no
+     * solution or no factor of Cholesky, for which PyTorch raises: with `clamp_index`, and on a GPU, its results are NaN or infinite.
      */
     bool clamp_index;
     /*

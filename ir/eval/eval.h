@@ -40,7 +40,7 @@ typedef struct jc_eval_out {
 /* Ways to run: any of them, or 0 for the exact one. */
 enum {
     JC_EVAL_EAGER = 1, /* rounds after every operator */
-    JC_EVAL_CLAMP = 4, /* an index out of range is the nearest row; else it is JITC_E_INPUT */
+    JC_EVAL_CLAMP = 4, /* an index out of range is the nearest row, and nobody asks whether matrices have factors; else they are JITC_E_INPUT */
     JC_EVAL_GPU = 2,   /* what processors do differently goes as on CUDA: floats that no integer holds, numbers beside narrow floats */
 };
 

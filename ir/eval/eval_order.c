@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include "ir/eval/eval_priv.h"
+#include "ir/info.h"
 
 /* X as a tensor of DTYPE keeps it. */
 static double kept_f(uint8_t dtype, double x) { return dtype == JC_F64 ? x : jc_ev_rounded(dtype, x); }
@@ -219,6 +220,21 @@ jitc_status jc_ev_put(jc_ev *ev, const jc_node *n) {
             i_out[to] = jc_ev_wrap(p.dst.dtype, combine_i(p.mode, i_out[to], i[k]));
     }
     *jc_ev_result(ev, n, 0) = p.dst;
+    return JITC_OK;
+}
+
+/* ---- numbers that have to be 0 ---- */
+
+jitc_status jc_ev_check_info(jc_ev *ev, const jc_node *n) {
+    jc_ev_tensor info;
+    jc_error err = JC_ERROR_INIT;
+    int64_t kind;
+    JC_TRY(jc_ev_tensor_arg(ev, n, &n->args[0], &info));
+    JC_TRY(jc_ev_int_arg(ev, n, &n->args[1], &kind));
+    const int64_t *at = jc_ev_ints(ev, &info);
+    for (int64_t k = 0; k < jc_ev_numel(&info) && !(ev->how & JC_EVAL_CLAMP); k++)
+        if (at[k] != 0 && jc_info_fail(kind, info.rank ? k : -1, at[k], &err) != JITC_OK)
+            return jc_ev_fail(ev, n, JITC_E_INPUT, "%s", err.message);
     return JITC_OK;
 }
 

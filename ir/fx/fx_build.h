@@ -82,7 +82,7 @@ struct fx_call {
     const char *format; /* the `memory_format` keyword: "torch.channels_last"; NULL: none was given */
     bool lone;  /* the starred parameter was given one argument, and no list */
     uint32_t n; /* how many parameters the row has */
-    uint8_t lays; /* fx_lays_of the row */
+    uint16_t lays; /* fx_lays_of the row */
     jc_arg a[FX_MAX_PARAMS];
 };
 
@@ -148,7 +148,7 @@ void fx_lay_transformed(fx_reader *r, jc_value *y, jc_value *x, const int *dims,
 /* V is one part of a complex tensor in whose memory the other lies between its elements. */
 void fx_lay_part(fx_reader *r, jc_value *v);
 /* What PyTorch makes of layouts where ROW is called: for fx_call.lays. */
-uint8_t fx_lays_of(const fx_spelling *row);
+uint16_t fx_lays_of(const fx_spelling *row);
 /* RESULT of a call, whose first value has number BEFORE; what the call gives. */
 jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before);
 /* VALUE of the expression of that NUMBER in the reading, laid out as another reading found that it has to be. */

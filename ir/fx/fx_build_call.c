@@ -19,7 +19,7 @@ const uint32_t fx_nspellings = sizeof fx_spellings / sizeof *fx_spellings;
 /* A row's parameter list, taken apart. */
 typedef struct fx_sig {
     uint8_t n, star, inplace; /* star: index of the parameter that takes a list; inplace: of that name; UINT8_MAX: none */
-    uint8_t lays;
+    uint16_t lays;
     fx_name *names[FX_MAX_PARAMS];
 } fx_sig;
 
@@ -230,7 +230,7 @@ jc_value *fx_op(fx_reader *r, jc_op op, const jc_arg *args, uint32_t n) {
     if (r->status)
         return NULL;
     r->status = jc_func_add(r->func, op, args, n, r->stmt->line, &node, r->err);
-    return r->status ? NULL : node->results[0];
+    return r->status || !node->nresults ? NULL : node->results[0];
 }
 
 /* --- binding --- */

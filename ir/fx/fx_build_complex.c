@@ -348,7 +348,7 @@ static const struct complex_rule {
     { "conj_physical", rule_conj }, { "contiguous", rule_same }, { "convert_element_type", rule_cast }, { "cumsum", rule_each }, { "detach", rule_same },
     { "div", rule_div },          { "eq", rule_eq },            { "exp", rule_exp },          { "expand", rule_each },        { "expand_as", rule_each },
     { "flatten", rule_each },     { "flip", rule_each },        { "gather", rule_each },      { "imag", rule_imag },          { "index", rule_each },
-    { "index_select", rule_each }, { "lift_fresh", rule_same }, { "log", rule_log },          { "matmul", rule_matmul },      { "mean", rule_each },
+    { "index_select", rule_each }, { "istft", rule_own }, { "lift_fresh", rule_same }, { "log", rule_log },          { "matmul", rule_matmul },      { "mean", rule_each },
     { "mm", rule_matmul },        { "moveaxis", rule_each },    { "movedim", rule_each },     { "mul", rule_mul },            { "multiply", rule_mul },
     { "narrow", rule_each },      { "ne", rule_ne },            { "neg", rule_neg },          { "negative", rule_neg },       { "numel", rule_each },
     { "permute", rule_each },     { "positive", rule_same },    { "pow", rule_pow },          { "real", rule_real },          { "reciprocal", rule_reciprocal },

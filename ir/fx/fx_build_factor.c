@@ -3,10 +3,11 @@
  *
  * The steps are written out, one for each column: a few pointwise operators on all of the matrix with masks for what a step leaves alone.
  * So matrices are small and of constant size; a stack of them is one tensor, and goes in the same steps.  Where PyTorch raises for a matrix that
- * has no such factors, the result has NaN or infinities.
+ * has no such factors, the node check_info does.
  */
 #include <string.h>
 #include "ir/fx/fx_factor.h"
+#include "ir/info.h"
 
 enum { MOST_ROWS = 16 };
 
@@ -41,9 +42,25 @@ static jc_value *triangle(fx_reader *r, jc_value *x, bool upper, bool strict) {
     return kept ? FX_OP(r, JC_OP_where, fx_v(kept), fx_v(x), fx_i(r, 0)) : NULL;
 }
 
+/* INFO, i32, is held to 0 in NAME's name. */
+static void hold(fx_reader *r, jc_value *info, const char *name) {
+    if (info && !r->status)
+        FX_OP(r, JC_OP_check_info, fx_v(fx_cast(r, info, JC_I32)), fx_i(r, jc_info_kind(name)));
+}
+
+/* _linalg_check_errors(info, api_name, is_matrix) */
+jc_arg fx_h_linalg_check_errors(fx_call *c) {
+    jc_value *info = fx_tensor(c, 0);
+    if (!c->r->status && (c->a[1].kind != JC_ARG_STR || jc_info_kind(c->a[1].str) < 0))
+        fx_refuse_arg(c, 1, "only functions that are compiled here are known by their names");
+    if (!c->r->status)
+        hold(c->r, info, c->a[1].str);
+    return (jc_arg){ .kind = FX_VOID, .str = "_linalg_check_errors" };
+}
+
 /* --- Cholesky --- */
 
-/* The lower factor of X; INFO, where asked for, the first step that had no positive pivot, from 1, else 0. */
+/* The lower factor of X; INFO, which is 0, becomes the first step that had no positive pivot, from 1. */
 static jc_value *cholesky(fx_call *c, jc_value *x, jc_value **info) {
     fx_reader *r = c->r;
     const int64_t n = square_size(c, x);
@@ -53,8 +70,8 @@ static jc_value *cholesky(fx_call *c, jc_value *x, jc_value **info) {
         below = FX_OP(r, JC_OP_where, fx_v(places(r, n, JC_OP_ge, k, true)), fx_v(below), fx_i(r, 0));
         y = chosen(r, places(r, n, JC_OP_eq, k, false), below, y);
         x = op(r, JC_OP_sub, x, op(r, JC_OP_mul, below, turned(r, below)));
-        if (!info || r->status)
-            continue;
+        if (r->status)
+            break;
         const jc_arg bad = fx_v(FX_OP(r, JC_OP_bitwise_not, fx_v(FX_OP(r, JC_OP_gt, fx_v(pivot), fx_i(r, 0)))));
         *info = FX_OP(r, JC_OP_where, fx_v(FX_OP(r, JC_OP_bitand, bad, fx_v(FX_OP(r, JC_OP_eq, fx_v(*info), fx_i(r, 0))))), fx_i(r, k + 1), fx_v(*info));
     }
@@ -82,10 +99,12 @@ jc_arg fx_h_cholesky(fx_call *c) {
     const bool upper = fx_bool(c, 1, false), ex = c->row->aux;
     if (square_size(c, x) < 0)
         return fx_nothing();
-    jc_value *info = ex ? no_info(r, x, true) : NULL;
-    jc_value *y = cholesky(c, upper ? turned(r, x) : x, ex ? &info : NULL);
+    jc_value *info = no_info(r, x, true);
+    jc_value *y = cholesky(c, upper ? turned(r, x) : x, &info);
     y = upper ? turned(r, y) : y;
-    info = ex && info ? without_last_two(r, fx_cast(r, info, JC_I32)) : NULL;
+    info = info ? without_last_two(r, fx_cast(r, info, JC_I32)) : NULL;
+    if (!ex || fx_bool(c, 2, false))
+        hold(r, info, ex ? "linalg.cholesky_ex" : strcmp(c->row->forms, "l") == 0 ? "linalg.cholesky" : "cholesky");
     return ex ? fx_list(r, (jc_arg[]){ fx_v(y), fx_v(info) }, 2) : fx_v(y);
 }
 
@@ -157,6 +176,14 @@ static jc_value *by_cholesky(fx_reader *r, jc_value *l, jc_value *b, int64_t n) 
     return substituted(r, turned(r, l), b, n, (triangular){ true, false });
 }
 
+/* Which element of X's diagonal is the first 0, from 1; 0: none is. */
+static jc_value *first_zero(fx_reader *r, jc_value *x, int64_t n) {
+    jc_value *info = no_info(r, x, true);
+    for (int64_t k = n; k-- > 0 && !r->status;)
+        info = FX_OP(r, JC_OP_where, fx_v(FX_OP(r, JC_OP_eq, fx_v(element(r, x, k)), fx_i(r, 0))), fx_i(r, k + 1), fx_v(info));
+    return without_last_two(r, info);
+}
+
 /* cholesky_solve(self, L, upper); aux 1: cholesky_inverse(L, upper) */
 jc_arg fx_h_cholesky_solve(fx_call *c) {
     fx_reader *r = c->r;
@@ -168,6 +195,8 @@ jc_arg fx_h_cholesky_solve(fx_call *c) {
     jc_value *b = c->row->aux ? unit(r, l, n) : fx_tensor(c, 0);
     if (fx_bool(c, of_l + 1, false))
         l = turned(r, l);
+    if (c->row->aux)
+        hold(r, first_zero(r, l, n), "cholesky_inverse");
     return fx_v(by_cholesky(r, l, b, n));
 }
 
@@ -256,8 +285,7 @@ static jc_value *solved(fx_call *c, jc_value *a, jc_value *b, bool vector, bool 
         return NULL;
     jc_value *x = substituted(r, f.x, f.b, n, (triangular){ false, true });
     x = substituted(r, f.x, x, n, (triangular){ true, false });
-    if (info)
-        *info = without_last_two(r, f.info ? fx_cast(r, f.info, JC_I32) : NULL);
+    *info = without_last_two(r, f.info ? fx_cast(r, f.info, JC_I32) : NULL);
     if (vector && x)
         return fx_squeeze(r, x, fx_rank(x) - 1);
     return left ? x : turned(r, x);
@@ -265,7 +293,9 @@ static jc_value *solved(fx_call *c, jc_value *a, jc_value *b, bool vector, bool 
 
 jc_value *fx_inverse(fx_call *c, jc_value *x) {
     const int64_t n = square_size(c, x);
-    return n < 0 ? NULL : solved(c, x, unit(c->r, x, n), false, true, NULL);
+    jc_value *info = NULL, *y = n < 0 ? NULL : solved(c, x, unit(c->r, x, n), false, true, &info);
+    hold(c->r, info, "linalg.inv");
+    return y;
 }
 
 /* solve(A, B, left); aux 1: solve_ex, with info */
@@ -273,7 +303,9 @@ jc_arg fx_h_solve(fx_call *c) {
     jc_value *a = fx_tensor(c, 0), *b = fx_tensor(c, 1), *info = NULL;
     if (!a || !b)
         return fx_nothing();
-    jc_value *x = solved(c, a, b, is_vector(a, b), fx_bool(c, 2, true), c->row->aux ? &info : NULL);
+    jc_value *x = solved(c, a, b, is_vector(a, b), fx_bool(c, 2, true), &info);
+    if (!c->row->aux || fx_bool(c, 3, false))
+        hold(c->r, info, c->row->aux ? "torch.linalg.solve_ex" : "torch.linalg.solve");
     return c->row->aux && x ? fx_list(c->r, (jc_arg[]){ fx_v(x), fx_v(info) }, 2) : fx_v(x);
 }
 
@@ -282,6 +314,8 @@ jc_arg fx_h_inv(fx_call *c) {
     jc_value *a = fx_tensor(c, 0), *info = NULL;
     const int64_t n = square_size(c, a);
     jc_value *x = n < 0 ? NULL : solved(c, a, unit(c->r, a, n), false, true, &info);
+    if (!c->row->aux || fx_bool(c, 1, false))
+        hold(c->r, info, c->row->aux ? "linalg.inv_ex" : "linalg.inv");
     return c->row->aux && x ? fx_list(c->r, (jc_arg[]){ fx_v(x), fx_v(info) }, 2) : fx_v(x);
 }
 
@@ -335,7 +369,8 @@ jc_arg fx_h_linalg_det(fx_call *c) {
 
 /* aten._linalg_solve_ex(A, B, left, check_errors): result, LU, pivots, info */
 jc_arg fx_h_linalg_solve_ex(fx_call *c) {
-    return with_unknown(c, fx_h_solve(c), 3);
+    const jc_arg y = fx_h_solve(c), kept = fx_opaque("factors that are kept for training");
+    return c->r->status || y.kind != JC_ARG_LIST ? fx_nothing() : fx_list(c->r, (jc_arg[]){ y.list.at[0], kept, kept, y.list.at[1] }, 4);
 }
 
 /* PIVOTS, i32[..., 1, steps], without their dim of 1. */
@@ -350,6 +385,8 @@ jc_arg fx_h_lu_factor(fx_call *c) {
     if (!factored(c, fx_tensor(c, 0), NULL, fx_bool(c, 1, true), &f))
         return fx_nothing();
     const jc_arg info = fx_v(without_last_two(r, fx_cast(r, f.info, JC_I32)));
+    if (!c->row->aux || fx_bool(c, 2, false))
+        hold(r, info.value, c->row->aux ? "torch.linalg.lu_factor_ex" : "torch.linalg.lu_factor");
     return fx_list(r, (jc_arg[]){ fx_v(f.x), fx_v(as_vector(r, f.pivots)), info }, c->row->aux ? 3 : 2);
 }
 
@@ -476,6 +513,7 @@ jc_arg fx_h_tensorsolve(fx_call *c) {
         return fx_nothing();
     const uint32_t lead = b->type.rank, rest = a->type.rank - lead;
     const jc_expr *rows = jc_ex_product(fx_x(r), b->type.dims, lead), *two[2] = { rows, jc_ex_product(fx_x(r), a->type.dims + lead, rest) };
-    jc_value *x = solved(c, fx_reshape(r, a, two, 2), fx_reshape(r, b, &rows, 1), true, true, NULL);
+    jc_value *info = NULL, *x = solved(c, fx_reshape(r, a, two, 2), fx_reshape(r, b, &rows, 1), true, true, &info);
+    hold(r, info, "torch.linalg.solve");
     return fx_v(x ? fx_reshape(r, x, a->type.dims + lead, rest) : NULL);
 }

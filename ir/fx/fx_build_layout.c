@@ -250,13 +250,31 @@ static void lay_as(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n) {
         enter(r, y, (laid){ true, strides });
 }
 
-enum { PLAIN = 1, LIKE = 2, POINTWISE = 4, VIEW = 8, JOINS = 16, COLUMNS = 32 }; /* COLUMNS << k: of result k */
+enum { PLAIN = 1, LIKE = 2, POINTWISE = 4, VIEW = 8, JOINS = 16, FORMAT = 32, WEIGHED = 64, COLUMNS = 128 }; /* COLUMNS << k: of result k */
 
 /* Operators whose results PyTorch makes row-major, however their operands lie; in order. */
 static const char *const plain[] = {
-    "addmm", "all", "amax", "amin", "any", "argmax", "argmin", "baddbmm", "bmm", "cumprod", "cumsum", "embedding", "gather", "index_select", "layer_norm", "linear",
-    "log_softmax", "logsumexp", "masked_fill", "masked_scatter", "matmul", "mean", "mm", "prod", "softmax", "std", "sum", "tril", "triu", "var",
+    "adaptive_avg_pool3d", "adaptive_max_pool3d", "addmm", "all", "amax", "amin", "any", "argmax", "argmin", "avg_pool3d", "baddbmm", "bmm", "bucketize", "cumprod", "cumsum",
+    "embedding", "gather", "grid_sample", "grid_sampler", "index_add", "index_select", "instance_norm", "layer_norm", "linear", "log_softmax", "logsumexp", "masked_fill",
+    "masked_scatter", "matmul", "mean", "mm", "prod", "renorm", "repeat", "repeat_interleave", "scatter", "scatter_add", "softmax", "std", "sum", "take_along_dim", "tril", "triu", "var",
 };
+
+/* Those that keep the order of their first operand's strides besides what is computed element by element; in order. */
+static const char *const kept[] = {
+    "copy", "fill", "flip", "index_fill", "local_response_norm", "normalize", "prelu", "sort",
+};
+
+/* Those whose first result is channels last where their first operand is, and else row-major; in order. */
+static const char *const formed[] = {
+    "_adaptive_avg_pool2d", "_batch_norm_no_update", "_native_batch_norm_legit", "_native_batch_norm_legit_functional", "_native_batch_norm_legit_no_training",
+    "_upsample_nearest_exact2d", "_upsample_nearest_exact3d", "adaptive_avg_pool2d", "adaptive_max_pool2d", "avg_pool2d", "batch_norm", "channel_shuffle", "constant_pad_nd",
+    "group_norm", "interpolate", "max_pool2d", "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "native_batch_norm", "native_channel_shuffle",
+    "native_group_norm", "pad", "pixel_shuffle", "pixel_unshuffle", "reflection_pad2d", "reflection_pad3d", "replication_pad2d", "replication_pad3d", "roll", "upsample",
+    "upsample_bicubic2d", "upsample_bilinear", "upsample_bilinear2d", "upsample_nearest", "upsample_nearest2d", "upsample_nearest3d", "upsample_trilinear3d",
+};
+
+/* Those where the second operand, the weight, tells as well; in order. */
+static const char *const weighed[] = { "_convolution", "conv2d", "conv3d", "conv_transpose2d", "conv_transpose3d", "convolution" };
 
 /* Those whose first result it makes column by column, as LAPACK has it; in order. */
 static const char *const lapack[] = {
@@ -273,14 +291,15 @@ static int by_name(const void *name, const void *row) {
 
 #define LISTED(name, list) (bsearch((name), (list), sizeof(list) / sizeof *(list), sizeof *(list), by_name) != NULL)
 
-uint8_t fx_lays_of(const fx_spelling *row) {
+uint16_t fx_lays_of(const fx_spelling *row) {
     const unsigned traits = jc_ops[row->op].traits;
     const bool copy = row->length > 5 && strcmp(row->name + row->length - 5, "_copy") == 0 && strcmp(row->name, "_to_copy") != 0; /* of a view */
-    const bool like = !copy && (row->op == JC_OP_clone || row->op == JC_OP_cast || (row->length > 5 && strcmp(row->name + row->length - 5, "_like") == 0));
+    const bool like = !copy && (row->op == JC_OP_clone || row->op == JC_OP_cast || (row->length > 5 && strcmp(row->name + row->length - 5, "_like") == 0) || LISTED(row->name, kept));
     const bool pointwise = traits & JC_POINTWISE && !strstr(row->name, "norm"); /* of statistics, that one */
     const unsigned columns = LISTED(row->name, lapack) ? LISTED(row->name, lapack_twice) ? 3 : 1 : 0;
-    return (uint8_t)((copy || LISTED(row->name, plain)) * PLAIN | like * LIKE | pointwise * POINTWISE | (traits & JC_VIEW ? VIEW : 0) |
-                     (strcmp(row->name, "cat") == 0) * JOINS | columns * COLUMNS);
+    const bool by_weight = LISTED(row->name, weighed);
+    return (uint16_t)((copy || LISTED(row->name, plain)) * PLAIN | like * LIKE | pointwise * POINTWISE | (traits & JC_VIEW ? VIEW : 0) |
+                     (strcmp(row->name, "cat") == 0) * JOINS | (by_weight || LISTED(row->name, formed)) * FORMAT | by_weight * WEIGHED | columns * COLUMNS);
 }
 
 /* Vectors are solved for as one column each. */
@@ -288,24 +307,48 @@ static bool makes_columns(const fx_call *c, const jc_value *y, uint32_t k) {
     return k < 2 && c->lays & COLUMNS << k && fx_is_tensor(c->a[0]) && fx_rank(y) == fx_rank(c->a[0].value);
 }
 
-/* Is X provably not what PyTorch takes for channels last, where the second dim is the fastest? */
-static bool not_channels_last(fx_reader *r, jc_value *x) {
-    const int last = fx_rank(x) - 1;
-    jc_type t = x->type;
-    const laid l = layout_of(r, x);
-    t.strides = l.strides;
-    const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, &t);
-    return last < 3 || last > 4 || (l.known && strides[last] != strides[1] && proved(r, strides[last], strides[1]));
+/* Do T's strides grow from the second dim over the last ones to the first (is_channels_last_strides_2d)?  COUNTED: in dims of one element, too. */
+static jc_truth grow_from_channels(fx_reader *r, const jc_type *t, bool counted) {
+    const jc_expr *const *strides = jc_type_strides(fx_x(r), r->scratch, t), *least = jc_ex_int(fx_x(r), 0);
+    for (int i = 0; i < t->rank; i++) {
+        const int d = i == 0 ? 1 : i == t->rank - 1 ? 0 : t->rank - i;
+        if (d > 1 && !counted && !counts(t, d))
+            continue;
+        if (d == 0 && strides[1] == least)
+            return JC_NO; /* row-major goes first */
+        if (!proved(r, least, strides[d]))
+            return proved(r, strides[d], least) ? JC_NO : JC_MAYBE;
+        least = jc_ex_mul(fx_x(r), strides[d], t->dims[d]);
+    }
+    return jc_ex_is(strides[1], 0) ? JC_NO : JC_YES;
 }
 
-/* torch.cat is row-major, unless all lie channels last. */
-static bool joins_plain(const fx_call *c) {
-    bool plain_one = false;
-    if (!(c->lays & JOINS) || c->a[0].kind != JC_ARG_LIST)
-        return false;
-    for (uint32_t i = 0; i < c->a[0].list.n && !plain_one; i++)
-        plain_one = fx_is_tensor(c->a[0].list.at[i]) && not_channels_last(c->r, c->a[0].list.at[i].value);
-    return plain_one;
+/* Does PyTorch take X for channels last?  Strides of dims of one element tell there and are not kept here, but in views. */
+static jc_truth is_channels_last(fx_reader *r, jc_value *x) {
+    const int rank = fx_rank(x);
+    const laid l = layout_of(r, x);
+    jc_type t = x->type;
+    t.strides = l.strides;
+    if (!l.known)
+        return JC_MAYBE;
+    if (!l.strides || rank < 4 || rank > 5)
+        return JC_NO;
+    const jc_truth all = grow_from_channels(r, &t, true);
+    return all == JC_NO && !x->base && grow_from_channels(r, &t, false) != JC_NO ? JC_MAYBE : all;
+}
+
+/* torch.cat is row-major, unless all lie channels last; a convolution, unless its operand or its weight does; others go by their operand. */
+static jc_truth gives_channels_last(const fx_call *c) {
+    const bool joins = c->a[0].kind == JC_ARG_LIST;
+    const jc_arg *at = joins ? c->a[0].list.at : c->a;
+    const uint32_t n = joins ? c->a[0].list.n : c->lays & WEIGHED && c->n > 1 ? 2 : 1;
+    const jc_truth decides = joins ? JC_NO : JC_YES;
+    jc_truth all = joins && n ? JC_YES : JC_NO;
+    for (uint32_t i = 0; i < n && all != decides; i++) {
+        const jc_truth one = fx_is_tensor(at[i]) ? is_channels_last(c->r, at[i].value) : JC_NO;
+        all = one == decides ? decides : one == JC_MAYBE ? JC_MAYBE : all;
+    }
+    return all;
 }
 
 static bool any_otherwise(fx_reader *r, const jc_arg *args, uint32_t n) {
@@ -360,6 +403,26 @@ static jc_value *in_format(fx_call *c, jc_value *y, jc_value *x, uint32_t before
     return y;
 }
 
+static bool says(const fx_call *c, const char *word) {
+    bool found = false;
+    for (uint32_t i = 0; i < c->n && !found; i++)
+        found = c->a[i].kind == JC_ARG_STR && strcmp(c->a[i].str, word) == 0;
+    return found;
+}
+
+/* Y, what C gives, is channels last where what it is made of is. */
+static void lay_in_format(fx_call *c, jc_value *y) {
+    fx_reader *r = c->r;
+    const int rank = fx_rank(y);
+    const jc_truth last = says(c, "circular") || (rank == 5 && says(c, "area")) ? JC_NO : gives_channels_last(c);
+    if (last == JC_MAYBE || (last == JC_YES && (rank < 4 || rank > 5)))
+        enter(r, y, (laid){ false, NULL });
+    else if (last == JC_YES)
+        enter(r, y, (laid){ true, strides_in(r, &y->type, formats[rank - 4].slowest) });
+    else if (y->type.strides || entry(r, y))
+        enter(r, y, (laid){ true, NULL });
+}
+
 /* --- what the reader tells --- */
 
 void fx_lay_note(fx_reader *r, jc_value *v, const jc_type *note) {
@@ -408,11 +471,22 @@ static void lay_fixed(fx_call *c, jc_value *y, uint32_t k, uint32_t before) {
         enter(c->r, y, (laid){ true, NULL });
 }
 
+static void lay_one(fx_call *c, jc_value *y) {
+    if (c->lays & (FORMAT | JOINS))
+        lay_in_format(c, y);
+    else
+        lay_as(c->r, y, c->a, c->lays & LIKE && fx_is_tensor(c->a[0]) ? 1 : c->n);
+}
+
 jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
     fx_reader *r = c->r;
     for (uint32_t i = 0; result.kind == JC_ARG_LIST && i < result.list.n && before < r->func->nvalues && !r->status; i++)
-        if (fx_is_tensor(result.list.at[i]))
-            lay_fixed(c, result.list.at[i].value, i, before);
+        if (fx_is_tensor(result.list.at[i])) {
+            jc_value *one = result.list.at[i].value;
+            lay_fixed(c, one, i, before);
+            if (c->lays & (FORMAT | LIKE) && any_otherwise(r, c->a, c->n) && is_fresh(one, before))
+                lay_one(c, one);
+        }
     if (r->status || !fx_is_tensor(result) || result.value->type.rank < 2)
         return result;
     jc_value *y = result.value, *x = c->n && fx_is_tensor(c->a[0]) ? c->a[0].value : NULL;
@@ -423,11 +497,11 @@ jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
     }
     if (y->type.strides || c->lays >= COLUMNS)
         lay_fixed(c, y, 0, before);
-    if (c->lays & (PLAIN | VIEW) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n) || !is_fresh(y, before))
+    if (c->lays & PLAIN || (c->lays & VIEW && !(c->lays & FORMAT)) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n) || !is_fresh(y, before))
         return result;
-    if (c->lays & (LIKE | POINTWISE))
-        lay_as(r, y, c->a, like ? 1 : c->n);
-    else if (!joins_plain(c))
+    if (c->lays & (LIKE | POINTWISE | FORMAT | JOINS))
+        lay_one(c, y);
+    else
         enter(r, y, (laid){ false, NULL });
     return result;
 }

@@ -296,8 +296,14 @@ jc_value *fx_singular_values(fx_call *c, jc_value *x) {
     return y ? fx_cast(c->r, y, (jc_dtype)x->type.dtype) : NULL;
 }
 
+/* Vectors have signs, and of equal values any basis, which are LAPACK's choice. */
+static const char vectors[] = "vectors of a decomposition, whose signs no rule tells: its values are compiled alone";
+
+/* svdvals(A, driver); aux 1: svd(A, ...), of which the vectors are not known */
 jc_arg fx_h_svdvals(fx_call *c) {
-    return fx_v(fx_singular_values(c, fx_tensor(c, 0)));
+    jc_value *y = fx_singular_values(c, fx_tensor(c, 0));
+    const jc_arg unknown = fx_opaque(vectors);
+    return c->row->aux && !c->r->status ? fx_list(c->r, (jc_arg[]){ unknown, fx_v(y), unknown }, 3) : fx_v(y);
 }
 
 /* X's triangle, mirrored. */
@@ -306,7 +312,7 @@ static jc_value *mirrored(fx_reader *r, jc_value *x, bool upper) {
     return kept ? chosen(r, kept, x, turned(r, x)) : NULL;
 }
 
-/* eigvalsh(A, UPLO): those of A and a multiple of 1 that leaves none below 0, less that multiple */
+/* eigvalsh(A, UPLO), aux 1: eigh(A, UPLO), of which the vectors are not known: those of A and a multiple of 1 that leaves none below 0, less that multiple */
 jc_arg fx_h_eigvalsh(fx_call *c) {
     fx_reader *r = c->r;
     rotations s;
@@ -324,7 +330,8 @@ jc_arg fx_h_eigvalsh(fx_call *c) {
         return fx_nothing();
     jc_value *y = sorted(r, lengths(r, &s), false);
     y = y ? op(r, JC_OP_sub, y, fx_squeeze(r, bound, fx_rank(bound) - 1)) : NULL;
-    return fx_v(y ? fx_cast(r, y, (jc_dtype)given->type.dtype) : NULL);
+    y = y ? fx_cast(r, y, (jc_dtype)given->type.dtype) : NULL;
+    return c->row->aux && !r->status ? fx_list(r, (jc_arg[]){ fx_v(y), fx_opaque(vectors) }, 2) : fx_v(y);
 }
 
 /* How small singular values count as 0: the larger of ATOL and RTOL times the largest of VALUES, [...]; OTHERWISE: RTOL where neither is given. */

@@ -3,10 +3,10 @@ ir_libir_la_SOURCES += \
 	ir/fx/core_aten.def ir/fx/custom.def ir/fx/definitions.def ir/fx/reasons.def ir/fx/series.def ir/fx/series.py ir/fx/spellings.def \
 	ir/fx/fx.h ir/fx/fx_ast.h ir/fx/fx_build.h ir/fx/fx_factor.h \
 	ir/fx/fx_lex.c ir/fx/fx_parse.c \
-	ir/fx/fx_build.c ir/fx/fx_build_arg.c ir/fx/fx_build_attention.c ir/fx/fx_build_backward.c ir/fx/fx_build_call.c ir/fx/fx_build_called.c ir/fx/fx_build_complex.c ir/fx/fx_build_conv.c ir/fx/fx_build_copy.c ir/fx/fx_build_count.c ir/fx/fx_build_custom.c ir/fx/fx_build_functional.c \
+	ir/fx/fx_build.c ir/fx/fx_build_arg.c ir/fx/fx_build_attention.c ir/fx/fx_build_backward.c ir/fx/fx_build_call.c ir/fx/fx_build_called.c ir/fx/fx_build_complex.c ir/fx/fx_build_conv.c ir/fx/fx_build_copy.c ir/fx/fx_build_count.c ir/fx/fx_build_ctc.c ir/fx/fx_build_custom.c ir/fx/fx_build_functional.c \
 	ir/fx/fx_build_define.c ir/fx/fx_build_expr.c ir/fx/fx_build_index.c ir/fx/fx_build_inline.c ir/fx/fx_build_layout.c ir/fx/fx_build_make.c ir/fx/fx_build_math.c \
 	ir/fx/fx_build_move.c ir/fx/fx_build_norm.c ir/fx/fx_build_number.c ir/fx/fx_build_orthogonal.c ir/fx/fx_build_order.c ir/fx/fx_build_pool.c ir/fx/fx_build_product.c ir/fx/fx_build_put.c ir/fx/fx_build_python.c \
-	ir/fx/fx_build_refuse.c ir/fx/fx_build_resize.c ir/fx/fx_build_step.c ir/fx/fx_build_factor.c ir/fx/fx_build_fft.c ir/fx/fx_build_linalg.c ir/fx/fx_build_masked.c ir/fx/fx_build_special.c ir/fx/fx_build_type.c ir/fx/fx_build_view.c
+	ir/fx/fx_build_refuse.c ir/fx/fx_build_resize.c ir/fx/fx_build_step.c ir/fx/fx_build_factor.c ir/fx/fx_build_fft.c ir/fx/fx_build_linalg.c ir/fx/fx_build_masked.c ir/fx/fx_build_signal.c ir/fx/fx_build_special.c ir/fx/fx_build_type.c ir/fx/fx_build_view.c
 
 check_PROGRAMS += tests/check_fx tests/fuzz_fx docs/gen_operators
 TESTS += tests/check_fx tests/fuzz_fx

@@ -203,7 +203,7 @@ static jitc_status fill_variant(jitc_executable *x, uint32_t v, jc_error *err) {
         if (plan->steps[i].kind == JC_STEP_LAUNCH)
             out->launches++;
         else
-            out->calls += strcmp(plan->steps[i].op, JC_CHECK_INDEX) != 0;
+            out->calls += !jc_plan_is_check(plan->steps[i].op);
     return JITC_OK;
 }
 

@@ -159,6 +159,8 @@ bool jc_sets_touch(const jc_sched *s, const jc_set *a, const jc_set *b);
 /* sched_made.c: values that no node makes. */
 jc_value *jc_sched_constant(jc_sched *s, const jc_expr *const *dims, uint32_t rank, jc_arg number, jc_dtype dtype,
                             int line);
+/* The call that check_info N is. */
+jc_node *jc_sched_info_check(jc_sched *s, const jc_node *n);
 /* A call that looks whether elements of INDEX are in dim DIM of TABLE, which is to be read or written. */
 jc_node *jc_sched_index_check(jc_sched *s, jc_value *index, const jc_value *table, const jc_expr *dim, bool wrap, bool writes, int line);
 jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line);

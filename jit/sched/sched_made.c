@@ -55,6 +55,14 @@ jc_node *jc_sched_index_check(jc_sched *s, jc_value *index, const jc_value *tabl
     return n;
 }
 
+jc_node *jc_sched_info_check(jc_sched *s, const jc_node *n) {
+    jc_node *check = JC_NEW(s->arena, jc_node);
+    *check = *n;
+    check->op = JC_OP_custom;
+    check->target = JC_CHECK_INFO;
+    return check;
+}
+
 jc_value *jc_sched_clone(jc_sched *s, jc_value *v, int line) {
     jc_value *copy = made(s, JC_OP_clone, 1, &v->type, line);
     uint32_t store = s->lazy[jc_storage(v)->id].store;

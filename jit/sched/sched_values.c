@@ -365,6 +365,10 @@ static jitc_status check_index(jc_sched *s, jc_value *index, const jc_value *tab
     return is_checked(s, check) ? JITC_OK : on_custom(s, check);
 }
 
+static jitc_status on_check_info(jc_sched *s, jc_node *n) {
+    return s->options->clamp ? JITC_OK : on_custom(s, jc_sched_info_check(s, n));
+}
+
 static jitc_status on_take(jc_sched *s, jc_node *n) {
     if (n->args[4].kind == JC_ARG_BOOL && n->args[4].b)
         JC_TRY(jc_sched_refuse(s, n->line, n->results[0]->name, "`x[i]` by a tensor without dims is a view in PyTorch, and here it is a copy; what is "

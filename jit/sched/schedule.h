@@ -11,7 +11,7 @@
 typedef struct jc_schedule_options {
     jc_target target;
     bool strict;            /* round after every operator, as eager PyTorch does */
-    bool clamp;             /* an index out of range is the nearest row; else the plan has a step that looks (exec_index.c) */
+    bool clamp;             /* an index out of range is the nearest row; else the plan has a step that looks (exec_check.c) */
     const int64_t *lo, *hi; /* range of each class symbol, as jc_range_first() reads it; NULL: [0, 2^31-1] */
     /* NULL: the first thing that is not supported is a failure.  Else it is told of every one, in order, and the scheduler goes on
        as if memory came from somewhere; there is no plan then.  The same code decides in both cases. */

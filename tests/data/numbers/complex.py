@@ -47,3 +47,14 @@ case('infinities beside real numbers', f'a = z * x\nb = z * 2\nc = x * z\nreturn
 case('written in place', 'x = x.clone()\nv = torch.view_as_complex(x)\nv *= c\nv[0] = 1j\nv[1].mul_(2.0)\nv[2, 1:].copy_(c[1:])\nreturn (x,)', {'x': ('f32', some(3, 4, 2)), 'c': ('c64', pairs(4))}, near=1e-6, absolute=1e-6)
 case('a complex result', 'return (z * 2,)', {'z': ('c64', pairs(4))}, refused='complex')
 case('what has no pairs', 'return (torch.view_as_real(torch.sinh(z)),)', {'z': ('c64', pairs(4))}, refused='sinh')
+
+torch.manual_seed(5)
+signal = {'x': ('f32', torch.randn(2, 24).tolist()), 'w': ('f32', torch.hann_window(8).tolist())}
+R = 'torch.view_as_real(torch.stft({}).contiguous())'
+for k, arguments in enumerate(('x, 8, return_complex = True', 'x[0], 8, 3, window = w, return_complex = True', 'x, 8, 2, 6, w[:6], center = False, return_complex = True', "x, 8, 4, window = w, pad_mode = 'constant', normalized = True, return_complex = True",
+                               'x, 8, 4, 8, w, onesided = False, return_complex = True', "x, 7, 2, window = w[:5], win_length = 5, pad_mode = 'replicate', return_complex = True")):
+    case(f'stft {k}', f'a = {R.format(arguments)}\nreturn (a,)', signal, near=1e-4, absolute=1e-4)
+case('stft as pairs', 'a = torch.stft(x, 8, 4, window = w, return_complex = True)\nb = a.abs() ** 2\nc = x.stft(8, 4, window = w, return_complex = True).real\nreturn (b, c)', signal, near=1e-4, absolute=1e-4)
+for k, (there, back) in enumerate((('x, 8, 2, window = w, return_complex = True', '8, 2, window = w'), ('x[0], 8, 2, window = w, return_complex = True', '8, 2, window = w, length = 21'), ('x, 8, 2, window = w + 0.5, center = False, return_complex = True', '8, 2, 8, w + 0.5, False'),
+                                   ('x, 8, 3, normalized = True, return_complex = True', '8, 3, normalized = True, length = 27'), ('x, 8, 2, window = w, onesided = False, return_complex = True', '8, 2, window = w, onesided = False'))):
+    case(f'istft {k}', f'z = torch.stft({there})\na = torch.istft(z * 2, {back})\nreturn (a,)', signal, near=1e-4, absolute=1e-4)

@@ -66,3 +66,7 @@ several('combinations', ['torch.combinations(x)', 'torch.combinations(x, 3)', 't
 several('frequencies', [f'{F}fftfreq(5)', f'{F}fftfreq(6, d = 0.5)', f'{F}rfftfreq(5)', f'{F}rfftfreq(8, 2.0, dtype = torch.float64)'], {}, 1e-6)
 case('too many steps', f'return ({L}svdvals(x),)', {'x': ('f32', torch.eye(13).tolist())}, refused='up to 12')
 case('too many reflections', f'return ({L}qr(x)[0],)', {'x': ('f32', torch.eye(17).tolist())}, refused='up to 16')
+torch.manual_seed(11)
+for forms in ((f'{L}eigh(s)[0]', f"{L}eigh(s, UPLO = 'U')[0]", 'torch.ops.aten._linalg_eigh.default(s)[0]'),
+              (f'{L}svd(s)[1]', f'{L}svd(s[:, :2], full_matrices = False)[1]', 'torch.svd(s)[1]', 's.svd()[1]', 'torch.ops.aten._linalg_svd.default(s)[1]')):
+    several(f'values of {forms[0]}', forms, {'s': ('f32', torch.randn(2, 3, 3).tolist())}, 1e-5)

@@ -104,3 +104,37 @@ laid('transforms of AOTAutograd', 'z = torch.view_as_complex(v)\na = torch.ops.a
      'd = torch.ops.aten._fft_c2c.default(z, [0, 1], 0, False).real\nreturn (a, b, c, d)', {'v': ('f32', torch.randn(3, 4, 2).tolist()), 'y': F3}, near=1e-4, absolute=1e-5)
 laid('what is made contiguous of a part is a copy', 'a = torch.fft.fft(x).real\nb = a.contiguous()\nb[1] = 5\nc = torch.fft.fft(x).imag.view(-1)\nreturn (a, b, c)', {'x': F2}, near=1e-4, absolute=1e-5)
 laid('a part reshaped and written', 'a = torch.fft.rfft(x).imag\nb = a.reshape(-1)\nb.mul_(0)\nreturn (a,)', {'x': F2}, near=1e-4, absolute=1e-5)
+
+# --- channels last: where the operand is, the result is; else it is row-major, however the operand lies
+C4 = ('f32', torch.randn(2, 6, 5, 4).tolist())     # NHWC
+C5 = ('f32', torch.randn(2, 3, 4, 5, 2).tolist())  # NDHWC
+W4, W5 = ('f32', torch.randn(2, 4, 2, 2).tolist()), ('f32', torch.randn(2, 2, 2, 2, 2).tolist())
+V4 = ('f32', torch.rand(4).tolist())
+K = 'torch.nn.functional.'
+for name, form in (
+        ('convolution', f'{K}conv2d({{}}, w)'), ('convolution by groups', f'{K}conv2d({{}}, w[:, :2], groups = 2)'), ('convolution of single points', f'{K}conv2d({{}}, w[:, :, :1, :1].contiguous())'),
+        ('transposed convolution', f'{K}conv_transpose2d({{}}, w.transpose(0, 1))'), ('aten.convolution', 'torch.ops.aten.convolution.default({}, w, None, [1, 1], [0, 0], [1, 1], False, [0, 0], 1)'),
+        ('max_pool2d', f'{K}max_pool2d({{}}, 2)'), ('max_pool2d_with_indices', 'torch.ops.aten.max_pool2d_with_indices.default({}, [2, 2])[0]'), ('avg_pool2d', f'{K}avg_pool2d({{}}, 2)'),
+        ('adaptive_avg_pool2d', f'{K}adaptive_avg_pool2d({{}}, (2, 3))'), ('_adaptive_avg_pool2d', 'torch.ops.aten._adaptive_avg_pool2d.default({}, [2, 3])'), ('adaptive_max_pool2d', f'{K}adaptive_max_pool2d({{}}, (2, 3))'),
+        ('batch_norm', f'{K}batch_norm({{}}, v, v + 1, v, v)'), ('batch_norm of what it sees', f'{K}batch_norm({{}}, None, None, training = True)'),
+        ('_native_batch_norm_legit_no_training', 'torch.ops.aten._native_batch_norm_legit_no_training.default({}, v, v, v, v + 1, 0.1, 1e-05)[0]'), ('group_norm', f'{K}group_norm({{}}, 2)'),
+        ('instance_norm', f'{K}instance_norm({{}})'), ('local_response_norm', f'{K}local_response_norm({{}}, 2)'), ('pad', f'{K}pad({{}}, (1, 2, 1, 0))'), ('constant_pad_nd', 'torch.ops.aten.constant_pad_nd.default({}, [1, 1, 0, 0, 1, 0], 0.5)'),
+        *((f'pad, {m}', f"{K}pad({{}}, (1, 1, 1, 1), mode = '{m}')") for m in ('reflect', 'replicate', 'circular')),
+        *((f'interpolate, {m}', f"{K}interpolate({{}}, scale_factor = 2, mode = '{m}')") for m in ('nearest', 'bilinear', 'bicubic', 'area')),
+        ('upsample_nearest2d', 'torch.ops.aten.upsample_nearest2d.default({}, [8, 9])'), ('cat', 'torch.cat([{}, {}], 1)'), ('cat with what is row-major', 'torch.cat([{}, {}.contiguous()], 1)'), ('channel_shuffle', f'{K}channel_shuffle({{}}, 2)'),
+        ('pixel_shuffle', f'{K}pixel_shuffle({{}}, 2)'), ('softmax', f'{K}softmax({{}}, 1)'), ('roll', '{}.roll(1, 2)'), ('flip', '{}.flip(2)'), ('prelu', f'{K}prelu({{}}, v)'), ('normalize', f'{K}normalize({{}})'),
+        ('sort', 'torch.sort({}, 1)[0]'), ('topk', 'torch.topk({}, 2, 1)[0]'), ('repeat', '{}.repeat(1, 2, 1, 1)'), ('repeat_interleave', '{}.repeat_interleave(2, 1)'),
+        ('index_fill', '{}.index_fill(1, torch.tensor([0]), 0.5)'), ('sums along a dim', '{}.cumsum(1)')):
+    taken = [f'{n} = ' + form.format(*[f'{n}x'] * form.count('{}')) for n in 'abcde']
+    used = {'n': C4, **({'w': W4} if 'w' in form.replace('avg', '').replace('pow', '') and ' w' in form else {}), **({'v': V4} if '(v' in form or ' v' in form else {})}
+    laid(f'channels last: {name}', 'ax = n.permute(0, 3, 1, 2)\nbx = ax[:, :, 1:]\ncx = n.permute(0, 3, 2, 1)\ndx = n.permute(0, 3, 1, 2).contiguous()\nex = n.permute(0, 3, 1, 2) + 1\n' + '\n'.join(taken) + '\nreturn (a, b, c, d, e)',
+         used, near=1e-4, absolute=1e-5)
+for name, form in (('convolution', f'{K}conv3d({{}}, u)'), ('max_pool3d', f'{K}max_pool3d({{}}, 2)'), ('avg_pool3d', f'{K}avg_pool3d({{}}, 2)'), ('adaptive_avg_pool3d', f'{K}adaptive_avg_pool3d({{}}, 2)'),
+                   ('batch_norm', f'{K}batch_norm({{}}, v, v + 1)'), ('pad', f'{K}pad({{}}, (1, 1))'), ('interpolate, nearest', f'{K}interpolate({{}}, scale_factor = 2)')):
+    laid(f'channels last in three dims: {name}', f'x = n.permute(0, 4, 1, 2, 3)\na = {form.format("x")}\nb = {form.format("x.contiguous()")}\nreturn (a, b)',
+         {'n': C5, **({'u': W5} if ' u' in form else {}), **({'v': ('f32', torch.rand(2).tolist())} if ' v' in form else {})}, near=1e-4, absolute=1e-5)
+laid('channels last: the weight tells, too', f'q = w.permute(0, 3, 1, 2)\na = {K}conv2d(x, q)\nb = a.permute(0, 2, 3, 1).view(-1, 3)\nc = {K}relu(a)\nd = {K}conv2d(x, q.contiguous())\nreturn (a, b, c, d)',
+     {'x': ('f32', torch.randn(2, 2, 4, 5).tolist()), 'w': ('f32', torch.randn(3, 2, 2, 2).tolist())}, near=1e-4, absolute=1e-5)
+laid('channels last: a block', f'x = n.contiguous(memory_format = torch.channels_last)\na = {K}conv2d(x, w, padding = 1)\nb = {K}batch_norm(a, v, v + 1)\nc = {K}relu(b) + x[:, :2, :1, :1]\nd = {K}max_pool2d(c, 2)\ne = {K}adaptive_avg_pool2d(d, 1)\nf = e.flatten(1)\n'
+     'g = d.permute(0, 2, 3, 1).view(2, -1)\nreturn (d, f, g)', {'n': ('f32', torch.randn(2, 4, 6, 5).tolist()), 'w': W4, 'v': ('f32', torch.rand(2).tolist())}, near=1e-4, absolute=1e-5)
+laid('channels last of symbolic sizes', f'x = n.permute(0, 3, 1, 2)\na = {K}conv2d(x, w)\nb = {K}max_pool2d(x, 2)\nc = {K}pad(x, (1, 1))\nreturn (a, b, c)', {'n': (*C4, 's0, 6, 5, 4'), 'w': W4}, symbols={'s0': 2}, near=1e-4, absolute=1e-5)

@@ -83,3 +83,14 @@ bodies('convolutions in three dimensions', [F + 'conv_transpose3d(x, w)', F + 'c
 case('running means of a symbolic batch', f'm = m.clone()\nv = v.clone()\ny = {F}batch_norm(x, m, v, None, None, True)\nreturn (y, m, v)',
      {'x': ('f32', some(3, 4, 2), 's0, 4, 2'), 'm': ('f32', w), 'v': ('f32', [1.0, 2.0, 3.0, 4.0])}, symbols={'s0': 3}, near=4e-6)
 bodies('bilinear as aten has it', ['torch.ops.aten._trilinear.default(x, w, y, [1, 3], [0], [1, 2], [2, 3])', F + 'bilinear(x, y, w)'], {'x': ('f32', some(3, 2)), 'w': ('f32', some(4, 2, 5)), 'y': ('f32', some(3, 5))}, 4e-6, absolute=2e-6)
+
+torch.manual_seed(7)
+P3 = torch.randn(6, 3, 5).log_softmax(2)
+ctc = {'x': ('f32', P3.tolist()), 't': ('i64', [[1, 2, 2], [3, 1, 4], [4, 4, 4]]), 'n': ('i64', [6, 5, 4]), 'm': ('i64', [3, 2, 0])}
+for reduction in ('none', 'mean', 'sum'):
+    case(f'ctc_loss, {reduction}', f"a = torch.nn.functional.ctc_loss(x, t, n, m, reduction = '{reduction}')\nb = torch.nn.functional.ctc_loss(x, t, (6, 6, 6), (2, 3, 1), blank = 0, reduction = '{reduction}')\n"
+         f"c = torch.nn.functional.ctc_loss(x, t.to(torch.int32), n, m, 2, '{reduction}', True)\nreturn (a, b, c)", ctc, near=1e-5, absolute=1e-5)
+case('ctc_loss of one', "a = torch.nn.functional.ctc_loss(x[:, 0], t[0], n[0], m[0], reduction = 'none')\nb = torch.ctc_loss(x, t, n, m, 0, 2, False)\nc = torch.nn.functional.ctc_loss(x.double(), t, n, m)\nreturn (a, b, c)", ctc, near=1e-5, absolute=1e-5)
+case('ctc_loss where nothing can be aligned', "a = torch.nn.functional.ctc_loss(x, t, n, m, reduction = 'none')\nb = torch.nn.functional.ctc_loss(x, t, n, m, reduction = 'none', zero_infinity = True)\nreturn (a, b)",
+     {**ctc, 'n': ('i64', [3, 1, 0]), 'm': ('i64', [3, 3, 0])}, near=1e-5, absolute=1e-5)
+case('ctc_loss of labels behind each other', "a = torch.nn.functional.ctc_loss(x, t.flatten(), n, m)\nreturn (a,)", ctc, refused='only their lengths say where each begins')
