@@ -340,8 +340,23 @@ static bool publish_in(const jc_disk *d, int shard, const place *p, const jc_spa
     return ok;
 }
 
-static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *key, const uint8_t *bytes, size_t n) {
-    jc_arena *scratch = jc_arena_new(d->alloc);
+/* Who clears the cache removes empty directories: between making the shard and writing into it, it may go. */
+static bool publish(const jc_disk *d, const place *p, const jc_span *file, bool durable) {
+    for (int attempt = 0;; attempt++) {
+        int shard = open_shard(d, p, true);
+        const bool ok = shard >= 0 && publish_in(d, shard, p, file, durable);
+        const int why = errno;
+        if (shard >= 0)
+            close(shard);
+        errno = why;
+        if (ok || why != ENOENT || attempt == 3)
+            return ok;
+    }
+}
+
+bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
+    const place p = place_of(&key->hash);
+    jc_arena *scratch = n > JC_ENTRY_MAX / 2 ? NULL : jc_arena_new(d->alloc);
     jc_guard guard;
     volatile bool ok = false;
     if (!scratch)
@@ -349,31 +364,16 @@ static bool publish(const jc_disk *d, int shard, const place *p, const jc_key *k
     if (JC_GUARD(scratch, &guard) == 0) {
         jc_bytes b = JC_BYTES(scratch);
         jc_entry_encode(&b, key, bytes, n, d->mac);
-        ok = publish_in(d, shard, p, &(jc_span){ b.at, b.n }, !key->light);
+        ok = publish(d, &p, &(jc_span){ b.at, b.n }, !key->light);
     }
     jc_guard_end(scratch, &guard);
     jc_arena_free(scratch);
     return ok;
 }
 
-bool jc_disk_put(const jc_disk *d, const jc_key *key, const uint8_t *bytes, size_t n) {
-    const place p = place_of(&key->hash);
-    int shard = n > JC_ENTRY_MAX / 2 ? -1 : open_shard(d, &p, true);
-    if (shard < 0)
-        return false;
-    const bool ok = publish(d, shard, &p, key, bytes, n);
-    close(shard);
-    return ok;
-}
-
 bool jc_disk_install(const jc_disk *d, const jc_hash *key, const jc_span *file) {
     const place p = place_of(key);
-    int shard = open_shard(d, &p, true);
-    if (shard < 0)
-        return false;
-    const bool ok = publish_in(d, shard, &p, file, false);
-    close(shard);
-    return ok;
+    return publish(d, &p, file, false);
 }
 
 /* --- as a tier --- */

@@ -32,8 +32,15 @@ check_PROGRAMS += tests/soak
 TESTS += tests/soak
 tests_soak_SOURCES = tests/soak.c tests/cuda_help.h
 tests_soak_LDADD = $(JC_CORE_LIBS) -lm
-soak: tests/soak all-am
+# A cache directory under fire, likewise.
+check_PROGRAMS += tests/soak_cache
+TESTS += tests/soak_cache
+tests_soak_cache_SOURCES = tests/soak_cache.c
+tests_soak_cache_LDADD = cache/libcache.la base/libbase.la
+EXTRA_tests_soak_cache_DEPENDENCIES = jitc$(EXEEXT)
+soak: tests/soak tests/soak_cache all-am
 	@SOAK_SECONDS="$(SOAK_SECONDS)" JITC_LLVM_LIBRARY='$(abs_top_builddir)/.libs/libjitc-llvm.so' tests/soak
+	@SOAK_SECONDS="$(SOAK_SECONDS)" JITC_LLVM_LIBRARY='$(abs_top_builddir)/.libs/libjitc-llvm.so' tests/soak_cache
 SOAK_SECONDS = 300
 .PHONY: soak
 
