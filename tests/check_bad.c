@@ -971,8 +971,10 @@ static void count_file(const char *path, void *user) {
 }
 
 static int files_in(const char *dir) {
+    char entries[192]; /* beside them lie locks and the history */
     int n = 0;
-    each_file(dir, count_file, &n);
+    snprintf(entries, sizeof entries, "%s/v1", dir);
+    each_file(entries, count_file, &n);
     return n;
 }
 

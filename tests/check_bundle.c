@@ -148,6 +148,7 @@ static const char *path_of(const char *name) {
 
 static void set_up(void) {
     snprintf(folder, sizeof folder, "/tmp/check_bundle.XXXXXX");
+    umask(022); /* a bundle that others may write to is not opened */
     ck_assert(mkdtemp(folder) != NULL);
     snprintf(file, sizeof file, "%s/model.jitc", folder);
 }

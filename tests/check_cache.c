@@ -36,6 +36,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static void setup(void) {
     strcpy(dir, "/tmp/jitc-check-cache-XXXXXX");
+    umask(022);
     ck_assert_ptr_nonnull(mkdtemp(dir));
     arena = jc_arena_new(NULL);
     builds = 0;

@@ -24,6 +24,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 }
 
 void tool_enter(const char *name) {
+    umask(022); /* files of tests are nobody else's to write to, or they would not be opened */
     snprintf(dir, sizeof dir, "/tmp/jitc-check-%s-XXXXXX", name);
     ck_assert_ptr_nonnull(mkdtemp(dir));
     ck_assert_int_eq(chdir(dir), 0);

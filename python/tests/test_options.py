@@ -164,3 +164,11 @@ def test_a_bundle_that_others_may_write_to(tmp_path):
     with pytest.raises(PermissionError, match="chmod go-w"):
         jitc.Options(bundle=str(path))
     assert jitc.Options(bundle=str(path), trust_files=True).trust_files
+
+
+def test_isolated(tmp_path):
+    """In a process of its own, the compiler gives the same; what becomes of it there is an error here."""
+    x = torch.randn(3, 6)
+    with torch.no_grad():
+        check(lambda x: torch.softmax(x, -1) * 3, x, cache_dir=str(tmp_path), isolate=True)
+    assert list(tmp_path.glob("v1/*/*"))
