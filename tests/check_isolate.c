@@ -167,6 +167,36 @@ START_TEST(the_tool) {
 }
 END_TEST
 
+static void copy(const char *from, const char *to) {
+    size_t n;
+    const char *bytes = whole(from, &n);
+    FILE *f = fopen(to, "wb");
+    ck_assert_uint_eq(fwrite(bytes, 1, n, f), n);
+    fclose(f);
+    chmod(to, 0755);
+}
+
+/* An installation that was put elsewhere: worker and code generator lie beside each other. */
+START_TEST(elsewhere) {
+    const char *const bare[] = { "JITC_LLVM_LIBRARY", NULL };
+    mkdir("p", 0755);
+    mkdir("p/bin", 0755);
+    mkdir("p/lib", 0755);
+    mkdir("p/lib/jitc", 0755);
+    copy(JITC, "p/bin/jitc");
+    copy(WORKER, "p/lib/jitc/jitc-worker");
+    result r = run_program("p/bin/jitc", bare, "compile --isolate --no-cache --arch host mul.py");
+    expect(&r, 5); /* there is no code generator */
+    ck_assert_int_eq(symlink(MODULE, "p/lib/jitc/libjitc-llvm.so"), 0);
+    r = run_program("p/bin/jitc", bare, "compile --isolate --no-cache --arch host mul.py");
+    expect(&r, 0);
+    unlink("p/lib/jitc/jitc-worker");
+    r = run_program("p/bin/jitc", bare, "compile --isolate --no-cache --arch host mul.py");
+    expect(&r, 5);
+    ck_assert_msg(strstr(r.err, "There is no") && strstr(r.err, "jitc-worker"), "%s", r.err);
+}
+END_TEST
+
 /* Keys name the LLVM that a worker has. */
 START_TEST(other_llvm) {
     const char *const other[] = { "JITC_TEST_FAULT=other", NULL };
@@ -229,6 +259,7 @@ int main(void) {
     tcase_add_test(t, same_code);
     tcase_add_loop_test(t, not_survived, 0, sizeof faults / sizeof *faults);
     tcase_add_test(t, the_tool);
+    tcase_add_test(t, elsewhere);
     tcase_add_test(t, other_llvm);
     tcase_add_test(t, cancelled);
     tcase_add_test(t, odd_hosts);

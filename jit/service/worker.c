@@ -7,6 +7,7 @@
  */
 #define _GNU_SOURCE /* close_range */
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "base/debug.h"
 #include "base/file.h"
+#include "base/library.h"
 #include "jit/asm/assemble.h"
 #include "jit/llvm/backend.h"
 #include "jit/service/isolate.h"
@@ -44,6 +46,18 @@ static void set_limits(const char *seconds, const char *bytes) {
 #else
     (void)bytes;
 #endif
+}
+
+/* The code generator lies beside us, wherever both were put, unless somebody names another. */
+static void name_module(void) {
+    char path[PATH_MAX + sizeof "libjitc-llvm.so"];
+    ssize_t n = readlink("/proc/self/exe", path, PATH_MAX);
+    if (n <= 0 || n == PATH_MAX || jc_library_env("JITC_LLVM_LIBRARY"))
+        return;
+    path[n] = 0;
+    strcpy(strrchr(path, '/') + 1, "libjitc-llvm.so");
+    if (access(path, R_OK) == 0)
+        (void)setenv("JITC_LLVM_LIBRARY", path, 1);
 }
 
 static void read_all(int fd, jc_bytes *out) {
@@ -111,6 +125,7 @@ int main(int argc, char **argv) {
         fprintf(stderr, "usage: jitc-worker FILE, a request that was kept\n");
         return 2;
     }
+    name_module();
     if (argc == 3)
         set_limits(argv[1], argv[2]);
     jc_arena *arena = jc_arena_new(NULL);
