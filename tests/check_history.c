@@ -216,6 +216,7 @@ int main(void) {
     Suite *s = suite_create("history");
     TCase *t = tcase_create("history");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, builds_and_uses);
     tcase_add_test(t, damage);
     tcase_add_test(t, bounded);

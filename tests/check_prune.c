@@ -308,6 +308,7 @@ int main(void) {
     Suite *s = suite_create("prune");
     TCase *t = tcase_create("prune");
     tcase_add_checked_fixture(t, setup, teardown);
+    tcase_set_timeout(t, 60);
     tcase_add_test(t, by_entries);
     tcase_add_test(t, by_bytes);
     tcase_add_test(t, young_ones);
