@@ -209,6 +209,7 @@ static const struct {
     { "compile --arch host --range 1:x mul.py", 2, "LO:HI" },
     { "run --device host --sym s9=4 mul.py", 2, "s9" },
     { "run --device host --sym s0 mul.py", 2, "SYMBOL=NUMBER" },
+    { "run --device host --sym s0=-5 mul.py", 4, "symbols start at 0, as sizes do" },
     { "run --device host --name q=x mul.py", 2, "no graph has a parameter 'q'" },
     { "run --device host --piece submod_7 mul.py", 2, "no piece 'submod_7'" },
     { "run --device toaster mul.py", 6, "toaster" },

@@ -170,8 +170,10 @@ static jitc_status check_symbols(const tool *t, jitc_graph *const *graphs, uint3
     int64_t value;
     for (size_t i = 0; i < t->o.sym.n; i++) {
         const char *text = t->o.sym.at[i];
-        if (!tool_pair(text, &n, &rest) || !tool_integer(rest, &value) || value < 0)
+        if (!tool_pair(text, &n, &rest) || !tool_integer(rest, &value))
             return jc_fail(err, JITC_E_USAGE, "--sym takes SYMBOL=NUMBER, not '%s'", text);
+        if (value < 0)
+            return jc_fail(err, JITC_E_UNSUPPORTED, "--sym %s: symbols start at 0, as sizes do, and what is compiled relies on it; an integer below 0 has to be a number in the text", text);
         if (!has_symbol(graphs, ngraphs, text, n))
             return jc_fail(err, JITC_E_USAGE, "--sym: no graph has a symbol '%.*s'", (int)n, text);
     }

@@ -147,8 +147,8 @@ jitc_status jc_class_dispatch(const jitc_model *m, const jc_piece *p, const int6
         char text[400] = "";
         if (which == UINT32_MAX) {
             list_text(&c->ranges[i], text, sizeof text);
-            return jc_fail(err, JITC_E_INPUT, "symbol %s is %lld, but %s was compiled for %s: compile it for a range that "
-                           "holds that as well", symbol_name(m, p, i), (long long)syms[i], p->func->name, text);
+            return jc_fail(err, JITC_E_INPUT, "symbol %s is %lld, but %s was compiled for %s: %s", symbol_name(m, p, i), (long long)syms[i], p->func->name, text,
+                           syms[i] < 0 ? "symbols start at 0, as sizes do" : "compile it for a range that holds that as well");
         }
         *out = *out * c->ranges[i].n + which;
     }
