@@ -409,7 +409,9 @@ START_TEST(the_tool) {
     expect(&r, 3);
     ck_assert_int_ne(access("c.key", F_OK), 0);
     r = jitc("bundle keygen --json b.key");
-    const char *b = text(expect_json(&r, 0), "public_key");
+    json_t *said = expect_json(&r, 0);
+    const char *b = jc_arena_strdup(arena, text(said, "public_key"));
+    json_decref(said);
     r = jitc("compile -q --no-cache --arch host -o m.jitc mul.py");
     expect(&r, 0);
     r = jitc("bundle verify --trust-key a.key.pub m.jitc");
@@ -423,7 +425,7 @@ START_TEST(the_tool) {
     r = jitc("bundle verify --trust-key a.key.pub m.jitc");
     expect(&r, 0);
     r = jitc("bundle verify --trust-key %s --trust-key a.key.pub --json m.jitc", b);
-    expect_json(&r, 0);
+    json_decref(expect_json(&r, 0));
     r = jitc("bundle verify --trust-key %s m.jitc", b);
     expect(&r, 3);
     r = jitc("bundle verify m.jitc");

@@ -129,9 +129,13 @@ int main(int argc, char **argv) {
     if (argc == 3)
         set_limits(argv[1], argv[2]);
     jc_arena *arena = jc_arena_new(NULL);
-    if (!arena || JC_GUARD(arena, &guard)) {
+    volatile int code = 5;
+    if (!arena || JC_GUARD(arena, &guard))
         fprintf(stderr, "out of memory\n");
-        return 5;
-    }
-    return argc == 3 ? serve(arena) : replay(argv[1], arena);
+    else
+        code = argc == 3 ? serve(arena) : replay(argv[1], arena);
+    if (arena)
+        jc_guard_end(arena, &guard);
+    jc_arena_free(arena);
+    return code;
 }
