@@ -170,6 +170,8 @@ void jc_job_run(jc_job *j) {
     if ((j->status = go_on(j, &j->error)) != JITC_OK)
         return; /* before the cache knows of it: nobody waits for what will not come */
     j->status = jc_cache_get(s->cache, &j->key, &builder, &j->code, &j->ncode, &from, &j->error);
+    if (j->status != JITC_OK && go_on(j, NULL) != JITC_OK)
+        return; /* stopped while it waited for its turn: nothing was done that there is to tell of */
     if (j->status == JITC_OK)
         JC_LOG(s->options.log, JC_DEBUG_LOWER | JC_DEBUG_CACHE, "kernel %s: %s", j->plan->name,
                from == JC_FROM_BUILD ? "compiled" : jc_cache_from_text(from));
