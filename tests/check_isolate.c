@@ -104,6 +104,7 @@ static const struct {
     { "exit", "no answer", 0, 0 },
     { "open", "signal 6", 0, 0 },
     { "loop", "did not end within 1 s", 1, 0 },
+    { "silence", "signal 9", 0, 0 },
     { "hunger", "out of memory", 0, 1ull << 30 },
 };
 

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,7 @@ typedef enum end { REQUEST, ANSWER, WORDS, NENDS } end; /* the worker's standard
 
 typedef struct worker {
     pid_t pid;
+    int handle;      /* of the process, whatever becomes of its number; -1: the kernel has none */
     int ends[NENDS], theirs[NENDS]; /* -1: closed */
     const uint8_t *request;
     size_t nrequest;
@@ -112,6 +114,8 @@ static int start(worker *w, const jc_isolate *how, const char *path) {
             why = EINVAL;
         if (!why)
             why = posix_spawn(&w->pid, path, &actions, &attributes, argv, environ);
+        if (!why)
+            w->handle = (int)syscall(SYS_pidfd_open, w->pid, 0);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -189,10 +193,14 @@ static void talk(worker *w, const jc_isolate *how, jitc_status (*go_on)(void *us
     }
 }
 
-/* A host that ignores or reaps children takes the status away: then the answer alone counts. */
+/* Killed in any case: one that ended by itself keeps its status, one that closed its ends and went on would be waited for for ever.  A host that
+   ignores or reaps children takes the status away: then the answer alone counts. */
 static void finish(worker *w) {
-    if (talks(w))
+    if (w->handle >= 0)
+        syscall(SYS_pidfd_send_signal, w->handle, SIGKILL, NULL, 0);
+    else if (talks(w)) /* its number may be another's by now */
         kill(w->pid, SIGKILL);
+    shut(&w->handle);
     shut_all(w);
     pid_t done;
     do
@@ -246,7 +254,7 @@ jitc_status jc_isolate_compile(const jc_isolate *how, const jc_isolate_request *
     jc_bytes request = JC_BYTES(arena);
     char path[PATH_MAX];
     jc_isolate_put_request(r, &request);
-    worker w = { .pid = -1, .ends = { -1, -1, -1 }, .theirs = { -1, -1, -1 }, .request = request.at, .nrequest = request.n };
+    worker w = { .pid = -1, .handle = -1, .ends = { -1, -1, -1 }, .theirs = { -1, -1, -1 }, .request = request.at, .nrequest = request.n };
     if (!jc_library_module(PROGRAM, JC_LLVM_MODULE_DIR, path, sizeof path))
         return jc_fail(err, JITC_E_COMPILE, "There is no %s, which compiles in a process of its own. Install it with libjitc", path);
     int why = connect_ends(&w) ? start(&w, how, path) : errno;

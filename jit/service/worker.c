@@ -134,6 +134,8 @@ int main(int argc, char **argv) {
         fprintf(stderr, "out of memory\n");
     else
         code = argc == 3 ? serve(arena) : replay(argv[1], arena);
+    if (argc == 3)
+        _exit(code); /* all is said; what libraries do at the end may take long, or fail */
     if (arena)
         jc_guard_end(arena, &guard);
     jc_arena_free(arena);
