@@ -79,9 +79,9 @@ class Options:
         if not self.bundle_write and not os.path.exists(self.bundle):
             raise ValueError(f"jitc: there is no bundle {self.bundle}")
         if os.path.isfile(self.bundle) and not self.trust_files:
-            why = _archive.distrust(os.stat(self.bundle), any_owner=True)  # naming it trusts its owner
-            if why:
-                raise _archive.Untrusted(f"jitc: the bundle {self.bundle} {why}; trust_files takes it all the same")
+            doubt = _archive.distrust(os.stat(self.bundle), any_owner=True)  # naming it trusts its owner
+            if doubt:
+                raise _archive.Untrusted(f"jitc: the bundle {self.bundle} {doubt}; trust_files takes it all the same")
 
 
 def _one_of(name: str, value: Any, choices: tuple[str, ...]) -> None:
