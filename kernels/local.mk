@@ -24,7 +24,7 @@ EXTRA_DIST += kernels/README.md
 # Kernels by hand: on the host and in the simulator; as PTX.
 check_PROGRAMS += tests/check_codegen tests/check_ptx
 TESTS += tests/check_codegen tests/check_ptx
-tests_check_codegen_SOURCES = tests/check_codegen.c tests/kernel_help.c tests/kernel_help.h
+tests_check_codegen_SOURCES = tests/check_codegen.c tests/kernel_help.c tests/kernel_help.h tests/many.c tests/many.h
 tests_check_codegen_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_codegen_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS) -lm
 tests_check_ptx_SOURCES = tests/check_ptx.c tests/kernel_help.c tests/kernel_help.h

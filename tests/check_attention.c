@@ -11,6 +11,7 @@
 
 #include "tests/gpu_help.h"
 #include "tests/graph_run.h"
+#include "tests/many.h"
 
 #define S "s0: \"Sym(s0)\", s1: \"Sym(s1)\", "
 #define SDPA "torch.nn.functional.scaled_dot_product_attention"
@@ -95,18 +96,19 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("attention");
     TCase *host = tcase_create("host"), *sim = tcase_create("sim");
-    tcase_add_loop_test(host, on_host, 0, NCASES);
-    tcase_add_loop_test(host, large_on_host, 0, NLARGE);
-    tcase_add_loop_test(sim, on_sim, 0, NCASES);
-    tcase_add_loop_test(sim, sizes_on_sim, 0, NSIZES);
+    many_add(host, on_host, 0, NCASES);
+    many_add(host, large_on_host, 0, NLARGE);
+    many_add(sim, on_sim, 0, NCASES);
+    many_add(sim, sizes_on_sim, 0, NSIZES);
     tcase_set_timeout(host, 60);
     tcase_set_timeout(sim, 60);
     suite_add_tcase(s, host);
     suite_add_tcase(s, sim);
+    many_prepare();
     SRunner *r = srunner_create(s);
     if (!no_gpu()) { /* CUDA does not survive a fork */
         TCase *cuda = tcase_create("cuda");
-        tcase_add_loop_test(cuda, on_cuda, 0, NCASES + NLARGE);
+        many_add(cuda, on_cuda, 0, NCASES + NLARGE);
         suite_add_tcase(s, cuda);
         srunner_set_fork_status(r, CK_NOFORK);
     }

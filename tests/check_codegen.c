@@ -14,6 +14,7 @@
 
 #include "jit/llvm/backend.h"
 #include "tests/kernel_help.h"
+#include "tests/many.h"
 
 static const char *const targets[] = { "host", "sim" };
 enum { HOST, SIM, NTARGETS };
@@ -1126,30 +1127,31 @@ static Suite *suite(void) {
     Suite *s = suite_create("codegen");
     TCase *t = tcase_create("kernels");
     tcase_set_timeout(t, 60);
-    tcase_add_loop_test(t, test_point, 0, NTARGETS * (int)(sizeof points / sizeof *points));
-    tcase_add_loop_test(t, test_point_symbolic, 0, 2);
-    tcase_add_loop_test(t, test_point_gather, 0, 2);
-    tcase_add_loop_test(t, test_point_in_place, 0, 2);
-    tcase_add_loop_test(t, test_casts, 0, NTARGETS * JC_DTYPE_COUNT);
-    tcase_add_loop_test(t, test_reals, 0, 2 * NREALS);
-    tcase_add_loop_test(t, test_wholes, 0, 2 * NWHOLES);
-    tcase_add_loop_test(t, test_mixed, 0, 2);
-    tcase_add_loop_test(t, test_rms_norm, 0, 2 * NROWS);
-    tcase_add_loop_test(t, test_softmax, 0, 2 * NROWS);
-    tcase_add_loop_test(t, test_row_symbolic, 0, 6);
-    tcase_add_loop_test(t, test_dot, 0, 2 * NPRODUCTS);
-    tcase_add_loop_test(t, test_host_product, 0, NHOST_ROWS);
-    tcase_add_loop_test(t, test_host_special, 0, NODD_FACTORS);
+    many_add(t, test_point, 0, NTARGETS * (int)(sizeof points / sizeof *points));
+    many_add(t, test_point_symbolic, 0, 2);
+    many_add(t, test_point_gather, 0, 2);
+    many_add(t, test_point_in_place, 0, 2);
+    many_add(t, test_casts, 0, NTARGETS * JC_DTYPE_COUNT);
+    many_add(t, test_reals, 0, 2 * NREALS);
+    many_add(t, test_wholes, 0, 2 * NWHOLES);
+    many_add(t, test_mixed, 0, 2);
+    many_add(t, test_rms_norm, 0, 2 * NROWS);
+    many_add(t, test_softmax, 0, 2 * NROWS);
+    many_add(t, test_row_symbolic, 0, 6);
+    many_add(t, test_dot, 0, 2 * NPRODUCTS);
+    many_add(t, test_host_product, 0, NHOST_ROWS);
+    many_add(t, test_host_special, 0, NODD_FACTORS);
     tcase_add_test(t, test_host_subnormal);
     tcase_add_test(t, test_host_no_pairs);
-    tcase_add_loop_test(t, test_mma, 0, NMMAS);
-    tcase_add_loop_test(t, test_deterministic, 0, 4);
+    many_add(t, test_mma, 0, NMMAS);
+    many_add(t, test_deterministic, 0, 4);
     tcase_add_test(t, test_times);
     suite_add_tcase(s, t);
     return s;
 }
 
 int main(void) {
+    many_prepare();
     SRunner *r = srunner_create(suite());
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

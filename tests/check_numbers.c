@@ -24,6 +24,7 @@
 #include "ir/eval/eval.h"
 #include "ir/solve.h"
 #include "jit/api/model.h"
+#include "tests/many.h"
 
 enum { MAX_CASES = 1200, MAX_VALUES = 32 };
 
@@ -439,8 +440,9 @@ int main(int argc, char **argv) {
         for (int k = first; k < nrows; k++)
             rows[k].large = strcmp(texts[i], "factors") == 0;
     }
-    tcase_add_loop_test(t, as_pytorch, 0, nrows);
+    many_add(t, as_pytorch, 0, nrows);
     suite_add_tcase(s, t);
+    many_prepare();
     SRunner *r = srunner_create(s);
     srunner_run_all(r, CK_ENV);
     int failed = srunner_ntests_failed(r);

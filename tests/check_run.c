@@ -10,6 +10,7 @@
 
 #include "tests/gpu_help.h"
 #include "tests/graph_run.h"
+#include "tests/many.h"
 
 #define S "s0: \"Sym(s0)\", "
 
@@ -407,25 +408,26 @@ END_TEST
 int main(void) {
     Suite *s = suite_create("run");
     TCase *host = tcase_create("host"), *sim = tcase_create("sim"), *gpu = tcase_create("gpu"), *many = tcase_create("many");
-    tcase_add_loop_test(host, on_host, 0, NCASES);
-    tcase_add_loop_test(host, deterministic, 0, NCASES);
-    tcase_add_loop_test(host, at_each_level, 0, NPRODUCTS);
-    tcase_add_loop_test(sim, on_sim, 0, NCASES);
-    tcase_add_loop_test(many, many_tensors, 0, (int)(sizeof manies / sizeof *manies));
+    many_add(host, on_host, 0, NCASES);
+    many_add(host, deterministic, 0, NCASES);
+    many_add(host, at_each_level, 0, NPRODUCTS);
+    many_add(sim, on_sim, 0, NCASES);
+    many_add(many, many_tensors, 0, (int)(sizeof manies / sizeof *manies));
     tcase_set_timeout(many, 120);
     suite_add_tcase(s, many);
-    tcase_add_loop_test(gpu, for_gpus, 0, NCASES);
+    many_add(gpu, for_gpus, 0, NCASES);
     tcase_set_timeout(host, 60);
     tcase_set_timeout(sim, 60);
     tcase_set_timeout(gpu, 60);
     suite_add_tcase(s, host);
     suite_add_tcase(s, sim);
     suite_add_tcase(s, gpu);
+    many_prepare();
     SRunner *r = srunner_create(s);
     if (!no_gpu()) { /* CUDA does not survive a fork */
         TCase *cuda = tcase_create("cuda"), *brief = tcase_create("short");
-        tcase_add_loop_test(cuda, on_cuda, 0, NCASES);
-        tcase_add_loop_test(brief, short_on_cuda, 0, NCASES);
+        many_add(cuda, on_cuda, 0, NCASES);
+        many_add(brief, short_on_cuda, 0, NCASES);
         tcase_set_timeout(cuda, 60);
         tcase_set_timeout(brief, 60);
         suite_add_tcase(s, brief);

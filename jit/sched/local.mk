@@ -22,7 +22,7 @@ check_PROGRAMS += tests/check_run tests/check_sched tests/check_large tests/chec
 TESTS += tests/check_run tests/check_sched tests/check_large tests/check_planted
 check_PROGRAMS += tests/check_attention
 TESTS += tests/check_attention
-tests_check_attention_SOURCES = tests/check_attention.c tests/graph_run.c tests/graph_run.h
+tests_check_attention_SOURCES = tests/check_attention.c tests/graph_run.c tests/graph_run.h tests/many.c tests/many.h
 tests_check_attention_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_attention_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_sizes tests/check_wide
@@ -46,7 +46,7 @@ EXTRA_DIST += tests/data/numbers/backward.py tests/data/numbers/backward.txt tes
 	tests/data/numbers/counts.py tests/data/numbers/counts.txt \
 	tests/data/numbers/moves.py tests/data/numbers/moves.txt tests/data/numbers/order.py tests/data/numbers/order.txt \
 	tests/data/numbers/products.py tests/data/numbers/products.txt
-tests_check_numbers_SOURCES = tests/check_numbers.c
+tests_check_numbers_SOURCES = tests/check_numbers.c tests/many.c tests/many.h
 tests_check_numbers_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_numbers_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 check_PROGRAMS += tests/check_alias
@@ -54,7 +54,7 @@ TESTS += tests/check_alias
 tests_check_alias_SOURCES = tests/check_alias.c tests/graph_run.c tests/graph_run.h
 tests_check_alias_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_alias_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
-tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h
+tests_check_run_SOURCES = tests/check_run.c tests/graph_run.c tests/graph_run.h tests/many.c tests/many.h
 tests_check_run_CFLAGS = $(AM_CFLAGS) $(CHECK_CFLAGS)
 tests_check_run_LDADD = $(JC_CORE_LIBS) $(CHECK_LIBS)
 tests_check_planted_SOURCES = tests/check_planted.c tests/graph_run.c tests/graph_run.h
