@@ -18,7 +18,7 @@ jit_llvm_libllvm_la_SOURCES = \
 	kernels/point.c \
 	kernels/product.c kernels/product.h \
 	kernels/row.c \
-	kernels/walk.c kernels/tile.c kernels/wgmma.c
+	kernels/walk.c kernels/amx.c kernels/amx.h kernels/tile.c kernels/wgmma.c
 EXTRA_DIST += kernels/README.md
 
 # Kernels by hand: on the host and in the simulator; as PTX.

@@ -8,11 +8,13 @@
  *
  * Of bf16 a copy's element may be a pair of neighbours along k, a word of 32 bits (lanes 2): one instruction then adds the products of
  * both to a sum of f32.  The copies are no conversions but moves.  What an odd K leaves over is paired with 0.  Such sums are flushed to zero
- * where they are subnormal, and so are operands.
+ * where they are subnormal, and so are operands.  Where the CPU has tiles (lanes 32), these hold the sums, and one instruction multiplies 16 rows
+ * of 16 words by 16 columns: panel and strip are what it loads, filled up with 0 to whole tiles.
  *
  * Rows and columns past the end repeat the last one, and are not stored: nothing beyond an operand is read.
  */
 #include "jit/llvm/llvm_compat.h"
+#include "kernels/amx.h"
 #include "kernels/product.h"
 
 #include <string.h>
@@ -29,6 +31,8 @@ typedef struct tile {
     order order;
     uint8_t ct;
     unsigned w, nm, nn;                    /* lanes; rows and columns that registers hold */
+    bool tiles;                            /* by AMX */
+    bool fetches;                          /* see note_ahead() */
     unsigned pair, depth;                  /* elements of k in a word; words of a copied row of A, or column of B */
     LLVMTypeRef type, vector;              /* of sums */
     LLVMTypeRef word, words;               /* of copies */
@@ -329,7 +333,8 @@ static void copy_rows(tile *d, LLVMValueRef i) {
 
 /*
  * What of the next part's B is fetched while this part is multiplied: cache lines of each row (ALONG_N) or column of it.  A call of the products
- * fetches one line of each, one with every step of k: all at once they would keep the products waiting.
+ * fetches one line of each, one with every step of k: all at once they would keep the products waiting.  Not beside tiles, which are too quick for
+ * that: measured on a Sapphire Rapids (docs/performance.md), its caches fetch better when left alone.
  */
 static void note_ahead(tile *d) {
     jc_emit *e = d->e;
@@ -388,6 +393,52 @@ static LLVMValueRef multiply_add(tile *d, LLVMValueRef a, LLVMValueRef b, LLVMVa
     return jc_call_intrinsic(e, jc_arena_printf(e->arena, "llvm.x86.avx512bf16.dpbf16ps.%u", d->w * 32), NULL, 0, args, 3);
 }
 
+/* Words of k in whole tiles. */
+static LLVMValueRef whole_tiles(tile *d, LLVMValueRef length) {
+    return divides(d, 2 * JC_AMX_WORDS, d->k->k) ? length : round_up(d->e, length, JC_AMX_WORDS);
+}
+
+/* 0 for what the panel, or else the strip, lacks of the last tile of k: N words a step, UNITS times, each unit SIZE words long. */
+static void fill_up(tile *d, LLVMValueRef base, LLVMValueRef units, unsigned size, unsigned n) {
+    jc_emit *e = d->e;
+    LLVMValueRef one = jc_i64(e, 1), zero = LLVMConstNull(n > 1 ? jc_vec_of(d->word, n) : d->word);
+    if (divides(d, 2 * JC_AMX_WORDS, d->k->k))
+        return;
+    jc_for unit = jc_for_begin(e, jc_i64(e, 0), units, one, "filled");
+    jc_for ks = jc_for_begin(e, d->length, whole_tiles(d, d->length), one, "k.filled");
+    LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, unit.i, jc_i64(e, size), ""), LLVMBuildMul(e->b, ks.i, jc_i64(e, n), ""), "");
+    put(d, zero, base, at);
+    jc_for_end(e, &ks);
+    jc_for_end(e, &unit);
+}
+
+/* As products(), with sums in tiles 0 and up: rows of them by columns. */
+static void products_by_tiles(tile *d, LLVMValueRef fn) {
+    jc_emit *e = d->e;
+    const unsigned rows = d->nm / JC_AMX_ROWS, columns = d->k->warps_n, a = rows * columns, b = a + rows;
+    LLVMValueRef strip = LLVMGetParam(fn, 0), panel = LLVMGetParam(fn, 1), length = LLVMGetParam(fn, 2);
+    LLVMValueRef sums[JC_AMX_TILES], stride = jc_i64(e, 4 * d->k->tile_n);
+    for (unsigned t = 0; t < rows * columns; t++) {
+        sums[t] = jc_gep(e, d->type, LLVMGetParam(fn, 3), jc_i64(e, t / columns * JC_AMX_ROWS * d->k->tile_n + t % columns * d->w));
+        jc_amx_zero(e, t);
+    }
+    jc_if later = jc_if_begin(e, LLVMGetParam(fn, 4), "later");
+    for (unsigned t = 0; t < rows * columns; t++)
+        jc_amx_load(e, t, sums[t], stride);
+    jc_if_end(e, &later);
+    jc_for ks = jc_for_begin(e, jc_i64(e, 0), whole_tiles(d, length), jc_i64(e, JC_AMX_WORDS), "k");
+    for (unsigned r = 0; r < rows; r++)
+        jc_amx_load(e, a + r, jc_gep(e, d->word, strip, LLVMBuildAdd(e->b, ks.i, jc_i64(e, r * JC_AMX_ROWS * d->depth), "")), jc_i64(e, 4 * d->depth));
+    LLVMValueRef from = jc_gep(e, d->word, panel, LLVMBuildMul(e->b, ks.i, jc_i64(e, d->nn), ""));
+    for (unsigned c = 0; c < columns; c++)
+        jc_amx_load(e, b + c, jc_gep(e, d->word, from, jc_i64(e, c * d->w)), jc_i64(e, 4 * d->nn));
+    for (unsigned t = 0; t < rows * columns; t++)
+        jc_amx_multiply(e, t, a + t / columns, b + t % columns);
+    jc_for_end(e, &ks);
+    for (unsigned t = 0; t < rows * columns; t++)
+        jc_amx_store(e, t, sums[t], stride);
+}
+
 /* The walk over k: strip, panel, length, the sums to write, or to add to if this is no first part, and what to fetch. */
 static void products(tile *d, LLVMValueRef fn) {
     jc_emit *e = d->e;
@@ -412,7 +463,7 @@ static void products(tile *d, LLVMValueRef fn) {
             LLVMBuildStore(e->b, multiply_add(d, jc_splat(e, a, d->w), b[j], s), slot[i * nv + j]);
         }
     }
-    if (d->order != ANY_ORDER)
+    if (d->fetches)
         fetch_step(d, LLVMGetParam(fn, 5), LLVMGetParam(fn, 6), ks.i);
     jc_for_end(e, &ks);
     LLVMValueRef to[MAX_REGISTERS];
@@ -432,7 +483,7 @@ static void products(tile *d, LLVMValueRef fn) {
 static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
     jc_emit *e = d->e;
     LLVMTypeRef params[] = { e->t.ptr, e->t.ptr, e->t.i64, e->t.ptr, e->t.i1, e->t.ptr, e->t.i64 };
-    *type = LLVMFunctionType(e->t.nothing, params, d->order == ANY_ORDER ? 5 : 7, false);
+    *type = LLVMFunctionType(e->t.nothing, params, d->fetches ? 7 : 5, false);
     LLVMValueRef fn = LLVMAddFunction(e->m, jc_arena_printf(e->arena, "%s.products", e->name), *type);
     LLVMSetLinkage(fn, LLVMInternalLinkage);
     LLVMAddAttributeAtIndex(fn, (LLVMAttributeIndex)LLVMAttributeFunctionIndex, jc_compat_attribute(e->c, "nounwind", 0));
@@ -443,7 +494,7 @@ static LLVMValueRef products_function(tile *d, LLVMTypeRef *type) {
     LLVMValueRef outer = e->fn;
     e->fn = fn;
     LLVMPositionBuilderAtEnd(e->b, LLVMAppendBasicBlockInContext(e->c, fn, "entry"));
-    products(d, fn);
+    (d->tiles ? products_by_tiles : products)(d, fn);
     LLVMBuildRetVoid(e->b);
     e->fn = outer;
     LLVMPositionBuilderAtEnd(e->b, back);
@@ -466,25 +517,32 @@ static void part(tile *d, LLVMValueRef fn, LLVMTypeRef type) {
     jc_emit *e = d->e;
     static void (*const copy[])(tile *) = { [ALONG_K] = copy_along_k, [ALONG_N] = copy_along_n, [ANY_ORDER] = copy_any };
     copy[d->order](d);
-    const bool ahead = d->order != ANY_ORDER;
-    if (ahead)
+    if (d->fetches)
         note_ahead(d);
+    if (d->tiles) {
+        fill_up(d, d->panel, LLVMBuildUDiv(e->b, round_up(e, d->sums.columns, d->nn), jc_i64(e, d->nn), ""), d->nn * d->depth, d->nn);
+        jc_amx_begin(e);
+    }
     jc_for is = jc_for_begin(e, jc_i64(e, 0), d->sums.rows, jc_i64(e, d->nm), "strip");
     copy_rows(d, is.i);
+    if (d->tiles)
+        fill_up(d, d->strip, jc_i64(e, d->nm), d->depth, 1);
     jc_for js = jc_for_begin(e, jc_i64(e, 0), d->sums.columns, jc_i64(e, d->nn), "panel");
     LLVMValueRef panel = jc_gep(e, d->word, d->panel, LLVMBuildMul(e->b, js.i, jc_i64(e, d->depth), ""));
     LLVMValueRef at = LLVMBuildAdd(e->b, LLVMBuildMul(e->b, is.i, jc_i64(e, d->sums.ld), ""), js.i, "");
     LLVMValueRef is_later = LLVMBuildICmp(e->b, LLVMIntNE, d->k0, jc_i64(e, 0), "");
     LLVMValueRef args[] = { d->strip, panel, d->length, jc_gep(e, d->type, d->sums.at, at), is_later, NULL, NULL };
-    if (ahead) {
+    if (d->fetches) {
         LLVMValueRef first = LLVMBuildMul(e->b, LLVMBuildUDiv(e->b, is.i, jc_i64(e, d->nm), ""), d->panels, "");
         LLVMValueRef number = LLVMBuildAdd(e->b, first, LLVMBuildUDiv(e->b, js.i, jc_i64(e, d->nn), ""), "call");
         args[5] = line_ahead(d, number, &args[6]);
         fetch_rest(d, number);
     }
-    LLVMBuildCall2(e->b, type, fn, args, ahead ? 7 : 5, "");
+    LLVMBuildCall2(e->b, type, fn, args, d->fetches ? 7 : 5, "");
     jc_for_end(e, &js);
     jc_for_end(e, &is);
+    if (d->tiles)
+        jc_amx_end(e);
 }
 
 static order order_of(const jc_kernel *k) {
@@ -509,13 +567,16 @@ void jc_kernel_tile(jc_emit *e) {
         jc_emit_fail(e, "A tile kernel is for the host alone.");
         return;
     }
-    if (k->lanes > 1 && !jc_target_facts_of(e->target)->pairs) {
-        jc_emit_fail(e, "The CPU that a tile kernel is for has no instruction for pairs of bf16.");
+    const jc_target_facts *cpu = jc_target_facts_of(e->target);
+    if ((k->lanes > 1 && !cpu->pairs) || (k->lanes > 2 && !cpu->tiles)) {
+        jc_emit_fail(e, "The CPU that a tile kernel is for has no instruction for %s of bf16.", k->lanes > 2 ? "tiles" : "pairs");
         return;
     }
     tile *d = JC_NEW(e->arena, tile);
     *d = (tile){ .e = e, .k = k, .order = order_of(k), .ct = jc_product_sum_type(k), .w = k->vec, .nm = k->warps_m, .nn = k->warps_n * k->vec };
-    d->pair = k->lanes;
+    d->pair = k->lanes > 1 ? 2 : 1;
+    d->tiles = k->lanes == 2 * JC_AMX_WORDS;
+    d->fetches = d->order != ANY_ORDER && !d->tiles;
     d->depth = k->tile_k / d->pair;
     d->type = jc_ct_type(e, d->ct);
     d->vector = jc_vec_of(d->type, d->w);

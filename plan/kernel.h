@@ -41,7 +41,8 @@
  *   TILE    the same on the host, B read once for many rows: a block has tile_m x tile_n outputs, whose sums it holds in memory.  It
  *           copies tile_k of B at a time, converted, to where it is contiguous, and multiplies them by warps_m rows of A (copied
  *           too) at once, with warps_n vectors of `vec` columns in registers.  lanes 2: both are bf16, and pairs of neighbours along k are
- *           multiplied at once, for CPUs that can (jc_target_facts); else 1.
+ *           multiplied at once, for CPUs that can (jc_target_facts); 32: these by the CPU's tiles of 16 rows by 16 pairs, warps_m/16 times warps_n
+ *           of sums; else 1.
  *           blocks = batch * ceil(M/tile_m) * ceil(N/tile_n), with m fastest
  *   BAND    the same on the host for a row or two, where B's elements are consecutive along n: lanes along n.  A block has one row
  *           (tile_m 1) of tile_n outputs, whose sums lie in memory; B streams through, `unroll` of k at a time, `vec` columns in a vector.

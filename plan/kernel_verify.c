@@ -462,13 +462,22 @@ static jitc_status check_host_tile(const jc_kernel *k, jc_error *err) {
     return JITC_OK;
 }
 
+/* Of the CPU's eight tiles some hold sums, the others a column of A's and a row of B's. */
+static bool fits_tiles(const jc_kernel *k) {
+    const uint32_t rows = k->warps_m / 16u, columns = k->warps_n;
+    return k->vec == 16 && k->warps_m % 16 == 0 && k->tile_k % 32 == 0 && rows * columns + rows + columns <= 8;
+}
+
 static jitc_status check_pairs(const jc_kernel *k, jc_error *err) {
     const bool bf16 = k->args[k->a.arg].dtype == JC_BF16 && k->args[k->b.arg].dtype == JC_BF16;
     if (k->lanes == 1)
         return JITC_OK;
-    if (k->lanes != 2 || k->exact || !bf16 || (k->vec != 4 && k->vec != 8 && k->vec != 16) || k->tile_k % 2)
+    if ((k->lanes != 2 && k->lanes != 32) || k->exact || !bf16 || (k->vec != 4 && k->vec != 8 && k->vec != 16) || k->tile_k % 2)
         return BAD("A tile kernel multiplies %u elements of k at once in vectors of %u: one, or pairs of bf16 in 4, 8 or 16 lanes, but not in strict mode.",
                    k->lanes, k->vec);
+    if (k->lanes == 32 && !fits_tiles(k))
+        return BAD("A tile kernel's %u rows by %u vectors of %u, %u of k at a time, are not those of eight tiles of 16 rows by 16 pairs.",
+                   k->warps_m, k->warps_n, k->vec, k->tile_k);
     return JITC_OK;
 }
 
@@ -480,7 +489,7 @@ static jitc_status check_tile(const jc_kernel *k, jc_error *err) {
     if (k->vec * sum_bytes(k) < 16)
         return BAD("A tile kernel has vectors of %u columns: at least 16 bytes.", k->vec);
     JC_TRY(check_pairs(k, err));
-    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k / k->lanes * ((uint64_t)k->tile_n + k->warps_m) +
+    uint64_t elements = (uint64_t)k->tile_m * k->tile_n + (uint64_t)k->tile_k / (k->lanes > 1 ? 2 : 1) * ((uint64_t)k->tile_n + k->warps_m) +
                         (uint64_t)k->vec * k->vec;
     if (elements * sum_bytes(k) > HOST_SCRATCH || (uint32_t)k->warps_m * k->warps_n > 64)
         return BAD("A tile kernel's block of %u x %u outputs, %u of k at a time, is too large for a stack.", k->tile_m, k->tile_n, k->tile_k);

@@ -14,12 +14,13 @@ typedef struct jc_target {
     uint8_t dialect;
     uint16_t sm;        /* nvptx, sim: 80, 90, 100 ... */
     char suffix;        /* 'a', or 0 */
-    char cpu[32];       /* host, sim: the level: "x86-64-v4", "x86-64-v3", ... of the psABI, or "x86-64-v4-bf16" */
+    char cpu[32];       /* host, sim: the level: "x86-64-v4", "x86-64-v3", ... of the psABI, or "x86-64-v4-bf16", "x86-64-v4-amx" */
     bool quick;         /* host, sim: code is made in the least time, not to run in it: tests set it in a device's target */
 } jc_target;
 
 /* "sm_90a", "host", "sim" (sim follows the sm_80 schedules), "sim:sm_90a"; an unknown one is JITC_E_USAGE and says which
-   exist.  The cpu of host and sim is this machine's level, by our own cpuid. */
+   exist.  The cpu of host and sim is this machine's level, by our own cpuid.  Where it has AMX, Linux is asked once for this process's leave to use it,
+   without which it traps. */
 jitc_status jc_target_parse(const char *text, jc_target *out, jc_error *err);
 void jc_target_text(const jc_target *t, char out[64]); /* "host (x86-64-v4)" */
 void jc_target_encode(const jc_target *t, jc_bytes *out); /* into keys: exact */
@@ -51,6 +52,7 @@ typedef struct jc_target_facts {
     unsigned vector;       /* f32 lanes of a CPU's registers, or of the widest access of a GPU's thread */
     bool f16;              /* converts f16 in hardware */
     bool pairs;            /* CPU: an instruction that adds the products of two pairs of bf16 to each f32 of a vector */
+    bool tiles;            /* CPU: and one that multiplies 16 rows of 32 bf16 by 16 columns (AMX) */
     const char *cpu, *features; /* CPU: how LLVM is told, where not by the level's name alone; else NULL */
 } jc_target_facts;
 const jc_target_facts *jc_target_facts_of(const jc_target *t);

@@ -829,6 +829,19 @@ static const struct host_row {
     { "runs in a last part", JC_K_TILE, 0, 9, 37, 71, JC_F32, ROWS, ROWS, 16, 8, 32, 32, 4, 2, 1, NULL, 1 },
     { "runs of pairs in a last part", JC_K_TILE, 0, 9, 37, 77, JC_BF16, ROWS, ROWS, 16, 8, 32, 64, 4, 2, 1, NULL, 2 },
     { "runs of pairs that overlap", JC_K_TILE, 0, 9, 37, 107, JC_BF16, ROWS, ROWS, 16, 8, 32, 128, 4, 2, 1, NULL, 2 },
+    { "tiles", JC_K_TILE, 0, 40, 70, 100, JC_BF16, ROWS, ROWS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "tiles of columns", JC_K_TILE, 0, 40, 70, 100, JC_BF16, ROWS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "tiles, apart", JC_K_TILE, 0, 40, 70, 101, JC_BF16, APART, APART, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "tiles, a by columns", JC_K_TILE, 0, 40, 70, 101, JC_BF16, COLUMNS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "whole tiles", JC_K_TILE, 0, 64, 64, 128, JC_BF16, ROWS, ROWS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "whole tiles of columns", JC_K_TILE, 0, 64, 64, 128, JC_BF16, ROWS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "one element in a tile", JC_K_TILE, 0, 1, 1, 1, JC_BF16, ROWS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "a tile and one", JC_K_TILE, 0, 33, 33, 33, JC_BF16, ROWS, ROWS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "no tiles", JC_K_TILE, 0, 3, 5, 0, JC_BF16, ROWS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "batch of tiles", JC_K_TILE, 3, 5, 18, 37, JC_BF16, ROWS, COLUMNS, 16, 32, 64, 64, 32, 2, 1, NULL, 32 },
+    { "three rows of tiles", JC_K_TILE, 0, 50, 18, 37, JC_BF16, ROWS, ROWS, 16, 48, 64, 64, 48, 1, 1, NULL, 32 },
+    { "tiles as scheduled", JC_K_TILE, 0, 260, 131, 800, JC_BF16, ROWS, ROWS, 16, 256, 128, 384, 32, 2, 1, NULL, 32 },
+    { "tiles as scheduled, columns", JC_K_TILE, 0, 130, 131, 801, JC_BF16, ROWS, COLUMNS, 16, 256, 128, 384, 32, 2, 1, NULL, 32 },
     { "band", JC_K_BAND, 0, 1, 83, 50, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
     { "whole band", JC_K_BAND, 0, 1, 64, 48, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
     { "bands of a batch", JC_K_BAND, 3, 1, 18, 37, JC_F32, ROWS, COLUMNS, 8, 1, 32, 0, 0, 0, 8, NULL, 1 },
@@ -852,11 +865,9 @@ static jc_operand host_operand(kb *b, unsigned arg, unsigned loop, const int64_t
     return operand_of(b, arg, b->k.rank > 2 ? kb_add(b, kb_muli(b, kb_loop(b, 0), at[2]), row) : row, at[0]);
 }
 
-static void host_product(const struct host_row *r, const char *cpu) {
+/* Its arguments: A, B, what is added to each row, the result. */
+static kb *host_kernel(const struct host_row *r, const char *cpu, jc_dtype out, const int64_t *sa, const int64_t *sb) {
     unsigned rank = r->batch ? 3 : 2;
-    int64_t batch = r->batch ? r->batch : 1, nc = batch * r->m * r->n, sa[3], sb[3];
-    strides_of(r->a, r->m, r->k, &sa[0], &sa[1], &sa[2]);
-    strides_of(r->b, r->n, r->k, &sb[0], &sb[1], &sb[2]);
     kb *b = kb_new(r->family, rank);
     b->cpu = cpu;
     if (r->batch)
@@ -864,7 +875,6 @@ static void host_product(const struct host_row *r, const char *cpu) {
     kb_extent(b, rank - 2, r->m);
     kb_extent(b, rank - 1, r->n);
     b->k.k = kb_const(b, r->k);
-    jc_dtype out = r->dtype == JC_F64 ? JC_F64 : JC_F32;
     unsigned pa = kb_ptr(b, r->dtype, false), pb = kb_ptr(b, r->dtype, false), bias = kb_ptr(b, out, false), pc = kb_ptr(b, out, true);
     b->k.a = host_operand(b, pa, rank - 2, sa);
     b->k.b = host_operand(b, pb, rank - 1, sb);
@@ -876,6 +886,21 @@ static void host_product(const struct host_row *r, const char *cpu) {
     b->k.vec = (uint16_t)r->vec, b->k.unroll = (uint16_t)r->unroll, b->k.tile_m = (uint16_t)r->tile_m, b->k.tile_n = (uint16_t)r->tile_n;
     b->k.tile_k = (uint16_t)r->tile_k, b->k.warps_m = (uint16_t)r->strip, b->k.warps_n = (uint16_t)r->vectors;
     b->k.lanes = (uint16_t)r->lanes;
+    return b;
+}
+
+static void host_product(const struct host_row *r, const char *cpu, bool run) {
+    int64_t batch = r->batch ? r->batch : 1, nc = batch * r->m * r->n, sa[3], sb[3];
+    jc_dtype out = r->dtype == JC_F64 ? JC_F64 : JC_F32;
+    strides_of(r->a, r->m, r->k, &sa[0], &sa[1], &sa[2]);
+    strides_of(r->b, r->n, r->k, &sb[0], &sb[1], &sb[2]);
+    kb *b = host_kernel(r, cpu, out, sa, sb);
+    if (!run) {
+        size_t n;
+        kb_compile(b, "host", &n, NULL);
+        kb_free(b);
+        return;
+    }
     int64_t na = r->k ? batch * sa[2] - (r->a == APART) : 0, nb = r->k ? batch * sb[2] - (r->b == APART) : 0;
     fenced a = fence(r->dtype, na), w = fence(r->dtype, nb), c = fence(out, nc), p = fence(out, r->n);
     double span = jc_dtypes[r->dtype].cls == 'i' ? 50 : 1;
@@ -897,11 +922,16 @@ static void host_product(const struct host_row *r, const char *cpu) {
     kb_free(b);
 }
 
-static bool has_pairs(const char *cpu) {
+/* How many elements of k a CPU's instruction takes at most. */
+static unsigned most_lanes(const char *cpu) {
     jc_target t;
     ck_assert_int_eq(jc_target_parse("host", &t, NULL), JITC_OK);
     snprintf(t.cpu, sizeof t.cpu, "%s", cpu);
-    return jc_target_facts_of(&t)->pairs;
+    return jc_target_facts_of(&t)->tiles ? 32 : jc_target_facts_of(&t)->pairs ? 2 : 1;
+}
+
+static bool has_pairs(const char *cpu) {
+    return most_lanes(cpu) > 1;
 }
 
 START_TEST(test_host_product) {
@@ -909,14 +939,16 @@ START_TEST(test_host_product) {
     const char *cpus[8];
     unsigned n = host_levels(cpus), done = 0;
     if (r->cpu)
-        host_product(r, r->cpu);
+        host_product(r, r->cpu, true);
     for (unsigned i = 0; i < n && !r->cpu; i++)
-        if (r->lanes == 1 || has_pairs(cpus[i])) {
-            host_product(r, cpus[i]);
+        if (r->lanes <= most_lanes(cpus[i])) {
+            host_product(r, cpus[i], true);
             done++;
         }
-    if (!r->cpu && !done)
-        fprintf(stderr, "SKIP: %s: this CPU multiplies no pairs of bf16\n", r->name);
+    if (r->cpu || done)
+        return;
+    host_product(r, "x86-64-v4-amx", false);
+    fprintf(stderr, "SKIP: %s: compiled and not run: this CPU does not multiply %u elements of k at once\n", r->name, r->lanes);
 }
 END_TEST
 
@@ -947,8 +979,9 @@ static void special_product(const struct special_row *r, const char *cpu, int64_
     b->k.a = operand_of(b, pa, kb_muli(b, kb_loop(b, 0), K), 1);
     b->k.b = operand_of(b, pb, kb_muli(b, kb_loop(b, 1), columns ? 1 : K), columns ? N : 1);
     kb_store(b, pc, kb_add(b, kb_muli(b, kb_loop(b, 0), N), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
-    b->k.vec = 16, b->k.tile_m = 8, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = 4, b->k.warps_n = 2;
-    b->k.lanes = has_pairs(cpu) ? 2 : 1;
+    b->k.vec = 16, b->k.tile_m = 32, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_n = 2;
+    b->k.lanes = (uint16_t)most_lanes(cpu);
+    b->k.warps_m = b->k.lanes > 2 ? 32 : 4;
     void *a = room(b, JC_BF16, M * K), *w = room(b, JC_BF16, N * K), *c = room(b, out, M * N);
     for (int64_t k = 0; k < K; k++) {
         for (int64_t m = 0; m < M; m++)
@@ -971,7 +1004,7 @@ static void special_product(const struct special_row *r, const char *cpu, int64_
 
 START_TEST(test_host_special) {
     const char *cpus[8];
-    for (unsigned n = host_levels(cpus), i = n > 2 ? n - 2 : 0; i < n; i++) /* with pairs, where there are, and without */
+    for (unsigned n = host_levels(cpus), i = n > 3 ? n - 3 : 0; i < n; i++) /* with tiles and pairs, where there are, and without */
         for (int64_t at = 0; at < 3; at++)
             for (int columns = 0; columns < 2; columns++)
                 for (int narrow = 0; narrow < 2; narrow++)
@@ -992,6 +1025,10 @@ END_TEST
 
 /* What the CPU has no instruction for is refused, not handed to LLVM, which would end the process. */
 START_TEST(test_host_no_pairs) {
+    static const struct {
+        const char *cpu, *says;
+        uint16_t lanes, rows;
+    } lacks[] = { { "x86-64-v4", "pairs of bf16", 2, 4 }, { "x86-64-v4", "tiles of bf16", 32, 32 }, { "x86-64-v4-bf16", "tiles of bf16", 32, 32 } };
     kb *b = kb_new(JC_K_TILE, 2);
     jc_error err = JC_ERROR_INIT;
     jc_bytes kernel = JC_BYTES(b->arena);
@@ -1005,12 +1042,12 @@ START_TEST(test_host_no_pairs) {
     b->k.a = operand_of(b, pa, kb_muli(b, kb_loop(b, 0), 4), 1);
     b->k.b = operand_of(b, pb, kb_muli(b, kb_loop(b, 1), 4), 1);
     kb_store(b, pc, kb_add(b, kb_muli(b, kb_loop(b, 0), 32), kb_loop(b, 1)), kb_acc(b, JC_CT_F32));
-    b->k.vec = 16, b->k.tile_m = 8, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = 4, b->k.warps_n = b->k.lanes = 2;
+    b->k.vec = 16, b->k.tile_m = 32, b->k.tile_n = 32, b->k.tile_k = 32, b->k.warps_m = lacks[_i].rows, b->k.warps_n = 2, b->k.lanes = lacks[_i].lanes;
     kb_finish(b, &kernel);
     ck_assert_int_eq(jc_target_parse("host", &target, NULL), JITC_OK);
-    snprintf(target.cpu, sizeof target.cpu, "x86-64-v4");
+    snprintf(target.cpu, sizeof target.cpu, "%s", lacks[_i].cpu);
     ck_assert_int_eq(kernel_backend()->compile(kernel.at, kernel.n, "kernel", &target, b->arena, &code, &n, NULL, &err), JITC_E_UNSUPPORTED);
-    ck_assert_msg(strstr(err.message, "pairs of bf16") != NULL, "%s", err.message);
+    ck_assert_msg(strstr(err.message, lacks[_i].says) != NULL, "%s", err.message);
     kb_free(b);
 }
 END_TEST
@@ -1142,7 +1179,7 @@ static Suite *suite(void) {
     many_add(t, test_host_product, 0, NHOST_ROWS);
     many_add(t, test_host_special, 0, NODD_FACTORS);
     tcase_add_test(t, test_host_subnormal);
-    tcase_add_test(t, test_host_no_pairs);
+    tcase_add_loop_test(t, test_host_no_pairs, 0, 3);
     many_add(t, test_mma, 0, NMMAS);
     many_add(t, test_deterministic, 0, 4);
     tcase_add_test(t, test_times);

@@ -285,7 +285,7 @@ static const graph_case products[] = {
 enum { NPRODUCTS = sizeof products / sizeof *products };
 
 START_TEST(at_each_level) {
-    static const char *const levels[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" };
+    static const char *const levels[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16", "x86-64-v4-amx" };
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
         char device[32];
         jc_target host, code;

@@ -144,7 +144,8 @@ START_TEST(products_fill_registers) {
         unsigned rows, lanes, pair;
     } cpus[] = { { "host/x86-64", "f32", 4, 4, 1 }, { "host/x86-64-v3", "f32", 4, 8, 1 }, { "host/x86-64-v4", "f32", 8, 16, 1 },
                  { "host/x86-64-v4", "f64", 8, 8, 1 }, { "host/x86-64-v4", "bf16", 8, 16, 1 }, { "host/x86-64-v4-bf16", "bf16", 8, 16, 2 },
-                 { "host/x86-64-v4-bf16", "f16", 8, 16, 1 }, { "host/x86-64-v4-bf16", "f32", 8, 16, 1 } };
+                 { "host/x86-64-v4-bf16", "f16", 8, 16, 1 }, { "host/x86-64-v4-bf16", "f32", 8, 16, 1 },
+                 { "host/x86-64-v4-amx", "bf16", 32, 16, 32 }, { "host/x86-64-v4-amx", "f16", 8, 16, 1 }, { "host/x86-64-v4-amx", "f32", 8, 16, 1 } };
     for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
         char params[64], body[64];
         snprintf(params, sizeof params, "x: \"%s[32, 64]\", w: \"%s[64, 80]\"", cpus[i].dtype, cpus[i].dtype);

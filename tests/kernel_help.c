@@ -261,7 +261,7 @@ void kb_run(kb *b, const char *target, const value *values, const size_t *sizes)
 }
 
 unsigned host_levels(const char *out[8]) {
-    static const char *const all[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16" };
+    static const char *const all[] = { "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4", "x86-64-v4-bf16", "x86-64-v4-amx" };
     unsigned n = 0;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         jc_target host, code;

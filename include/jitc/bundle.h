@@ -77,7 +77,7 @@ typedef struct jitc_bundle_target {
     const char *arch;        /* as jitc_bundle_model() takes it: "sm_90a", "host", "sim:sm_80" */
     const char *device;      /* "cuda", "host", "sim" */
     const char *cpu;         /* level that the processor must have: "x86-64-v3", as the psABI has it, or "x86-64-v4-bf16", that and
-                                AVX512_BF16; "" on cuda */
+                                AVX512_BF16, or "x86-64-v4-amx", these and AMX; "" on cuda */
     uint32_t variants;       /* classes times ranges */
     uint32_t kernels;        /* different ones */
     uint32_t objects, cubins, ptx; /* of these: relocatable objects of a CPU, code of a GPU, text that the driver assembles at load */

@@ -48,7 +48,7 @@ static void diagnose(LLVMDiagnosticInfoRef info, void *user) {
 static LLVMTargetMachineRef make_machine(jc_llvm *l, const jc_target *t) {
     const jc_target_facts *facts = jc_target_facts_of(t);
     bool gpu = jc_target_is_gpu(t);
-    char cpu[32], features[32] = "", *message = NULL;
+    char cpu[32], features[64] = "", *message = NULL;
     LLVMTargetRef target = NULL;
     jc_target_cpu(t, cpu);
     if (facts->cpu)

@@ -180,12 +180,15 @@ static void own_shape(const jc_sched *s, jc_kernel *k) {
     k->tile_k = (uint16_t)(k->tile_k / wide);
     if (k->family == JC_K_TILE)
         k->tile_m = (uint16_t)(k->tile_m / wide);
+    const jc_target_facts *cpu = jc_target_schedule_facts(&s->options->target);
+    if (k->family == JC_K_TILE)
+        k->warps_m = (uint16_t)(cpu->registers / (2 * k->warps_n));
     if (takes_pairs(s, k)) {
-        k->lanes = 2;
+        k->lanes = cpu->tiles ? 32 : 2;
         k->tile_k = (uint16_t)(k->tile_k * 2);
     }
-    if (k->family == JC_K_TILE)
-        k->warps_m = (uint16_t)(jc_target_schedule_facts(&s->options->target)->registers / (2 * k->warps_n));
+    if (k->lanes == 32)
+        k->warps_m = 32; /* two by two of eight tiles hold sums */
 }
 
 static void apply(const jc_sched *s, jc_kernel *k, const variant *v) {
