@@ -250,18 +250,23 @@ static void lay_as(fx_reader *r, jc_value *y, const jc_arg *args, uint32_t n) {
         enter(r, y, (laid){ true, strides });
 }
 
-enum { PLAIN = 1, LIKE = 2, POINTWISE = 4, VIEW = 8, JOINS = 16, FORMAT = 32, WEIGHED = 64, COLUMNS = 128 }; /* COLUMNS << k: of result k */
+enum { PLAIN = 1, LIKE = 2, POINTWISE = 4, VIEW = 8, JOINS = 16, FORMAT = 32, WEIGHED = 64, TURNED = 128, COLUMNS = 256 }; /* COLUMNS << k: of result k */
 
 /* Operators whose results PyTorch makes row-major, however their operands lie; in order. */
 static const char *const plain[] = {
     "adaptive_avg_pool3d", "adaptive_max_pool3d", "addmm", "all", "amax", "amin", "any", "argmax", "argmin", "avg_pool3d", "baddbmm", "bmm", "bucketize", "cumprod", "cumsum",
-    "embedding", "gather", "grid_sample", "grid_sampler", "index_add", "index_select", "instance_norm", "layer_norm", "linear", "log_softmax", "logsumexp", "masked_fill",
-    "masked_scatter", "matmul", "mean", "mm", "prod", "renorm", "repeat", "repeat_interleave", "scatter", "scatter_add", "softmax", "std", "sum", "take_along_dim", "tril", "triu", "var",
+    "embedding", "gather", "grid_sample", "grid_sampler", "huber_loss_backward", "index_add", "index_select", "instance_norm", "layer_norm", "linear", "log_softmax", "logsumexp", "masked_fill",
+    "masked_scatter", "matmul", "mean", "mm", "mse_loss_backward", "prod", "renorm", "repeat", "repeat_interleave", "scatter", "scatter_add", "smooth_l1_loss_backward", "softmax", "std", "sum", "take_along_dim", "tril", "triu", "var",
 };
 
 /* Those that keep the order of their first operand's strides besides what is computed element by element; in order. */
 static const char *const kept[] = {
     "copy", "fill", "flip", "index_fill", "local_response_norm", "normalize", "prelu", "sort",
+};
+
+/* What is computed element by element with its last operand first, so that this one tells before the others; in order. */
+static const char *const turned[] = {
+    "binary_cross_entropy_backward", "binary_cross_entropy_with_logits", "gaussian_nll_loss", "kl_div", "leaky_relu_backward", "rsub", "threshold_backward",
 };
 
 /* Those whose first result is channels last where their first operand is, and else row-major; in order. */
@@ -299,7 +304,7 @@ uint16_t fx_lays_of(const fx_spelling *row) {
     const unsigned columns = LISTED(row->name, lapack) ? LISTED(row->name, lapack_twice) ? 3 : 1 : 0;
     const bool by_weight = LISTED(row->name, weighed);
     return (uint16_t)((copy || LISTED(row->name, plain)) * PLAIN | like * LIKE | pointwise * POINTWISE | (traits & JC_VIEW ? VIEW : 0) |
-                     (strcmp(row->name, "cat") == 0) * JOINS | (by_weight || LISTED(row->name, formed)) * FORMAT | by_weight * WEIGHED | columns * COLUMNS);
+                     (strcmp(row->name, "cat") == 0) * JOINS | (by_weight || LISTED(row->name, formed)) * FORMAT | by_weight * WEIGHED | LISTED(row->name, turned) * TURNED | columns * COLUMNS);
 }
 
 /* Vectors are solved for as one column each. */
@@ -471,9 +476,18 @@ static void lay_fixed(fx_call *c, jc_value *y, uint32_t k, uint32_t before) {
         enter(c->r, y, (laid){ true, NULL });
 }
 
+static void lay_turned(fx_call *c, jc_value *y) {
+    jc_arg args[FX_MAX_PARAMS];
+    for (uint32_t i = 0; i < c->n; i++)
+        args[i] = c->a[c->n - 1 - i];
+    lay_as(c->r, y, args, c->n);
+}
+
 static void lay_one(fx_call *c, jc_value *y) {
     if (c->lays & (FORMAT | JOINS))
         lay_in_format(c, y);
+    else if (c->lays & TURNED)
+        lay_turned(c, y);
     else
         lay_as(c->r, y, c->a, c->lays & LIKE && fx_is_tensor(c->a[0]) ? 1 : c->n);
 }
@@ -497,6 +511,8 @@ jc_arg fx_lay_out(fx_call *c, jc_arg result, uint32_t before) {
     }
     if (y->type.strides || c->lays >= COLUMNS)
         lay_fixed(c, y, 0, before);
+    if (c->lays & PLAIN && entry(r, y) && is_fresh(y, before))
+        enter(r, y, (laid){ true, NULL }); /* what it is made of may keep an order */
     if (c->lays & PLAIN || (c->lays & VIEW && !(c->lays & FORMAT)) || makes_columns(c, y, 0) || !any_otherwise(r, c->a, c->n) || !is_fresh(y, before))
         return result;
     if (c->lays & (LIKE | POINTWISE | FORMAT | JOINS))

@@ -69,7 +69,7 @@ several('pools of volumes', [f'{A}avg_pool3d_backward.default(g, x, [2, 2, 2], [
 out, index = torch.nn.functional.adaptive_max_pool3d(volume, 2, return_indices=True)
 several('adaptive pools of volumes', [f'{A}adaptive_max_pool3d_backward.default(g, x, i)'], {'g': ('f32', torch.randn(out.shape).tolist()), 'x': ('f32', volume.tolist()), 'i': ('i64', index.tolist())})
 several('places', [f'{A}select_backward.default(g[0], [2, 3, 4], 1, 2)', f'{A}slice_backward.default(g, [2, 5, 4], 1, 1, 4, 1)', f'{A}slice_backward.default(g, [2, 6, 4], 1, 0, 9223372036854775807, 2)',
-                   f'{A}diagonal_backward.default(g[0], [3, 4, 5], 1, 1, 2)', f'{A}trace_backward.default(g[0, 0, 0], [3, 2])', f'{A}index_select_backward.default(g, [2, 5, 4], 1, i)',
+                   f'{A}diagonal_backward.default(g[0], [3, 4, 5], 1, 1, 2)', f'{A}trace_backward.default(g[0, 0, 0], [3, 2])', f'{A}trace_backward.default(g[0, 0, 0], [7, 2])', f'{A}trace_backward.default(g[0, 0, 0], [2, 5])', f'{A}index_select_backward.default(g, [2, 5, 4], 1, i)',
                    f'{A}value_selecting_reduction_backward.default(g[:, 0], 1, j, [2, 3, 4], False)', f'{A}value_selecting_reduction_backward.default(g[:, :1], 1, j[:, None], [2, 3, 4], True)'] [1:],
         {'g': ('f32', torch.randn(2, 3, 4).tolist()), 'i': ('i64', [0, 4, 4]), 'j': ('i64', [[0, 2, 1, 1], [2, 0, 0, 1]])})
 several('a place', [f'{A}select_backward.default(g, [2, 3, 4], 1, 2)', f'{A}select_backward.default(g, [2, 4, 2], -1, -1)'], {'g': ('f32', torch.randn(2, 4).tolist())})

@@ -138,3 +138,20 @@ laid('channels last: the weight tells, too', f'q = w.permute(0, 3, 1, 2)\na = {K
 laid('channels last: a block', f'x = n.contiguous(memory_format = torch.channels_last)\na = {K}conv2d(x, w, padding = 1)\nb = {K}batch_norm(a, v, v + 1)\nc = {K}relu(b) + x[:, :2, :1, :1]\nd = {K}max_pool2d(c, 2)\ne = {K}adaptive_avg_pool2d(d, 1)\nf = e.flatten(1)\n'
      'g = d.permute(0, 2, 3, 1).view(2, -1)\nreturn (d, f, g)', {'n': ('f32', torch.randn(2, 4, 6, 5).tolist()), 'w': W4, 'v': ('f32', torch.rand(2).tolist())}, near=1e-4, absolute=1e-5)
 laid('channels last of symbolic sizes', f'x = n.permute(0, 3, 1, 2)\na = {K}conv2d(x, w)\nb = {K}max_pool2d(x, 2)\nc = {K}pad(x, (1, 1))\nreturn (a, b, c)', {'n': (*C4, 's0, 6, 5, 4'), 'w': W4}, symbols={'s0': 2}, near=1e-4, absolute=1e-5)
+
+# --- of two operands in two orders
+P = ('f32', (torch.arange(12.).reshape(3, 4) / 13 + 0.04).tolist())
+Q2 = ('f32', (torch.arange(12.).reshape(4, 3) / 13 + 0.05).tolist())
+NONE = "reduction = 'none')"
+for form in (*(f'torch.ops.aten.{name}.default({{0}}, {{1}}{rest})' for name, rest in (
+        ('softplus_backward', ', 1, 20'), ('silu_backward', ''), ('gelu_backward', ''), ('hardswish_backward', ''), ('hardsigmoid_backward', ''), ('leaky_relu_backward', ', 0.1, False'),
+        ('hardtanh_backward', ', -1, 1'), ('threshold_backward', ', 0'), ('sigmoid_backward', ''), ('tanh_backward', ''), ('logit_backward', ''), ('mish_backward', ''), ('softshrink_backward', ', 0.5'),
+        ('hardshrink_backward', ', 0.5'), ('mse_loss_backward', ', {1}, 0'), ('huber_loss_backward', ', {1}, 0, 1.0'), ('smooth_l1_loss_backward', ', {1}, 0, 1.0'),
+        ('binary_cross_entropy_backward', ', {1}, None, 0'), ('_prelu_kernel', ''))),
+             *(f'torch.{name}({{0}}, {{1}}{rest})' for name, rest in (
+                 ('atan2', ''), ('lerp', ', 0.5'), ('xlogy', ''), ('hypot', ''), ('copysign', ''), ('logaddexp', ''), ('fmod', ''), ('addcmul', ', {1}'), ('addcdiv', ', {1}'), ('heaviside', ''),
+                 ('rsub', ''), ('isclose', ''), ('float_power', ''), ('ldexp', ''), ('floor_divide', ''), ('clamp', ', {1}'), ('igamma', ''), ('pow', ''), ('nextafter', ''))),
+             *(f'{K}{name}({{0}}, {{1}}, {rest}' for name, rest in (
+                 ('kl_div', NONE), ('binary_cross_entropy_with_logits', NONE), ('smooth_l1_loss', NONE), ('poisson_nll_loss', NONE), ('gaussian_nll_loss', '{1}, ' + NONE), ('soft_margin_loss', NONE),
+                 ('mse_loss', NONE), ('huber_loss', NONE)))):
+    laid(f'two orders: {form.format("t", "q")}', f't = m.t()\na = {form.format("t", "q")}\nb = {form.format("q", "t")}\nc = {form.format("t", "t")}\nreturn (a, b, c)', {'m': P, 'q': Q2}, near=1e-4, absolute=1e-5)
