@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sodium.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,6 +36,6 @@ jitc_status jc_mac_key_read(const char *path, jc_mac_key *out, jc_error *err) {
         n--;
     if (!why && (n < 0 || !jc_key_parse(text, (size_t)n, out->b)))
         why = "it is not 64 hex digits, as openssl rand -hex 32 writes them";
-    memset(text, 0, sizeof text);
+    sodium_memzero(text, sizeof text);
     return why ? jc_fail(err, JITC_E_TRUST, "the key of the cache, %s, is not used: %s", path, why) : JITC_OK;
 }

@@ -164,6 +164,8 @@ static jitc_status check_tensor(jc_run *r, uint32_t i, const DLTensor *t, jc_err
     if (s->hi && !t->data)
         return jc_fail(err, JITC_E_INPUT, "Input %u has no data, though it has elements.", i);
     r->in[i] = t->data ? (uint8_t *)t->data + t->byte_offset : NULL;
+    if (!s->hi && r->in[i]) /* nothing is read there, but kernels make addresses of it, and copies of no bytes want them aligned too */
+        r->in[i] -= (uintptr_t)r->in[i] % JC_EXEC_VEC_ALIGN;
     return JITC_OK;
 }
 

@@ -93,6 +93,30 @@ START_TEST(on_cuda) {
 }
 END_TEST
 
+/* An empty tensor may lie anywhere: on an odd address, too. */
+START_TEST(no_keys_anywhere) {
+    static const char text[] = "def forward(self, q: \"f16[16, 16]\", k: \"f16[s0, 16]\", s0: \"Sym(s0)\"):\n"
+                               "    y: \"f16[16, 16]\" = torch.nn.functional.scaled_dot_product_attention(q, k, k)\n    return (y,)\n";
+    static _Alignas(16) uint16_t rows[16 * 16], keys[8];
+    int64_t many[] = { 16, 16 }, none[] = { 0, 16 };
+    DLTensor q = { .data = rows, .shape = many, .ndim = 2, .dtype = { kDLFloat, 16, 1 }, .device = { kDLCPU, 0 } }, k = q;
+    jitc_context_options o = { .struct_size = sizeof o, .cache_dir = "", .device = _i ? "sim" : "host", .threads = 1 };
+    jitc_value in[] = { { .tag = JITC_TENSOR, .tensor = &q }, { .tag = JITC_TENSOR, .tensor = &k }, { .tag = JITC_INT } }, out[1];
+    jitc_context *ctx;
+    jitc_graph *g;
+    jitc_model *m;
+    k.shape = none;
+    ck_assert_int_eq(jitc_context_new(&o, &ctx), JITC_OK);
+    ck_assert_int_eq(jitc_graph_read(ctx, "none", text, strlen(text), &g), JITC_OK);
+    ck_assert_msg(jitc_model_build(ctx, &g, 1, NULL, &m) == JITC_OK, "%s", jitc_context_error(ctx));
+    for (int at = 0; at < 8; at++) {
+        k.data = keys + at;
+        ck_assert_msg(jitc_model_run(m, 0, NULL, in, 3, out, 1) == JITC_OK, "%d: %s", at, jitc_context_error(ctx));
+    }
+    jitc_context_free(ctx);
+}
+END_TEST
+
 int main(void) {
     Suite *s = suite_create("attention");
     TCase *host = tcase_create("host"), *sim = tcase_create("sim");
@@ -100,6 +124,7 @@ int main(void) {
     many_add(host, large_on_host, 0, NLARGE);
     many_add(sim, on_sim, 0, NCASES);
     many_add(sim, sizes_on_sim, 0, NSIZES);
+    tcase_add_loop_test(host, no_keys_anywhere, 0, 2);
     tcase_set_timeout(host, 60);
     tcase_set_timeout(sim, 60);
     suite_add_tcase(s, host);
