@@ -8,13 +8,13 @@
  * a busy machine adds to it.
  */
 #define _GNU_SOURCE /* nftw */
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/debug.h"
 #include "bench/bench.h"
 #include "cache/disk.h"
+#include "tests/scratch.h"
 
 #define FEW 100u
 #define LOOKUPS 5000u
@@ -79,13 +79,6 @@ static bool least(const jc_disk *d, uint32_t first, uint32_t n, jc_tier_result e
     return true;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static bool measure(const char *root, uint32_t many, size_t repeat, unsigned *over) {
     times few_hit, few_miss, hit, miss;
     jc_disk *small = jc_disk_open(arena, jc_arena_printf(arena, "%s/small", root), false, NULL);
@@ -121,7 +114,7 @@ int main(int argc, char **argv) {
     if (!root || !mkdtemp(root))
         return perror("bench_cache"), 1;
     const bool ok = measure(root, many, o.repeat, &over);
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(root);
     jc_arena_free(arena);
     if (!ok)
         return fprintf(stderr, "bench_cache: the directory cannot be filled or read\n"), 1;

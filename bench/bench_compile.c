@@ -11,7 +11,6 @@
  * Exits with 1 when something that may not be mapped is, and with --assert also when a limit is broken.
  */
 #define _GNU_SOURCE /* nftw, sched_setaffinity */
-#include <ftw.h>
 #include <sched.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +19,7 @@
 #include "base/debug.h"
 #include "bench/bench.h"
 #include "jitc/jitc.h"
+#include "tests/scratch.h"
 
 typedef struct work {
     const char *name, *file;
@@ -32,13 +32,6 @@ static const work works[] = {
 };
 
 static const char *arch = "sm_90a";
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void log_line(void *user, const char *line) {
     (void)user;
@@ -142,7 +135,7 @@ static bool measure(const work *w, size_t repeat, unsigned *over) {
         snprintf(what, sizeof what, "from disk, median of %zu fresh processes", repeat);
         bench_line(what, bench_median(disk, repeat), "ms", w->disk_ms, over);
     }
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(root);
     free(cold);
     free(disk);
     return ok;

@@ -8,7 +8,6 @@
  * Where there is no assembler kernels end as PTX, and the ratio to one process has no limit: what a process costs beside its kernels weighs more.
  */
 #define _GNU_SOURCE /* nftw, wait4 */
-#include <ftw.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +17,7 @@
 #include "bench/bench.h"
 #include "jit/asm/assemble.h"
 #include "jitc/jitc.h"
+#include "tests/scratch.h"
 
 #define MAX_RANKS 64
 #define HERD_LIMIT 1.3
@@ -87,13 +87,6 @@ static bool run(unsigned ranks, const char *path, const char *cache, sample *out
     return ok;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void keep_least(sample *least, const sample *s) {
     if (!least->cpu || s->cpu < least->cpu)
         *least = *s;
@@ -116,7 +109,7 @@ static bool measure(const char *model, unsigned ranks, size_t repeat, bool assem
             keep_least(&herd, &s);
         most = s.kernels > most ? s.kernels : most;
     }
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(root);
     if (!ok)
         return false;
     printf("%s for %s, %u processes, %s\n", model, arch, ranks, assembles ? "assembled" : "PTX alone: there is no assembler");

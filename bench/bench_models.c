@@ -9,7 +9,6 @@
  */
 #define _GNU_SOURCE /* nftw, wait4 */
 #include <dirent.h>
-#include <ftw.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -18,6 +17,7 @@
 #include "base/debug.h"
 #include "bench/bench.h"
 #include "jitc/jitc.h"
+#include "tests/scratch.h"
 
 #define COLD_MS 500
 #define DISK_MS 20
@@ -76,13 +76,6 @@ static bool spawn(const char *path, const char *cache, sample *out) {
     return ok;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static int by_wall(const void *a, const void *b) {
     const sample *x = a, *y = b;
     return (x->wall > y->wall) - (x->wall < y->wall);
@@ -108,7 +101,7 @@ static bool measure(const char *model, size_t repeat, unsigned *over) {
                s->ms_assemble, disk[0].wall, slow ? '!' : ' ', disk[repeat / 2].wall);
         *over += late + slow;
     }
-    nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(root);
     free(cold);
     free(disk);
     return ok;

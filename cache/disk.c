@@ -170,7 +170,8 @@ static place place_of(const jc_hash *key) {
     return p;
 }
 
-unsigned jc_disk_mode(const jc_disk *d, int fd) {
+/* Permissions of a new file in the directory FD: the owner's, and where others share it those that FD gives them. */
+static unsigned mode_in(const jc_disk *d, int fd) {
     struct stat st;
     return 0600u | (d->mac && fstat(fd, &st) == 0 ? (unsigned)st.st_mode & 0066u : 0u);
 }
@@ -201,6 +202,17 @@ static int enter(const jc_disk *d, int at, const char *name, int flags, bool mak
 
 int jc_disk_open_root(const jc_disk *d, bool make) {
     return make && !make_dirs(d->root) ? -1 : enter(d, AT_FDCWD, d->root, d->tier.read_only ? 0 : O_NOFOLLOW, false);
+}
+
+int jc_disk_open_file(const jc_disk *d, int root, const char *name, int flags) {
+    struct stat st;
+    int fd = openat(root, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)mode_in(d, root));
+    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !jc_disk_is_owners(d, &st))) {
+        close(fd);
+        errno = EPERM;
+        return -1;
+    }
+    return fd;
 }
 
 /* The shard of P, to name files in; -1 with errno set. */
@@ -333,7 +345,7 @@ jc_tier_result jc_disk_read(const jc_disk *d, const jc_hash *hash, jc_arena *are
 /* --- writing --- */
 
 static bool publish_in(const jc_disk *d, int shard, const place *p, const jc_span *file, bool durable) {
-    const unsigned mode = jc_disk_mode(d, shard);
+    const unsigned mode = mode_in(d, shard);
     bool ok = jc_file_publish_at(shard, p->file, file, 1, (jc_publish){ .mode = mode, .durable = durable });
     if (ok && d->mac)
         (void)fchmodat(shard, p->file, mode, 0); /* whatever the umask */

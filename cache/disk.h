@@ -20,6 +20,8 @@ jc_tier *jc_disk_tier(jc_disk *d);
 /* A descriptor of the directory, looked at again; -1 with errno set.  MAKE: where it is not there. */
 int jc_disk_open_root(const jc_disk *d, bool make);
 struct stat;
+/* The file NAME in ROOT, which the former gave, as open() with FLAGS would; -1 with errno set, to EPERM where it is no regular file of the owner's. */
+int jc_disk_open_file(const jc_disk *d, int root, const char *name, int flags);
 /* Does what ST is of belong to the directory's owner, who alone may write to it?  Where entries have a MAC it need not. */
 bool jc_disk_is_owners(const jc_disk *d, const struct stat *st);
 
@@ -40,7 +42,5 @@ jc_tier_result jc_disk_read_file(const jc_disk *d, const jc_hash *hash, jc_arena
 jc_tier_result jc_disk_check(const jc_disk *d, const struct jc_span *file, struct jc_entry *out);
 /* Publishes a file that was checked, byte by byte as it is, as the entry of KEY. */
 bool jc_disk_install(const jc_disk *d, const jc_hash *key, const struct jc_span *file);
-/* Permissions of a new file in the directory FD: the owner's, and where others share it those that FD gives them. */
-unsigned jc_disk_mode(const jc_disk *d, int fd);
 
 #endif

@@ -24,17 +24,6 @@
 
 /* --- writing --- */
 
-static int open_log(const jc_disk *d, int root, const char *name, int flags) {
-    struct stat st;
-    int fd = openat(root, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)jc_disk_mode(d, root));
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !jc_disk_is_owners(d, &st))) {
-        close(fd);
-        errno = EPERM;
-        return -1;
-    }
-    return fd;
-}
-
 /* One process at a time, and none that sees the file smaller again. */
 static void cut(const jc_disk *d, int root) {
     jc_lock lock;
@@ -50,7 +39,7 @@ static void cut(const jc_disk *d, int root) {
 
 static void append(const jc_disk *d, const char *line, size_t n) {
     struct stat st;
-    int root = jc_disk_open_root(d, false), fd = root < 0 ? -1 : open_log(d, root, NAME, O_WRONLY | O_APPEND | O_CREAT);
+    int root = jc_disk_open_root(d, false), fd = root < 0 ? -1 : jc_disk_open_file(d, root, NAME, O_WRONLY | O_APPEND | O_CREAT);
     if (fd >= 0) {
         (void)!write(fd, line, n);
         if (fstat(fd, &st) == 0 && st.st_size > JC_HISTORY_MAX)
@@ -168,7 +157,7 @@ jitc_status jc_history_read(const jc_disk *d, jc_arena *arena, jc_history_line *
     *bad = 0;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         jc_span file = { 0 };
-        int root = jc_disk_open_root(d, false), fd = root < 0 ? -1 : open_log(d, root, names[i], O_RDONLY), why = errno;
+        int root = jc_disk_open_root(d, false), fd = root < 0 ? -1 : jc_disk_open_file(d, root, names[i], O_RDONLY), why = errno;
         bool ok = fd >= 0 && jc_file_read(fd, 16 * JC_HISTORY_MAX, arena, &file);
         if (fd >= 0 && !ok)
             why = errno;

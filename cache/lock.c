@@ -12,9 +12,10 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "base/file.h"
 
 #define RECORD 128
 #define KEY_DIGITS 16
@@ -67,24 +68,13 @@ static int64_t offset_of(const jc_hash *key) {
     return (int64_t)(at >> 3 << 1);
 }
 
-/* The lock file in the directory ROOT; -1 where it is none of ours. */
-static int open_file(const jc_disk *d, int root) {
-    struct stat st;
-    int fd = openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, (mode_t)jc_disk_mode(d, root));
-    if (fd >= 0 && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || !jc_disk_is_owners(d, &st))) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
 bool jc_lock_open(const jc_disk *d, const jc_hash *key, bool claim, jc_lock *l) {
     *l = (jc_lock){ .fd = -1, .offset = offset_of(key), .claim = claim, .key = *key };
     int root = jc_disk_open_root(d, true);
     if (root < 0)
         return false;
     guard();
-    l->fd = open_file(d, root);
+    l->fd = jc_disk_open_file(d, root, "lock", O_RDWR | O_CREAT);
     if (l->fd >= 0) {
         l->next = open_locks;
         open_locks = l;
@@ -137,7 +127,7 @@ void jc_lock_who(const jc_lock *l, char who[JC_LOCK_WHO_SIZE]) {
     long pid = 0;
     jc_hash_hex(&l->key, hex);
     snprintf(who, JC_LOCK_WHO_SIZE, "another process");
-    if (l->fd < 0 || pread(l->fd, line, sizeof line, record_of(l)) != sizeof line || memcmp(line, hex, KEY_DIGITS) != 0)
+    if (l->fd < 0 || !jc_read_at(l->fd, line, sizeof line, record_of(l)) || memcmp(line, hex, KEY_DIGITS) != 0)
         return;
     line[RECORD - 1] = 0;
     if (sscanf(line + KEY_DIGITS, " %ld %40s %40[^\n]", &pid, host, program) != 3)

@@ -6,7 +6,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -22,17 +21,11 @@
 #include "cache/cache.h"
 #include "cache/disk.h"
 #include "cache/tier.h"
+#include "tests/scratch.h"
 
 static char dir[] = "/tmp/jitc-check-cache-XXXXXX";
 static jc_arena *arena;
 static int builds;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void setup(void) {
     strcpy(dir, "/tmp/jitc-check-cache-XXXXXX");
@@ -44,7 +37,7 @@ static void setup(void) {
 
 static void teardown(void) {
     jc_arena_free(arena);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 static jc_key key_of(const char *text) {
@@ -133,7 +126,7 @@ START_TEST(cannot_store) {
     rename(file, aside);
     ck_assert_int_eq(get(c, "fine", "x"), JC_FROM_BUILD);
     ck_assert_uint_eq(stats_of(c).stored, 1);
-    nftw(file, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(file);
     rename(aside, file);
     for (unsigned i = 0; i < JC_CACHE_GIVE_UP + 3; i++)
         ck_assert_int_eq(get(c, names[JC_CACHE_GIVE_UP + i], "x"), JC_FROM_BUILD);

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE /* nftw */
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,16 +13,10 @@
 #include <unistd.h>
 
 #include "cache/history.h"
+#include "tests/scratch.h"
 
 static char dir[64], log_path[96];
 static jc_arena *arena;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void setup(void) {
     strcpy(dir, "/tmp/jitc-check-history-XXXXXX");
@@ -34,7 +27,7 @@ static void setup(void) {
 
 static void teardown(void) {
     jc_arena_free(arena);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 static jc_key key_of(const char *graph, const char *target) {

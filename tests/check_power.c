@@ -11,7 +11,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 #include "cache/disk.h"
 #include "cache/history.h"
 #include "cache/prune.h"
+#include "tests/scratch.h"
 
 /* --- what is recorded --- */
 
@@ -265,13 +265,6 @@ static char base[64];
 static jc_arena *arena;
 static unsigned nstates, nhits;
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 #define KEYS 3
 static const size_t sizes[KEYS] = { 10, 3000, 20000 };
 
@@ -423,7 +416,7 @@ static void try_state(size_t t, const bool *lost) {
         snprintf(dir, sizeof dir, "%s/s%u", base, nstates++);
         lay_out(&s, t, kept, dir);
         look_at(dir, t, kept);
-        nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        scratch_remove(dir);
     }
 }
 
@@ -471,7 +464,7 @@ START_TEST(every_cut) {
     for (size_t i = 0; i < nops; i++)
         free(ops[i].bytes);
     jc_arena_free(arena);
-    nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(base);
 }
 END_TEST
 

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE /* nftw */
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +13,13 @@
 
 #include "cache/lock.h"
 #include "cache/prune.h"
+#include "tests/scratch.h"
 
 #define HOUR 3600
 
 static char dir[64];
 static jc_arena *arena;
 static jc_disk *disk;
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void setup(void) {
     strcpy(dir, "/tmp/jitc-check-prune-XXXXXX");
@@ -38,7 +31,7 @@ static void setup(void) {
 
 static void teardown(void) {
     jc_arena_free(arena);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 /* --- entries by number --- */

@@ -4,7 +4,6 @@
 #define _GNU_SOURCE /* nftw */
 #include <check.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +13,13 @@
 #include "cache/carry.h"
 #include "cache/entry.h"
 #include "cache/history.h"
+#include "tests/scratch.h"
 
 static char base[64];
 static jc_arena *arena;
 static const jc_mac_key ours = { "0123456789abcdef0123456789abcde" }, theirs = { "another key, of thirty-two bytes" };
 static int builds;
 static char line[1024];
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 static void setup(void) {
     strcpy(base, "/tmp/jitc-check-share-XXXXXX");
@@ -38,7 +31,7 @@ static void setup(void) {
 
 static void teardown(void) {
     jc_arena_free(arena);
-    nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(base);
 }
 
 static const char *in(const char *name) {
@@ -338,7 +331,7 @@ START_TEST(damaged_file) {
         close(fd);
         ck_assert_msg(c.entries < 3 && hits(b, 3) == (int)c.entries && (status == JITC_E_INPUT || c.refused == 1), "byte %zd: %llu entries, status %d", at,
                       (unsigned long long)c.entries, status);
-        nftw(in(dir), remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        scratch_remove(in(dir));
     }
     write_file(in("f"), bytes, (size_t)n - 1, 0600);
     ck_assert_uint_eq(take(disk("c", NULL), in("f"), JITC_E_INPUT).entries, 2);

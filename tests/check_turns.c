@@ -7,7 +7,6 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -24,6 +23,7 @@
 #include "cache/cache.h"
 #include "cache/lock.h"
 #include "jitc/jitc.h"
+#include "tests/scratch.h"
 
 #define KEYS 5
 #define RANKS 4
@@ -65,13 +65,6 @@ int fcntl64(int fd, int command, ...) {
 
 /* --- the world --- */
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 static void setup(void) {
     strcpy(dir, "/tmp/jitc-check-turns-XXXXXX");
     ck_assert_ptr_nonnull(mkdtemp(dir));
@@ -84,7 +77,7 @@ static void setup(void) {
 static void teardown(void) {
     munmap(shared, sizeof *shared);
     jc_arena_free(arena);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 static jc_key key_of(int i) {

@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "cache/cache.h"
+#include "tests/scratch.h"
 
 #define ASKING 6
 #define RUNNING 2
@@ -332,13 +333,6 @@ static bool is_clean(void) {
     return ok;
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
 int main(void) {
     const char *seconds = getenv("SOAK_SECONDS"), *wish = getenv("SOAK_SEED");
     strcpy(base, "/tmp/jitc-soak-XXXXXX");
@@ -355,7 +349,7 @@ int main(void) {
     printf("soak_cache: %llu wrong, %llu damaged, %llu errors, %llu failures, %llu hangs\n", atomic_load(&shared->wrong), atomic_load(&shared->damaged),
            atomic_load(&shared->errors), failures, hangs);
     const bool ok = is_clean() && !atomic_load(&shared->wrong) && !atomic_load(&shared->damaged) && !atomic_load(&shared->errors) && !failures && !hangs && kills && atomic_load(&shared->answers);
-    nftw(base, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(base);
     printf("%s%%: Checks: 1, Failures: %d, Errors: 0\n", ok ? "100" : "0", !ok);
     return !ok;
 }

@@ -5,7 +5,6 @@
 #include "tests/tool_run.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,15 +12,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/scratch.h"
+
 jc_arena *arena;
 char dir[64];
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
 
 void tool_enter(const char *name) {
     umask(022); /* files of tests are nobody else's to write to, or they would not be opened */
@@ -35,7 +29,7 @@ void tool_enter(const char *name) {
 void tool_leave(void) {
     jc_arena_free(arena);
     ck_assert_int_eq(chdir("/"), 0);
-    nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 /* --- files --- */

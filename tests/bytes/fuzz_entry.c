@@ -5,8 +5,8 @@
 #define _GNU_SOURCE /* nftw */
 #include "cache/disk.h"
 #include "tests/bytes/fuzz_bytes.h"
+#include "tests/scratch.h"
 
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,13 +19,8 @@ enum { LENGTH_AT = 48 };
 
 static char dir[64];
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw) {
-    (void)st, (void)type, (void)ftw;
-    return remove(path);
-}
-
 static void remove_dir(void) {
-    nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    scratch_remove(dir);
 }
 
 /* The key of every input, and of the corpus. */
